@@ -1,0 +1,76 @@
+"""kraken-engine: what gets a trading bot through to Kraken.
+
+`Engine` is the plain facade, `KrakenBroker` the drop-in for bots; the actors and their messages are for embedding in a
+larger pykka system. Errors are in `engine.errors`, a Kraken to try it on in `engine.simulator`.
+"""
+
+import logging
+
+from engine.actors.balance import BalanceActor
+from engine.actors.messages import (
+    AvailabilityChanged,
+    BalanceChanged,
+    CallDone,
+    CallFailed,
+    CallFinished,
+    EngineWarning,
+    KeyChanged,
+    PrivateCall,
+    ReadBalance,
+)
+from engine.actors.private import KrakenPrivateActor
+from engine.app import Engine
+from engine.broker import AccountType, KrakenBroker
+from engine.errors import (
+    BalanceUnknown,
+    CallError,
+    CallNotSent,
+    CallRefused,
+    CallUnknown,
+    ConfigError,
+    EngineError,
+    Outcome,
+    StoreDamaged,
+    StoreError,
+    StoreInUse,
+)
+from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.status import EngineStatus
+from engine.values import Account, AssetBalance, Secret, Settings
+
+__all__ = [
+    "Account",
+    "AccountType",
+    "AssetBalance",
+    "AvailabilityChanged",
+    "BalanceActor",
+    "BalanceChanged",
+    "BalanceSnapshot",
+    "BalanceState",
+    "BalanceUnknown",
+    "CallDone",
+    "CallError",
+    "CallFailed",
+    "CallFinished",
+    "CallNotSent",
+    "CallRefused",
+    "CallUnknown",
+    "ConfigError",
+    "Engine",
+    "EngineError",
+    "EngineStatus",
+    "EngineWarning",
+    "KeyChanged",
+    "KrakenBroker",
+    "KrakenPrivateActor",
+    "Outcome",
+    "PrivateCall",
+    "ReadBalance",
+    "Secret",
+    "Settings",
+    "StoreDamaged",
+    "StoreError",
+    "StoreInUse",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -1,0 +1,264 @@
+"""Values that many rooms share: accounts, secrets, settings, amounts, the clock."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from typing import Any, Protocol
+
+from engine.errors import ConfigError
+
+KRAKEN_URL = "https://api.kraken.com"
+MASTER = "MASTER"
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Secret:
+    """A string that shows itself to nobody but `reveal()` (promise G11).
+
+    It prints as ``Secret(***)``, cannot be pickled, and compares by value.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself. Hand it to what needs it and to nothing else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._text))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Secret is not written anywhere, so it cannot be pickled")
+
+
+def _secret(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value.strip())
+
+
+@dataclass(frozen=True)
+class Account:
+    """One Kraken account: a name of yours and one API key with its secret.
+
+    `key` and `secret` may be given as strings; they are kept as `Secret`. `tier` is the account's rate-limit
+    tier (`None`: that of `Settings`). `otp` is the static two-factor password of a key that has one.
+
+    Raises `ConfigError` when a part is missing or the secret is not base64.
+    """
+
+    name: str
+    key: Secret
+    secret: Secret
+    tier: str | None = field(default=None, kw_only=True)
+    otp: Secret | None = field(default=None, kw_only=True)
+
+    def __init__(
+        self,
+        name: str,
+        key: str | Secret,
+        secret: str | Secret,
+        *,
+        tier: str | None = None,
+        otp: str | Secret | None = None,
+    ) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{name!r} cannot name an account: use 1 to 64 letters, digits, '-' or '_'."
+            )
+        for part, value in (("API key", key), ("API secret", secret)):
+            if not isinstance(value, str | Secret) or not _secret(value).reveal():
+                raise ConfigError(f"Account {name} has no {part}: give both the key and its secret.")
+        set_field = object.__setattr__
+        set_field(self, "name", name)
+        set_field(self, "key", _secret(key))
+        set_field(self, "secret", _secret(secret))
+        set_field(self, "tier", None if tier is None else check_tier(tier))
+        set_field(self, "otp", None if otp is None else _secret(otp))
+        if not self.key.reveal().isascii() or not self.key.reveal().isprintable():
+            raise ConfigError(f"The API key of account {name} holds characters that no key has.")
+        try:
+            decoded = base64.b64decode(self.secret.reveal(), validate=True)
+        except (binascii.Error, ValueError):
+            decoded = b""
+        if not decoded:
+            raise ConfigError(
+                f"The API secret of account {name} is not base64: copy it again as Kraken showed it."
+            )
+
+    @classmethod
+    def of(cls, value: Account | Sequence[str]) -> Account:
+        """An `Account` as it is, or one made from a ``(name, key, secret)`` sequence."""
+        if isinstance(value, Account):
+            return value
+        if isinstance(value, str) or len(value) != 3:
+            raise ConfigError("An account is an Account, or a (name, key, secret) triple.")
+        return cls(*value)
+
+    @cached_property
+    def key_id(self) -> str:
+        """A name for the API key that is safe to write down: a hash, the same on every machine."""
+        return hashlib.sha256(b"kraken-engine api key\0" + self.key.reveal().encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the engine behaves. Seconds throughout; every default is safe for a new account.
+
+    refresh_every: how often each balance is fetched.
+    max_age: a balance older than this is STALE.
+    errors_to_unavailable: failures in a row that make an account unavailable.
+    call_timeout: how long a private call may take in all, waiting included, when its caller does not say.
+    cut_read_after, cut_write_after: how long a hung call may hold up something more urgent.
+    order_deadline: how long Kraken may take to accept an order.
+    settle_margin: how long after the deadline a lost order may still appear.
+    tier: Kraken's rate-limit tier, ``starter``, ``intermediate`` or ``pro``.
+    local_limits: count calls as Kraken does and keep back what would be refused.
+    cash: the plain names of the assets that count as cash.
+    polling_share: the largest part of the lane that refreshing balances may take.
+    allow_withdrawals: let `Withdraw` and transfers through.
+    proxy: ``http://host:port`` of a proxy, or `None`.
+    ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
+    any_host: talk to hosts that are not Kraken's.
+    """
+
+    refresh_every: float = 5.0
+    max_age: float = 15.0
+    errors_to_unavailable: int = 3
+    call_timeout: float = 10.0
+    cut_read_after: float = 0.5
+    cut_write_after: float = 3.0
+    order_deadline: float = 10.0
+    settle_margin: float = 60.0
+    tier: str = "starter"
+    local_limits: bool = True
+    cash: tuple[str, ...] = ("USD", "USDT")
+    polling_share: float = 0.5
+    allow_withdrawals: bool = False
+    proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
+    ca_file: str | None = None
+    any_host: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+                raise ConfigError(f"Settings.{name} is {value!r}: it has to be a positive number.")
+        for name in ("local_limits", "allow_withdrawals", "any_host"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"Settings.{name} is a switch: True or False.")
+        if not isinstance(self.ca_file, str | None) or not isinstance(self.proxy, str | Secret | None):
+            raise ConfigError("Settings.ca_file and Settings.proxy are texts, or None.")
+        if self.errors_to_unavailable != int(self.errors_to_unavailable):
+            raise ConfigError("Settings.errors_to_unavailable has to be a whole number.")
+        if self.polling_share > 1:
+            raise ConfigError("Settings.polling_share is a share: more than 0 and at most 1.")
+        check_tier(self.tier)
+        if isinstance(self.cash, str) or not all(isinstance(name, str) for name in self.cash):
+            raise ConfigError("Settings.cash is a tuple of asset names, such as ('USD', 'USDT').")
+        object.__setattr__(self, "cash", tuple(self.cash))
+        if isinstance(self.proxy, str):
+            object.__setattr__(self, "proxy", Secret(self.proxy))
+
+
+_POSITIVE = (
+    "refresh_every", "max_age", "errors_to_unavailable", "call_timeout", "cut_read_after",
+    "cut_write_after", "order_deadline", "settle_margin", "polling_share",
+)  # fmt: skip
+
+
+def check_tier(tier: str) -> str:
+    """The tier itself, or `ConfigError` when Kraken has none of that name."""
+    if tier not in ("starter", "intermediate", "pro"):
+        raise ConfigError(f"{tier!r} is no tier of Kraken's: use starter, intermediate or pro.")
+    return tier
+
+
+class Bucket(Enum):
+    """The wallet that a balance row speaks of."""
+
+    SPOT = "spot"
+    EARN_AUTO = "auto earn"
+    BONDED = "bonded"
+    OPT_IN = "opt-in rewards"
+    PARKED = "parachain"
+    TOKENISED = "tokenised"
+    HOLD = "on hold"
+    UNKNOWN = "unknown"
+
+    @property
+    def spendable(self) -> bool:
+        """Whether an order on the base asset can use it; Kraken documents this for `.F` rows."""
+        return self in (Bucket.SPOT, Bucket.EARN_AUTO)
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRow:
+    """One row of Kraken's reply under its own name."""
+
+    name: str
+    bucket: Bucket
+    balance: Decimal
+    held: Decimal | None = None
+    """`None`: the endpoint that answered does not know holds."""
+    credit: Decimal = Decimal(0)
+    """Credit line less credit used."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssetBalance:
+    """One asset over all its rows.
+
+    `total`: everything. `available`: what an order could use now, or `None` when holds are not known. `held`: reserved
+    by open orders, or `None`. `rows`: Kraken's rows as they came.
+    """
+
+    total: Decimal
+    available: Decimal | None
+    held: Decimal | None
+    rows: tuple[BalanceRow, ...] = ()
+
+
+class Clock(Protocol):
+    """Where time comes from; tests hand in one that they turn themselves."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970 by the wall clock, which may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from some start; never goes back."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    wall_ns = staticmethod(time.time_ns)
+    monotonic = staticmethod(time.monotonic)
+
+
+SYSTEM_CLOCK: Clock = SystemClock()
