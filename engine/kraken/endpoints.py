@@ -1,0 +1,271 @@
+"""Kraken's endpoints: what each call is, what it costs, and what it may do.
+
+The names, costs and permissions are those of Kraken's Spot REST reference and of its rate-limit pages. Where two
+pages disagree about a cost, the dearer one stands here, so that our own count is never too low.
+
+Not here, on purpose: ``RetrieveExport``, whose reply is a zip archive and no JSON; the old ``Staking``
+endpoints, which Kraken has withdrawn; the Funding (beta) and OAuth endpoints, which are signed differently.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+
+from engine.errors import UnknownName
+
+
+class CallClass(IntEnum):
+    """The order of service (promise G4): the lower class goes first.
+
+    CANCEL and ORDER are exactly the calls that write, SETTLE and READ exactly those that do not.
+    """
+
+    CANCEL = 0
+    ORDER = 1
+    SETTLE = 2
+    READ = 3
+
+
+# The permissions as GetApiKeyInfo names them, and as the page shows them where a key is made.
+PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "query-funds": "Query funds",
+        "add-funds": "Deposit funds",
+        "withdraw-funds": "Withdraw funds",
+        "earn-funds": "Earn funds",
+        "query-open-trades": "Query open orders & trades",
+        "query-closed-trades": "Query closed orders & trades",
+        "modify-trades": "Create & modify orders",
+        "close-trades": "Cancel & close orders",
+        "query-ledger": "Query ledger entries",
+        "export-data": "Export data",
+        "create-ws-token": "WebSocket interface",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One endpoint of Kraken's.
+
+    name: as in the path, for example ``Balance`` or ``Earn/Allocate``.
+    call_class: its place in the order of service; `call_class()` knows the calls that settle an order.
+    cost: what one call adds to the REST counter of its key; 0 for public calls, which Kraken counts by IP.
+    permissions: of each set, the key needs one permission; empty where no source names any.
+    writes: it may change something at Kraken, so an unreadable answer leaves its effect open.
+    places: it puts an order on the exchange or changes one, so a cancel may cover it.
+    validates: Kraken's `validate` makes it a dry run.
+    funds: it moves money out or between accounts, or belongs to that.
+    json: its parameters are nested, so it is sent as JSON.
+    public: it is not signed, and sent as GET.
+    shape: the types that its `result` may have.
+    """
+
+    name: str
+    call_class: CallClass = CallClass.READ
+    cost: int = 1
+    permissions: tuple[frozenset[str], ...] = ()
+    writes: bool = False
+    places: bool = False
+    validates: bool = False
+    funds: bool = False
+    json: bool = False
+    public: bool = False
+    shape: tuple[type, ...] = (dict,)
+
+    @property
+    def path(self) -> str:
+        """The path of the URL, which is also what is signed."""
+        return f"/0/{'public' if self.public else 'private'}/{self.name}"
+
+    def allowed(self, granted: Collection[str]) -> bool:
+        """Whether a key with the permissions `granted` (as GetApiKeyInfo names them) may call it."""
+        return all(needed.intersection(granted) for needed in self.permissions)
+
+    @property
+    def permission_text(self) -> str:
+        """The permissions it needs, as a person reads them; empty when it needs none."""
+        each = (" or ".join(sorted(PERMISSIONS[name] for name in any_)) for any_ in self.permissions)
+        return " and ".join(f"'{text}'" for text in each)
+
+
+def private_endpoint(name: str) -> Endpoint:
+    """The private endpoint of that name. Raises `UnknownName`, which suggests the nearest one."""
+    return _find(name, PRIVATE, "private")
+
+
+def public_endpoint(name: str) -> Endpoint:
+    """The public endpoint of that name. Raises `UnknownName`, which suggests the nearest one."""
+    return _find(name, PUBLIC, "public")
+
+
+def call_class(endpoint: Endpoint, params: Mapping[str, object]) -> CallClass:
+    """The class of a call: to ask for an order by its `cl_ord_id` is to settle it (promise G4)."""
+    if endpoint.name in _FINDS_ORDERS and params.get("cl_ord_id") is not None:
+        return CallClass.SETTLE
+    return endpoint.call_class
+
+
+def is_dry_run(endpoint: Endpoint, params: Mapping[str, object]) -> bool:
+    """Whether Kraken only checks the call and does nothing.
+
+    Only ``True`` and ``"true"`` count: what Kraken makes of other spellings is not known, so they may trade.
+    """
+    asked = params.get("validate")
+    return endpoint.validates and (asked is True or (isinstance(asked, str) and asked == "true"))
+
+
+_FINDS_ORDERS = frozenset({"OpenOrders", "ClosedOrders", "TradesHistory"})
+
+
+def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:
+    found = table.get(name) if isinstance(name, str) else None
+    if found is not None:
+        return found
+    shown = str(name)[:64]  # difflib takes quadratic time
+    raise UnknownName(f"Kraken has no {kind} endpoint {shown!r}: {_hint(shown, table)}", endpoint=shown)
+
+
+def _hint(name: str, table: Mapping[str, Endpoint]) -> str:
+    if name in _LEFT_OUT:
+        return _LEFT_OUT[name]
+    if name in PRIVATE or name in PUBLIC:
+        return f"it is a {'private' if name in PRIVATE else 'public'} one."
+    names = {known.lower(): known for known in table}
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    return f"did you mean {names[near[0]]!r}?" if near else "see Kraken's REST reference."
+
+
+_LEFT_OUT = {"RetrieveExport": "its reply is a zip archive, which this engine does not carry."}
+
+
+_EITHER: tuple[type, ...] = (dict, list)
+_LIST: tuple[type, ...] = (list,)
+_FLAG: tuple[type, ...] = (bool,)
+
+
+def _needs(permissions: Iterable[str]) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(text.split("|")) for text in permissions)
+
+
+def _read(
+    name: str,
+    *permissions: str,
+    cost: int = 1,
+    shape: tuple[type, ...] = (dict,),
+    call_class: CallClass = CallClass.READ,
+    funds: bool = False,
+    json: bool = False,
+) -> Endpoint:
+    return Endpoint(
+        name=name, cost=cost, permissions=_needs(permissions), shape=shape, call_class=call_class,
+        funds=funds, json=json,
+    )  # fmt: skip
+
+
+def _write(
+    name: str,
+    *permissions: str,
+    cost: int = 1,
+    shape: tuple[type, ...] = (dict,),
+    call_class: CallClass = CallClass.ORDER,
+    places: bool = False,
+    validates: bool = False,
+    funds: bool = False,
+    json: bool = False,
+) -> Endpoint:
+    return Endpoint(
+        name=name, cost=cost, permissions=_needs(permissions), shape=shape, call_class=call_class,
+        writes=True, places=places, validates=validates, funds=funds, json=json,
+    )  # fmt: skip
+
+
+def _public(name: str, shape: tuple[type, ...] = (dict,)) -> Endpoint:
+    return Endpoint(name=name, cost=0, shape=shape, public=True)
+
+
+def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
+    return MappingProxyType({endpoint.name: endpoint for endpoint in endpoints})
+
+
+_OPEN, _CLOSED = "query-open-trades", "query-closed-trades"
+_MODIFY, _CLOSE = "modify-trades", "close-trades"
+_CANCELS = "modify-trades|close-trades"  # the guide names only the second: UNCERTAIN
+_FUNDS, _DEPOSIT, _WITHDRAW = "query-funds", "add-funds", "withdraw-funds"
+
+PRIVATE: Mapping[str, Endpoint] = _table(
+    # Account. For TradeBalance the reference and the guide name different permissions: both.
+    _read("Balance", _FUNDS),
+    _read("BalanceEx", _FUNDS),
+    _read("CreditLines", _FUNDS),
+    _read("TradeBalance", _FUNDS, _OPEN),
+    _read("TradeVolume", _FUNDS),
+    _read("OpenPositions", _OPEN, shape=_EITHER),  # a list when consolidated by market
+    _read("GetApiKeyInfo"),
+    _read("GetWebSocketsToken", "create-ws-token"),
+    # History: Kraken's developer page says 1 or 2, its support page 4.
+    _read("TradesHistory", _CLOSED, cost=4),
+    _read("QueryTrades", _CLOSED, cost=4),
+    _read("Ledgers", "query-ledger", cost=4),
+    _read("QueryLedgers", "query-ledger", cost=4),
+    # Orders
+    _read("OpenOrders", _OPEN),
+    _read("ClosedOrders", _CLOSED, cost=4),
+    _read("QueryOrders", _OPEN, _CLOSED, cost=4, call_class=CallClass.SETTLE),
+    _read("OrderAmends", _OPEN, _CLOSED),
+    _read("Level3", _OPEN, json=True),
+    # Trading: not counted by the REST counter, except the two whose cost no page names.
+    _write("AddOrder", _MODIFY, cost=0, places=True, validates=True),
+    _write("AddOrderBatch", _MODIFY, _CLOSE, cost=0, places=True, validates=True, json=True),
+    _write("EditOrder", _MODIFY, _CLOSE, cost=0, places=True, validates=True),
+    _write("AmendOrder", _CANCELS, cost=0, places=True),
+    _write("CancelOrder", _CANCELS, cost=0, call_class=CallClass.CANCEL),
+    _write("CancelOrderBatch", _CANCELS, cost=0, call_class=CallClass.CANCEL, json=True),
+    _write("CancelAll", _CANCELS, call_class=CallClass.CANCEL),
+    _write("CancelAllOrdersAfter", _CANCELS, call_class=CallClass.CANCEL),
+    # Exports
+    _write("AddExport", "export-data"),
+    _read("ExportStatus", "export-data", shape=_EITHER),
+    _write("RemoveExport", "export-data"),
+    # Deposits
+    _read("DepositMethods", f"{_FUNDS}|{_DEPOSIT}", shape=_EITHER),
+    _read("DepositStatus", _FUNDS, _DEPOSIT, shape=_EITHER),
+    _write("DepositAddresses", _DEPOSIT, shape=_EITHER),  # with `new` it makes an address
+    # Withdrawals and transfers
+    _read("WithdrawMethods", _FUNDS, _WITHDRAW, shape=_EITHER, funds=True),
+    _read("WithdrawAddresses", _FUNDS, _WITHDRAW, shape=_EITHER, funds=True),
+    _read("WithdrawInfo", _FUNDS, _WITHDRAW, funds=True),
+    _read("WithdrawStatus", _FUNDS, _WITHDRAW, shape=_EITHER, funds=True),
+    _write("Withdraw", _WITHDRAW, funds=True),
+    _write("WithdrawCancel", _WITHDRAW, shape=_FLAG, funds=True),
+    _write("WalletTransfer", _WITHDRAW, funds=True),
+    _write("AccountTransfer", _WITHDRAW, funds=True),
+    _write("CreateSubaccount", shape=_FLAG),
+    # Earn
+    _write("Earn/Allocate", "earn-funds", shape=_FLAG),
+    _write("Earn/Deallocate", "earn-funds", shape=_FLAG),
+    _read("Earn/AllocateStatus", f"{_FUNDS}|earn-funds"),
+    _read("Earn/DeallocateStatus", f"{_FUNDS}|earn-funds"),
+    _read("Earn/Strategies"),
+    _read("Earn/Allocations", _FUNDS),
+)
+
+PUBLIC: Mapping[str, Endpoint] = _table(
+    _public("Time"),
+    _public("SystemStatus"),
+    _public("MaintenanceSchedule", _EITHER),
+    _public("Assets"),
+    _public("AssetPairs"),
+    _public("Ticker"),
+    _public("OHLC"),
+    _public("Depth"),
+    _public("GroupedBook"),
+    _public("Trades"),
+    _public("Spread"),
+    _public("PreTrade"),
+    _public("PostTrade"),
+)

@@ -1,0 +1,186 @@
+"""What goes over the wire: bodies and their signatures.
+
+Kraken signs ``path + SHA256(nonce + body)`` with HMAC-SHA512 under the decoded secret (its authentication guide).
+The signature covers the exact bytes of the body, so a body is made once and sent as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from urllib.parse import quote, quote_plus
+
+from engine.errors import CallNotSent, ConfigError
+from engine.kraken.endpoints import Endpoint
+from engine.values import Secret
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+
+
+class Signer:
+    """Signs the calls of one API key. Any thread may use it; it shows nothing of the secret.
+
+    Raises `ConfigError` when the secret is not base64.
+    """
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, secret: Secret) -> None:
+        self._keyed = hmac.new(_decoded(secret), digestmod="sha512")
+
+    def sign(self, path: str, body: bytes, nonce: int) -> str:
+        """The ``API-Sign`` header. `body` is what is sent, with the same nonce in it."""
+        mac = self._keyed.copy()
+        mac.update(path.encode("ascii"))
+        mac.update(hashlib.sha256(b"%d%b" % (nonce, body)).digest())
+        return base64.b64encode(mac.digest()).decode("ascii")
+
+    def __repr__(self) -> str:
+        return "Signer(***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Signer holds a secret, so it cannot be pickled")
+
+
+def sign(path: str, body: bytes, nonce: int, secret: Secret) -> str:
+    """The ``API-Sign`` header of one call; a `Signer` does it faster for many."""
+    return Signer(secret).sign(path, body, nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The parameters of a call, encoded and waiting for their nonce.
+
+    Encoding first and drawing the nonce later keeps a nonce from being spent on parameters that cannot be sent.
+    """
+
+    content_type: str
+    before_nonce: bytes = field(repr=False)
+    after_nonce: bytes = field(repr=False)
+
+    def with_nonce(self, nonce: int) -> bytes:
+        """The bytes to sign and to send."""
+        return b"%b%d%b" % (self.before_nonce, nonce, self.after_nonce)
+
+
+def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | None = None) -> Body:
+    """Encode a private call's parameters, in their order, behind the nonce and the `otp`.
+
+    ``validate=False`` is left out: in form text Kraken has read even ``false`` as "validate only".
+
+    Raises `CallNotSent` for a `nonce` among them and for a value that cannot be written down.
+    """
+    sent: dict[str, object] = {} if otp is None else {"otp": otp.reveal()}
+    sent |= {k: v for k, v in params.items() if not (k == "validate" and v is False)}
+    if endpoint.json:
+        text = encode_json(sent)
+        return Body(JSON, b'{"nonce":"', b'"}' if text == b"{}" else b'",' + text[1:])
+    text = encode_form(sent)
+    return Body(FORM, b"nonce=", b"&" + text if text else b"")
+
+
+def encode_form(params: Mapping[str, object]) -> bytes:
+    """Encode parameters as a form or a query string, without a nonce.
+
+    Brackets in names stay as they are, because Kraken's names are literal: ``close[ordertype]``. A `None` is
+    left out; a list becomes comma-separated; a number is never written with an exponent.
+
+    Raises `CallNotSent` for a `nonce` among them and for a value that is no text, number, boolean or list of them.
+    """
+    pairs = ((_name(k), _written(k, v)) for k, v in params.items() if v is not None)
+    return "&".join(f"{quote(k, safe='[]')}={quote_plus(v)}" for k, v in pairs).encode("ascii")
+
+
+def encode_json(params: Mapping[str, object]) -> bytes:
+    """Encode parameters as a JSON object, without a nonce.
+
+    Decimals and floats become strings, so that no digit is lost. A `None` is left out wherever it is the value
+    of a name. Raises `CallNotSent` like `encode_form`; here lists and mappings may be nested.
+    """
+    body = {_name(k): _nested(k, v, _DEEPEST) for k, v in params.items() if v is not None}
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_DEEPEST = 8  # AddOrderBatch, the deepest of Kraken's bodies, needs 4; a list that holds itself needs an end
+_LONGEST = 400  # digits of a number: far more than any amount has, and few enough to write out
+
+
+def _decoded(secret: Secret) -> bytes:
+    try:
+        return base64.b64decode(secret.reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigError("The API secret is not base64: copy it again as Kraken showed it.") from None
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise CallNotSent("The name of a parameter has to be a text that is not empty.")
+    if name == "nonce":
+        raise CallNotSent("The engine draws the nonce itself: leave 'nonce' out of the parameters.")
+    return _text(name, name)
+
+
+def _written(name: str, value: object) -> str:
+    """A value as form text: a scalar, or a list of scalars with commas between them."""
+    if isinstance(value, list | tuple):
+        return ",".join(_scalar(name, item) for item in value)
+    return _scalar(name, value)
+
+
+def _nested(name: str, value: object, depth: int) -> object:
+    """A value as JSON takes it."""
+    if depth == 0:
+        raise _refused(name, "is nested too deeply")
+    if isinstance(value, Mapping):
+        items = ((_name(k), v) for k, v in value.items() if v is not None)
+        return {k: _nested(name, v, depth - 1) for k, v in items}
+    if isinstance(value, list | tuple):
+        return [_nested(name, item, depth - 1) for item in value]
+    if isinstance(value, bool):
+        return value
+    text = _scalar(name, value)
+    return int(text) if isinstance(value, int) else text
+
+
+def _scalar(name: str, value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _text(name, value)
+        case int():
+            return _plain(name, Decimal(value))
+        case float():
+            return _plain(name, Decimal(float.__repr__(value)))
+        case Decimal():
+            return _plain(name, value)
+        case _:
+            raise _refused(name, f"cannot be sent as a {type(value).__name__}")
+
+
+def _text(name: str, value: str) -> str:
+    """The text itself, without the class of an enum around it."""
+    try:
+        return value.encode().decode()
+    except UnicodeEncodeError:
+        raise _refused(name, "holds half a character (a lone surrogate)") from None
+
+
+def _plain(name: str, value: Decimal) -> str:
+    """The number in plain digits, exactly."""
+    if not value.is_finite():
+        raise _refused(name, "is not a number")
+    if len(value.as_tuple().digits) > _LONGEST or abs(value.adjusted()) > _LONGEST:
+        raise _refused(name, "is a number that no amount comes near")
+    return format(value, "f")
+
+
+def _refused(name: object, why: str) -> CallNotSent:
+    return CallNotSent(f"Parameter {str(name)[:64]!r} {why}, so nothing was sent.")

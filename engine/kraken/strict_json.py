@@ -1,0 +1,69 @@
+"""JSON read strictly: what two readers could take for two things, or that takes too long to read, is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any, NoReturn
+
+_DEEPEST = 32  # Kraken's deepest reply has 7 levels; what reads the result may recurse
+_MOST = 300_000  # values; reading more takes longer than the second that a call has beyond its deadline
+_LONGEST = 400  # digits of a number
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read_strictly(body: bytes) -> Any:
+    """The JSON value in `body`, floats as exact `Decimal`.
+
+    Raises `ValueError`, `ArithmeticError` or `RecursionError` for bytes that are no UTF-8, names that come twice, NaN
+    and Infinity, numbers out of all proportion, deep nesting, and texts that cannot be written as UTF-8.
+    """
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST:
+        raise ValueError("more than can be read in time")
+    text = body.decode("utf-8")
+    value = json.loads(text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_int, parse_constant=_constant)
+    _check_depth(value)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name comes twice")
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    # Without its trap, an exponent too large for Decimal gives NaN; one that is not may take gigabytes to print.
+    if len(text) > _LONGEST or not value.is_finite() or abs(value.adjusted()) > _LONGEST:
+        raise ValueError("a number out of all proportion")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > _LONGEST:
+        raise ValueError("a number out of all proportion")
+    return int(text)
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
+
+
+def _children(node: object) -> Iterator[object]:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return (child for child in inner if isinstance(child, dict | list))

@@ -1,0 +1,73 @@
+"""What a private call does to the trading counters: which pair it is charged to, how many points, whose age changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.kraken.limits import Action, TradingCounter, batch_points
+
+_CHANGES = {"AmendOrder": Action.AMEND, "EditOrder": Action.EDIT}
+_CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})
+
+
+def use_of(endpoint: str, params: Mapping[str, Any], counter: TradingCounter, now: float) -> tuple[str | None, float]:
+    """The pair that a call is charged to and the points; no pair where none is named or known.
+
+    Cancels are charged when they are done (`note_done`), since nothing is decided by what they cost.
+    """
+    pair = _pair(params)
+    if endpoint == "AddOrder":
+        return pair, counter.points(Action.ADD, now)
+    if endpoint == "AddOrderBatch":
+        return pair, batch_points(len(_listed(params.get("orders"))))
+    if endpoint in _CHANGES:
+        order = next(iter(_orders(params)), None)
+        known = counter.pair_of(order) if order is not None else None
+        return known or pair, counter.points(_CHANGES[endpoint], now, order)
+    return None, 0.0
+
+
+def note_done(endpoint: str, params: Mapping[str, Any], result: Any, counter: TradingCounter, now: float) -> None:
+    """Take in what a call did: an order was made or changed, or orders are gone."""
+    if endpoint in _CANCELS:
+        orders = None if endpoint == "CancelAll" else _orders(params)
+        counter.charge_cancels(now, orders)
+        counter.forget(orders)
+        return
+    pair = _pair(params)
+    if endpoint in ("AddOrder", "AddOrderBatch") and pair is not None:
+        for order in (*_orders(params), *_made(result)):
+            counter.born(order, pair, now)
+    elif endpoint in _CHANGES:
+        for order in _orders(params):
+            known = counter.pair_of(order) or pair
+            if known is not None:
+                counter.born(order, known, now)
+
+
+def _pair(params: Mapping[str, Any]) -> str | None:
+    pair = params.get("pair")
+    return pair.replace("/", "").upper() if isinstance(pair, str) else None
+
+
+def _orders(params: Mapping[str, Any]) -> list[str]:
+    """Every name by which the parameters speak of an order."""
+    found = [str(params[name]) for name in ("txid", "cl_ord_id") if params.get(name) is not None]
+    for name in ("orders", "cl_ord_ids"):
+        for each in _listed(params.get(name)):
+            found += _orders(each) if isinstance(each, Mapping) else [str(each)]
+    return found
+
+
+def _made(result: Any) -> Iterable[str]:
+    """The transaction ids in the reply to a placement."""
+    if not isinstance(result, Mapping):
+        return []
+    made = result.get("txid")
+    batch = [each.get("txid") for each in _listed(result.get("orders")) if isinstance(each, Mapping)]
+    return [each for each in (*(made if isinstance(made, list) else [made]), *batch) if isinstance(each, str)]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []

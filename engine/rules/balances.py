@@ -1,0 +1,111 @@
+"""A balance with the truth about it: how old it is, and whether its account is available (promises G6, G7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from engine.values import SYSTEM_CLOCK, AssetBalance, Clock
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BalanceState(Enum):
+    """How far a balance can be trusted."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSnapshot:
+    """The last known balance of one account with the truth about it. Immutable; reading it waits for nothing.
+
+    `cash` and `available_cash` sum the assets of `Settings.cash`, Auto-Earn rows included; `cash` is `None` exactly
+    when there never was a good reply, `available_cash` also when holds are not known. `as_of` (aware UTC) was taken
+    before the request went out, so the age is never understated. `error_count` is the failures in a row.
+    """
+
+    account: str
+    as_of: datetime | None = None
+    cash: Decimal | None = None
+    available_cash: Decimal | None = None
+    assets: Mapping[str, AssetBalance] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    is_available: bool = False
+    error_count: int = 0
+    last_error: str | None = None
+    next_attempt: datetime | None = None
+    restored: bool = False
+    """Read from the store after a restart and not refreshed since: STALE, however young."""
+    disturbed: bool = False
+    """An order or a cancel of ours has changed it since: STALE until a reply that was asked for later."""
+    max_age: float = field(default=15.0, repr=False)
+    _as_of_monotonic: float | None = field(default=None, repr=False, compare=False)
+    _clock: Clock = field(default=SYSTEM_CLOCK, repr=False, compare=False)
+    _fixed_age: float | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since `as_of`, computed when read; `None` when the balance is UNKNOWN.
+
+        A clock that steps back cannot make a value younger: inside the process the monotonic clock counts too.
+        """
+        if self.as_of is None or self._fixed_age is not None:
+            return self._fixed_age
+        by_wall = self._clock.wall_ns() / 1e9 - (self.as_of - _EPOCH).total_seconds()
+        if self._as_of_monotonic is None:
+            return max(0.0, by_wall)
+        return max(0.0, by_wall, self._clock.monotonic() - self._as_of_monotonic)
+
+    @property
+    def state(self) -> BalanceState:
+        """FRESH, STALE or UNKNOWN, computed when read."""
+        age = self.age
+        if age is None:
+            return BalanceState.UNKNOWN
+        is_old = self.restored or self.disturbed or age > self.max_age
+        return BalanceState.STALE if is_old else BalanceState.FRESH
+
+    def at(self, now: datetime) -> BalanceSnapshot:
+        """The same balance as seen at `now` (aware): its state and age no longer move."""
+        age = None if self.as_of is None else max(0.0, (now - self.as_of).total_seconds())
+        return replace(self, _fixed_age=age)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; amounts are strings."""
+        age = self.age
+        return {
+            "account": self.account,
+            "state": self.state.value,
+            "cash": _text(self.cash),
+            "available_cash": _text(self.available_cash),
+            "is_available": self.is_available,
+            "error_count": self.error_count,
+            "last_error": self.last_error,
+            "as_of": None if self.as_of is None else self.as_of.isoformat(),
+            "age_seconds": None if age is None else round(age, 3),
+            "assets": {
+                name: {"total": _text(each.total), "available": _text(each.available), "held": _text(each.held)}
+                for name, each in self.assets.items()
+            },
+        }
+
+
+def seconds_later(moment: datetime, seconds: float) -> datetime:
+    """`moment` plus a span."""
+    return moment + timedelta(seconds=seconds)
+
+
+def moment(wall_ns: int) -> datetime:
+    """The aware UTC time of a wall clock reading."""
+    return _EPOCH + timedelta(microseconds=wall_ns // 1000)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")

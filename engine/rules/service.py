@@ -1,0 +1,63 @@
+"""Order of service: what a cancel covers, and when a hung call gives way (promise G4).
+
+Classes of service are numbers, the most urgent first: 0 cancel, 1 order, 2 settle, 3 read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+CANCEL, ORDER, SETTLE, READ = range(4)
+
+CUTS_OF_ONE_READ = 2
+"""A read that was cut this often gives way only to cancels, so that it is not cut for ever."""
+CUTS_A_MINUTE = 6
+"""A late read may count as an invalid nonce at Kraken, and those add up to a lockout: this many cuts a minute for
+orders and settles, twice as many for cancels."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+
+
+def covers(endpoint: str, cancel: Mapping[str, Any], placement: Mapping[str, Any]) -> bool:
+    """Whether a cancel (its endpoint and parameters) cancels what a placement of that account would place or change."""
+    if endpoint == "CancelAll":
+        return True
+    return not _names(cancel).isdisjoint(_names(placement))
+
+
+def patience(
+    under_way: int, waiting: int | None, cuts_of_it: int, cuts_this_minute: int, read: float, write: float
+) -> float | None:
+    """Seconds that a call of class `under_way` may take while a `waiting` one waits; `None`: as long as it needs.
+
+    `cuts_of_it`: how often this read was cut already. `read`, `write`: `Settings.cut_read_after`, `cut_write_after`.
+    """
+    if waiting is None or waiting >= under_way:
+        return None
+    for_cancel = waiting == CANCEL
+    if cuts_this_minute >= CUTS_A_MINUTE * (2 if for_cancel else 1):
+        return None
+    if under_way >= SETTLE:
+        return read if for_cancel or cuts_of_it < CUTS_OF_ONE_READ else None
+    return write
+
+
+def _names(params: Mapping[str, Any]) -> set[str]:
+    """Every name by which the parameters of a call speak of an order."""
+    found = {_normal(params[name]) for name in ("txid", "cl_ord_id", "userref") if params.get(name) is not None}
+    for name in ("orders", "cl_ord_ids"):
+        for each in _listed(params.get(name)):
+            found |= _names(each) if isinstance(each, Mapping) else {_normal(each)}
+    return found
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _normal(value: Any) -> str:
+    """Kraken keeps a `cl_ord_id` as a number, so a UUID is the same with and without hyphens (KRAKEN.md §6)."""
+    text = str(value)
+    return text.replace("-", "").lower() if _UUID.fullmatch(text) else text

@@ -1,0 +1,374 @@
+"""When calls of a key are kept back because Kraken refused the key itself, as values that change only here.
+
+Kraken locks out a key that goes on failing, and each further try prolongs it (KRAKEN.md §4.4). So a refused key is
+left alone, but for a *probe* now and then, which is an ordinary call that is let through. Where a key stands, and where
+it stands after an answer:
+
+    ============ ============ ============ ============ ============ ============ ============
+    stands \\ got good         lockout      bad key      bad nonce    denied       other
+    ============ ============ ============ ============ ============ ============ ============
+    OPEN         OPEN         LOCKED_OUT   REFUSED_KEY  NONCE_DOUBT  OPEN         OPEN
+    NONCE_DOUBT  OPEN         LOCKED_OUT   REFUSED_KEY  NONCE_STORM  NONCE_DOUBT  NONCE_DOUBT
+    NONCE_STORM  OPEN         LOCKED_OUT   REFUSED_KEY  NONCE_STORM  NONCE_STORM  NONCE_STORM
+    REFUSED_KEY  OPEN         LOCKED_OUT   REFUSED_KEY  NONCE_STORM  OPEN         REFUSED_KEY
+    LOCKED_OUT   OPEN         LOCKED_OUT   REFUSED_KEY  NONCE_STORM  OPEN         OPEN
+    ============ ============ ============ ============ ============ ============ ============
+
+*Denied* holds back only its endpoint (REFUSED_CALL) until that endpoint has a good reply. It shows that Kraken knows
+the key, and nothing about the nonce, since nobody knows which of the two is looked at first. Calls go again when the
+time of a lockout is over, so LOCKED_OUT stays in name only until the first of them is answered. Nothing is learnt from
+a call that was not sent.
+
+A nonce is refused at most three times before the key is left alone: the call, its second signature, and one more call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from engine.errors import (
+    AccountLocked,
+    CallError,
+    CallNotSent,
+    InsufficientFunds,
+    InvalidKey,
+    InvalidNonce,
+    InvalidSignature,
+    OrderRejected,
+    PermissionDenied,
+    TemporaryLockout,
+)
+from engine.rules.admission import Held
+
+LOCKOUT = 900.0
+"""Seconds of quiet after each refusal: Kraken says "a few minutes" in one place and 15 in another (KRAKEN.md §4.4)."""
+
+PAUSES = (0.0, 12.0, 60.0, 180.0)
+"""The pause before a probe in units of `probe_every`, by the failed probes before it; the last one stays.
+
+At the default of 5 s: at once (the third call of a nonce storm), a minute, 5 minutes, 15 minutes.
+"""
+LONGEST = 900.0
+"""No pause is longer: a lockout clears in that time, so rarer probes would spare the key nothing."""
+
+
+class State(Enum):
+    """Where a key stands, or a key with one endpoint (REFUSED_CALL)."""
+
+    OPEN = "open"
+    NONCE_DOUBT = "nonce-refused-once"
+    NONCE_STORM = "nonces-refused"
+    REFUSED_KEY = "key-refused"
+    REFUSED_CALL = "call-refused"
+    LOCKED_OUT = "locked-out"
+
+
+class Answer(Enum):
+    """What an answer of Kraken's says about the key."""
+
+    GOOD = "good"
+    LOCKOUT = "lockout"
+    BAD_KEY = "bad key"
+    BAD_NONCE = "bad nonce"
+    DENIED = "denied"
+    OTHER = "other"
+    UNSENT = "unsent"
+
+
+_UNLESS_NAMED: Mapping[Answer, State] = {
+    Answer.GOOD: State.OPEN,
+    Answer.LOCKOUT: State.LOCKED_OUT,
+    Answer.BAD_KEY: State.REFUSED_KEY,
+    Answer.BAD_NONCE: State.NONCE_STORM,
+}
+_NAMED: Mapping[State, Mapping[Answer, State]] = {
+    State.OPEN: {Answer.BAD_NONCE: State.NONCE_DOUBT},
+    State.REFUSED_KEY: {Answer.DENIED: State.OPEN},
+    State.LOCKED_OUT: {Answer.DENIED: State.OPEN, Answer.OTHER: State.OPEN},
+}
+
+# The first row that fits: the class of the error and the beginning of Kraken's code.
+_ANSWERS: tuple[tuple[type[CallError], str, Answer], ...] = (
+    (CallNotSent, "", Answer.UNSENT),
+    (TemporaryLockout, "", Answer.LOCKOUT),
+    (CallError, "EGeneral:Temporary lockout", Answer.LOCKOUT),  # beside a result it is an unknown outcome
+    (InvalidNonce, "", Answer.BAD_NONCE),
+    (InvalidKey, "", Answer.BAD_KEY),
+    (InvalidSignature, "", Answer.BAD_KEY),
+    (AccountLocked, "ETrade:", Answer.DENIED),  # trading is locked: the balance can still be read
+    (AccountLocked, "", Answer.BAD_KEY),
+    (PermissionDenied, "EAccount:", Answer.OTHER),  # depends on what was asked for: one pair, one country
+    (PermissionDenied, "EEarnings:", Answer.OTHER),
+    (PermissionDenied, "", Answer.DENIED),
+    (InsufficientFunds, "", Answer.GOOD),  # the key, its signature and the nonce passed, or this would not be known
+    (OrderRejected, "", Answer.GOOD),
+)
+
+
+def answer_of(error: CallError | None) -> Answer:
+    """What the end of a call says about its key; `None` is a good reply."""
+    if error is None:
+        return Answer.GOOD
+    code = _plain(error.kraken_code or "")
+    fits = (answer for kind, prefix, answer in _ANSWERS if isinstance(error, kind) and code.startswith(_plain(prefix)))
+    return next(fits, Answer.OTHER)
+
+
+def _plain(code: str) -> str:
+    return "".join(code.lower().split())
+
+
+_PROBES = "One call is let through now and then to see whether it is over; 'resume' tries at once."
+
+SENTENCES: Mapping[State, str] = MappingProxyType(
+    {
+        State.OPEN: "Kraken takes this key.",
+        State.NONCE_DOUBT: (
+            "Kraken refused a nonce of this key once. If it does so again, something else uses the key: give this "
+            "engine a key of its own."
+        ),
+        State.NONCE_STORM: f"Kraken refuses the nonces of this key, so its calls are kept back. {_PROBES}",
+        State.REFUSED_KEY: (
+            f"Kraken refuses this key, so all its calls are kept back: it may be disabled, expired or mistyped, or the "
+            f"account is locked. Mend it at Kraken, or put in a new key with 'replace_key'. {_PROBES}"
+        ),
+        State.REFUSED_CALL: (
+            "Kraken denies this call to this key, so it is kept back; other calls go on. Give the key the permission "
+            f"on Kraken's API page. {_PROBES}"
+        ),
+        State.LOCKED_OUT: (
+            "Kraken has locked this key out, usually after too many calls with a bad key, signature or nonce. No call "
+            "is made for 15 minutes, not even a cancel, because each one would prolong it. Look for what went wrong "
+            "before, and for other programs that use the key or this address."
+        ),
+    }
+)
+
+ALL_HELD = (
+    "Kraken has locked out two keys at once, so it is probably this machine's address that it shuts out. No key makes "
+    "a call until that is over, because each one would prolong it. Look for other programs that call Kraken from here."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What keeps calls back.
+
+    state: why. failed: how many probes were refused. due: when the next call may go. cause: Kraken's words.
+    was_due: while a probe is under way, the `due` that let it go.
+    """
+
+    state: State = State.OPEN
+    failed: int = 0
+    due: float = -math.inf
+    cause: str = ""
+    was_due: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The state for a person, with the likely cause and the remedy."""
+        return f"{self.cause} {SENTENCES[self.state]}".strip()
+
+    def check(self, now: float) -> Held | None:
+        """`None` when a call may go, which then is the probe; else for how long none may."""
+        return Held(self.sentence, self.due - now) if now < self.due else None
+
+    def probing(self, now: float, probe_every: float) -> Hold:
+        """A call goes out. When it is a probe, the next one waits a whole pause, whatever becomes of this one."""
+        if self.state not in _PROBED:
+            return self
+        return replace(self, was_due=self.due, due=now + _pause(max(1, self.failed), probe_every))
+
+    def answered(self) -> Hold:
+        """The probe under way, if any, has ended and may have reached Kraken."""
+        return replace(self, was_due=None)
+
+    def not_sent(self) -> Hold:
+        """The probe under way, if any, did not reach Kraken, so it has still to be made."""
+        return self if self.was_due is None else replace(self, due=self.was_due, was_due=None)
+
+    def failed_again(self, state: State, cause: str, now: float, probe_every: float) -> Hold:
+        """Refused once more: the next probe comes later than the last one did."""
+        first = self.state is State.NONCE_DOUBT and state is State.NONCE_STORM
+        failed = 0 if first else self.failed + 1
+        return Hold(state, failed, now + _pause(failed, probe_every), cause)
+
+
+def _pause(failed: int, probe_every: float) -> float:
+    return min(probe_every * PAUSES[min(failed, len(PAUSES) - 1)], LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGuard:
+    """What one API key may do, by what Kraken last said of it. `probe_every` is `Settings.refresh_every`.
+
+    For each send: `check` before its nonce is drawn, `started` when it goes, `after` with its end; each but the first
+    returns the next value. After a refused nonce, `may_sign_again` says whether the call may be sent a second time.
+
+    Guarantees: at most three calls go into a storm of refused nonces; then, and while the key is refused, one for each
+    pause; after a lockout none for 15 minutes from its last refusal. One good reply ends it, for a denied endpoint one
+    of its own.
+    """
+
+    probe_every: float = 5.0
+    key: Hold = field(default_factory=Hold)
+    calls: Mapping[str, Hold] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def state(self) -> State:
+        """The state of the key; REFUSED_CALL when only single endpoints are kept back."""
+        return State.REFUSED_CALL if self.key.state is State.OPEN and self.calls else self.key.state
+
+    @property
+    def sentence(self) -> str:
+        """Where the key stands, for a person: the likely cause and the remedy, for each endpoint that is denied."""
+        denied = " ".join(hold.sentence for hold in self.calls.values())
+        return denied if self.state is State.REFUSED_CALL else self.key.sentence
+
+    @property
+    def may_sign_again(self) -> bool:
+        """Whether a call whose nonce was just refused may be signed a second time: only after the first refusal."""
+        return self.key.state is State.NONCE_DOUBT
+
+    @property
+    def locked_until(self) -> float | None:
+        """When the lockout ends, or ended if no call has gone since; `None` without one."""
+        return self.key.due if self.key.state is State.LOCKED_OUT else None
+
+    def check(self, endpoint: str, now: float) -> Held | None:
+        """`None` when the call may go, else why not. Cancels are kept back as well: they would fail and prolong it."""
+        return self.key.check(now) or self.calls.get(endpoint, _OPEN).check(now)
+
+    def started(self, endpoint: str, now: float) -> KeyGuard:
+        """A call that `check` let pass goes out. When it is a probe, no other call passes during a whole pause."""
+        return self._holds(endpoint, lambda hold: hold.probing(now, self.probe_every))
+
+    def after(self, error: CallError | None, endpoint: str, now: float, *, cause: str = "") -> KeyGuard:
+        """The call ended: `error`, or a good reply. `cause` replaces Kraken's words (see `diagnose_nonce`)."""
+        answer = answer_of(error)
+        if answer is Answer.UNSENT:
+            return self._holds(endpoint, Hold.not_sent)
+        cause = cause or (str(error) if error is not None else "")
+        guard = self._holds(endpoint, Hold.answered)
+        guard = replace(guard, key=guard._next(answer, cause, now))
+        if answer is Answer.DENIED:
+            hold = guard.calls.get(endpoint, _OPEN)
+            return guard._with_call(endpoint, hold.failed_again(State.REFUSED_CALL, cause, now, self.probe_every))
+        return guard._with_call(endpoint, None) if answer is Answer.GOOD else guard
+
+    def resume(self) -> KeyGuard:
+        """Somebody says that it is mended: all may go at once. A lockout stays, since a try would prolong it."""
+        return KeyGuard(self.probe_every, self.key if self.key.state is State.LOCKED_OUT else _OPEN)
+
+    def replace_key(self) -> KeyGuard:
+        """The guard of a new key in the place of this one."""
+        return KeyGuard(self.probe_every)
+
+    def to_dict(self, now: float, wall: float) -> dict[str, float]:
+        """The end of a lockout by the wall clock (Unix seconds), as JSON takes it; empty when there is none."""
+        locked = self.key.state is State.LOCKED_OUT and now < self.key.due
+        return {"locked_until": wall + self.key.due - now} if locked else {}
+
+    @classmethod
+    def from_dict(cls, document: Any, now: float, wall: float, *, probe_every: float = 5.0) -> KeyGuard:
+        """The guard after a restart: locked out for what is left of it by the wall clock, else open.
+
+        What `to_dict` cannot have written counts as 15 minutes from now, and no lockout is longer than that.
+        """
+        left = _seconds_left(document, wall)
+        return cls(probe_every, Hold(State.LOCKED_OUT, 0, now + left) if left > 0 else _OPEN)
+
+    def _next(self, answer: Answer, cause: str, now: float) -> Hold:
+        state = _NAMED.get(self.key.state, {}).get(answer) or _UNLESS_NAMED.get(answer, self.key.state)
+        if state is State.LOCKED_OUT:
+            due = now + LOCKOUT if answer is Answer.LOCKOUT else self.key.due
+            return Hold(state, self.key.failed, due, cause)
+        if state not in _PROBED:
+            return Hold(state)
+        refused = answer in (Answer.BAD_KEY, Answer.BAD_NONCE)
+        return self.key.failed_again(state, cause, now, self.probe_every) if refused else self.key
+
+    def _holds(self, endpoint: str, change: Callable[[Hold], Hold]) -> KeyGuard:
+        """The guard with its two holds on that endpoint changed: that of the key, and its own if it is denied."""
+        guard = replace(self, key=change(self.key))
+        return guard._with_call(endpoint, change(self.calls[endpoint])) if endpoint in self.calls else guard
+
+    def _with_call(self, endpoint: str, hold: Hold | None) -> KeyGuard:
+        others = {name: each for name, each in self.calls.items() if name != endpoint}
+        return replace(self, calls=MappingProxyType(others if hold is None else {**others, endpoint: hold}))
+
+
+_OPEN = Hold()
+_PROBED = frozenset({State.REFUSED_KEY, State.REFUSED_CALL, State.NONCE_STORM})
+_CENTURIES = 1e12  # Unix seconds that no clock shows
+
+
+def _seconds_left(document: Any, wall: float) -> float:
+    """Seconds of a saved lockout that are left, at most `LOCKOUT`, which also stands for all that cannot be read."""
+    if document == {}:
+        return 0.0
+    if not isinstance(document, Mapping):
+        return LOCKOUT
+    until = document.get("locked_until")
+    if isinstance(until, bool) or not isinstance(until, int | float) or not abs(until) < _CENTURIES:
+        return LOCKOUT
+    return min(max(0.0, until - wall), LOCKOUT)
+
+
+def check_all(guards: Iterable[KeyGuard], now: float) -> Held | None:
+    """Whether every key has to wait because two are locked out at once, until the later of the two is free."""
+    ends = sorted(end for guard in guards if (end := guard.locked_until) is not None)
+    at_once = len(ends) >= 2 and ends[-1] - ends[-2] < LOCKOUT
+    return Held(ALL_HELD, ends[-1] - now) if at_once and now < ends[-1] else None
+
+
+# --- why a nonce was refused ----------------------------------------------------------------------------------
+
+_SLOW = 5.0  # seconds that a clock is behind before it counts: the time of a reply is known to a second or two
+_AHEAD = 60.0
+_NEW_KEY = "Make a new key at Kraken for this engine alone"
+_TAKE_OVER = "'kraken-engine nonce import' or 'kraken-engine nonce raise'"
+
+
+def diagnose_nonce(*, first_use: bool, skew: float | None = None, lead: float | None = None) -> str:
+    """The likely cause of refused nonces and the remedy, as sentences for a person.
+
+    first_use: this state directory had no mark for the key when the engine started.
+    skew: seconds that our wall clock is ahead of Kraken's (behind: negative), when known.
+    lead: seconds that our nonces are ahead of our wall clock, when known.
+    """
+    slow = -skew if skew is not None and skew < -_SLOW else None
+    if not first_use:
+        return " ".join((_OTHER_PROGRAM, *_also(slow, lead)))
+    if slow is None:
+        return _OTHER_UNIT
+    return _SLOW_CLOCK.format(slow=slow)
+
+
+def _also(slow: float | None, lead: float | None) -> Iterable[str]:
+    if slow is not None:
+        yield f"This machine's clock is {slow:.0f} s behind Kraken's, so our nonces do not catch up: set it."
+    if lead is not None and lead > _AHEAD:
+        yield f"Our own nonces are {lead:.0f} s ahead of the clock already, so the others are further ahead still."
+
+
+_OTHER_PROGRAM = (
+    "Kraken has seen a higher nonce of this key than this engine ever sent, and our record of those is whole: another "
+    f"program uses the key. {_NEW_KEY}; or stop the other program for good and take over its counter with {_TAKE_OVER}."
+)
+_OTHER_UNIT = (
+    "This state directory has never used the key, and Kraken has seen a higher nonce of it. Either another tool used "
+    "the key, now or before, with larger numbers (it counts in another unit, or its clock was ahead), or this engine "
+    f"used it from a state directory that is lost. {_NEW_KEY}; or bring the old state directory back; or stop the "
+    f"other tool for good and take over its counter with {_TAKE_OVER}."
+)
+_SLOW_CLOCK = (
+    "This machine's clock is {slow:.0f} s behind Kraken's and this state directory has never used the key, so our "
+    "nonces are lower than those that were made by a right clock before. Set the clock, then 'resume'; should it "
+    f"go on, another program uses the key: {_NEW_KEY[0].lower()}{_NEW_KEY[1:]}."
+)
