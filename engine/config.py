@@ -1,0 +1,200 @@
+"""Accounts and settings from the environment and a TOML file (DESIGN.md 5.2).
+
+What is given as an argument counts first, then the environment, then the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError
+from engine.values import KRAKEN_URL, MASTER, Account, Settings
+
+_USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET)(_FILE)?")
+_SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
+_TEXTS = {"tier", "proxy", "ca_file"}
+_TOP_LEVEL = {"url", "state_dir", "settings", "accounts"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an engine is built from."""
+
+    accounts: tuple[Account, ...]
+    url: str
+    state_dir: Path
+    settings: Settings
+
+
+def load(
+    environ: Mapping[str, str] | None = None,
+    file: str | os.PathLike[str] | None = None,
+    *,
+    url: str | None = None,
+    state_dir: str | os.PathLike[str] | None = None,
+    need_accounts: bool = True,
+) -> Config:
+    """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong."""
+    environ = os.environ if environ is None else environ
+    table = _read_toml(Path(file)) if file is not None else {}
+    settings = _settings(table.get("settings", {}))
+    accounts = _accounts(_file_accounts(table), environ)
+    if need_accounts and not accounts:
+        raise ConfigError(
+            "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
+            "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
+        )
+    return Config(
+        accounts=tuple(Account(**each) for each in accounts),
+        url=url or environ.get("KRAKEN_SPOT_URL") or table.get("url") or KRAKEN_URL,
+        state_dir=state_directory(state_dir or environ.get("KRAKEN_ENGINE_STATE") or table.get("state_dir"), environ),
+        settings=settings,
+    )
+
+
+def state_directory(
+    given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> Path:
+    """`given`, else ``$KRAKEN_ENGINE_STATE``, ``$XDG_STATE_HOME/kraken-engine``, ``~/.local/state/kraken-engine``."""
+    environ = os.environ if environ is None else environ
+    chosen = given or environ.get("KRAKEN_ENGINE_STATE")
+    base = environ.get("XDG_STATE_HOME")
+    path = Path(chosen) if chosen else (Path(base) if base else Path("~/.local/state")) / "kraken-engine"
+    try:
+        return Path(os.path.abspath(path.expanduser()))  # the host may change its directory
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be a state directory: {error}.") from None
+
+
+def _accounts(rows: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The accounts of both places, MASTER first; what the environment does not say of one, the file may."""
+    prefixes = _prefixes(environ)
+    names = sorted(rows.keys() | prefixes.keys(), key=lambda name: (name != MASTER, name))
+    return [_account(name, rows.get(name), prefixes.get(name), environ) for name in names]
+
+
+def _account(
+    name: str, row: Mapping[str, Any] | None, prefix: str | None, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    known = row or {}
+    account = {"name": name, **{part: known[part] for part in ("tier", "otp") if part in known}}
+    for part in ("key", "secret"):
+        variable = f"{prefix}{part.upper()}"
+        value = _value(environ, variable) if prefix else None
+        account[part] = value or _file_value(name, known, part)
+        if account[part] is None:
+            what = f"{variable} is not set" if prefix else f"[accounts.{name}] has no {part}"
+            raise ConfigError(f"{what}: an account needs both its API key and its secret.")
+    return account
+
+
+def _prefixes(environ: Mapping[str, str]) -> dict[str, str]:
+    """How the variables of each account begin that the environment names."""
+    prefixes = {MASTER: "KRAKEN_API_"}
+    for variable in environ:
+        if match := _USER.fullmatch(variable):
+            prefixes[match["name"]] = f"KRAKEN_USER_{match['name']}_API_"
+    return {name: prefix for name, prefix in prefixes.items() if _given(environ, prefix)}
+
+
+def _given(environ: Mapping[str, str], prefix: str) -> bool:
+    return any(environ.get(prefix + part + suffix) for part in ("KEY", "SECRET") for suffix in ("", "_FILE"))
+
+
+def _value(environ: Mapping[str, str], variable: str) -> str | None:
+    if text := environ.get(variable, "").strip():
+        return text
+    if path := environ.get(f"{variable}_FILE"):
+        return _read_secret(Path(path), f"{variable}_FILE")
+    return None
+
+
+def _read_secret(path: Path, named_by: str) -> str:
+    try:
+        text = path.expanduser().read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"The file that {named_by} names, {path}, cannot be read: {_cause(error)}.") from error
+    if not text:
+        raise ConfigError(f"The file that {named_by} names, {path}, is empty.")
+    return text
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration file {path} cannot be read: {_cause(error)}.") from error
+    except (UnicodeError, tomllib.TOMLDecodeError) as error:
+        # The parser's message can quote the line, and the line can be a secret's.
+        raise ConfigError(f"The configuration file {path} is not valid TOML{_place(error)}.") from None
+    if unknown := table.keys() - _TOP_LEVEL:
+        raise ConfigError(f"{path} has an entry that means nothing here: {', '.join(sorted(unknown))}.")
+    for name in ("url", "state_dir"):
+        if not isinstance(table.get(name, ""), str):
+            raise ConfigError(f"In {path} {name} is a text in quotes.")
+    return table
+
+
+def _place(error: Exception) -> str:
+    found = re.search(r"\(at line \d+, column \d+\)", str(error))
+    return f" {found.group()}" if found else ""
+
+
+def _file_accounts(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    rows = table.get("accounts", {})
+    if not isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows.values()):
+        raise ConfigError("In the configuration file each account is a table: [accounts.MASTER] with key and secret.")
+    for name, row in rows.items():
+        _check_file_account(name, row)
+    return dict(rows)
+
+
+def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
+    known = {"key", "secret", "key_file", "secret_file", "tier", "otp"}
+    if unknown := row.keys() - known:
+        raise ConfigError(f"[accounts.{name}] has an entry that means nothing here: {', '.join(sorted(unknown))}.")
+    for part in row.keys() - {"key", "secret"}:  # `Account` looks at those two itself
+        if not isinstance(row[part], str):
+            raise ConfigError(f"[accounts.{name}] {part} is a text in quotes.")
+
+
+def _file_value(name: str, row: Mapping[str, Any], part: str) -> Any:
+    """The key or the secret that the file gives or names; `None` when it says nothing of it."""
+    if part not in row and f"{part}_file" in row:
+        return _read_secret(Path(row[f"{part}_file"]), f"[accounts.{name}] {part}_file")
+    return row.get(part)
+
+
+def _settings(table: Any) -> Settings:
+    if not isinstance(table, Mapping):
+        raise ConfigError("In the configuration file [settings] is a table.")
+    known = {each.name for each in dataclasses.fields(Settings)}
+    if unknown := table.keys() - known:
+        raise ConfigError(f"[settings] has an entry that means nothing here: {', '.join(sorted(unknown))}.")
+    for name, value in table.items():
+        _check_type(name, value)
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
+    }
+    return Settings(**values)
+
+
+def _check_type(name: str, value: Any) -> None:
+    """A switch that is a text in quotes would count as on; numbers are judged by `Settings`."""
+    if name in _SWITCHES and not isinstance(value, bool):
+        raise ConfigError(f"[settings] {name} is true or false, without quotes.")
+    if name in _TEXTS and not isinstance(value, str):
+        raise ConfigError(f"[settings] {name} is a text in quotes.")
+    if name == "cash" and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        raise ConfigError('[settings] cash is a list of texts, such as ["USD", "USDT"].')
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "it is not plain text"

@@ -1,0 +1,259 @@
+"""The nonces of every API key: the pure sequence of `rules.nonce` joined to marks on disk, which are kept twice."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError, StoreDamaged, StoreError
+from engine.rules.nonce import HIGHEST, NonceSequence
+from engine.store import Store, put_aside, read_documents, salvage
+from engine.values import SYSTEM_CLOCK, Clock
+
+FILE_NAME = "nonces.sqlite"
+COPY_NAME = "nonces-copy.sqlite"
+
+logger = logging.getLogger(__name__)
+
+Warn = Callable[[str, str], None]
+
+LOST = (
+    "{damage} Every mark that either still shows counts; beyond those, nonces start at this machine's clock. Before "
+    "you go on: check that the clock is right. If a nonce was ever raised above the clock ('kraken-engine nonce raise' "
+    "or 'nonce import'), raise it again. If Kraken answers EAPI:Invalid nonce, make a new API key. Check the disk."
+)
+
+
+def log_warning(code: str, sentence: str) -> None:
+    """A `warn` for those who have nobody to tell."""
+    logger.warning("%s: %s", code, sentence)
+
+
+class Nonces:
+    """Durable nonces by key id (`Account.key_id`). One owner, one thread at a time.
+
+    Guarantees (G1): for each key, every nonce issued is greater than every nonce ever issued from this directory,
+    whatever was killed in between and wherever the wall clock jumps; the mark on disk is at least the last one issued.
+
+    The marks are kept in two files and the higher one counts, so one of them may be lost, damaged or restored from a
+    backup. The copy is written first, and a nonce is used only when the main file has its mark; while the copy alone
+    fails, the engine goes on. A damaged file is put aside and begun anew with what the other knows.
+
+    `warn(code, sentence)` is told of ``nonces-restored`` (one file was damaged or gone, the other knows the marks),
+    ``nonces-lost`` (both were) and ``nonces-copy-failing`` (once, until it can be written again).
+
+    Raises `StoreError` when the main file cannot be used for another reason than damage, or when the copy cannot be and
+    the main file does not know the marks: then somebody has to mend that first.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        open_store: Callable[[Path], Store] = Store,
+        warn: Warn = log_warning,
+    ) -> None:
+        self._clock = clock
+        self._warn = warn
+        self._copy_fails = False
+        main, copy = _look(directory / FILE_NAME), _look(directory / COPY_NAME)
+        if main.error and not main.damaged:
+            raise main.error
+        marks = _highest(main.marks, copy.marks)
+        # The copy first: it holds all marks before a damaged main file is moved.
+        self._copy, copy_told = self._open_copy(copy, marks, open_store, needed=not main.intact)
+        try:
+            self._store, main_told = _open(main, marks, open_store)
+        except BaseException:
+            self._close_copy()
+            raise
+        self._sequences = {key: NonceSequence.above(mark) for key, mark in marks.items()}
+        self._tell(main, copy, f"{main_told} {copy_told}".strip())
+
+    def issue(self, key_id: str, *, cancel: bool = False) -> int:
+        """The next nonce of a key. Raises `NonceNotDurable`; `cancel` may then use the nonces kept for cancels."""
+        sequence = self._sequence(key_id)
+        return sequence.issue(self._clock.wall_ns(), self._reserve(key_id), cancel=cancel)
+
+    def skip_to(self, key_id: str, nonce: int) -> None:
+        """Let the next nonce of a key be above `nonce`. Upwards only: a lower number changes nothing.
+
+        Raises `ConfigError` for a number that no nonce of Kraken's can be, `StoreError` when it cannot be kept.
+        """
+        if not 0 <= nonce < HIGHEST:
+            raise ConfigError(f"{nonce} cannot be a nonce: use a whole number from 0 to 2**63 - 2.")
+        self._sequence(key_id).skip_to(nonce, self._reserve(key_id))
+
+    def mark(self, key_id: str) -> int:
+        """The durable mark of a key; 0 when it never had one."""
+        return self._sequence(key_id).mark
+
+    def close(self) -> None:
+        """Close both files. A second call does nothing."""
+        try:
+            self._store.close()
+        finally:
+            self._close_copy()
+
+    def _sequence(self, key_id: str) -> NonceSequence:
+        return self._sequences.setdefault(key_id, NonceSequence())
+
+    def _reserve(self, key_id: str) -> Callable[[int], None]:
+        def reserve(mark: int) -> None:
+            self._write_copy(key_id, mark)
+            self._store.put(key_id, _document(mark))
+
+        return reserve
+
+    def _write_copy(self, key_id: str, mark: int) -> None:
+        if self._copy is None:
+            return
+        try:
+            self._copy.put(key_id, _document(mark))
+            self._copy_fails = False
+        except StoreError as error:
+            self._warn_of_copy(error)
+
+    def _warn_of_copy(self, error: StoreError) -> None:
+        if not self._copy_fails:
+            self._warn(
+                "nonces-copy-failing", f"{error} Until this is mended, {FILE_NAME} alone keeps the nonce marks."
+            )
+        self._copy_fails = True
+
+    def _open_copy(
+        self, copy: _Found, marks: Mapping[str, int], open_store: Callable[[Path], Store], *, needed: bool
+    ) -> tuple[Store | None, str]:
+        try:
+            if copy.error and not copy.damaged:
+                raise copy.error
+            return _open(copy, marks, open_store)
+        except StoreError as error:
+            if needed:
+                raise
+            self._warn_of_copy(error)
+            return None, ""
+
+    def _close_copy(self) -> None:
+        if self._copy is not None:
+            self._copy.close()
+
+    def _tell(self, main: _Found, copy: _Found, damage: str) -> None:
+        """Warn of what was found at opening. A directory in which nothing ever was is no damage."""
+        if not main.damaged and not copy.damaged and not main.marks and not copy.marks:
+            return
+        if not main.intact and not copy.intact:
+            self._warn("nonces-lost", LOST.format(damage=damage))
+        elif damage:
+            known = main if main.intact else copy
+            self._warn(
+                "nonces-restored",
+                f"{damage} The nonce marks were taken from {known.path.name}; nonces go on above them. Check the disk.",
+            )
+
+
+def read_marks(directory: Path) -> dict[str, int]:
+    """The marks by key id, the higher of both files, read-only, also while an engine is running.
+
+    Raises `StoreError` when a file cannot be read and the other is not there to answer for it.
+    """
+    main, copy = _look(directory / FILE_NAME), _look(directory / COPY_NAME)
+    for one, other in ((main, copy), (copy, main)):
+        if one.error and not other.intact:
+            raise one.error
+    return _highest(main.marks, copy.marks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one file tells before anything touches it.
+
+    `kept` are the marks of an intact file; `marks` are those and every higher one that its bytes still show.
+    """
+
+    path: Path
+    kept: Mapping[str, int]
+    marks: Mapping[str, int]
+    blank: bool
+    error: StoreError | None
+
+    @property
+    def damaged(self) -> bool:
+        return isinstance(self.error, StoreDamaged)
+
+    @property
+    def intact(self) -> bool:
+        return self.error is None and not self.blank
+
+
+def _look(path: Path) -> _Found:
+    kept: dict[str, int] = {}
+    error: StoreError | None = None
+    try:
+        kept = _marks(path, read_documents(path))
+    except StoreError as failure:
+        error = failure
+    blank = _is_blank(path)
+    if error is not None and not isinstance(error, StoreDamaged):
+        return _Found(path, {}, {}, blank, error)
+    return _Found(path, kept, _highest(kept, *_salvaged(path)), blank, error)
+
+
+def _is_blank(path: Path) -> bool:
+    try:
+        return os.path.getsize(path) == 0
+    except OSError:
+        return True
+
+
+def _open(found: _Found, marks: Mapping[str, int], open_store: Callable[[Path], Store]) -> tuple[Store, str]:
+    """Open one file and bring it up to `marks`; put aside first if damaged. Also a sentence on what was wrong."""
+    told = ""
+    if found.damaged:
+        told = f"{found.error} It was put aside as {put_aside(found.path).name}."
+    elif found.blank and marks:
+        told = f"The store file {found.path} was gone or empty."
+    store = open_store(found.path)
+    try:
+        for key, mark in marks.items():
+            if mark > found.kept.get(key, 0):
+                store.put(key, _document(mark))
+    except StoreError:
+        if not found.intact:  # an intact file is brought up by its next reservation
+            store.close()
+            raise
+    return store, told
+
+
+def _salvaged(path: Path) -> list[dict[str, int]]:
+    found = []
+    for name, document in salvage(path):
+        try:
+            found.append(_marks(path, {name: document}))
+        except StoreDamaged:  # a good document of some other file
+            continue
+    return found
+
+
+def _highest(*several: Mapping[str, int]) -> dict[str, int]:
+    highest: dict[str, int] = {}
+    for marks in several:
+        for key, mark in marks.items():
+            highest[key] = max(mark, highest.get(key, 0))
+    return highest
+
+
+def _document(mark: int) -> dict[str, str]:
+    return {"mark": str(mark)}
+
+
+def _marks(path: Path, documents: Mapping[str, Any]) -> dict[str, int]:
+    try:
+        return {key: int(document["mark"]) for key, document in documents.items()}
+    except (TypeError, KeyError, ValueError):
+        raise StoreDamaged(f"The store file {path} holds something that is no nonce mark.") from None

@@ -1,0 +1,132 @@
+"""Names to addresses under a deadline, though the system's resolver knows none.
+
+Guarantees:
+- A caller waits no longer than its call lasts, whatever the system's resolver does.
+- At most one lookup of a name is under way: one that hangs is joined, not repeated.
+- When the resolver fails or is silent, the address that worked last is used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+FAIR_SHARE = 2.0  # seconds the resolver gets before the last good address is used
+LATE = 60.0  # seconds for which an answer that came too late for its asker serves the next one
+SLICE = 0.05  # seconds between two looks whether the call was cut
+
+Resolve = Callable[..., list[Any]]  # as socket.getaddrinfo
+
+
+class Address(NamedTuple):
+    """Where a socket connects to."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+
+class _Lookup:
+    """One run of the system's resolver."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.addresses: list[Address] = []
+        self.error: Exception | None = None
+        self.done_at = 0.0
+
+    def is_useful(self) -> bool:
+        """Whether there is, or will be, something in it for another asker."""
+        if not self.done.is_set():
+            return True
+        return bool(self.addresses) and time.monotonic() - self.done_at < LATE
+
+
+class Resolver:
+    """Looks names up in daemon threads. May be shared by any number of threads."""
+
+    def __init__(self, resolve: Resolve = socket.getaddrinfo) -> None:
+        self._resolve = resolve
+        self._lock = threading.Lock()
+        self._lookups: dict[tuple[str, int], _Lookup] = {}
+        self._good: dict[tuple[str, int], Address] = {}
+
+    def addresses(self, host: str, port: int, left: Callable[[], float]) -> list[Address]:
+        """The addresses to try, best first; never empty.
+
+        `left()` is the time the call has, in seconds, and raises when the call is over; what it raises goes
+        through. Raises `OSError` when there is no address.
+        """
+        fixed = _fixed(host, port)
+        if fixed:
+            return fixed
+        good = self._good.get((host, port))
+        lookup = self._lookup(host, port)
+        patience = left()
+        if good is not None:
+            patience = min(FAIR_SHARE, patience / 3)
+        waited = 0.0
+        while not lookup.done.wait(step := min(SLICE, left())):
+            waited += step
+            if waited >= patience:
+                break
+        if not lookup.done.is_set():
+            if good is None:
+                raise TimeoutError
+            return [good]
+        with self._lock:
+            if self._lookups.get((host, port)) is lookup:
+                del self._lookups[host, port]
+        if lookup.addresses:
+            # What worked last first: an IPv6 that leads nowhere is then paid for once, not every time.
+            return sorted(lookup.addresses, key=lambda address: address != good)
+        if good is not None:
+            return [good]
+        raise lookup.error or OSError("the resolver knows no address")
+
+    def remember(self, host: str, port: int, address: Address) -> None:
+        """This address answered as it should."""
+        self._good[host, port] = address
+
+    def _lookup(self, host: str, port: int) -> _Lookup:
+        with self._lock:
+            lookup = self._lookups.get((host, port))
+            if lookup is not None and lookup.is_useful():
+                return lookup
+            lookup = _Lookup()
+            # A daemon: getaddrinfo cannot be ended, and must not keep the process alive.
+            thread = threading.Thread(target=self._run, args=(lookup, host, port), name="kraken-resolver", daemon=True)
+            thread.start()
+            self._lookups[host, port] = lookup
+            return lookup
+
+    def _run(self, lookup: _Lookup, host: str, port: int) -> None:
+        try:
+            found = self._resolve(host, port, type=socket.SOCK_STREAM)
+            addresses = [
+                Address(family, sockaddr)
+                for family, _, _, _, sockaddr in found
+                if family in (socket.AF_INET, socket.AF_INET6)
+            ]
+            lookup.addresses = list(dict.fromkeys(addresses))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where it is waited for
+            lookup.error = error
+        finally:
+            lookup.done_at = time.monotonic()
+            lookup.done.set()
+
+
+def _fixed(host: str, port: int) -> list[Address]:
+    """The addresses of a host that needs no resolver, and must not be at its mercy."""
+    if host == "localhost":
+        return _fixed("127.0.0.1", port) + _fixed("::1", port)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return []
+    if address.version == 4:
+        return [Address(socket.AF_INET, (host, port))]
+    return [Address(socket.AF_INET6, (host, port, 0, 0))]

@@ -1,0 +1,343 @@
+"""The only door to the network: one requests Session over one connection of our own.
+
+Guarantees:
+- Every failure ends as `CallNotSent` (or a class below it) or `CallUnknown`. Which of the two is decided by
+  whether a byte of the request may have left, not by the kind of exception. What is raised names host and
+  cause, and never shows a header or a body.
+- An exchange ends by its deadline, in all: name, connect, proxy, TLS, sending, headers and body.
+- Nothing is sent twice. No redirect is followed, no cookie is kept, nothing is taken from the environment.
+- TLS is always verified; there is no switch to turn that off.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from engine.errors import CallError, ConfigError, DeadlinePassed, EngineStopped
+from engine.transport.address import check_proxy, check_url, is_loopback
+from engine.transport.failures import failure
+from engine.transport.framing import WireError
+from engine.transport.resolver import Resolver
+from engine.transport.wire import LONGEST_WAIT, Route, TlsSocket, Wire, WireClosed
+from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
+
+VERSION = "0.1.0"  # as in setup.cfg: tests/test_transport.py holds them together
+LIMIT = 32 * 1024 * 1024
+
+_PATH = re.compile(r"/[!-\"$->@-~]*")
+_QUERY = re.compile(r"[!-\"$-~]*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+_OURS = frozenset(
+    (
+        *("accept", "accept-encoding", "connection", "content-length", "cookie", "expect", "host"),
+        *("proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
+    )
+)
+
+
+class HttpReply(NamedTuple):
+    """What the server answered, whatever its status. `date` and `content_type` are the headers as they came."""
+
+    status: int
+    body: bytes
+    date: str | None
+    content_type: str | None
+
+
+class Transport:
+    """Carries requests to Kraken over one keep-alive connection, one at a time.
+
+    Any thread may use it; a second one waits for its turn, within its deadline. `cut` and `close` wait for nobody.
+
+    `limit` is the largest body of a reply in bytes. `resolver` may be shared with other transports.
+    Raises `ConfigError` when the URL, or the proxy or CA file of the settings, cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str = KRAKEN_URL,
+        settings: Settings = Settings(),  # noqa: B008 - frozen
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        limit: int = LIMIT,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._start(_route(url, settings, clock, limit, resolver or Resolver()))
+
+    def _start(self, route: Route) -> None:
+        self._route = route
+        self._wire = Wire(route)
+        self._turn = threading.Lock()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        adapter = _Adapter(self._wire)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # Prepared once: a PreparedRequest is documented as fully mutable, and costs half a call to make.
+        self._prepared = {
+            method: self._session.prepare_request(requests.Request(method, route.base.url))
+            for method in ("GET", "POST")
+        }
+
+    def sibling(self) -> Transport:
+        """Another transport to the same place, which shares the TLS set-up and the resolver."""
+        twin = type(self).__new__(type(self))
+        twin._start(self._route)
+        return twin
+
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        deadline: float,
+        ticket: object = None,
+    ) -> HttpReply:
+        """Send `body` as it is and return the reply, whatever its status.
+
+        `deadline` is a value of the clock's `monotonic()`. `ticket` names this exchange for `cut`.
+
+        Raises `DeadlinePassed`, `ConnectFailed`, `EngineStopped` or plain `CallNotSent` when nothing was sent,
+        else `CallUnknown`. None of them has `account` and `endpoint` yet.
+        """
+        return self._exchange("POST", path, "", headers, body, deadline=deadline, ticket=ticket)
+
+    def get(self, path: str, query: str = "", *, deadline: float, ticket: object = None) -> HttpReply:
+        """Ask for `path?query`; otherwise as `post`."""
+        return self._exchange("GET", path, query, {}, None, deadline=deadline, ticket=ticket)
+
+    def cut(self, ticket: object = None) -> bool:
+        """End the exchange under way at once, at whatever stage; False when there is none.
+
+        With a `ticket`, only the exchange that was started with that object: a later one is never hit. The
+        exchange then raises `CallNotSent` or `CallUnknown`, or still returns a reply that was already in.
+        """
+        return self._wire.cut(ticket)
+
+    def close(self) -> None:
+        """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
+        self._session.close()
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        deadline: float,
+        ticket: object,
+    ) -> HttpReply:
+        patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
+        if not patience > 0 or not self._turn.acquire(timeout=patience):
+            raise DeadlinePassed("The time of the call was over before it could be sent.")
+        try:
+            outcome = self._attempt(method, path, query, headers, body, deadline=deadline, ticket=ticket)
+        finally:
+            self._turn.release()
+        if isinstance(outcome, CallError):
+            # Raised here, outside the handler, so that it carries no foreign exception: the text of those
+            # may repeat what was sent.
+            raise outcome
+        return outcome
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        deadline: float,
+        ticket: object,
+    ) -> HttpReply | CallError:
+        wire = self._wire
+        prepared = self._prepared[method]
+        try:
+            wire.begin(ticket, deadline)
+        except WireClosed:
+            return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
+        try:
+            prepared.url = self._route.base.url + _checked_target(path, query)
+            prepared.headers = _checked_headers(headers)
+            prepared.body = body
+            response = self._session.send(prepared, stream=True, allow_redirects=False, proxies={})
+            return HttpReply(
+                response.status_code,
+                response.raw.read(),
+                response.headers.get("Date"),
+                response.headers.get("Content-Type"),
+            )
+        except Exception as error:  # noqa: BLE001 - every failure has an outcome, foreseen or not
+            return failure(error, wire)
+        finally:
+            wire.end()
+            prepared.headers = CaseInsensitiveDict()  # the key and the signature are not kept
+            prepared.body = None
+
+
+class TransportPool:
+    """Transports to one place for calls side by side, from any number of threads.
+
+    As many connections as calls at a time; up to `keep` of them stay open for the next ones. Arguments and errors
+    are those of `Transport`.
+    """
+
+    def __init__(
+        self,
+        url: str = KRAKEN_URL,
+        settings: Settings = Settings(),  # noqa: B008 - frozen
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        limit: int = LIMIT,
+        resolver: Resolver | None = None,
+        keep: int = 4,
+    ) -> None:
+        self._first = Transport(url, settings, clock=clock, limit=limit, resolver=resolver)
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._idle = [self._first]
+        self._lent: set[Transport] = set()
+        self._is_closed = False
+
+    def get(self, path: str, query: str = "", *, deadline: float) -> HttpReply:
+        """Ask for `path?query` over a connection that nobody else uses meanwhile."""
+        transport = self._borrow()
+        try:
+            return transport.get(path, query, deadline=deadline)
+        finally:
+            self._put_back(transport)
+
+    def close(self) -> None:
+        """Close for good, from any thread. Exchanges under way are cut; later ones raise `EngineStopped`."""
+        with self._lock:
+            self._is_closed = True
+            transports = [*self._idle, *self._lent]
+            self._idle.clear()
+        for transport in transports:
+            transport.close()
+
+    def _borrow(self) -> Transport:
+        with self._lock:
+            if self._is_closed:
+                raise EngineStopped("The connections to Kraken are closed: the engine is stopping.")
+            transport = self._idle.pop() if self._idle else self._first.sibling()
+            self._lent.add(transport)
+            return transport
+
+    def _put_back(self, transport: Transport) -> None:
+        with self._lock:
+            self._lent.discard(transport)
+            is_kept = not self._is_closed and len(self._idle) < self._keep
+            if is_kept:
+                self._idle.append(transport)
+        if not is_kept:
+            transport.close()
+
+
+class _Adapter(BaseAdapter):
+    """Carries a prepared request over the wire.
+
+    What a Session passes along besides is not listened to: TLS is always verified as the wire was told, and the time
+    is the deadline of the exchange.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        method = request.method or ""
+        body = request.body
+        if body is not None and not isinstance(body, bytes):
+            raise WireError("the body has to be bytes")
+        reply = self._wire.exchange(method, request.path_url, request.headers.items(), body)
+        response = requests.Response()
+        response.status_code = reply.status
+        response.request = request
+        response.url = request.url or ""
+        response.raw = io.BytesIO(reply.body)
+        # Only what is used. A Session works out where a `Location` leads even when it may not follow, and
+        # fails over one that is malformed.
+        for name in ("Date", "Content-Type"):
+            value = reply.headers.get(name)
+            if value is not None:
+                response.headers[name] = value
+        return response
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def _route(url: str, settings: Settings, clock: Clock, limit: int, resolver: Resolver) -> Route:
+    base = check_url(url, settings)
+    proxy = check_proxy(settings.proxy)
+    tls = _tls(settings.ca_file) if base.is_tls else None
+    return Route(
+        base=base,
+        tls=tls,
+        proxy=None if is_loopback(base.host) else proxy,
+        resolver=resolver,
+        clock=clock,
+        limit=limit,
+        agent=f"kraken-engine/{VERSION}",
+    )
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    """Made once per route: reading the certificates takes 20 ms."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TlsSocket
+    file = DEFAULT_CA_BUNDLE_PATH if ca_file is None else ca_file
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ValueError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigError(
+            f"The CA file {file!r} cannot be used ({reason}): it has to be a PEM file of certificates "
+            "that can be read. Correct Settings.ca_file, or leave it out for the usual ones."
+        ) from None
+    return context
+
+
+def _checked_target(path: str, query: str) -> str:
+    if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
+        raise WireError("its path or query holds characters that cannot be sent as they are")
+    return f"{path}?{query}" if query else path
+
+
+def _checked_headers(headers: Mapping[str, str]) -> CaseInsensitiveDict[str]:
+    """The headers as requests keeps them. Our own sentences, since those of requests repeat the value."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise WireError("a header has a name that cannot be sent")
+        if name.lower() in _OURS:
+            raise WireError(f"the header {name} is the transport's own")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise WireError(f"the header {name} holds characters that cannot be sent")
+    return CaseInsensitiveDict(headers)

@@ -1,0 +1,330 @@
+"""One connection to one server: HTTP/1.1 under a total deadline, cut from any thread.
+
+Guarantees:
+- Every wait (name, connect, proxy, TLS, send, headers, body) ends at the deadline of the exchange.
+- `cut` ends the exchange it names at once and never the next one.
+- `is_sent` is True from just before the first byte of the request is written.
+- Only a connection whose last reply was read to its end, and that is quiet and young, is used again.
+- Nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.client import HTTPMessage
+from typing import NamedTuple
+
+from engine.transport.address import Base, Proxy
+from engine.transport.framing import Reply, Stream, Tap, WireError
+from engine.transport.resolver import SLICE, Address, Resolver
+from engine.values import Clock
+
+IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
+LONGEST_WAIT = 3600.0  # seconds; a socket takes no infinite timeout
+HEAD_LIMIT = 256 * 1024  # bytes of status line and headers
+_BUFFER = 64 * 1024
+
+
+class OutOfTime(Exception):
+    """The deadline of the exchange has passed."""
+
+
+class WasCut(Exception):
+    """Another thread cut the exchange."""
+
+
+class WireClosed(Exception):
+    """The connection was closed for good."""
+
+
+class TlsSocket(ssl.SSLSocket):
+    """An SSLSocket that is not left open when the connection is reset just before it is wrapped."""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Called by wrap_socket alone, which looks for data on a socket without a peer and forgets to close it."""
+        try:
+            return super().recv(buflen, flags)
+        except OSError as error:
+            if error.errno not in (errno.ENOTCONN, errno.EINVAL):
+                self.close()
+            raise
+
+
+class WireReply(NamedTuple):
+    """A reply that was read to its end."""
+
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Route:
+    """All that is the same for every connection to one place; shared between them."""
+
+    base: Base
+    tls: ssl.SSLContext | None
+    proxy: Proxy | None
+    resolver: Resolver
+    clock: Clock
+    limit: int
+    agent: str
+
+    @property
+    def name(self) -> str:
+        """For a person: the server, and the proxy on the way to it."""
+        server = f"{self.base.host}:{self.base.port}"
+        return server if self.proxy is None else f"{server} through the proxy {self.proxy.host}:{self.proxy.port}"
+
+
+class Wire:
+    """A keep-alive connection. One thread at a time exchanges; any thread may `cut` and `close`.
+
+    An exchange is `begin`, `exchange`, and always `end`.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self._lock = threading.Lock()  # held for moments only, never while waiting for the network
+        self._sock: socket.socket | None = None
+        self._poll = select.poll()
+        self._tap = Tap(self._receive_into)
+        self._stream = Stream(self._tap, _BUFFER)
+        self._idle_since = 0.0
+        self._ticket: object = None
+        self._deadline = 0.0
+        self._is_busy = self._is_whole = self._is_closed = False
+        self.is_cut = False
+        self.is_sent = False  # whether a byte of the request may have left
+        self.stage = ""  # what the exchange is at, as in "while connecting"
+        host = route.base.netloc
+        self._constant = (
+            f"Host: {host}\r\nUser-Agent: {route.agent}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
+        )
+
+    # What the exchanging thread calls
+
+    def begin(self, ticket: object, deadline: float) -> None:
+        """Start an exchange that `cut(ticket)` means. Raises `WireClosed`."""
+        with self._lock:
+            if self._is_closed:
+                raise WireClosed
+            self._ticket, self._deadline = ticket, deadline
+            self._is_busy, self.is_cut, self._is_whole = True, False, False
+            self.is_sent = False
+            self.stage = ""
+
+    def exchange(self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> WireReply:
+        """Send one request and read its reply to the end.
+
+        Raises whatever went wrong; `is_sent` and `stage` then say how far it got.
+        """
+        lines = [f"{method} {target} HTTP/1.1\r\n", self._constant]
+        lines += [f"{name}: {value}\r\n" for name, value in headers]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}\r\n")
+        lines.append("\r\n")
+        request = "".join(lines).encode("ascii") + (body or b"")
+        if not self._is_usable():
+            self._drop()
+            self._connect()
+        self._left()
+        self.stage = "sending the request"
+        self.is_sent = True
+        self._send(request)
+        self.stage = "waiting for the reply"
+        return self._receive(method)
+
+    def end(self) -> None:
+        """Finish the exchange: the connection is kept only when it is in a known good state."""
+        with self._lock:
+            self._is_busy = False
+            self._ticket = None
+            is_good = self._is_whole and not self.is_cut and not self._is_closed
+        if is_good:
+            self._idle_since = self.route.clock.monotonic()
+        else:
+            self._drop()
+
+    # What any thread may call
+
+    def cut(self, ticket: object = None) -> bool:
+        """End the exchange under way, or only the one begun with `ticket`; False when there is none."""
+        with self._lock:
+            if not self._is_busy or (ticket is not None and ticket is not self._ticket):
+                return False
+            self.is_cut = True
+            self._shut()
+            return True
+
+    def close(self) -> None:
+        """Close for good. An exchange under way is cut, and its thread then closes the socket."""
+        with self._lock:
+            self._is_closed = True
+            if self._is_busy:
+                self.is_cut = True
+                self._shut()
+                return
+        self._drop()
+
+    # Inside
+
+    def _shut(self) -> None:
+        """Wake whoever waits on the socket. Called with the lock held, so that it cannot be closed meanwhile."""
+        if self._sock is not None:
+            # Not SSLSocket.shutdown: that takes the TLS layer away under a racing send, which then goes out in clear.
+            with contextlib.suppress(OSError):  # not connected yet: _dial looks at the flag
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def _drop(self) -> None:
+        with self._lock:
+            sock, self._sock = self._sock, None
+            if sock is not None:
+                with contextlib.suppress(OSError):  # it is gone in any case
+                    sock.close()
+
+    def _unless_cut(self) -> None:
+        if self.is_cut:
+            raise WasCut
+
+    def _left(self) -> float:
+        """The seconds this exchange still has. Raises `WasCut` and `OutOfTime`."""
+        self._unless_cut()
+        left = self._deadline - self.route.clock.monotonic()
+        if not left > 0:
+            raise OutOfTime
+        return min(left, LONGEST_WAIT)
+
+    def _is_usable(self) -> bool:
+        if self._sock is None:
+            return False
+        if self.route.clock.monotonic() - self._idle_since > IDLE_LIMIT:
+            return False
+        # Readable means closed, or an answer to nothing; neither may meet the next request.
+        return not self._poll.poll(0)
+
+    def _connect(self) -> None:
+        route = self.route
+        server: Base | Proxy = route.proxy or route.base
+        self.stage = "looking up its name"
+        addresses = route.resolver.addresses(server.host, server.port, self._left)
+        self.stage = "connecting"
+        address = self._dial_one_of(addresses)
+        self._poll = select.poll()
+        assert self._sock is not None
+        self._poll.register(self._sock, select.POLLIN)
+        self._tap = Tap(self._receive_into)
+        self._stream = Stream(self._tap, _BUFFER)
+        if route.proxy is not None:
+            self.stage = "asking the proxy"
+            self._tunnel(route.proxy)
+        if route.tls is not None:
+            self.stage = "agreeing on TLS"
+            self._secure(route.tls)
+        route.resolver.remember(server.host, server.port, address)
+
+    def _dial_one_of(self, addresses: list[Address]) -> Address:
+        """Connect to the first address that takes it, giving each its share of the time left."""
+        failures: list[OSError] = []
+        for index, address in enumerate(addresses):
+            try:
+                self._dial(address, self._left() / (len(addresses) - index))
+            except OSError as error:
+                failures.append(error)
+                self._drop()
+            else:
+                return address
+        raise failures[0]
+
+    def _dial(self, address: Address, patience: float) -> None:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+        with self._lock:
+            self._sock = sock
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address.sockaddr)
+        if code == errno.EINPROGRESS:
+            poll = select.poll()
+            poll.register(sock, select.POLLOUT)
+            waited = 0.0
+            # In slices, since a socket that is not connected yet cannot be shut down everywhere.
+            while not poll.poll(1000 * (step := min(SLICE, self._left()))):
+                waited += step
+                if waited >= patience:
+                    raise TimeoutError
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+    def _tunnel(self, proxy: Proxy) -> None:
+        """Have the proxy pass everything on to the server."""
+        host = f"[{self.route.base.host}]" if ":" in self.route.base.host else self.route.base.host
+        target = f"{host}:{self.route.base.port}"
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", f"User-Agent: {self.route.agent}"]
+        if proxy.authorization is not None:
+            lines.append(f"Proxy-Authorization: {proxy.authorization}")
+        self._send("\r\n".join([*lines, "", ""]).encode("ascii"))
+        self._tap.open(HEAD_LIMIT)
+        reply = Reply(self._stream)
+        reply.begin()
+        if reply.status == 407:
+            raise WireError("the proxy wants a user name and password that it knows")
+        if not 200 <= reply.status < 300:
+            raise WireError(f"the proxy refused with status {reply.status}")
+        if self._tap.has_more(self._stream):
+            raise WireError("the proxy said something of its own")
+
+    def _secure(self, tls: ssl.SSLContext) -> None:
+        with self._lock:  # wrapping moves the descriptor to another object, which `cut` has to know
+            self._unless_cut()
+            assert self._sock is not None
+            sock = tls.wrap_socket(
+                self._sock,
+                server_hostname=self.route.base.host,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # a body that ends with its connection may be cut short otherwise
+            )
+            self._sock = sock
+        sock.settimeout(self._left())
+        sock.do_handshake()
+
+    def _send(self, data: bytes) -> None:
+        sock = self._sock
+        assert sock is not None
+        view = memoryview(data)
+        while view:
+            sock.settimeout(self._left())
+            view = view[sock.send(view) :]
+
+    def _receive_into(self, buffer: memoryview) -> int:
+        sock = self._sock
+        assert sock is not None
+        sock.settimeout(self._left())
+        return sock.recv_into(buffer)
+
+    def _receive(self, method: str) -> WireReply:
+        limit = self.route.limit
+        self._tap.open(HEAD_LIMIT)
+        reply = Reply(self._stream, method=method)
+        reply.begin()
+        self.stage = "reading the reply"
+        reply.check(limit)
+        # Room for chunk headers, however small the chunks; http.client reads on after a bad one.
+        self._tap.open(2 * limit + HEAD_LIMIT)
+        body = b"" if reply.status in (204, 304) else reply.read(limit + 1)
+        if len(body) > limit:
+            raise WireError(f"the reply is longer than {limit} bytes")
+        if reply.length:
+            raise WireError("the reply broke off")
+        sock = self._sock
+        is_quiet = not self._tap.has_more(self._stream) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
+        self._is_whole = is_quiet and not reply.will_close
+        return WireReply(reply.status, reply.headers, body)
