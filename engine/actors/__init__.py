@@ -1,0 +1,1 @@
+"""Who acts: the only rooms that know pykka."""

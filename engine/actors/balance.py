@@ -1,0 +1,282 @@
+"""The `BalanceActor`: one account's last-known balance and availability (promises G6, G7, G8)."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pykka
+
+from engine.actors.actor import EngineActor
+from engine.actors.messages import (
+    AvailabilityChanged,
+    BalanceChanged,
+    BalanceRecord,
+    CallDone,
+    CallFailed,
+    Disturbed,
+    ForgetBalance,
+    PrivateCall,
+    ReadBalance,
+)
+from engine.actors.private import ignore
+from engine.actors.scheduler import Scheduler
+from engine.actors.supervisor import Address
+from engine.errors import CallError, CallUnknown, CounterFull, EngineStopped, LockedOut, PermissionDenied, UnknownMethod
+from engine.kraken.assets import AssetTable
+from engine.kraken.balances import differences, read_rows, sum_cash
+from engine.rules.availability import Availability, next_refresh
+from engine.rules.balances import BalanceSnapshot, moment, seconds_later
+from engine.values import SYSTEM_CLOCK, Clock, Settings
+
+JITTER = 0.1
+LONGEST = 1e6  # seconds that an asker may be willing to wait
+EXTENDED, PLAIN = "BalanceEx", "Balance"
+ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel
+TRY_EXTENDED_EVERY = 20  # refreshes
+SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
+
+
+class _Wake:
+    """The scheduler's message: a refresh is due. Only the newest one counts."""
+
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+
+
+class _GiveUp:
+    """The scheduler's message: an asker's time is over."""
+
+    def __init__(self, waiter: Future[BalanceSnapshot]) -> None:
+        self.waiter = waiter
+
+
+class BalanceActor(EngineActor):
+    """Keeps one account's last-known balance, refreshes it by itself and says how far it can be trusted.
+
+    Guarantees:
+        - a balance comes only from a good reply; a failure never changes an amount (G6);
+        - the account is available only after a good reply, and no longer after `errors_to_unavailable` failures in a
+          row or at once when Kraken refuses the key; recovery is automatic (G7);
+        - reading never waits for the network (G8); at most one refresh is under way, and askers share it.
+
+    Ask it `ReadBalance(max_age=None, timeout=None)`, or use ``proxy().snapshot()``. `private` is the ref of the
+    `KrakenPrivateActor`. `known` is the snapshot of an earlier run; it is STALE until the first good reply. `show` is
+    called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        private: pykka.ActorRef[Any] | Address,
+        *,
+        settings: Settings | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        scheduler: Scheduler | None = None,
+        publish: Callable[[Any], None] = ignore,
+        show: Callable[[BalanceSnapshot], None] = ignore,
+        record: Callable[[BalanceRecord], None] = ignore,
+        known: BalanceSnapshot | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings = settings or Settings()
+        self._private = private
+        self._clock = clock
+        self._own_scheduler = Scheduler() if scheduler is None else None
+        self._after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
+        self._publish, self._show, self._record = publish, show, record
+        self._table = AssetTable.shipped()
+        self._endpoint = EXTENDED
+        self._availability = Availability()
+        self._waiters: list[Future[BalanceSnapshot]] = []
+        self._under_way: PrivateCall | None = None
+        self._disturbed_at = float("-inf")
+        self._turn = 0
+        self._refreshes = 0
+        self._empty = BalanceSnapshot(account, max_age=self._settings.max_age, _clock=clock)
+        self._snapshot = replace(known or self._empty, is_available=False, error_count=0, restored=True)
+        self._show(self._snapshot)
+
+    def on_start(self) -> None:
+        """Ask for the first balance at once."""
+        self._refresh()
+
+    def snapshot(self) -> BalanceSnapshot:
+        """What is known now."""
+        return self._snapshot
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one message; never waits. Runs in the actor's thread."""
+        match message:
+            case ReadBalance():
+                return self._read(message)
+            case CallDone(call=call) if call is self._under_way:
+                return self._replied(call, message)
+            case CallFailed(call=call, error=error) if call is self._under_way:
+                return self._failed(call, error)
+            case CallDone() | CallFailed():
+                return None  # the answer to a refresh that was given up
+            case ForgetBalance():
+                return self._forget()
+            case Disturbed(at=at):
+                return self._disturb(at)
+            case _Wake(turn=turn):
+                return self._refresh() if turn == self._turn else None
+            case _GiveUp(waiter=waiter):
+                return self._give_up(waiter)
+            case _:
+                return super().on_receive(message)
+
+    def closing(self) -> None:
+        """Answer whoever waits with what is known."""
+        self._answer_waiters()
+        if self._own_scheduler is not None:
+            self._own_scheduler.stop()
+
+    def _read(self, message: ReadBalance) -> BalanceSnapshot | Future[BalanceSnapshot]:
+        age = self._snapshot.age
+        young = age is not None and not self._snapshot.restored and not self._snapshot.disturbed
+        if message.max_age is None or (young and age <= message.max_age):  # type: ignore[operator]
+            return self._snapshot
+        waiter: Future[BalanceSnapshot] = Future()
+        self._waiters.append(waiter)
+        timeout = self._settings.call_timeout if message.timeout is None else message.timeout
+        self._later(min(max(0.0, timeout), LONGEST), _GiveUp(waiter))
+        self._refresh()
+        return waiter
+
+    def _forget(self) -> None:
+        self._under_way = None  # its answer is that of another key
+        self._endpoint = EXTENDED
+        self._availability = Availability()
+        self._snapshot = self._empty
+        self._show(self._snapshot)
+        self._refresh()
+
+    def _disturb(self, at: float) -> None:
+        """The balance is not what it was: STALE at once, and asked for again soon."""
+        self._disturbed_at = max(at, self._disturbed_at)
+        self._snapshot = replace(self._snapshot, disturbed=True)
+        self._show(self._snapshot)
+        if self._under_way is None:
+            self._plan(SETTLES_IN)
+
+    def _refresh(self, endpoint: str | None = None) -> None:
+        """Ask the private actor for a balance, unless that is under way."""
+        if self._under_way is not None:
+            return
+        as_of = (moment(self._clock.wall_ns()), self._clock.monotonic())
+        self._refreshes += 1
+        again = self._refreshes % TRY_EXTENDED_EVERY == 0
+        self._under_way = PrivateCall(
+            self._snapshot.account, endpoint or (EXTENDED if again else self._endpoint),
+            reply_to=self.actor_ref, tag=as_of,
+        )  # fmt: skip
+        try:
+            self._private.tell(self._under_way)
+        except pykka.ActorDeadError:
+            self._failed(self._under_way, EngineStopped("The private actor is not running."))
+
+    def _replied(self, call: PrivateCall, done: CallDone) -> None:
+        try:
+            assets = read_rows(call.endpoint, done.result, self._table)
+            cash, free = sum_cash(assets, self._settings.cash)
+        except CallError as error:
+            self._failed(call, error)
+            return
+        except Exception:  # noqa: BLE001 - an odd reply must not end the refreshing
+            self._failed(call, CallUnknown("Kraken's balance reply cannot be read."))
+            return
+        self._under_way = None
+        self._endpoint = call.endpoint
+        before = self._snapshot
+        as_of, as_of_monotonic = call.tag
+        fresh = replace(
+            before, as_of=as_of, cash=cash, available_cash=free, assets=assets, restored=False,
+            # asked for before our own order or cancel: newer than what was known, but not the truth any more
+            disturbed=as_of_monotonic <= self._disturbed_at, _as_of_monotonic=as_of_monotonic,
+        )  # fmt: skip
+        self._settle(fresh, self._availability.after_success(), None)
+        self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id))
+        changes = differences(before.assets, assets)
+        if changes or before.as_of is None:
+            self._publish(BalanceChanged(before.account, self._snapshot, changes))
+
+    def _failed(self, call: PrivateCall, error: CallError) -> None:
+        self._under_way = None
+        if call.endpoint == EXTENDED and self._has_no_extended(error):
+            self._refresh(PLAIN)  # holds are not known then
+            return
+        error.about(call.account, call.endpoint)
+        after = self._availability.after_failure(error, self._settings.errors_to_unavailable)
+        self._settle(self._snapshot, after, error)
+
+    def _has_no_extended(self, error: CallError) -> bool:
+        """Not every server and key has BalanceEx; while Balance serves, the other is tried now and then."""
+        denied = isinstance(error, LockedOut) and self._endpoint == PLAIN
+        return denied or isinstance(error, UnknownMethod | PermissionDenied)
+
+    def _settle(self, snapshot: BalanceSnapshot, after: Availability, error: CallError | None) -> None:
+        """A refresh is over, well or badly: publish what is known now and plan the next one."""
+        before, self._availability = self._availability, after
+        pause = next_refresh(after, self._settings.refresh_every, error)
+        waits = False
+        if isinstance(error, CounterFull) and error.retry_after is not None:
+            waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room
+            pause = error.retry_after if waits else pause
+        elif error is None and snapshot.disturbed:
+            waits, pause = True, min(pause, ASK_AGAIN_IN)
+        pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
+        self._snapshot = replace(
+            snapshot, is_available=after.is_available, error_count=after.errors,
+            last_error=after.reason or (str(error) if error else None),
+            next_attempt=seconds_later(moment(self._clock.wall_ns()), pause),
+        )  # fmt: skip
+        self._show(self._snapshot)
+        if not waits:
+            self._answer_waiters()
+        self._plan(pause)
+        if before.is_available != after.is_available:
+            self._publish(AvailabilityChanged(snapshot.account, after.is_available, after.reason))
+
+    def _plan(self, pause: float) -> None:
+        self._turn += 1
+        self._later(pause, _Wake(self._turn))
+
+    def _later(self, seconds: float, message: Any) -> None:
+        self._after(seconds, partial(tell_if_alive, self.actor_ref, message))
+
+    def _answer_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.set_result(self._snapshot)
+
+    def _give_up(self, waiter: Future[BalanceSnapshot]) -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+            waiter.set_result(self._snapshot)
+
+
+def tell_if_alive(ref: pykka.ActorRef[Any] | Address, message: Any) -> None:
+    """Tell an actor something that no longer matters once it has stopped."""
+    with contextlib.suppress(pykka.ActorDeadError, KeyError):
+        ref.tell(message)
+
+
+def restore(record: dict[str, Any], account: str, settings: Settings, clock: Clock) -> BalanceSnapshot:
+    """The snapshot of an earlier run from what the archive kept: STALE, with its old `as_of`, not available.
+
+    Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the record is not one of ours.
+    """
+    assets = read_rows(record["endpoint"], record["result"], AssetTable.shipped())
+    cash, free = sum_cash(assets, settings.cash)
+    return BalanceSnapshot(
+        account, as_of=datetime.fromisoformat(record["as_of"]), cash=cash, available_cash=free, assets=assets,
+        restored=True, max_age=settings.max_age, _clock=clock,
+    )  # fmt: skip

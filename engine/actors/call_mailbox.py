@@ -1,0 +1,262 @@
+"""The mailbox of the private lane: who is served next, who is answered without being served, who has to give way."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pykka.messages import ProxyCall
+
+from engine.actors.mailbox import Mailbox, Reply
+from engine.actors.messages import PrivateCall
+from engine.actors.ticket import Ticket, answer_failure
+from engine.errors import CallError, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
+from engine.kraken.endpoints import CallClass
+from engine.rules.service import covers, patience
+from engine.values import Settings
+
+READS_AT_MOST = 100_000
+ORDERS_AT_MOST = 200_000
+BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
+SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
+LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
+
+
+class CallMailbox(Mailbox):
+    """The inbox of the `KrakenPrivateActor` (promise G4).
+
+    - Cancel, order, settle, read; by arrival inside a class.
+    - A cancel ends every queued placement of its account that it covers: *not sent*.
+    - Reads are refused when it is full, orders beyond a larger bound, cancels and settles never.
+    - A call whose deadline passes while it waits is answered `DeadlinePassed` within about a tenth of a second.
+    - A call under way that holds up a more urgent one for too long is cut.
+    """
+
+    classes = len(CallClass)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self._count = 0
+        self._sweeping = False
+        self._drop_after = float("-inf")
+        self._under_way: tuple[Ticket, float] | None = None
+        self._cuts: deque[float] = deque()
+        self._cuts_of: dict[tuple[str, str], int] = {}
+
+    def bind(
+        self,
+        *,
+        settings: Settings,
+        monotonic: Callable[[], float],
+        after: Callable[[float, Callable[[], None]], None],
+        cut: Callable[[Ticket], bool],
+    ) -> None:
+        """Say where settings, time, timers and the cutting of a call come from; called once, before any message."""
+        self._settings = settings
+        self._monotonic = monotonic
+        self._after = after
+        self._cut = cut
+
+    def put(self, envelope: Any) -> None:
+        """Take in a message; never blocks. A private call, however it was sent, becomes a `Ticket` with a deadline."""
+        call = _as_call(envelope.message)
+        if call is None:
+            super().put(envelope)
+            return
+        try:
+            ticket = self._ticket(call, envelope.reply_to)
+        except CallError as error:
+            answer_failure(call, envelope.reply_to, error)
+            return
+        envelope.message, envelope.reply_to = ticket, Reply()
+        self._admit(ticket, envelope)
+
+    @property
+    def under_way(self) -> Ticket | None:
+        """The call that the actor is making now."""
+        current = self._under_way
+        return None if current is None else current[0]
+
+    def begin(self, ticket: Ticket) -> None:
+        """The actor starts to make this call. Run by the actor's thread."""
+        with self._ready:
+            self._under_way = (ticket, self._monotonic())
+        self._look_for_cut()
+
+    def finish(self, ticket: Ticket) -> None:
+        """The call is over. Run by the actor's thread."""
+        with self._ready:
+            self._under_way = None
+            if not ticket.was_cut:
+                self._cuts_of.pop(_kind(ticket), None)
+
+    def cut_under_way(self) -> None:
+        """Cut the call under way, whatever it is: the engine stops."""
+        ticket = self.under_way
+        if ticket is not None:
+            ticket.was_cut = True
+            self._cut(ticket)
+
+    def waiting(self) -> dict[CallClass, int]:
+        """How many calls wait, by class."""
+        return {each: len(self._queues[each + 1]) for each in CallClass}
+
+    def _ticket(self, call: PrivateCall, asker: Any) -> Ticket:
+        timeout = self._settings.call_timeout if call.timeout is None else call.timeout
+        return Ticket(call, asker, self._monotonic(), timeout)
+
+    def _admit(self, ticket: Ticket, envelope: Any) -> None:
+        queue = self._queues[ticket.call_class + 1]
+        bound = BOUNDS.get(ticket.call_class)
+        covered: list[Ticket] = []
+        with self._ready:
+            if bound is not None and len(queue) >= bound:
+                self._drop_unwanted(queue)
+            closed, full = self._closed, bound is not None and len(queue) >= bound
+            if not closed and not full:
+                covered = self._take_covered(ticket)
+                queue.append(envelope)
+                self._ready.notify()
+                self._watch_deadline(ticket)
+        if closed:
+            self._refuse(envelope)
+        elif full:
+            ticket.refuse(MailboxFull(f"{bound} calls of this class wait already; this one was not sent."))
+        for each in covered:
+            each.refuse(CallNotSent("A cancel that covers this placement came before its turn; it was not sent."))
+        current = self.under_way
+        if current is not None and ticket.call_class < current.call_class:
+            self._look_for_cut()
+
+    def _take_covered(self, cancel: Ticket) -> list[Ticket]:
+        """Remove the queued placements that a cancel covers. Holds the lock."""
+        if cancel.call_class is not CallClass.CANCEL:
+            return []
+        orders = self._queues[CallClass.ORDER + 1]
+        covered: list[Any] = []
+        left: list[Any] = []
+        for each in orders:
+            (covered if _is_covered(cancel, each.message) else left).append(each)
+        orders.clear()
+        orders.extend(left)
+        return [each.message for each in covered]
+
+    def _drop_unwanted(self, queue: deque[Any]) -> None:
+        """Make room: calls that were answered or withdrawn while they waited. Holds the lock; looks now and then."""
+        now = self._monotonic()
+        if now >= self._drop_after:
+            self._drop_after = now + SWEEP_EVERY
+            wanted = [each for each in queue if not _is_ticket(each) or each.message.is_wanted]
+            queue.clear()
+            queue.extend(wanted)
+
+    # Deadlines
+
+    def _watch_deadline(self, ticket: Ticket) -> None:
+        """Holds the lock."""
+        self._count += 1
+        heapq.heappush(self._deadlines, (ticket.deadline, self._count, ticket))
+        if not self._sweeping:
+            self._sweeping = True
+            self._after(SWEEP_EVERY, self.sweep)
+
+    def sweep(self) -> None:
+        """Answer the calls whose deadline has passed while they waited. Run by the scheduler's thread."""
+        now = self._monotonic()
+        expired = []
+        with self._ready:
+            while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][2].claimed):
+                expired.append(heapq.heappop(self._deadlines)[2])
+            self._sweeping = bool(self._deadlines) and not self._closed
+            if self._sweeping:
+                self._after(SWEEP_EVERY, self.sweep)
+        for ticket in expired:
+            ticket.refuse(DeadlinePassed("The call's time was over before its turn came; it was not sent."))
+
+    # Cuts
+
+    def _look_for_cut(self) -> None:
+        """Cut the call under way if it has held up a more urgent one for long enough, or look again when it will have.
+
+        Run by whoever puts a message, and by the scheduler's thread.
+        """
+        with self._ready:
+            due = self._cut_due()
+            if due is None:
+                return
+            ticket, wait = due
+            if wait <= 0:
+                ticket.was_cut = True
+        if wait > 0:
+            self._after(wait, self._look_for_cut)
+        else:
+            self._count_cut(ticket)
+            self._cut_now(ticket)
+
+    def _cut_now(self, ticket: Ticket) -> None:
+        """Cut, and again while the call is between two exchanges: it sees that it was cut before the next one."""
+        if self.under_way is ticket and not self._cut(ticket):
+            self._after(LOOK_AGAIN, partial(self._cut_now, ticket))
+
+    def _cut_due(self) -> tuple[Ticket, float] | None:
+        """The call under way and the seconds until it is cut, or `None`. Holds the lock."""
+        if self._under_way is None or self._under_way[0].was_cut:
+            return None
+        ticket, began = self._under_way
+        now = self._monotonic()
+        while self._cuts and self._cuts[0] < now - 60:
+            self._cuts.popleft()
+        allowed = patience(
+            ticket.call_class, self._most_urgent(), self._cuts_of.get(_kind(ticket), 0), len(self._cuts),
+            self._settings.cut_read_after, self._settings.cut_write_after,
+        )  # fmt: skip
+        return None if allowed is None else (ticket, began + allowed - now)
+
+    def _most_urgent(self) -> CallClass | None:
+        for each in CallClass:
+            if any(waiting.message.is_wanted for waiting in self._queues[each + 1] if _is_ticket(waiting)):
+                return each
+        return None
+
+    def _count_cut(self, ticket: Ticket) -> None:
+        with self._ready:
+            self._cuts.append(self._monotonic())
+            self._cuts_of[_kind(ticket)] = self._cuts_of.get(_kind(ticket), 0) + 1
+
+    def _refuse(self, envelope: Any) -> None:
+        if _is_ticket(envelope):
+            with contextlib.suppress(Exception):
+                envelope.message.refuse(EngineStopped("The engine stopped before the call's turn came."))
+        else:
+            super()._refuse(envelope)
+
+
+def _as_call(message: Any) -> PrivateCall | None:
+    """The private call that a message asks for, also when it comes through a proxy."""
+    if isinstance(message, ProxyCall) and tuple(message.attr_path) == ("call",):
+        with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
+            return PrivateCall(*message.args, **message.kwargs)
+    return message if isinstance(message, PrivateCall) else None
+
+
+def _is_ticket(envelope: Any) -> bool:
+    return isinstance(envelope.message, Ticket)
+
+
+def _is_covered(cancel: Ticket, queued: Any) -> bool:
+    return (
+        isinstance(queued, Ticket)
+        and queued.places
+        and queued.call.account == cancel.call.account
+        and covers(cancel.call.endpoint, cancel.call.params, queued.call.params)
+    )
+
+
+def _kind(ticket: Ticket) -> tuple[str, str]:
+    """What counts as the same read when its sender asks again."""
+    return (ticket.call.account, ticket.call.endpoint)

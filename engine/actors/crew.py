@@ -1,0 +1,175 @@
+"""The actors of one engine: put together, started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pykka
+
+from engine.actors.actor import stop_actor, wait_finished
+from engine.actors.archive import ArchiveActor, read_balances
+from engine.actors.balance import BalanceActor, tell_if_alive
+from engine.actors.call_mailbox import LOOK_AGAIN
+from engine.actors.events import EventActor, Subscribe
+from engine.actors.messages import BalanceRecord, CallFinished, Disturbed, EngineWarning
+from engine.actors.private import KrakenPrivateActor
+from engine.actors.scheduler import Scheduler
+from engine.actors.supervisor import Address, Supervisor
+from engine.errors import Outcome, StoreError
+from engine.kraken.endpoints import PRIVATE, CallClass
+from engine.rules.balances import BalanceSnapshot
+from engine.values import Account, Clock, Settings
+
+logger = logging.getLogger("engine")
+
+EVENTS, PRIVATE_LANE, ARCHIVE = "events", "private", "archive"
+EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
+STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
+GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
+
+
+def balance_of(account: str) -> str:
+    """The name of an account's `BalanceActor`."""
+    return f"balance {account}"
+
+
+class Crew:
+    """Events, the private lane, the archive, then one balance for each account that is `kept`.
+
+    `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        *,
+        url: str,
+        state_dir: Path,
+        settings: Settings,
+        live: bool,
+        clock: Clock,
+        kept: Sequence[str],
+        board: dict[str, BalanceSnapshot],
+        subscribers: Sequence[Any],
+        notice: Callable[[Any], None],
+        world_stopped: Callable[[], None],
+    ) -> None:
+        self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
+        self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
+        self._notice = notice
+        self._is_dropping = False
+        self._scheduler = Scheduler()
+        self._actors = Supervisor(
+            keystone=PRIVATE_LANE, after=self._scheduler.after, publish=self.publish, world_stopped=world_stopped
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start them all; when one cannot, those that had started are stopped and its error is raised."""
+        try:
+            self._actors.start(EVENTS, self._start_events)
+            self._actors.start(PRIVATE_LANE, self._start_private)
+            self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
+            self._board.update(self._restored())
+            for name in self._kept:
+                self._actors.start(balance_of(name), partial(self._start_balance, name))
+        except BaseException:
+            self.stop(time.monotonic() + STOP_PATIENCE)
+            raise
+
+    def stop(self, deadline: float) -> None:
+        """Stop them in the reverse order of their start; everything stays inside `deadline` (`time.monotonic()`)."""
+        self._actors.stop_watching()
+        for name in reversed(self._actors.names()):
+            if name == PRIVATE_LANE:
+                _end_call_under_way(self._actors.ref(name), deadline)
+            if not self._actors.stop(name, deadline - time.monotonic()):
+                logger.error("The actor %s did not stop in time.", name)
+        self._scheduler.stop(max(0.0, deadline - time.monotonic()))
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs in the thread of one of the actors."""
+        return self._actors.is_own_thread()
+
+    def ref(self, name: str) -> pykka.ActorRef[Any]:
+        """The actor of that name. Raises `KeyError`."""
+        return self._actors.ref(name)
+
+    def tell(self, name: str, message: Any) -> None:
+        """Tell an actor something that does not matter when it is not there."""
+        tell_if_alive(Address(self._actors, name), message)
+
+    def publish(self, event: Any) -> None:
+        """Give an event to the engine and to every subscriber."""
+        self._notice(event)
+        if isinstance(event, CallFinished):
+            self._note_write(event)
+        if self._has_room():
+            self.tell(EVENTS, event)
+
+    def _has_room(self) -> bool:
+        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung one cannot eat the memory."""
+        try:
+            mailbox: Any = self._actors.ref(EVENTS).actor_inbox
+        except KeyError:
+            return False
+        if mailbox.backlog() < EVENTS_AT_MOST:
+            self._is_dropping = False
+        elif not self._is_dropping:
+            self._is_dropping = True
+            self._notice(EngineWarning("events-dropped", "A subscriber does not keep up: events are dropped."))
+        return not self._is_dropping
+
+    def _note_write(self, event: CallFinished) -> None:
+        """What a write of ours did, or may have done, makes the known balance old."""
+        endpoint = PRIVATE.get(event.endpoint)
+        if endpoint is not None and endpoint.writes and event.outcome in (Outcome.DONE, Outcome.UNKNOWN):
+            self.tell(balance_of(event.account), Disturbed(self._clock.monotonic()))
+
+    def _start_events(self) -> pykka.ActorRef[Any]:
+        events = EventActor.start()
+        for subscriber in self._subscribers:
+            events.tell(Subscribe(subscriber))
+        return events
+
+    def _start_private(self) -> pykka.ActorRef[Any]:
+        return KrakenPrivateActor.start(
+            self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
+            live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
+        )  # fmt: skip
+
+    def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
+        return BalanceActor.start(
+            name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            scheduler=self._scheduler, publish=self.publish, show=self._show, record=self._record,
+            known=self._board[name],
+        )  # fmt: skip
+
+    def _show(self, snapshot: BalanceSnapshot) -> None:
+        self._board[snapshot.account] = snapshot
+
+    def _record(self, record: BalanceRecord) -> None:
+        self.tell(ARCHIVE, record)
+
+    def _restored(self) -> dict[str, BalanceSnapshot]:
+        try:
+            return read_balances(self._state_dir, self._accounts.values(), self._settings, self._clock)
+        except StoreError as error:
+            self.publish(EngineWarning("balances-lost", f"The last known balances cannot be read: {error}"))
+            return {}
+
+
+def _end_call_under_way(ref: pykka.ActorRef[Any], deadline: float) -> None:
+    """Answer what waits, and give a write under way some time before it is cut."""
+    mailbox: Any = ref.actor_inbox
+    mailbox.close()
+    stop_actor(ref)
+    grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
+    while not wait_finished(ref, LOOK_AGAIN) and time.monotonic() < deadline:
+        ticket = mailbox.under_way
+        if ticket is not None and (ticket.call_class is CallClass.READ or time.monotonic() >= grace):
+            mailbox.cut_under_way()  # and again: it may have been between two exchanges

@@ -1,0 +1,231 @@
+"""One attempt at one private call: checked, given a nonce, signed, sent once, and its reply read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.actors.limits import Limits
+from engine.actors.messages import PrivateCall
+from engine.actors.ticket import Ticket
+from engine.clock import TrustedClock
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallUnknown,
+    ConfigError,
+    ConnectFailed,
+    InvalidNonce,
+    NotLive,
+    UnknownName,
+)
+from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.replies import Reply, read_reply
+from engine.kraken.signing import Body, Signer, encode
+from engine.nonces import Nonces
+from engine.ownership import Ownership
+from engine.rules.nonce import AHEAD
+from engine.rules.storms import diagnose_nonce
+from engine.transport import Transport
+from engine.values import Account, Settings
+
+_TIME = public_endpoint("Time")
+HTTP_OK = 200
+TIME_PATIENCE = 2.0  # seconds that Kraken's time may take, and a third of the call's time at most
+ASK_TIME_AGAIN = 30.0
+
+
+class Lane:
+    """What the `KrakenPrivateActor` owns: the keys, their nonces and the one connection.
+
+    Not thread-safe but for `cut`: it lives in the actor's thread.
+    """
+
+    def __init__(
+        self,
+        accounts: Iterable[Account],
+        ownership: Ownership,
+        nonces: Nonces,
+        limits: Limits,
+        transport: Transport,
+        *,
+        settings: Settings,
+        live: bool,
+        clock: TrustedClock,
+    ) -> None:
+        accounts = tuple(accounts)
+        self._accounts = {account.name: account for account in accounts}
+        self._signers = {name: Signer(account.secret) for name, account in self._accounts.items()}
+        self._ownership = ownership
+        self._nonces = nonces
+        self._limits = limits
+        self._transport = transport
+        self._settings = settings
+        self._live = live
+        self._clock = clock
+        self._ask_time_after = float("-inf")
+
+    def attempt(self, call: PrivateCall, deadline: float, token: Ticket) -> Reply:
+        """Make the call; raises exactly one `CallError` when it is not done.
+
+        `token` names the call for `cut`, and says between two exchanges that it was cut.
+
+        `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
+        Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
+        """
+        account = self._account(call.account)
+        endpoint = private_endpoint(call.endpoint)
+        self._permit(endpoint, call.params)
+        try:
+            return self._send(account, endpoint, call.params, deadline, token)
+        except InvalidNonce as error:
+            if self._settings.proxy and endpoint.writes:
+                raise CallUnknown(
+                    "Kraken refused the nonce, but a proxy in between may have sent the call twice: look it up.",
+                    kraken_code=error.kraken_code,
+                ) from None
+            if not self._limits.may_sign_again(account.name):
+                raise
+        return self._send(account, endpoint, call.params, deadline, token)
+
+    def resume(self, account: str) -> None:
+        """The account's key is mended: its calls go again at once. Raises `UnknownName`."""
+        self._limits.resume(self._account(account).name)
+
+    def key_id(self, account: str) -> str:
+        """Which key the account has now."""
+        return self._account(account).key_id
+
+    def replace_key(self, account: Account) -> None:
+        """Use another key for the account. Raises `ConfigError` or `StoreInUse`; nothing changes then."""
+        before = self._account(account.name)
+        if before.key_id != account.key_id:
+            distinct([each for each in self._accounts.values() if each.name != account.name] + [account])
+            self._ownership.claim_key(account.name, account.key_id)
+            self._ownership.release_key(before.key_id)
+        self._accounts[account.name] = account
+        self._signers[account.name] = Signer(account.secret)
+        self._limits.replace_key(account)
+
+    def cut(self, token: Ticket) -> bool:
+        """End the exchange of that call at once, from another thread; `False` when it is not under way."""
+        return self._transport.cut(token)
+
+    def close(self) -> None:
+        """Close the connection and the store, then give the directory and the keys back."""
+        with contextlib.ExitStack() as closing:  # in the reverse order, and all of it, whatever fails
+            closing.callback(self._ownership.release)
+            closing.callback(self._nonces.close)
+            closing.callback(self._limits.close)
+            closing.callback(self._transport.close)
+
+    def _account(self, name: str) -> Account:
+        try:
+            return self._accounts[name]
+        except (KeyError, TypeError):
+            known = ", ".join(sorted(self._accounts)) or "none"
+            raise UnknownName(f"There is no account {name!r}; this engine has: {known}.") from None
+
+    def _permit(self, endpoint: Endpoint, params: Mapping[str, Any]) -> None:
+        if endpoint.funds and not self._settings.allow_withdrawals:
+            raise CallNotSent(
+                f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
+            )
+        is_dry_run_or_cancel = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL
+        if endpoint.writes and not self._live and not is_dry_run_or_cancel:
+            raise NotLive(
+                f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+                + (", or add validate=true." if endpoint.validates else ".")
+            )
+
+    def _send(
+        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], deadline: float, token: Ticket
+    ) -> Reply:
+        """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
+        encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
+        self._limits.check(account.name, endpoint, call_class(endpoint, params), params)
+        cause = ""
+        try:
+            reply = self._exchange(account, endpoint, encoded, deadline, token)
+        except InvalidNonce as error:
+            cause = self._diagnosis(account)
+            refused = InvalidNonce(f"Kraken refused the nonce (EAPI:Invalid nonce); nothing was executed. {cause}",
+                                   kraken_code=error.kraken_code)  # fmt: skip
+            self._limits.after(account.name, endpoint, params, refused, cause=f"EAPI:Invalid nonce: {cause}")
+            raise refused from None
+        except CallError as error:
+            self._limits.after(account.name, endpoint, params, error)
+            raise
+        self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        return reply
+
+    def _exchange(
+        self, account: Account, endpoint: Endpoint, encoded: Body, deadline: float, token: Ticket
+    ) -> Reply:
+        self._ask_time(deadline, token)
+        nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
+        body = encoded.with_nonce(nonce)
+        headers = {
+            "API-Key": account.key.reveal(),
+            "API-Sign": self._signers[account.name].sign(endpoint.path, body, nonce),
+            "Content-Type": encoded.content_type,
+        }
+        _check_uncut(token)
+        answer = self._transport.post(endpoint.path, body, headers, deadline=deadline, ticket=token)
+        if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
+            self._clock.learn_date(answer.date)
+        return read_reply(answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9)
+
+    def _diagnosis(self, account: Account) -> str:
+        """Why Kraken refused a nonce that was above all of ours."""
+        lead = (self._nonces.mark(account.key_id) - self._clock.wall_ns()) / 1e9
+        return diagnose_nonce(
+            first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
+        )
+
+    def _ask_time(self, deadline: float, token: Ticket) -> None:
+        """Learn Kraken's time before the first nonce, so that a wrong clock cannot drive the key ahead for ever.
+
+        Raises `ConnectFailed` when there is no connection: the call itself would find none either. Any other failure is
+        no reason to hold the call back; it is tried again after a while.
+        """
+        now = self._clock.monotonic()
+        if self._clock.is_told or now < self._ask_time_after:
+            return
+        patience = min(TIME_PATIENCE, (deadline - now) / 3)
+        try:
+            answer = self._transport.get(_TIME.path, deadline=now + patience, ticket=token)
+            self._clock.learn(read_reply(answer.status, answer.body, _TIME).result["unixtime"])
+        except ConnectFailed:
+            raise
+        except (CallError, KeyError, TypeError, ValueError, OverflowError):
+            self._ask_time_after = now + ASK_TIME_AGAIN
+            _check_uncut(token)
+
+
+def _check_uncut(token: Ticket) -> None:
+    if token.was_cut:
+        raise CallNotSent("The call was cut before it was sent.")
+
+
+def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:
+    """The accounts as `Account`; raises `ConfigError` when two share a name or an API key."""
+    read = tuple(Account.of(each) for each in accounts)
+    names: dict[str, Account] = {}
+    keys: dict[str, Account] = {}
+    for account in read:
+        if account.name in names:
+            raise ConfigError(f"Two accounts are called {account.name}: give each a name of its own.")
+        if account.key_id in keys:
+            raise ConfigError(
+                f"Accounts {keys[account.key_id].name} and {account.name} have the same API key: "
+                "make a key for each at Kraken."
+            )
+        names[account.name] = keys[account.key_id] = account
+    return read
+
+
+def as_call_error(error: BaseException) -> CallError:
+    """An exception that nobody foresaw: whether the call went out is not known."""
+    return CallUnknown(f"The engine failed during the call ({type(error).__name__}): look up what became of it.")

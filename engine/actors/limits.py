@@ -1,0 +1,178 @@
+"""What keeps calls back: Kraken's rate limits as we count them, and keys that Kraken refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.actors.messages import EngineWarning, KeyChanged
+from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, StoreError
+from engine.kraken.endpoints import CallClass, Endpoint
+from engine.kraken.limits import TIERS, CallCounter, TradingCounter
+from engine.kraken.trades import note_done, use_of
+from engine.rules.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission
+from engine.rules.storms import KeyGuard, State, check_all
+from engine.store import Store, open_or_replace
+from engine.values import Account, Clock, Settings
+
+FILE_NAME = "limits.sqlite"
+SAVE_EVERY = 1.0  # seconds; a crash forgets the calls of the last one at most
+
+
+class KeyLimits:
+    """The counters and the guard of one account and its key."""
+
+    def __init__(
+        self, account: Account, settings: Settings, saved: Any, now: float, wall: float, kept: Sequence[float]
+    ) -> None:
+        tier = TIERS[account.tier or settings.tier]
+        self.account = account
+        known = saved if isinstance(saved, Mapping) else {}
+        self.calls = CallCounter(tier) if saved is None else CallCounter.from_dict(known.get("calls"), tier, now, wall)
+        self.trades = TradingCounter(tier)
+        self.admission = Admission(self.calls, self.trades, kept)
+        self.was_accepted = bool(known.get("accepted"))
+        # A file of ours that was lost says nothing of Kraken's: no lockout is made of it, which would strand cancels.
+        self.guard = KeyGuard.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
+
+    def document(self, now: float, wall: float) -> dict[str, Any]:
+        """What is kept over a restart."""
+        return {
+            "calls": self.calls.to_dict(now, wall),
+            "guard": self.guard.to_dict(now, wall),
+            "accepted": self.was_accepted,
+        }
+
+
+class Limits:
+    """Decides, before a nonce is drawn, whether a call may go; learns from every answer; remembers over restarts.
+
+    Lives in the lane's thread. A lockout is written down at once, a counter's level once a second while it is used.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        accounts: Iterable[Account],
+        *,
+        settings: Settings,
+        live: bool,
+        clock: Clock,
+        publish: Callable[[Any], None],
+    ) -> None:
+        self._settings = settings
+        self._kept = KEPT if live else KEPT_WITHOUT_ORDERS
+        self._clock = clock
+        self._publish = publish
+        self._store, saved = _open(directory / FILE_NAME, publish)
+        self._keys = {each.name: self._key(each, saved) for each in accounts}
+        self._unsaved: set[str] = set()
+        self._save_after = float("-inf")
+        self._is_failing = False
+        for name, key in self._keys.items():
+            self._tell_change(name, State.OPEN, key.guard)
+
+    def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
+        """Raise `LockedOut` or `CounterFull`, with the seconds to wait, when a call has to be kept back."""
+        now, key = self._clock.monotonic(), self._keys[account]
+        held = key.guard.check(endpoint.name, now) or check_all((each.guard for each in self._keys.values()), now)
+        if held is not None:
+            raise LockedOut(held.reason, retry_after=held.retry_after)
+        if self._settings.local_limits:
+            pair, points = use_of(endpoint.name, params, key.trades, now)
+            held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
+            if held is not None:
+                raise CounterFull(held.reason, retry_after=held.retry_after)
+        key.guard = key.guard.started(endpoint.name, now)
+
+    def may_sign_again(self, account: str) -> bool:
+        """Whether a call whose nonce was just refused may be sent once more."""
+        return self._keys[account].guard.may_sign_again
+
+    def after(
+        self,
+        account: str,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        error: CallError | None,
+        *,
+        result: Any = None,
+        cause: str = "",
+    ) -> None:
+        """Take in how a call ended. `error` is told when the next one may go; `cause` explains a refused nonce."""
+        now, key = self._clock.monotonic(), self._keys[account]
+        pair, points = use_of(endpoint.name, params, key.trades, now)
+        key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
+        if error is None:
+            key.was_accepted = True
+            note_done(endpoint.name, params, result, key.trades, now)
+        before, key.guard = key.guard, key.guard.after(error, endpoint.name, now, cause=cause)
+        held = key.guard.check(endpoint.name, now)
+        if error is not None and held is not None:
+            error.retry_after = max(error.retry_after or 0.0, held.retry_after)
+        self._tell_change(account, before.state, key.guard)
+        if not isinstance(error, CallNotSent):
+            self._unsaved.add(account)
+        self._save(now, at_once=before.locked_until != key.guard.locked_until)
+
+    def was_accepted(self, account: str) -> bool:
+        """Whether Kraken ever took a nonce of this account's key from this state directory."""
+        return self._keys[account].was_accepted
+
+    def resume(self, account: str) -> None:
+        """Somebody says that the key is mended: calls go again at once, except during a lockout."""
+        key = self._keys[account]
+        before, key.guard = key.guard, key.guard.resume()
+        self._tell_change(account, before.state, key.guard)
+
+    def replace_key(self, account: Account) -> None:
+        """The account has another key from now on."""
+        before = self._keys[account.name].guard
+        if self._keys[account.name].account.key_id == account.key_id:
+            self.resume(account.name)  # the same key with another secret: a lockout still lasts
+            return
+        self._keys[account.name] = self._key(account, {})
+        self._tell_change(account.name, before.state, self._keys[account.name].guard)
+
+    def close(self) -> None:
+        """Write down what is not yet, and close the file."""
+        self._save(self._clock.monotonic(), at_once=True)
+        self._store.close()
+
+    def _key(self, account: Account, saved: Mapping[str, Any] | None) -> KeyLimits:
+        found = {} if saved is None else saved.get(account.key_id)  # a lost file counts as full, a new key as unused
+        now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
+        return KeyLimits(account, self._settings, found, now, wall, self._kept)
+
+    def _save(self, now: float, *, at_once: bool) -> None:
+        if not at_once and now < self._save_after:
+            return
+        self._save_after = now + SAVE_EVERY
+        wall = self._clock.wall_ns() / 1e9
+        try:
+            for name in tuple(self._unsaved):
+                key = self._keys[name]
+                self._store.put(key.account.key_id, key.document(now, wall))
+                self._unsaved.discard(name)
+            self._is_failing = False
+        except StoreError as error:
+            if not self._is_failing:
+                self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
+            self._is_failing = True
+
+    def _tell_change(self, account: str, before: State, guard: KeyGuard) -> None:
+        if guard.state is before:
+            return
+        self._publish(KeyChanged(account, guard.state.value, guard.sentence))
+        if guard.state is not State.OPEN:
+            self._publish(EngineWarning(guard.state.value, f"Account {account}: {guard.sentence}"))
+
+
+def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[str, Any] | None]:
+    """The file and what it holds; `None` when it was damaged, put aside and begun anew."""
+    store, damage = open_or_replace(path)
+    if damage is not None:
+        publish(EngineWarning("limits-lost", f"{damage} The counters count as full."))
+        return store, None
+    return store, store.documents()

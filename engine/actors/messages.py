@@ -1,0 +1,164 @@
+"""What actors tell and ask each other. Every message is frozen; every field is said here once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from engine.errors import CallError, Outcome
+from engine.rules.balances import BalanceSnapshot
+from engine.values import Account
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateCall:
+    """Asks the `KrakenPrivateActor` for one attempt at one private call."""
+
+    account: str
+    """Whose key signs it."""
+    endpoint: str
+    """Kraken's name of the endpoint, such as ``Balance``."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The call's parameters, without the nonce."""
+    timeout: float | None = None
+    """Seconds from arrival to the answer, waiting included; `None`: `Settings.call_timeout`."""
+    reply_to: Any = None
+    """Who is told `CallDone` or `CallFailed`: an actor ref, or anything with a `tell` method."""
+    tag: Any = None
+    """Yours: it comes back with the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDone:
+    """A private call was done."""
+
+    call: PrivateCall
+    result: Any
+    """Kraken's `result` as it came; fractional JSON numbers are `Decimal`."""
+    warnings: tuple[str, ...] = ()
+    """Kraken's ``W…`` entries beside the result."""
+    key_id: str = ""
+    """Which API key signed it (`Account.key_id`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A private call was not done; the class of `error` says whether it may have been."""
+
+    call: PrivateCall
+    error: CallError
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBalance:
+    """Asks a `BalanceActor` for its `BalanceSnapshot`.
+
+    With `max_age` (seconds) an older value is refreshed first, for at most `timeout` seconds; the answer is then what
+    is known by that time, never an error of the network. Askers of the same time share one refresh.
+    """
+
+    max_age: float | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """Tells a `BalanceActor` that a call of ours has changed, or may have changed, what the account holds."""
+
+    at: float
+    """When the call ended, by the monotonic clock: replies that were asked for before do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceChanged:
+    """Event: a good reply brought other amounts than the last one."""
+
+    account: str
+    snapshot: BalanceSnapshot
+    changes: Mapping[str, Decimal]
+    """By how much each asset's total changed, under its plain name."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityChanged:
+    """Event: an account became available or unavailable."""
+
+    account: str
+    is_available: bool
+    reason: str | None
+    """Why not, for a person; `None` when it is available."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """Event: a private call ended."""
+
+    account: str
+    endpoint: str
+    outcome: Outcome
+    error: CallError | None
+    waited: float
+    """Seconds in the mailbox."""
+    seconds: float
+    """Seconds under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChanged:
+    """Event: Kraken began or ceased to take an account's key."""
+
+    account: str
+    state: str
+    """``open``, ``nonce-refused-once``, ``nonces-refused``, ``key-refused``, ``call-refused`` or ``locked-out``."""
+    sentence: str
+    """The likely cause and the remedy, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Tells the `KrakenPrivateActor` that an account's key is mended: its calls go again at once."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceKey:
+    """Gives an account another key: asked of the `KrakenPrivateActor`, which raises `StoreInUse` when it is owned."""
+
+    account: Account
+    token: threading.Lock = field(default_factory=threading.Lock)
+    """Taken once, either to do it or to withdraw it."""
+
+    def claim(self) -> bool:
+        """True for the first who asks."""
+        return self.token.acquire(blocking=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetBalance:
+    """Asks a `BalanceActor` to begin anew, as its account has another key: what it knew is not that key's balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWarning:
+    """Event: something a person should know. `code` is fixed, `message` is a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRecord:
+    """Tells the archive an account's last good reply, to be kept over restarts."""
+
+    account: str
+    endpoint: str
+    """Which endpoint answered: only ``BalanceEx`` knows holds."""
+    result: Mapping[str, Any]
+    as_of: datetime
+    key_id: str = ""
+    """Whose key fetched it: a balance of another key is never shown as this account's."""

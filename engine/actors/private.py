@@ -1,0 +1,178 @@
+"""The `KrakenPrivateActor`: one owner of the nonces, one private call at a time (promises G1, G3, G4, G5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.actors.actor import EngineActor
+from engine.actors.call_mailbox import CallMailbox
+from engine.actors.lane import Lane, as_call_error, distinct
+from engine.actors.limits import Limits
+from engine.actors.messages import CallFinished, EngineWarning, ReplaceKey, Resume
+from engine.actors.scheduler import Scheduler
+from engine.actors.ticket import Ticket
+from engine.clock import TrustedClock
+from engine.config import state_directory
+from engine.errors import CallCut, CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, Outcome
+from engine.kraken.replies import Reply
+from engine.nonces import Nonces
+from engine.ownership import Ownership
+from engine.transport import Transport
+from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
+
+
+def ignore(event: Any) -> None:
+    """A `publish` for those who have no subscribers."""
+
+
+class KrakenPrivateActor(EngineActor):
+    """Serializes every private call of every account through its mailbox.
+
+    Guarantees:
+        - for each API key, nonces on the wire only rise, over threads, restarts and kill -9 (G1);
+        - at most one call is under way; its nonce is drawn and it is signed when its turn comes (G3);
+        - every call is answered, by its deadline plus a second, as done, refused, not sent or unknown (G5);
+        - no message kills it.
+
+    Ask it, tell it, or use its proxy::
+
+        ref = KrakenPrivateActor.start([Account("MASTER", key, secret)])
+        ref.ask(PrivateCall("MASTER", "Balance"))                       # the result, or raises CallError
+        ref.tell(PrivateCall("MASTER", "Balance", reply_to=my_ref))     # my_ref is told CallDone or CallFailed
+        ref.proxy().call("MASTER", "Balance").get()
+
+    `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
+    or `StoreError`. The actor owns the state directory and the keys until it has stopped.
+    """
+
+    actor_inbox: CallMailbox
+
+    def __init__(
+        self,
+        accounts: Iterable[Account | tuple[str, str, str]],
+        *,
+        url: str = KRAKEN_URL,
+        state_dir: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        live: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        scheduler: Scheduler | None = None,
+        publish: Callable[[Any], None] = ignore,
+    ) -> None:
+        super().__init__()
+        settings = settings or Settings()
+        self._clock = clock
+        self._publish = publish
+        self._lane = _open_lane(
+            distinct(accounts), url, state_directory(state_dir),
+            settings=settings, live=live, clock=clock, publish=publish,
+        )  # fmt: skip
+        self._own_scheduler = Scheduler() if scheduler is None else None
+        after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
+        self.actor_inbox.bind(settings=settings, monotonic=clock.monotonic, after=after, cut=self._lane.cut)
+
+    @staticmethod
+    def _create_actor_inbox() -> CallMailbox:
+        return CallMailbox()
+
+    def call(
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
+    ) -> Any:
+        """One private call, by proxy: Kraken's `result`, or a `CallError`.
+
+        The mailbox turns the proxied call into a `PrivateCall`, so this body runs only when its arguments do not fit.
+        """
+        raise TypeError("call(account, endpoint, params=None, timeout=None)")
+
+    def on_receive(self, message: Any) -> Any:
+        """Serve one ticket of the mailbox. Runs in the actor's thread; raises only for what it does not know."""
+        match message:
+            case Ticket():
+                return self._serve(message) if message.claim() else None
+            case Resume(account=account):
+                return self._lane.resume(account)
+            case ReplaceKey(account=account):
+                return self._lane.replace_key(account) if message.claim() else None
+            case _:
+                return super().on_receive(message)
+
+    def closing(self) -> None:
+        """Close the lane, after the call under way. Runs in the actor's thread."""
+        if self._own_scheduler is not None:
+            self._own_scheduler.stop()
+        self._lane.close()
+
+    def _serve(self, ticket: Ticket) -> None:
+        started = self._clock.monotonic()
+        error: CallError | None = None
+        self.actor_inbox.begin(ticket)
+        try:
+            reply = self._attempt(ticket, started)
+        except CallError as failure:
+            error = failure
+        except BaseException as failure:  # noqa: BLE001 - whatever happens, the caller is answered and the lane lives
+            error = as_call_error(failure)
+        finally:
+            self.actor_inbox.finish(ticket)
+        if error is None:
+            ticket.done(reply.result, reply.warnings, self._lane.key_id(ticket.call.account))
+        else:
+            ticket.fail(error)
+        self._publish(_finished(ticket, started, self._clock.monotonic(), error))
+
+    def _attempt(self, ticket: Ticket, now: float) -> Reply:
+        if now >= ticket.deadline:
+            raise DeadlinePassed("The call's time was over before its turn came; it was not sent.")
+        try:
+            return self._lane.attempt(ticket.call, ticket.deadline, ticket)
+        except CallUnknown as error:
+            if ticket.was_cut:
+                raise CallCut(str(error)) from None
+            raise
+        except CallNotSent:
+            if self.actor_inbox.is_stopping:
+                raise EngineStopped("The engine stopped before the call was sent.") from None
+            raise
+
+
+def _finished(ticket: Ticket, started: float, ended: float, error: CallError | None) -> CallFinished:
+    return CallFinished(
+        ticket.call.account,
+        ticket.call.endpoint,
+        Outcome.DONE if error is None else error.outcome,
+        error,
+        waited=started - ticket.arrived,
+        seconds=ended - started,
+    )
+
+
+def _open_lane(
+    accounts: tuple[Account, ...],
+    url: str,
+    directory: Path,
+    *,
+    settings: Settings,
+    live: bool,
+    clock: Clock,
+    publish: Callable[[Any], None],
+) -> Lane:
+    """Everything a lane owns; what was taken is given back when something cannot be."""
+
+    def warn(code: str, sentence: str) -> None:
+        publish(EngineWarning(code, sentence))
+
+    trusted = TrustedClock(clock, warn=warn)
+    with contextlib.ExitStack() as undo:
+        transport = Transport(url, settings, clock=clock)
+        undo.callback(transport.close)
+        ownership = Ownership(directory, [(each.name, each.key_id) for each in accounts])
+        undo.callback(ownership.release)
+        nonces = Nonces(ownership.directory, clock=trusted, warn=warn)
+        undo.callback(nonces.close)
+        limits = Limits(ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish)
+        undo.pop_all()
+    return Lane(accounts, ownership, nonces, limits, transport, settings=settings, live=live, clock=trusted)

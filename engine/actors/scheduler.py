@@ -1,0 +1,67 @@
+"""One thread that calls things later: it wakes actors, and does what must happen while the lane waits for Kraken."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+LONGEST_WAIT = 3600.0  # seconds; a lock cannot wait for ever
+
+
+class Scheduler:
+    """Timers. Actions run in the scheduler's thread, so they only tell, answer or cut: nothing that waits.
+
+    An action that raises is logged and harms no other. After `stop()` nothing runs any more.
+    """
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="kraken-engine scheduler", daemon=True)
+        self._thread.start()
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run `action` once, `seconds` from now; never blocks."""
+        when = time.monotonic() + seconds
+        with self._changed:
+            if self._stopped:
+                return
+            heapq.heappush(self._due, (when, next(self._order), action))
+            if self._due[0][0] == when:
+                self._changed.notify()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Drop all timers and end the thread; whether it has ended within `timeout` seconds."""
+        with self._changed:
+            self._stopped = True
+            self._due.clear()
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (action := self._next()) is not None:
+            try:
+                action()
+            except BaseException:  # a SystemExit of somebody's callback would end deadlines, cuts and refreshes
+                logger.exception("A timer failed.")
+            del action  # do not keep what it refers to alive until the next one is due
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._stopped:
+                wait = self._due[0][0] - time.monotonic() if self._due else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._due)[2]
+                self._changed.wait(None if wait is None else min(wait, LONGEST_WAIT))
+            return None

@@ -1,0 +1,134 @@
+"""A private call on its way through the mailbox."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import pykka
+
+from engine.actors.errands import CallFuture, run_elsewhere
+from engine.actors.messages import CallDone, CallFailed, PrivateCall
+from engine.errors import CallError, CallNotSent, UnknownName
+from engine.kraken.endpoints import call_class, private_endpoint
+
+logger = logging.getLogger(__name__)
+
+
+class FutureReply:
+    """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
+
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: Future[Any] = CallFuture()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the future was cancelled."""
+        return self.future.cancelled()
+
+    def claim(self) -> bool:
+        """Called once, when the call is about to run or to be answered; `False` when the future was cancelled."""
+        return self.future.set_running_or_notify_cancel()
+
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Settle the future."""
+        if isinstance(message, CallDone):
+            self.future.set_result(message.result)
+        else:
+            self.future.set_exception(message.error)
+
+
+class Ticket:
+    """A call's place in the order, its deadline, and who is to be answered.
+
+    It is answered exactly once: whoever gets `claim()` either runs the call or answers it. Making one raises
+    `CallNotSent` for a call that cannot be made sense of.
+    """
+
+    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "places", "was_cut")
+
+    def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
+        _check(call, timeout)
+        endpoint = private_endpoint(call.endpoint)
+        self.call = call
+        self.call_class = call_class(endpoint, call.params)
+        self.places = endpoint.places
+        self.arrived = arrived
+        self.deadline = arrived + timeout
+        self.was_cut = False
+        self._asker = asker
+        self._token = threading.Lock()
+
+    def claim(self) -> bool:
+        """True for the first who asks, unless the caller has cancelled."""
+        if not self._token.acquire(blocking=False):
+            return False
+        claim = getattr(self.call.reply_to, "claim", None)
+        return claim is None or bool(claim())
+
+    @property
+    def claimed(self) -> bool:
+        """Whether somebody runs or has answered it."""
+        return self._token.locked()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it still waits for its turn: neither claimed nor withdrawn by its caller."""
+        return not self.claimed and not getattr(self.call.reply_to, "is_withdrawn", False)
+
+    def done(self, result: Any, warnings: tuple[str, ...], key_id: str) -> None:
+        """Answer: it was done, with that key."""
+        if self._asker is not None:
+            self._asker.set(result)
+        _tell(self.call.reply_to, CallDone(self.call, result, warnings, key_id))
+
+    def fail(self, error: CallError) -> None:
+        """Answer: it was not done, or nobody knows."""
+        answer_failure(self.call, self._asker, error)
+
+    def refuse(self, error: CallError) -> None:
+        """Answer with `error` unless the call is claimed already."""
+        if self.claim():
+            self.fail(error)
+
+
+def _check(call: PrivateCall, timeout: float) -> None:
+    for what, name in (("account", call.account), ("endpoint", call.endpoint)):
+        if not isinstance(name, str):
+            raise UnknownName(f"{name!r} is no name of an {what}.")
+    if not isinstance(call.params, Mapping):
+        raise CallNotSent("The parameters of a call are a mapping of names to values.")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout < float("inf"):
+        raise CallNotSent(f"{timeout!r} is no timeout: give seconds as a number.")
+
+
+def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:
+    """Give a failure to whoever waits for this call."""
+    error.about(call.account, call.endpoint)
+    # The frames below hold the key, the otp and the signed body, and reports of errors show the locals of frames.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    if asker is not None:
+        asker.set_exception((type(error), error, None))
+    _tell(call.reply_to, CallFailed(call, error))
+
+
+def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
+    if receiver is None:
+        return
+    if isinstance(receiver, pykka.ActorRef | FutureReply):
+        _deliver(receiver, message)
+    else:  # somebody's own `tell` may take its time
+        run_elsewhere(partial(_deliver, receiver, message))
+
+
+def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:
+    try:
+        receiver.tell(message)
+    except BaseException:  # noqa: BLE001 - a dead or odd receiver is its owner's business, not the lane's
+        logger.info("Nobody could be told how %s ended.", message.call.endpoint)

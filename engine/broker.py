@@ -1,0 +1,135 @@
+"""`KrakenBroker`: the drop-in for bots that want a balance and nothing else to think about."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from engine import config
+from engine.app import Engine
+from engine.errors import BalanceUnknown, ConfigError
+from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.values import MASTER
+
+_guard = threading.Lock()
+_shared: dict[Path, tuple[Engine, int]] = {}
+
+
+class AccountType(Enum):
+    """Whose account a broker trades on."""
+
+    MASTER = "master"
+    USER = "user"
+
+
+class KrakenBroker:
+    """One account, for a bot. Thread-safe.
+
+    Without `engine` the brokers of a process share one engine per state directory, built from the environment and
+    counted: the first `connect()` starts it, the last `disconnect()` stops it. A given `engine` is used as it is and
+    never stopped.
+
+    Raises `ConfigError` when a USER broker names no account.
+    """
+
+    def __init__(
+        self,
+        account_type: AccountType = AccountType.MASTER,
+        account: str | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        account_type = AccountType(account_type)
+        if account is None and account_type is AccountType.USER:
+            raise ConfigError("A broker for a user names the account: KrakenBroker(AccountType.USER, 'ALICE').")
+        self.account_type = account_type
+        self.account = account or MASTER
+        self._given = engine
+        self._engine = engine
+        self._directory: Path | None = None
+        self._turn = threading.Lock()
+
+    def connect(self) -> bool:
+        """Start the engine when needed and fetch the balance; `True` after one good balance.
+
+        Never raises for the network. Raises `ConfigError`, `StoreInUse` or `StoreError` when the engine cannot start.
+        """
+        with self._turn:
+            if self._engine is None:
+                self._engine, self._directory = _acquire()
+            self._engine.start()  # does nothing while it runs
+        self._refreshed()
+        return self.is_available()
+
+    def disconnect(self) -> None:
+        """Give the shared engine back; a second call does nothing."""
+        with self._turn:
+            if self._engine is not None and self._directory is not None:
+                _release(self._directory)
+                self._engine = self._directory = None
+
+    def get_account_balance(self) -> Decimal:
+        """Cash: tries once to fetch it and gives the last known on failure.
+
+        Raises `BalanceUnknown` when there never was a good reply: no failure is ever 0.
+        """
+        snapshot = self._refreshed()
+        if snapshot.cash is None:
+            raise BalanceUnknown(
+                f"The balance of account {self.account} is not known: there never was a good reply"
+                + (f" ({snapshot.last_error})." if snapshot.last_error else ".")
+            )
+        return snapshot.cash
+
+    def get_account_balance_detailed(self) -> dict[str, Any]:
+        """Like `get_account_balance`, with the truth about it; never raises for the network.
+
+        Keys: `cash`, `available_cash` (`Decimal` or `None`), `as_of` (aware datetime or `None`), `stale`,
+        `is_available`, `error` (whether the last try failed), `error_message`, `error_count`.
+        """
+        snapshot = self._refreshed()
+        return {
+            "cash": snapshot.cash,
+            "available_cash": snapshot.available_cash,
+            "as_of": snapshot.as_of,
+            "stale": snapshot.state is not BalanceState.FRESH,
+            "is_available": snapshot.is_available,
+            "error": snapshot.last_error is not None,
+            "error_message": snapshot.last_error,
+            "error_count": snapshot.error_count,
+        }
+
+    def is_available(self) -> bool:
+        """Whether the account may be used; `False` before `connect()`."""
+        return self._engine is not None and self._engine.is_available(self.account)
+
+    def get_error_count(self) -> int:
+        """Failures in a row; 0 before `connect()`."""
+        return 0 if self._engine is None else self._engine.error_count(self.account)
+
+    def _refreshed(self) -> BalanceSnapshot:
+        if self._engine is None:
+            raise BalanceUnknown(f"The balance of account {self.account} is not known: connect() comes first.")
+        return self._engine.balance(self.account, max_age=0.0)
+
+
+def _acquire() -> tuple[Engine, Path]:
+    """The shared engine of this environment's state directory, with one more user."""
+    directory = config.state_directory()
+    with _guard:
+        engine, users = _shared.get(directory, (None, 0))
+        if engine is None:
+            engine = Engine.from_env().start()
+        _shared[directory] = (engine, users + 1)
+        return engine, directory
+
+
+def _release(directory: Path) -> None:
+    with _guard:
+        engine, users = _shared.pop(directory)
+        if users > 1:
+            _shared[directory] = (engine, users - 1)
+        else:
+            engine.stop()
