@@ -1,0 +1,35 @@
+"""`python -m engine` and the console script `kraken-engine`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+NEEDED = ("click", "rich")
+INTERRUPTED = 130  # as in engine.cli.exits, which may not be there yet
+
+
+def main() -> int:
+    """Run the command line; the exit code. Says in one sentence how to get click and rich where they are missing."""
+    try:
+        from engine import cli  # noqa: PLC0415 - these may be missing, and that is no traceback
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in NEEDED:
+            raise
+        return _fail(f"{missing} is missing: run pip install click rich.", "WrongUsage", 2)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", "Interrupted", INTERRUPTED)
+    return cli.main()
+
+
+def _fail(sentence: str, kind: str, code: int) -> int:
+    if sys.stderr is not None:
+        sys.stderr.write(f"kraken-engine: {sentence}\n")
+    if "--json" in sys.argv and sys.stdout is not None:
+        sys.stdout.write(json.dumps({"error": {"type": kind, "message": sentence}}, indent=2) + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

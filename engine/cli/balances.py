@@ -1,0 +1,121 @@
+"""`kraken-engine balances`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from engine.actors.archive import read_balances
+from engine.app import Engine
+from engine.cli.exits import Exit
+from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
+from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, show, table
+from engine.cli.owner import directory_owner
+from engine.config import Config
+from engine.errors import StoreInUse
+from engine.rules.balances import BalanceSnapshot
+
+_COLUMNS = ("Account", "State", "Age", "Available", "Cash", "Available\ncash", "Errors")
+ANSWERED_WITHIN = 0.5  # seconds after the end of a call, so that its failure is known when its balance is read
+_STATE_STYLES = {"fresh": GOOD, "stale": "yellow", "unknown": BAD}
+
+Row = Mapping[str, Any]
+
+
+@click.command()
+@common
+@click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long to wait. {TIMEOUT_DEFAULT}")
+@click.option("--assets", is_flag=True, help="Print every asset as well.")
+@pass_options
+def balances(options: Options, timeout: float | None, assets: bool) -> int:
+    """Print every account's balance, how old it is, and whether the account is available.
+
+    Each account is asked once, all at the same time. A balance that cannot be fetched is the last known one (stale), or
+    unknown when there never was a good reply: a failure is never shown as 0.
+
+    While an engine is running on the same state directory, what it last stored is read instead, and stderr says so.
+    Whether an account is available only that engine knows, so that this ends with code 1.
+    """
+    found = options.load(need_accounts=False)
+    if not found.accounts and directory_owner(found.state_dir) is not None:
+        rows = _stored(found)
+    else:
+        rows = _fetched(options, options.load(), timeout)
+    _print(rows, options.json, assets)
+    return Exit.DONE if all(row["is_available"] for row in rows) else Exit.REFUSED
+
+
+def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row]:
+    seconds = found.settings.call_timeout if timeout is None else timeout
+    found = replace(found, settings=replace(found.settings, call_timeout=seconds))
+    engine = options.engine(found)
+    try:
+        with engine:
+            rows = _fetch(engine, found, seconds + ANSWERED_WITHIN)
+    except StoreInUse:
+        if directory_owner(found.state_dir) is None:
+            raise  # it is a key that is in use, by an engine with another state directory
+        rows = _stored(found)
+    for warning in engine.status().warnings:
+        say(f"warning: {warning.message}")
+    return rows
+
+
+def _fetch(engine: Engine, found: Config, timeout: float) -> list[Row]:
+    names = [account.name for account in found.accounts]
+    pool = ThreadPoolExecutor(len(names))
+    try:
+        asked = [pool.submit(engine.balance, name, found.settings.max_age, timeout) for name in names]
+        return [each.result().to_dict() for each in asked]
+    finally:
+        pool.shutdown(wait=False)  # after Ctrl-C the engine's stop answers who still waits
+
+
+def _stored(found: Config) -> list[Row]:
+    """What the owner of the directory last wrote: of the accounts that are configured here, or of all."""
+    owner = directory_owner(found.state_dir)
+    say(f"{owner} What follows is read from its store, so it may be older than what that engine knows.")
+    known = read_balances(found.state_dir, found.accounts or None, found.settings)
+    names = [account.name for account in found.accounts] or sorted(known)
+    return [known.get(name, BalanceSnapshot(name)).to_dict() for name in names]
+
+
+def _print(rows: list[Row], as_json: bool, assets: bool) -> None:
+    if as_json:
+        document({"accounts": rows})
+        return
+    out = console()
+    show_balances(out, "Balances", rows)
+    if assets:
+        held = [(row["account"], name, each) for row in rows for name, each in row["assets"].items()]
+        cells = [(account, name, *_amounts(each, "total", "available", "held")) for account, name, each in held]
+        show(out, table("Assets", ("Account", "Asset", "Total", "Available", "Held"), cells, right=(2, 3, 4)))
+
+
+def show_balances(out: Console, title: str, rows: Sequence[Row]) -> None:
+    """Print the accounts as a table, and below it their last errors; rows are `BalanceSnapshot.to_dict()`."""
+    show(out, table(title, _COLUMNS, [_cells(row) for row in rows], right=(2, 4, 5, 6)))
+    for row in rows:
+        if row["last_error"]:
+            out.print(Text.assemble((f"{row['account']}: ", "bold"), row["last_error"]))
+
+
+def _cells(row: Row) -> tuple[str | Text, ...]:
+    return (
+        row["account"],
+        Text(row["state"].upper(), style=_STATE_STYLES[row["state"]]),
+        seconds_in_words(row["age_seconds"]),
+        Text("yes", style=GOOD) if row["is_available"] else Text("no", style=BAD),
+        *_amounts(row, "cash", "available_cash"),
+        str(row["error_count"]),
+    )
+
+
+def _amounts(row: Row, *names: str) -> tuple[str, ...]:
+    return tuple("unknown" if row[name] is None else row[name] for name in names)

@@ -1,0 +1,98 @@
+"""`kraken-engine demo`."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from engine.cli.balances import show_balances
+from engine.cli.exits import Exit
+from engine.cli.options import Options, common, pass_options
+from engine.cli.output import BAD, GOOD, console, document, say, show, table
+from engine.demo import Audience, Check, Report, run
+from engine.demo.report import Rows
+
+_TITLES = {
+    "balances": "1. Balances of all accounts through one lane",
+    "kill -9": "2. Engines killed with kill -9 in the middle of a call",
+    "outage": "3. Kraken hangs, then is gone",
+    "recovery": "4. Kraken is back",
+}
+
+
+@click.command()
+@common
+@pass_options
+def demo(options: Options) -> int:
+    """Show the main job on the built-in simulator. Needs no key, no network and no configuration.
+
+    MASTER and two users: their balances through one lane; engines killed with kill -9 and restarted within the same
+    second; an outage, during which balances stay at the last known; and the recovery. Everything it claims is
+    verified while it runs, and the exit code is 0 only if all of it was seen. It touches neither your state directory
+    nor your credentials.
+    """
+    if options.json:
+        report = run(_Quiet())
+        document(report.to_dict())
+    else:
+        out = console()
+        with out.status("") as status:
+            report = run(_OnTerminal(out, status))
+        _sum_up(out, report)
+    return Exit.DONE if report.is_good else Exit.REFUSED
+
+
+class _Quiet(Audience):
+    """Says on stderr what is going on, and nothing else."""
+
+    def act(self, title: str) -> None:
+        say(_TITLES[title])
+
+    def step(self, text: str) -> None:
+        pass
+
+    def balances(self, title: str, rows: Rows) -> None:
+        pass
+
+    def check(self, check: Check) -> None:
+        pass
+
+
+class _OnTerminal(Audience):
+    """Prints everything as it happens."""
+
+    def __init__(self, out: Console, status: Status) -> None:
+        self._out = out
+        self._status = status
+
+    def act(self, title: str) -> None:
+        self._out.print()
+        self._out.print(Text(_TITLES[title], style="bold"))
+        self._status.update(Text(_TITLES[title]))
+
+    def step(self, text: str) -> None:
+        self._out.print(Text(f"   {text}"))
+
+    def balances(self, title: str, rows: Rows) -> None:
+        show_balances(self._out, title, rows)
+
+    def check(self, check: Check) -> None:
+        self._out.print(Text.assemble(_verdict(check), f"  {check.promise}: {check.seen}"))
+
+
+def _sum_up(out: Console, report: Report) -> None:
+    rows = [(check.act, check.promise, check.seen, _verdict(check)) for check in report.checks]
+    out.print()
+    columns = ("Part", "Promise", "Seen", "")
+    show(out, table("What was promised and what was seen", columns, rows, fold=(1, 2)))
+    kept = sum(check.kept for check in report.checks)
+    out.print(Text(
+        f"{kept} of {len(report.checks)} promises seen kept, in {report.seconds:.1f} s, on the simulator.",
+        style=GOOD if report.is_good else BAD,
+    ))  # fmt: skip
+
+
+def _verdict(check: Check) -> Text:
+    return Text("ok", style=GOOD) if check.kept else Text("FAILED", style=BAD)

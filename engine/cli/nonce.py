@@ -1,0 +1,188 @@
+"""`kraken-engine nonce`: marks per key, and taking over the counter of another program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.cli.exits import Exit
+from engine.cli.options import Options, account_named, common, pass_options
+from engine.cli.output import console, document, say, seconds_in_words, show, table
+from engine.cli.owner import directory_owner
+from engine.cli.units import unit_of
+from engine.config import Config
+from engine.errors import ConfigError, StoreError
+from engine.nonces import Nonces, read_marks
+from engine.ownership import Ownership
+from engine.rules.nonce import HIGHEST
+from engine.values import MASTER, SYSTEM_CLOCK, Account
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+LONGEST_FILE = 100
+
+yes = click.option("--yes", is_flag=True, help="Accept a number that is more than a day ahead of the clock.")
+
+
+@click.group()
+@common
+def nonce() -> None:
+    """Show the nonces' marks, and take over the counter of another program.
+
+    A nonce is max(last + 1, now) in nanoseconds, counted per API key. Its mark is a number on disk which no nonce
+    passes before a higher mark is durable; after a crash the next nonce starts above it. A mark only ever rises.
+    """
+
+
+@nonce.command("show")
+@common
+@pass_options
+def show_(options: Options) -> int:
+    """Print the mark of every key and how far it is ahead of the clock. Needs no network."""
+    found = options.load(need_accounts=False)
+    if found.state_dir.exists() and not found.state_dir.is_dir():
+        raise StoreError(f"The state directory {found.state_dir} is a file: name a directory, or move the file.")
+    owner = directory_owner(found.state_dir)
+    if owner is not None:
+        say(f"{owner} The marks are read from its store.")
+    rows = list(_rows(found))
+    if options.json:
+        document({"state_dir": str(found.state_dir), "keys": rows})
+    else:
+        _print_marks(found, rows)
+    return Exit.DONE
+
+
+def _print_marks(found: Config, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        click.echo(f"There is no mark in {found.state_dir}, and no account is configured.")
+        return
+    show(console(), table(f"Nonces in {found.state_dir}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
+
+
+@nonce.command("import")
+@common
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--account", default=MASTER, show_default=True, metavar="NAME", help="Whose key the number is of.")
+@yes
+@pass_options
+def import_(options: Options, file: Path, account: str, yes: bool) -> int:
+    """Take over the counter that another program kept in FILE: a text file that holds one number.
+
+    The number may be in seconds, milliseconds, microseconds or nanoseconds; it is taken as it is. Upwards only: a
+    number below the mark changes nothing. This engine counts in nanoseconds, and that is one-way: Kraken keeps the
+    highest nonce of a key for ever, so once this engine has used the key, a program that counts in a smaller number
+    cannot use it any more. End that program first.
+    """
+    number = _read_number(file)
+    return _raise_mark(options, account, number, yes, source=str(file))
+
+
+@nonce.command("raise")
+@common
+@click.argument("account")
+@click.argument("number", type=int, metavar="N")
+@yes
+@pass_options
+def raise_(options: Options, account: str, number: int, yes: bool) -> int:
+    """Let the next nonce of ACCOUNT's key be above N. Upwards only: a number below the mark changes nothing.
+
+    There is no way back at Kraken either: a number far ahead of the clock is the key's floor for ever.
+    """
+    return _raise_mark(options, account, number, yes, source=None)
+
+
+def _raise_mark(options: Options, name: str, number: int, yes: bool, *, source: str | None) -> int:
+    found = options.load()
+    account = account_named(found, name)
+    if not 0 <= number < HIGHEST:
+        raise ConfigError(f"{number} cannot be a nonce: use a whole number from 0 to 2**63 - 2.")
+    now = SYSTEM_CLOCK.wall_ns()
+    if number > now + DAY and not yes:
+        raise ConfigError(
+            f"{number} is {seconds_in_words((number - now) / SECOND)} ahead of the clock in nanoseconds, and a nonce "
+            "never goes back: add --yes if Kraken has really seen it for this key."
+        )
+    with _opened(found, account) as nonces:
+        before = nonces.mark(account.key_id)
+        nonces.skip_to(account.key_id, number)
+        after = nonces.mark(account.key_id)
+    told = {
+        "account": account.name, "key_id": account.key_id, "number": str(number), "unit": unit_of(number, now),
+        "mark_before": str(before) if before else None, "mark": str(after) if after else None,
+        "lead_seconds": _lead(after), "changed": after > before,
+    }  # fmt: skip
+    if options.json:
+        document(told)
+    else:
+        click.echo("\n".join(_sentences(told, source)))
+    return Exit.DONE
+
+
+@contextlib.contextmanager
+def _opened(found: Config, account: Account) -> Iterator[Nonces]:
+    """The nonces, owned: no engine can be using the directory or the key meanwhile."""
+    ownership = Ownership(found.state_dir, [(account.name, account.key_id)])
+    try:
+        with contextlib.closing(Nonces(ownership.directory, warn=_warn)) as nonces:
+            yield nonces
+    finally:
+        ownership.release()
+
+
+def _warn(_: str, sentence: str) -> None:
+    say(f"warning: {sentence}")
+
+
+def _read_number(file: Path) -> int:
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(LONGEST_FILE).strip()
+    except OSError as error:
+        raise ConfigError(f"The file {file} cannot be read: {error.strerror}.") from error
+    if not text.isdigit():
+        raise ConfigError(f"The file {file} does not hold one whole number and nothing else.")
+    return int(text)
+
+
+def _sentences(told: dict[str, Any], source: str | None) -> Iterator[str]:
+    unit = f"looks like {told['unit']}" if told["unit"] else "looks like no clock's time in any unit"
+    yield f"{told['number']}{f' from {source}' if source else ''} {unit}."
+    if told["changed"]:
+        yield f"The next nonce of account {told['account']} is above {told['mark']}."
+    else:
+        yield f"Nothing changed: account {told['account']}'s mark is {told['mark'] or 0} already, and never falls."
+    if int(told["number"]) < SYSTEM_CLOCK.wall_ns():
+        yield "This engine counts in nanoseconds by the clock, so its nonces are higher anyway."
+    yield (
+        "The move to nanoseconds is one-way: once this engine has used the key, a program that counts in a smaller "
+        "unit cannot use it any more."
+    )
+
+
+_COLUMNS = ("Account", "Key (a hash of it)", "Mark", "To the clock")
+
+
+def _rows(found: Config) -> Iterator[dict[str, Any]]:
+    marks = read_marks(found.state_dir)
+    names = {account.key_id: account.name for account in found.accounts}
+    for key_id in [*names, *sorted(marks.keys() - names.keys())]:
+        mark = marks.get(key_id, 0)
+        yield {
+            "account": names.get(key_id), "key_id": key_id, "mark": str(mark) if mark else None,
+            "lead_seconds": _lead(mark),
+        }  # fmt: skip
+
+
+def _lead(mark: int) -> float | None:
+    return round((mark - SYSTEM_CLOCK.wall_ns()) / SECOND, 3) if mark else None
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    lead = row["lead_seconds"]
+    where = "-" if lead is None else f"{seconds_in_words(abs(lead))} {'ahead' if lead > 0 else 'behind'}"
+    return row["account"] or "(not configured)", row["key_id"], row["mark"] or "none yet", where

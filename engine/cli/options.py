@@ -1,0 +1,125 @@
+"""The options that every command takes, before its name or after it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from engine.actors.messages import AvailabilityChanged, CallFinished, KeyChanged
+from engine.app import Engine
+from engine.config import Config
+from engine.config import load as load_config
+from engine.errors import UnknownName
+from engine.values import Account, Settings
+
+logger = logging.getLogger("engine")
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass
+class Options:
+    """What the common options said."""
+
+    config: Path | None = None
+    state_dir: Path | None = None
+    url: str | None = None
+    live: bool = False
+    json: bool = False
+    verbose: bool = False
+
+    def load(self, *, need_accounts: bool = True) -> Config:
+        """The configuration: options first, then the environment, then the file. Raises `ConfigError`."""
+        return load_config(file=self.config, url=self.url, state_dir=self.state_dir, need_accounts=need_accounts)
+
+    def engine(self, found: Config, *accounts: Account, balances: tuple[str, ...] | None = None) -> Engine:
+        """An engine for these accounts, or for all of them; not started. `balances` as in `Engine`."""
+        made = Engine(
+            accounts or found.accounts,
+            url=found.url, state_dir=found.state_dir, settings=found.settings, live=self.live, balances=balances,
+        )  # fmt: skip
+        if self.verbose:
+            made.subscribe(_log_event)
+        return made
+
+
+SECONDS = click.FloatRange(0, 86_400, min_open=True)
+TIMEOUT_DEFAULT = f"[{Settings().call_timeout:g}, or call_timeout of the file]"
+pass_options = click.make_pass_decorator(Options, ensure=True)
+
+
+def common(command: Decorated) -> Decorated:
+    """Give a command the common options; they end in `Options`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def account_named(found: Config, name: str) -> Account:
+    """The account of that name. Raises `UnknownName`."""
+    for account in found.accounts:
+        if account.name == name:
+            return account
+    known = ", ".join(account.name for account in found.accounts) or "none"
+    raise UnknownName(f"There is no account {name!r}; configured are: {known}.", account=name)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    options = context.ensure_object(Options)
+    if value in ("", Path()):
+        raise click.BadParameter("it is empty.", ctx=context, param=parameter)  # as from a variable that is not set
+    if value:
+        setattr(options, str(parameter.name), value)
+        if parameter.name == "verbose":
+            _log_to_stderr()
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """What --verbose adds, once, though the option may be given before and after the command."""
+
+
+def _log_to_stderr() -> None:
+    if any(isinstance(each, _Stderr) for each in logger.handlers):
+        return
+    handler = _Stderr()
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+
+def _log_event(event: Any) -> None:
+    """One line for an event of the engine's. Its warnings are logged by the engine itself."""
+    match event:
+        case CallFinished():
+            why = f": {event.error}" if event.error else ""
+            logger.info(
+                "%s %s %s, %.3f s, after %.3f s in the queue%s",
+                event.account, event.endpoint, event.outcome.value, event.seconds, event.waited, why,
+            )  # fmt: skip
+        case AvailabilityChanged():
+            word = "available" if event.is_available else f"not available: {event.reason}"
+            logger.info("%s is %s", event.account, word)
+        case KeyChanged():
+            logger.info("%s key %s: %s", event.account, event.state, event.sentence)
+
+
+def _option(*names: str, **details: Any) -> Callable[[Decorated], Decorated]:
+    return click.option(*names, expose_value=False, callback=_remember, **details)
+
+
+_OPTIONS = (
+    _option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file: accounts and settings."),
+    _option(
+        "--state-dir", type=click.Path(path_type=Path), metavar="DIR",
+        help="Where nonces and last-known balances are kept [$KRAKEN_ENGINE_STATE, else ~/.local/state/kraken-engine].",
+    ),
+    _option("--url", metavar="URL", help="The base URL [$KRAKEN_SPOT_URL, else https://api.kraken.com]."),
+    _option("--live", is_flag=True, help="Let calls through that change something at Kraken."),
+    _option("--json", is_flag=True, help="Print exactly one JSON document on stdout; everything else goes to stderr."),
+    _option("--verbose", is_flag=True, help="Log to stderr what the engine does."),
+)  # fmt: skip

@@ -1,0 +1,9 @@
+"""The main job on the built-in simulator: balances, kill -9, an outage and the recovery, each of them checked.
+
+Needs no key, no network and no configuration; touches neither the environment nor the user's state directory.
+"""
+
+from engine.demo.play import run
+from engine.demo.report import Audience, Check, Report
+
+__all__ = ["Audience", "Check", "Report", "run"]

@@ -1,0 +1,63 @@
+"""What the demo promised, what it saw, and whom it tells while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+Rows = Sequence[Mapping[str, Any]]
+"""Balances as `BalanceSnapshot.to_dict()` gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise and what was seen of it."""
+
+    act: str
+    promise: str
+    seen: str
+    kept: bool
+
+
+class Audience(Protocol):
+    """Who is told how the demo gets on. Called in the demo's thread."""
+
+    def act(self, title: str) -> None:
+        """A part of the demo begins."""
+        ...
+
+    def step(self, text: str) -> None:
+        """What is happening now."""
+        ...
+
+    def balances(self, title: str, rows: Rows) -> None:
+        """The balances at this point."""
+        ...
+
+    def check(self, check: Check) -> None:
+        """Something was verified, or was not as promised."""
+        ...
+
+
+@dataclass
+class Report:
+    """Everything that was seen. `is_good` only when every promise was seen kept."""
+
+    checks: list[Check] = field(default_factory=list)
+    balances: dict[str, Rows] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything was verified."""
+        return bool(self.checks) and all(check.kept for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "ok": self.is_good,
+            "seconds": round(self.seconds, 1),
+            "promises": [asdict(check) for check in self.checks],
+            "balances": {title: list(rows) for title, rows in self.balances.items()},
+        }

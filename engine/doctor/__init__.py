@@ -1,0 +1,6 @@
+"""The 60-second test: whether an engine can do its work from here with these keys, and if not, what to do."""
+
+from engine.doctor.examination import examine
+from engine.doctor.finding import Finding, Level, span
+
+__all__ = ["Finding", "Level", "examine", "span"]

@@ -1,0 +1,93 @@
+"""One account of a running engine: is its key taken, what may it do, and does a balance come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from engine.actors.messages import CallFinished
+from engine.app import Engine
+from engine.doctor.finding import Finding, bad, ok, skipped
+from engine.doctor.key import KeyInfo, key_findings
+from engine.doctor.refusal import is_about_key, refused
+from engine.doctor.time_left import TimeLeft
+from engine.errors import CallError, InvalidNonce, PermissionDenied
+from engine.values import Settings
+
+CALL_PATIENCE = 10.0  # seconds
+GRACE = 2.0
+THIS_TEST = 120.0  # seconds; no balance of this test is older
+
+_NO_ANSWER = "Look at https://status.kraken.com, and try again in a few minutes."
+
+
+class Calls:
+    """Hears how the private calls of an engine end, when it is subscribed before the engine starts."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, CallFinished] = {}
+        self._changed = threading.Condition()
+        self.is_nonce_refused = False
+
+    def __call__(self, event: Any) -> None:
+        """Take in an event. Called in a thread of the engine's."""
+        if isinstance(event, CallFinished):
+            with self._changed:
+                self._first.setdefault(event.account, event)
+                self.is_nonce_refused |= isinstance(event.error, InvalidNonce)
+                self._changed.notify_all()
+
+    def first(self, account: str, timeout: float) -> CallFinished | None:
+        """How the first call of an account ended; `None` when it does not end in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: account in self._first, timeout)
+            return self._first.get(account)
+
+
+def account_findings(
+    engine: Engine, name: str, settings: Settings, calls: Calls, left: TimeLeft, now: float
+) -> Generator[Finding, None, int | None]:
+    """What becomes of the account's first call, which fetches the balance; asks about the key when that may be done.
+
+    Returns the nonce that Kraken reports for the key, or `None`. `now` is in Unix seconds.
+    """
+    first = calls.first(name, left.seconds(CALL_PATIENCE + GRACE))
+    if first is None:
+        yield bad("key", "A call with this key did not end in time.", _NO_ANSWER, name)
+        yield from without_key(name, "no answer came")
+        return None
+    # A key that was refused is not used again: Kraken locks out who goes on.
+    problem = first.error if is_about_key(first.error) else None
+    info = KeyInfo.of({})
+    if problem is None:
+        is_taken = first.error is None or isinstance(first.error, PermissionDenied)
+        try:
+            info = KeyInfo.of(engine.call(name, "GetApiKeyInfo", timeout=left.seconds(CALL_PATIENCE)))
+        except CallError as error:
+            problem = None if is_taken and not is_about_key(error) else error
+    if problem is not None:
+        yield refused("key", name, problem)
+        yield from without_key(name, "no call could be made with the key")
+        return None
+    yield from key_findings(name, info, settings, now)
+    yield _balance(engine, name, first.error, settings, left)
+    return info.nonce
+
+
+def without_key(name: str, why: str) -> Iterator[Finding]:
+    """What is said of an account whose key cannot be used, besides the finding on the key itself."""
+    for check in ("permissions", "balance"):
+        yield skipped(check, why, name)
+
+
+def _balance(engine: Engine, name: str, error: CallError | None, settings: Settings, left: TimeLeft) -> Finding:
+    if isinstance(error, PermissionDenied):
+        return refused("balance", name, error)
+    found = engine.balance(name, THIS_TEST, left.seconds(CALL_PATIENCE))
+    if found.cash is None or found.restored:
+        why = found.last_error or "There was no answer in time."
+        return bad("balance", f"No balance came. {why}", _NO_ANSWER, name)
+    free = "" if found.available_cash is None else f", of which {found.available_cash:f} is available"
+    assets = "1 asset" if len(found.assets) == 1 else f"{len(found.assets)} assets"
+    return ok("balance", f"Cash ({', '.join(settings.cash)}) is {found.cash:f}{free}; {assets} in all.", name)

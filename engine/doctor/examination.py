@@ -1,0 +1,194 @@
+"""The whole test, in order: the network, the state directory, then each account."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from engine.app import Engine
+from engine.config import state_directory
+from engine.doctor.account import CALL_PATIENCE, Calls, account_findings, without_key
+from engine.doctor.finding import Finding, bad, ok, skipped, warn
+from engine.doctor.network import Network
+from engine.doctor.nonce import nonce_finding
+from engine.doctor.time_left import TimeLeft
+from engine.errors import ConfigError, EngineError, StoreError, StoreInUse
+from engine.nonces import read_marks
+from engine.ownership import Ownership, owner_pid
+from engine.rules.clock import is_believed
+from engine.transport import Resolver
+from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
+
+PATIENCE = 50.0  # seconds for all checks; the rest of the 60 is for stopping
+STOP_PATIENCE = 5.0
+ONCE = 86_400.0  # seconds: every balance is fetched once, at the start
+
+_CONFIGURATION = "Correct the setting that it names: an option, a variable of the environment, or the file of --config."
+_NO_ACCOUNT = (
+    "Set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or KRAKEN_USER_<NAME>_API_KEY and _API_SECRET, or name a file "
+    "with --config."
+)
+_OWNED = "That is how it should be while it runs. To test the keys as well, stop it and run this again."
+_KEY_TAKEN = "Two engines must not share a key: give each a key of its own, or run one engine for both."
+_DIRECTORY = "Mend what it says, or name another directory with --state-dir or KRAKEN_ENGINE_STATE."
+_REPORT = "Please report it."
+
+_ONE_REFUSED = "nonce-refused-once"
+
+# What an engine warns of that no check of ours says; its other warnings repeat one of them.
+_WARNINGS: Mapping[str, str] = {
+    _ONE_REFUSED: "If it comes again, another program uses the key: give the engine a key of its own.",
+    "nonces-restored": "Check the disk; the damaged file was kept beside the new one.",
+    "nonces-lost": "Do what it says before you trade: the marks of the nonces are what keeps a key usable.",
+    "nonces-copy-failing": "Mend the disk or the rights of that file: it is the second copy of the nonce marks.",
+    "balances-lost": "Nothing has to be done: balances are fetched anew. Check the disk if it comes again.",
+    "limits-lost": "Nothing has to be done: the counts fall by themselves. Check the disk if it comes again.",
+    "limits-not-kept": "Mend the disk or the rights of that file.",
+}
+
+
+def examine(
+    accounts: Iterable[Account],
+    *,
+    url: str = KRAKEN_URL,
+    state_dir: str | os.PathLike[str] | None = None,
+    settings: Settings | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    resolver: Resolver | None = None,
+    patience: float = PATIENCE,
+) -> Iterator[Finding]:
+    """Look at everything that an engine with these arguments needs; gives each finding as soon as it is there.
+
+    Guarantees: nothing is changed at Kraken; a key that Kraken refuses is not tried again; ends within `patience` and
+    a few seconds; never raises; tells no secret. While another engine owns the state directory, its marks are read and
+    no key is used. `resolver` looks up names for the checks of the network.
+    """
+    examination = _Examination(tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock)
+    return _contained(examination.findings(resolver or Resolver(), TimeLeft(clock, patience)))
+
+
+class _Examination:
+    """One run of the test."""
+
+    def __init__(
+        self, accounts: tuple[Account, ...], url: str, directory: Path, settings: Settings, clock: Clock
+    ) -> None:
+        self._accounts = accounts
+        self._url = url
+        self._directory = directory
+        self._settings = settings
+        self._clock = clock
+        self._skew: float | None = None
+        self._marks: Mapping[str, int] = {}
+        self._calls = Calls()
+
+    def findings(self, resolver: Resolver, left: TimeLeft) -> Iterator[Finding]:
+        """All of them, in order."""
+        try:
+            network = Network(self._url, self._settings, self._clock, resolver, left)
+            engine = self._engine()
+        except ConfigError as error:
+            yield bad("configuration", str(error), _CONFIGURATION)
+            return
+        yield from _contained(network.findings())
+        self._skew = network.skew
+        if not self._accounts:
+            yield bad("configuration", "There is no account.", _NO_ACCOUNT)
+        yield from self._read_marks()
+        if network.is_open and self._accounts:
+            yield from self._with_keys(engine, left)
+        else:
+            yield self._obstacle(self._take_and_give_back) or self._usable()
+            yield from self._without_keys("Kraken cannot be reached")
+
+    def _engine(self) -> Engine:
+        call_timeout = min(self._settings.call_timeout, CALL_PATIENCE)
+        settings = replace(self._settings, refresh_every=ONCE, call_timeout=call_timeout)
+        return Engine(
+            self._accounts, url=self._url, state_dir=self._directory, settings=settings, clock=self._clock
+        )
+
+    def _read_marks(self) -> Iterator[Finding]:
+        """Before anything else uses a nonce."""
+        try:
+            self._marks = read_marks(self._directory)
+        except StoreError as error:
+            yield bad("nonce", str(error), _DIRECTORY)
+
+    def _with_keys(self, engine: Engine, left: TimeLeft) -> Iterator[Finding]:
+        engine.subscribe(self._calls)
+        obstacle = self._obstacle(engine.start)
+        if obstacle is not None:
+            yield obstacle
+            yield from self._without_keys("the key could not be used, as said above")
+            return
+        try:
+            yield self._usable()
+            for account in self._accounts:
+                yield from _contained(self._account(engine, account, left), account.name)
+        finally:
+            engine.stop(STOP_PATIENCE)
+        yield from self._warnings(engine)
+
+    def _obstacle(self, take: Callable[[], object]) -> Finding | None:
+        """Why the state directory or a key cannot be had; `None` when `take` has it."""
+        pid = owner_pid(self._directory)
+        if pid is not None:
+            owner = f"An engine (process {pid})" if pid else "Another engine"
+            return ok("state-directory", f"{owner} is using the state directory {self._directory}. {_OWNED}")
+        try:
+            take()
+        except StoreInUse as error:
+            return bad("state-directory", str(error), _KEY_TAKEN)
+        except EngineError as error:
+            return bad("state-directory", str(error), _DIRECTORY)
+        return None
+
+    def _take_and_give_back(self) -> None:
+        Ownership(self._directory, [(each.name, each.key_id) for each in self._accounts]).release()
+
+    def _usable(self) -> Finding:
+        return ok("state-directory", f"The state directory {self._directory} can be used.")
+
+    def _account(self, engine: Engine, account: Account, left: TimeLeft) -> Iterator[Finding]:
+        if not left.seconds(1.0):
+            yield skipped("key", "the time for this test is over", account.name)
+            return
+        now = self._now_ns()
+        kraken = yield from account_findings(
+            engine, account.name, self._settings, self._calls, left, now / 1e9
+        )
+        after = read_marks(self._directory).get(account.key_id, 0)
+        yield self._nonce(account, now, kraken, after)
+
+    def _nonce(self, account: Account, now_ns: int, kraken: int | None = None, after: int = 0) -> Finding:
+        return nonce_finding(account.name, self._marks.get(account.key_id, 0), now_ns, kraken, after)
+
+    def _without_keys(self, why: str) -> Iterator[Finding]:
+        for account in self._accounts:
+            yield skipped("key", why, account.name)
+            yield from without_key(account.name, why)
+            yield self._nonce(account, self._now_ns())
+
+    def _now_ns(self) -> int:
+        """The time by the machine's clock, unless that is known to be wrong."""
+        wall = self._clock.wall_ns()
+        return wall if is_believed(self._skew) else wall - int((self._skew or 0.0) * 1e9)
+
+    def _warnings(self, engine: Engine) -> Iterator[Finding]:
+        for code, message in dict.fromkeys((each.code, each.message) for each in engine.status().warnings):
+            is_told = code == _ONE_REFUSED and self._calls.is_nonce_refused
+            if code in _WARNINGS and not is_told:
+                yield warn(code, message, _WARNINGS[code])
+
+
+def _contained(findings: Iterator[Finding], account: str | None = None) -> Iterator[Finding]:
+    """The findings; whatever goes wrong with them is one more."""
+    try:
+        yield from findings
+    except EngineError as error:
+        yield bad("doctor", str(error), _REPORT, account)
+    except Exception as error:  # noqa: BLE001 - a test that ends in a traceback helps nobody
+        yield bad("doctor", f"The test itself failed ({type(error).__name__}).", _REPORT, account)

@@ -1,0 +1,122 @@
+"""Accounts as the exchange keeps them: who they are, what they own, what their key may do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from engine.simulator.limits import CallCounter
+from engine.simulator.nonces import Nonces
+from engine.simulator.orders import Orders
+
+Amount = str | Mapping[str, str]
+
+PERMISSIONS = frozenset({
+    "query-funds", "add-funds", "withdraw-funds", "earn-funds", "query-open-trades",
+    "query-closed-trades", "modify-trades", "close-trades", "query-ledger", "export-data",
+    "create-ws-token", "add-withdraw-address", "update-withdraw-address",
+})  # fmt: skip
+USUAL_PERMISSIONS = frozenset({
+    "query-funds", "query-open-trades", "query-closed-trades", "modify-trades", "close-trades",
+    "query-ledger", "export-data", "create-ws-token",
+})  # fmt: skip
+
+_COLUMNS = ("balance", "hold_trade", "credit", "credit_used")
+_USUAL_BALANCES: Mapping[str, Mapping[str, Amount]] = {
+    "MASTER": {
+        "ZUSD": {"balance": "12500.0000", "hold_trade": "500.0000"},
+        "USD.F": "2500.0000",
+        "USDT": "3000.00000000",
+        "XXBT": {"balance": "0.7500000000", "hold_trade": "0.1000000000"},
+        "XETH": "4.2000000000",
+        "XAUT": "1.5000000000",
+        "KFEE": "120.00",
+    },
+    "ALICE": {"ZUSD": "0.0000", "USD.F": "4200.5000", "XBT.F": "0.0500000000"},  # all in Auto Earn
+    "BOB": {"ZUSD": "250.0000", "USDT": "80.00000000", "DOT.S": "31.0000000000"},
+}
+_OTHERS: Mapping[str, Amount] = {"ZUSD": "1000.0000", "XXBT": "0.1000000000"}
+
+
+class SimAccount(NamedTuple):
+    """What a client has to know to use an account."""
+
+    name: str
+    key: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"SimAccount({self.name!r}, ***)"  # people paste what their tests print
+
+    @classmethod
+    def of(cls, value: str | Iterable[str]) -> SimAccount:
+        """A name with a new key, or a ``(name, key, secret)`` triple as it is."""
+        account = cls.new(value) if isinstance(value, str) else cls(*value)
+        try:
+            base64.b64decode(account.secret, validate=True)
+        except binascii.Error:
+            raise ValueError(f"the secret of account {account.name} is not base64") from None
+        return account
+
+    @classmethod
+    def new(cls, name: str) -> SimAccount:
+        """An account of this name with a new key, shaped like Kraken's."""
+        return cls(name, _random(42), _random(64))
+
+
+def _random(size: int) -> str:
+    return base64.b64encode(secrets.token_bytes(size)).decode()
+
+
+class Key:
+    """One API key: what it may do and what it has done."""
+
+    def __init__(self, account: SimAccount, nonces: Nonces, counter: CallCounter | None) -> None:
+        self.account = account
+        self.nonces = nonces
+        self.counter = counter
+        self.permissions = USUAL_PERMISSIONS
+        self.is_revoked = False
+
+    def may(self, needed: frozenset[str]) -> bool:
+        """Say whether it has one of these permissions; no permission needed is always had."""
+        return not needed or bool(needed & self.permissions)
+
+
+class Customer:
+    """One account with its key, its balances and its orders."""
+
+    def __init__(self, key: Key, orders: Orders) -> None:
+        self.key = key
+        self.orders = orders
+        name = key.account.name
+        self.rows = read_rows(_USUAL_BALANCES.get(name, _OTHERS))
+
+
+def read_rows(rows: Mapping[str, Amount]) -> dict[str, dict[str, str]]:
+    """Balance rows in full, checked. Raises `ValueError` or `TypeError` for what is no amount."""
+    return {asset: _read_row(asset, row) for asset, row in rows.items()}
+
+
+def _read_row(asset: str, row: Amount) -> dict[str, str]:
+    columns = dict(row) if isinstance(row, Mapping) else {"balance": row}
+    if "balance" not in columns or not columns.keys() <= set(_COLUMNS):
+        raise ValueError(f"a row has a balance and may have {_COLUMNS[1:]}; {asset} has {columns}")
+    for text in columns.values():
+        _check_amount(asset, text)
+    return {"balance": columns["balance"], "hold_trade": "0.0000", **columns}
+
+
+def _check_amount(asset: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"amounts are strings, as in Kraken's replies; {asset} has {text!r}")
+    try:
+        is_amount = Decimal(text).is_finite()
+    except InvalidOperation:
+        is_amount = False
+    if not is_amount:
+        raise ValueError(f"{asset} has {text!r}, which is no amount")

@@ -1,0 +1,198 @@
+"""The exchange: who may call what, and what comes of it. No sockets here, and nothing is delayed.
+
+Every private call passes these checks in this order; the first that fails is the answer::
+
+    method known → body readable → not locked out → key → nonce readable → signature → nonce
+    → permission → call counter
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from engine.simulator.accounts import Customer, Key, SimAccount
+from engine.simulator.asked import Asked
+from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout, Monotonic
+from engine.simulator.nonces import Nonces, read_nonce
+from engine.simulator.orders import Orders
+from engine.simulator.private import ENDPOINTS, Endpoint
+from engine.simulator.public import PublicDesk
+from engine.simulator.refusal import Refused
+
+REFUSALS_THAT_MAY_SPEND = frozenset({"signature", "permission"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What differs between what is told about Kraken, so that a test can have it either way.
+
+    signature_error: what a wrong signature is answered with.
+    nonce_window, nonce_reuse: see `Nonces`.
+    nonce_spent_by_refusals: which refusals use up the nonce: ``signature``, ``permission``.
+    call_limit: the call counter's limit and its decay per second; `None` counts nothing.
+    costs: what a call costs, where it differs from the usual.
+    lockout_after: offences in a row that lock a key out; `None` never does.
+    lockout_for: seconds without any try that end a lockout.
+    wall: the exchange's clock, Unix time.  monotonic: what counters and lockouts go by.
+    """
+
+    signature_error: str = "EAPI:Invalid signature"
+    nonce_window: int = 0
+    nonce_reuse: bool = False
+    nonce_spent_by_refusals: Collection[str] = ("permission",)
+    call_limit: tuple[float, float] | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    lockout_after: int | None = None
+    lockout_for: float = 900.0
+    wall: Callable[[], float] = time.time
+    monotonic: Monotonic = time.monotonic
+
+    def __post_init__(self) -> None:
+        if not set(self.nonce_spent_by_refusals) <= REFUSALS_THAT_MAY_SPEND:
+            raise ValueError(f"only {sorted(REFUSALS_THAT_MAY_SPEND)} refusals can spend a nonce")
+
+
+class Answer(NamedTuple):
+    """What came of a call.
+
+    executed: it took effect, or was read.
+    """
+
+    result: Any = None
+    error: str | None = None
+    executed: bool = False
+
+
+class Exchange:
+    """Accounts and their calls. Thread-safe: one call at a time is judged and executed."""
+
+    def __init__(self, accounts: Iterable[SimAccount], rules: Rules) -> None:
+        self._rules = rules
+        self._costs = {**COSTS, **rules.costs}
+        self._lock = threading.Lock()
+        self._by_name: dict[str, Customer] = {}
+        self._by_key: dict[str, Customer] = {}
+        self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
+        self.public = PublicDesk(rules.wall)
+        for account in accounts:
+            self.add(account)
+
+    @property
+    def accounts(self) -> list[SimAccount]:
+        """The accounts with the keys they have now, in the order they were added."""
+        with self._lock:
+            return [customer.key.account for customer in self._by_name.values()]
+
+    def add(self, account: SimAccount) -> None:
+        """Open an account."""
+        with self._lock:
+            if account.name in self._by_name or account.key in self._by_key:
+                raise ValueError(f"there is an account {account.name} or its key already")
+            customer = Customer(self._new_key(account), Orders(account.name, self._rules.wall))
+            self._by_name[account.name] = self._by_key[account.key] = customer
+
+    def replace_key(self, account: SimAccount) -> None:
+        """Give an account another key; the old one is unknown from now on."""
+        with self.customer(account.name) as customer:
+            del self._by_key[customer.key.account.key]
+            customer.key = self._new_key(account)
+            self._by_key[account.key] = customer
+
+    @contextmanager
+    def customer(self, name: str) -> Iterator[Customer]:
+        """An account to look at or to change; no call is executed meanwhile."""
+        with self._lock:
+            if name not in self._by_name:
+                raise LookupError(f"there is no account {name}")
+            yield self._by_name[name]
+
+    def customers(self) -> list[str]:
+        """The names of the accounts."""
+        with self._lock:
+            return list(self._by_name)
+
+    def owner(self, key: str) -> str | None:
+        """Whose key this is, revoked or not."""
+        with self._lock:
+            customer = self._by_key.get(key)
+            return customer.key.account.name if customer else None
+
+    def answer(self, asked: Asked, *, execute: bool = True) -> Answer:
+        """Judge a call and execute it. Without `execute` it is only judged; the nonce is spent."""
+        try:
+            if asked.private:
+                return self._answer_private(asked, execute)
+            return self._answer_public(asked, execute)
+        except Refused as refusal:
+            return Answer(error=str(refusal))
+
+    def _answer_public(self, asked: Asked, execute: bool) -> Answer:
+        run = self.public.endpoints.get(asked.endpoint)
+        if run is None:
+            raise Refused("EGeneral:Unknown method")
+        if not asked.fits:
+            raise Refused("EAPI:Bad request")
+        return Answer(run(asked.params or {}), executed=True) if execute else Answer()
+
+    def _answer_private(self, asked: Asked, execute: bool) -> Answer:
+        endpoint = ENDPOINTS.get(asked.endpoint)
+        if endpoint is None:
+            raise Refused("EGeneral:Unknown method")
+        if asked.params is None or not asked.fits:
+            raise Refused("EAPI:Bad request")
+        with self._lock:
+            customer = self._admit(asked, endpoint)
+            if not execute:
+                return Answer()
+            return Answer(endpoint.run(customer, asked.params), executed=True)
+
+    def _admit(self, asked: Asked, endpoint: Endpoint) -> Customer:
+        if self._lockout.holds(asked.key):
+            raise Refused("EGeneral:Temporary lockout")
+        try:
+            customer, nonce = self._authenticate(asked)
+        except Refused as refusal:
+            self._lockout.note(asked.key, str(refusal))
+            raise
+        self._lockout.note(asked.key, None)
+        self._authorize(asked, endpoint, customer.key, nonce)
+        return customer
+
+    def _authenticate(self, asked: Asked) -> tuple[Customer, int]:
+        customer = self._by_key.get(asked.key)
+        if customer is None or customer.key.is_revoked:
+            raise Refused("EAPI:Invalid key")
+        nonce, nonces = read_nonce(asked.nonce), customer.key.nonces
+        if nonce is None:
+            raise Refused("EAPI:Invalid nonce")
+        if not asked.is_signed_with(customer.key.account.secret):
+            self._spend_if("signature", nonces, nonce)
+            raise Refused(self._rules.signature_error)
+        if not nonces.accepts(nonce):
+            raise Refused("EAPI:Invalid nonce")
+        return customer, nonce
+
+    def _authorize(self, asked: Asked, endpoint: Endpoint, key: Key, nonce: int) -> None:
+        if not key.may(endpoint.needs):
+            self._spend_if("permission", key.nonces, nonce)
+            raise Refused("EGeneral:Permission denied")
+        key.nonces.spend(nonce)
+        cost = self._costs.get(asked.endpoint, USUAL_COST)
+        if key.counter is not None and not key.counter.takes(cost):
+            raise Refused("EAPI:Rate limit exceeded")
+
+    def _spend_if(self, refusal: str, nonces: Nonces, nonce: int) -> None:
+        if refusal in self._rules.nonce_spent_by_refusals:
+            nonces.spend(nonce)
+
+    def _new_key(self, account: SimAccount) -> Key:
+        rules = self._rules
+        nonces = Nonces(window=rules.nonce_window, reuse=rules.nonce_reuse)
+        limit = rules.call_limit
+        counter = CallCounter(*limit, rules.monotonic) if limit else None
+        return Key(account, nonces, counter)

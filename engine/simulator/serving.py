@@ -1,0 +1,72 @@
+"""From a request to a reply: what the faults, the exchange and the journal do about one call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+
+from engine.simulator.asked import Asked
+from engine.simulator.exchange import Answer, Exchange
+from engine.simulator.faults import Fault
+from engine.simulator.journal import Entry, Journal
+from engine.simulator.script import FaultScript, ScriptedFault
+from engine.simulator.server import Link
+from engine.simulator.wire import Ending, Reply, Request
+
+
+class Service:
+    """Serves calls, each in the thread of its connection. `wall` is the exchange's clock."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        script: FaultScript,
+        journal: Journal,
+        wall: Callable[[], float],
+    ) -> None:
+        self._exchange = exchange
+        self._script = script
+        self._journal = journal
+        self._wall = wall
+
+    def date(self) -> str:
+        """The text of a `Date` header now."""
+        return formatdate(self._wall(), usegmt=True)
+
+    def serve(self, request: Request, link: Link) -> Ending:
+        """Answer a request as it deserves and as the faults will have it."""
+        asked = Asked.of(request)
+        account = self._exchange.owner(asked.key) if asked.private else None
+        struck = self._script.take(asked.endpoint, account)
+        faults = [scripted.fault for scripted in struck]
+        names = "+".join(fault.name for fault in faults) or None
+        with self._journal.call(asked, account, names, link.has_client) as entry:
+            self._hold(struck, link, executed=False)
+            answer = self._answer(asked, faults, entry)
+            self._hold(struck, link, executed=True)
+            reply = Reply(200, _told(answer), self.date(), keep_alive=request.keep_alive)
+            shapes = [fault.shape for fault in faults if fault.shape]
+            plan = shapes[0](reply) if shapes else reply.plan()
+            link.play(plan, entry.end)
+        return plan.ending
+
+    def _hold(self, struck: Iterable[ScriptedFault], link: Link, *, executed: bool) -> None:
+        for scripted in struck:
+            if scripted.fault.executed is executed:
+                self._script.hold(scripted, link)
+
+    def _answer(self, asked: Asked, faults: Iterable[Fault], entry: Entry) -> Answer:
+        if not all(fault.lets_through for fault in faults):
+            return Answer()
+        errors = [fault for fault in faults if fault.kraken_error]
+        answer = self._exchange.answer(asked, execute=all(fault.executed for fault in errors))
+        if errors and answer.error is None:
+            answer = answer._replace(error=errors[0].kraken_error)
+        entry.note(error=answer.error, executed=answer.executed)
+        return answer
+
+
+def _told(answer: Answer) -> bytes:
+    told = {"error": [answer.error]} if answer.error else {"error": [], "result": answer.result}
+    return json.dumps(told, separators=(",", ":")).encode()
