@@ -1,0 +1,279 @@
+"""Balances over real sockets: G6 fail closed, G7 availability, G8 reads don't wait."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pykka
+import pytest
+
+from engine import (
+    AvailabilityChanged,
+    BalanceActor,
+    BalanceChanged,
+    BalanceState,
+    Engine,
+    KrakenPrivateActor,
+    ReadBalance,
+    Settings,
+)
+from engine.actors.actor import stop_actor, wait_finished
+from engine.actors.messages import Disturbed
+from engine.simulator import Fault, Simulator
+from tests.conftest import QUICK, Events
+
+FAULTS = {
+    "unavailable": Fault.error("EService:Unavailable"),
+    "nonce": Fault.error("EAPI:Invalid nonce"),
+    "html": Fault.http(502),
+    "empty": Fault.empty(),
+    "truncated": Fault.truncated(),
+    "reset": Fault.reset(),
+    "no-result": Fault.body(b'{"error":[]}'),
+    "empty-object": Fault.body(b"{}"),
+    "null-row": Fault.body(b'{"error":[],"result":{"ZUSD":null}}'),
+    "list": Fault.body(b'{"error":[],"result":[]}'),
+    "nan": Fault.body(b'{"error":[],"result":{"ZUSD":{"balance":"NaN","hold_trade":"0"}}}'),
+    "words": Fault.body(b'{"error":[],"result":{"ZUSD":{"balance":"none","hold_trade":"0"}}}'),
+}
+
+
+def is_fresh(event: Any) -> bool:
+    return isinstance(event, BalanceChanged) and event.account == "MASTER"
+
+
+def became(available: bool) -> Any:
+    return lambda event: (
+        isinstance(event, AvailabilityChanged) and event.account == "MASTER" and event.is_available is available
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_no_failure_becomes_zero_without_a_good_reply_ever(
+    sim: Simulator, tmp_path: Path, fault: Fault
+) -> None:
+    """G6: UNKNOWN, not a number."""
+    sim.fault(fault)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
+        for _ in range(3):
+            snapshot = engine.balance("MASTER", max_age=0, timeout=2)
+        assert snapshot.state is BalanceState.UNKNOWN
+        assert (snapshot.cash, snapshot.available_cash, snapshot.as_of, snapshot.age) == (None, None, None, None)
+        assert not snapshot.assets
+        assert not snapshot.is_available
+        assert snapshot.error_count >= 3
+        assert snapshot.last_error
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_last_known_survives_every_failure_with_its_as_of(
+    sim: Simulator, engine: Engine, events: Events, fault: Fault
+) -> None:
+    """G6 and G7: the amounts stay, three failures make it unavailable, one success brings it back."""
+    good = engine.balance("MASTER", max_age=60)
+    assert good.is_available
+    sim.fault(fault)
+    events.wait_for(became(False))
+    bad = engine.balance("MASTER")
+    assert (bad.cash, bad.available_cash, bad.assets) == (good.cash, good.available_cash, good.assets)
+    assert bad.as_of is not None
+    assert good.as_of is not None
+    assert bad.error_count >= 3
+    events.forget()
+    sim.clear_faults()
+    events.wait_for(became(True))
+    recovered = engine.balance("MASTER")
+    assert recovered.state is BalanceState.FRESH
+    assert recovered.error_count == 0
+    assert recovered.last_error is None
+    assert recovered.as_of is not None
+    assert recovered.as_of > bad.as_of
+
+
+def test_cash_is_read_through_the_table_with_earn_rows_and_holds(sim: Simulator, engine: Engine) -> None:
+    sim.set_balance(
+        "MASTER",
+        {
+            "ZUSD": {"balance": "0.0000", "hold_trade": "8249.7600"},
+            "USD.F": "25435.2100",
+            "USD.HOLD": "7.0",
+            "USD.M": "9.0",
+            "USDT": "500.00000001",
+            "XAUT": "1.5",
+            "XXBT": {"balance": "1.2435", "hold_trade": "0.8423"},
+            "XBT.B": "3",
+            "NEW.Z9": "4",
+            "BIG": "1234567890123456789012345678901234567890.0123456789",
+        },
+    )
+    snapshot = engine.balance("MASTER", max_age=0)
+    assert snapshot.cash == Decimal("25935.21000001")
+    assert snapshot.available_cash == Decimal("17685.45000001")
+    assets = snapshot.assets
+    assert assets["USD"].total == Decimal("25451.2100")
+    assert assets["USD"].held == Decimal("8249.7600")
+    assert assets["XAUT"].total == Decimal("1.5")
+    assert (assets["XBT"].total, assets["XBT"].available) == (Decimal("4.2435"), Decimal("0.4012"))
+    assert (assets["NEW"].total, assets["NEW"].available) == (Decimal(4), Decimal(0)), "shown, never available"
+    assert str(assets["BIG"].total) == "1234567890123456789012345678901234567890.0123456789"
+    assert [row.name for row in assets["USD"].rows] == ["ZUSD", "USD.F", "USD.HOLD", "USD.M"]
+
+
+@pytest.mark.parametrize("missing", [Fault.error("EGeneral:Unknown method"), Fault.error("EGeneral:Permission denied")])
+def test_without_extended_balances_the_plain_one_serves_and_holds_are_unknown(
+    sim: Simulator, engine: Engine, missing: Fault
+) -> None:
+    engine.balance("MASTER", max_age=60)
+    sim.fault(dataclasses.replace(missing, endpoint="BalanceEx"))
+    sim.set_balance("MASTER", {"ZUSD": {"balance": "100.0", "hold_trade": "40"}, "XXBT": "1"})
+    snapshot = engine.balance("MASTER", max_age=0)
+    assert snapshot.cash == Decimal(100)
+    assert snapshot.available_cash is None
+    assert snapshot.assets["XBT"].available is None
+    assert snapshot.is_available
+
+
+def test_snapshots_are_read_at_once_while_the_exchange_hangs(sim: Simulator, engine: Engine) -> None:
+    """G8."""
+    good = engine.balance("MASTER", max_age=60)
+    sim.fault(Fault.hang())
+    sim.wait_for_calls(len(sim.calls) + 1, ended=False)
+    started = time.monotonic()
+    for _ in range(1000):
+        assert engine.balance("MASTER").cash == good.cash
+        engine.is_available("MASTER")
+    assert time.monotonic() - started < 5
+    asked = engine.balances["MASTER"].ask(ReadBalance(), timeout=1)
+    assert asked.cash == good.cash
+    late = engine.balance("MASTER", max_age=0, timeout=0.2)
+    assert late.cash == good.cash
+
+
+def test_callers_who_want_a_fresh_value_share_one_call(sim: Simulator, tmp_path: Path) -> None:
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=5, local_limits=False)
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        engine.balance("MASTER", max_age=600)
+        hang = sim.fault(Fault.hang())
+        before = len(sim.calls)
+        hung = engine.balances["MASTER"].ask(ReadBalance(max_age=0, timeout=5), block=False)
+        sim.wait_for_calls(before + 1, ended=False)
+        asked = [engine.balances["MASTER"].ask(ReadBalance(max_age=0, timeout=5), block=False) for _ in range(20)]
+        engine.balances["MASTER"].ask(ReadBalance(), timeout=5)  # by now the earlier asks have been taken in
+        hang.remove()
+        found = [future.get(timeout=5) for future in (hung, *asked)]
+        assert len({snapshot.as_of for snapshot in found}) == 1
+        assert len(sim.calls) == before + 1
+
+
+def test_last_known_is_back_after_a_restart_as_stale_with_its_old_as_of(sim: Simulator, tmp_path: Path) -> None:
+    """G6: within the same second, and with the exchange away."""
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
+        good = engine.balance("MASTER", max_age=0)
+    assert good.as_of is not None
+    with sim.outage(), Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
+        back = engine.balance("MASTER")
+        assert back.state is BalanceState.STALE
+        assert (back.cash, back.available_cash, back.assets) == (good.cash, good.available_cash, good.assets)
+        assert back.as_of is not None
+        assert back.as_of >= good.as_of
+        assert not back.is_available, "available only after a good reply"
+        assert engine.balance("MASTER", max_age=60, timeout=2).state is BalanceState.STALE
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
+        assert engine.balance("MASTER", max_age=60).state is BalanceState.FRESH
+    assert sim.refused_nonces == 0
+
+
+def test_revoked_key_is_unavailable_at_once_and_not_hammered(
+    sim: Simulator, engine: Engine, events: Events
+) -> None:
+    """G7: with the reason, and no more calls for a minute, however often somebody asks."""
+    engine.balance("MASTER", max_age=60)
+    sim.revoke("MASTER")
+    event = events.wait_for(became(False))
+    assert "EAPI:Invalid key" in event.reason
+    seen = [call for call in sim.calls if call.error == "EAPI:Invalid key"]
+    assert len(seen) == 1
+    for _ in range(20):
+        assert engine.balance("MASTER", max_age=0).cash is not None
+    assert [call for call in sim.calls if call.error == "EAPI:Invalid key"] == seen
+    assert engine.is_available("ALICE"), "the others go on"
+
+
+def test_our_own_doing_does_not_count_as_a_failure(sim: Simulator, tmp_path: Path) -> None:
+    """G7: a refresh that expired in our queue, behind another account's hung call."""
+    settings = Settings(refresh_every=0.1, max_age=60, call_timeout=0.3, local_limits=False)
+    with Engine(sim.accounts[:2], url=sim.url, state_dir=tmp_path, settings=settings) as engine:
+        engine.balance("ALICE", max_age=60)
+        sim.fault(Fault.hang(endpoint="Ledgers"))
+        hung = engine.submit("MASTER", "Ledgers", timeout=2)
+        sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
+        for _ in range(4):
+            engine.balance("ALICE", max_age=0, timeout=0.4)
+        assert engine.error_count("ALICE") == 0
+        assert engine.is_available("ALICE")
+        assert engine.balance("ALICE").last_error is not None
+        assert hung.exception(4) is not None
+
+
+def test_change_is_told_with_its_amount(sim: Simulator, engine: Engine, events: Events) -> None:
+    engine.balance("MASTER", max_age=60)
+    sim.set_balance("MASTER", {"ZUSD": "1.5"})
+    event = events.wait_for(lambda event: is_fresh(event) and event.snapshot.cash == Decimal("1.5"))
+    assert event.changes["XBT"] < 0
+
+
+def test_actor_embeds_without_an_engine(sim: Simulator, tmp_path: Path) -> None:
+    private = KrakenPrivateActor.start(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK)
+    balance: pykka.ActorRef[Any] = BalanceActor.start("MASTER", private, settings=QUICK)
+    snapshot = balance.ask(ReadBalance(max_age=5, timeout=3), timeout=5)
+    assert snapshot.state is BalanceState.FRESH
+    assert balance.proxy().snapshot().get(timeout=5).cash == snapshot.cash
+    balance.tell("nonsense")
+    with pytest.raises(TypeError, match="does not understand"):
+        balance.ask("nonsense", timeout=5)
+    stop_actor(private)
+    assert wait_finished(private, 5)
+    assert balance.ask(ReadBalance(max_age=0, timeout=1), timeout=5).cash == snapshot.cash, "the lane is gone"
+    stop_actor(balance)
+    assert wait_finished(balance, 5)
+
+
+def test_own_cancel_makes_the_balance_stale_at_once_and_an_older_reply_does_not_count(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    """A reply that was asked for before the event never passes for the truth after it."""
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=5, local_limits=False, cut_read_after=60)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        assert engine.balance("MASTER", max_age=600).state is BalanceState.FRESH
+        events = Events()
+        engine.subscribe(events)
+        hang = sim.fault(Fault.hang(executed=True, endpoint="BalanceEx", account="MASTER", times=1))
+        before = len([call for call in sim.calls if call.endpoint == "BalanceEx" and call.account == "MASTER"])
+        asked = engine.balances["MASTER"].ask(ReadBalance(max_age=0, timeout=5), block=False)
+        sim.wait_for_calls(before + 1, endpoint="BalanceEx", account="MASTER", ended=False)
+        engine.balances["MASTER"].tell(Disturbed(time.monotonic()))
+        engine.balances["MASTER"].ask(ReadBalance(), timeout=5)
+        assert engine.balance("MASTER").state is BalanceState.STALE
+        sim.set_balance("MASTER", {"ZUSD": "7"})
+        hang.remove()
+        assert asked.get(timeout=5).cash == 7, "who asked for a fresh value gets one from after the event"
+        assert engine.balance("MASTER", max_age=600).state is BalanceState.FRESH
+
+
+def test_a_write_of_ours_disturbs_the_account_it_was_for(sim: Simulator, tmp_path: Path) -> None:
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=5, local_limits=False)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        for name in ("MASTER", "ALICE"):
+            assert engine.balance(name, max_age=600).state is BalanceState.FRESH
+        sim.set_balance("MASTER", {"ZUSD": "7"})
+        sim.set_balance("ALICE", {"ZUSD": "8"})
+        events = Events()
+        engine.subscribe(events)
+        sim.add_open_order("MASTER", "OAAAAA-AAAAA-AAAAAA")
+        engine.call("MASTER", "CancelOrder", {"txid": "OAAAAA-AAAAA-AAAAAA"})
+        events.wait_for(lambda event: is_fresh(event) and event.snapshot.cash == 7)
+        assert engine.balance("ALICE").cash != 8, "nothing happened there"

@@ -1,0 +1,285 @@
+"""G4: the order of service, held by a machine that drives the mailbox against a model, and by real sockets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from pykka import ThreadingFuture
+from pykka._envelope import Envelope
+
+from engine import Engine, PrivateCall, Settings
+from engine.actors.call_mailbox import CallMailbox
+from engine.actors.ticket import FutureReply, Ticket
+from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped
+from engine.rules.service import CUTS_A_MINUTE, CUTS_OF_ONE_READ, covers, patience
+from engine.simulator import Fault, Simulator
+from tests.conftest import QUICK
+
+CLASSES = {"CancelOrder": 0, "CancelAll": 0, "AddOrder": 1, "QueryOrders": 2, "Balance": 3}
+SETTINGS = Settings(call_timeout=10, cut_read_after=0.5, cut_write_after=3)
+
+
+class Timers:
+    """Time that the test turns, with the timers that then fall due."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due: list[tuple[float, Callable[[], None]]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        self._due.append((self.now + seconds, action))
+
+    def turn(self, seconds: float) -> None:
+        until = self.now + seconds
+        while ready := sorted((each for each in self._due if each[0] <= until), key=lambda each: each[0]):
+            self._due.remove(ready[0])
+            self.now = max(self.now, ready[0][0])
+            ready[0][1]()
+        self.now = until
+
+
+class Entry:
+    """One call as the model knows it."""
+
+    def __init__(self, number: int, account: str, endpoint: str, order: str, deadline: float) -> None:
+        self.number, self.account, self.endpoint, self.order = number, account, endpoint, order
+        self.deadline = deadline
+        self.reply = FutureReply()
+        self.cancelled = False
+
+    def covered_by(self, cancel: Entry) -> bool:
+        return (
+            self.endpoint == "AddOrder"
+            and self.account == cancel.account
+            and (cancel.endpoint == "CancelAll" or (cancel.endpoint == "CancelOrder" and cancel.order == self.order))
+        )
+
+
+class MailboxMachine(RuleBasedStateMachine):
+    """Put, cancel, serve, let time pass, cut, close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers = Timers()
+        self.cuts: list[Ticket] = []
+        self.mailbox = CallMailbox()
+        self.mailbox.bind(settings=SETTINGS, monotonic=self.timers.monotonic, after=self.timers.after, cut=self._cut)
+        self.queued: list[Entry] = []
+        self.serving: Entry | None = None
+        self.ticket: Ticket | None = None
+        self.began = 0.0
+        self.count = 0
+        self.closed = False
+
+    def _cut(self, ticket: Ticket) -> bool:
+        self.cuts.append(ticket)
+        return True
+
+    @rule(
+        account=st.sampled_from(("A", "B")),
+        endpoint=st.sampled_from(sorted(CLASSES)),
+        order=st.sampled_from(("x", "y")),
+        timeout=st.sampled_from((1.0, 5.0, None)),
+    )
+    def put(self, account: str, endpoint: str, order: str, timeout: float | None) -> None:
+        self.count += 1
+        deadline = self.timers.now + (10 if timeout is None else timeout)
+        entry = Entry(self.count, account, endpoint, order, deadline)
+        params = {"cl_ord_id": order, "n": self.count}
+        self.mailbox.put(Envelope(PrivateCall(account, endpoint, params, timeout, reply_to=entry.reply)))
+        if self.closed:
+            assert isinstance(entry.reply.future.exception(0), EngineStopped)
+            return
+        for each in [each for each in self.queued if each.covered_by(entry)]:
+            self.queued.remove(each)
+            if not each.cancelled:
+                assert type(each.reply.future.exception(0)) is CallNotSent
+        self.queued.append(entry)
+
+    @precondition(lambda self: self.queued)
+    @rule(pick=st.randoms(use_true_random=False))
+    def give_up(self, pick: Any) -> None:
+        """The caller cancels its future while the call is queued."""
+        entry = pick.choice(self.queued)
+        assert entry.cancelled or entry.reply.future.cancel()
+        entry.cancelled = True
+
+    @precondition(lambda self: self.queued and self.serving is None and not self.closed)
+    @rule()
+    def serve(self) -> None:
+        """The actor takes the next message: the most urgent class, the earliest arrival."""
+        expected = min(self.queued, key=lambda each: (CLASSES[each.endpoint], each.number))
+        ticket = self.mailbox.get().message
+        assert ticket.call.params["n"] == expected.number
+        self.queued.remove(expected)
+        claimed = ticket.claim()
+        assert claimed is not expected.cancelled
+        if claimed:
+            self.serving, self.ticket, self.began = expected, ticket, self.timers.now
+            self.mailbox.begin(ticket)
+
+    @precondition(lambda self: self.serving is not None)
+    @rule()
+    def finish(self) -> None:
+        assert self.serving is not None
+        assert self.ticket is not None
+        self.mailbox.finish(self.ticket)
+        self.ticket.done({}, (), "")
+        assert self.serving.reply.future.result(0) == {}
+        self.serving = self.ticket = None
+
+    @rule(seconds=st.sampled_from((0.05, 0.4, 0.6, 2.0, 4.0)))
+    def wait(self, seconds: float) -> None:
+        self.timers.turn(seconds)
+        for entry in [each for each in self.queued if each.deadline <= self.timers.now - 0.2]:
+            if not entry.cancelled:
+                assert isinstance(entry.reply.future.exception(0), DeadlinePassed)
+        # an answered call stays in its queue until its turn, and is then passed over
+        for entry in self.queued:
+            entry.cancelled = entry.cancelled or entry.reply.future.done()
+
+    @precondition(lambda self: not self.closed and self.serving is None)
+    @rule()
+    def close(self) -> None:
+        self.mailbox.close()
+        self.closed = True
+        for entry in self.queued:
+            assert entry.cancelled or isinstance(entry.reply.future.exception(0), EngineStopped)
+        self.queued.clear()
+
+    @invariant()
+    def who_hangs_before_something_more_urgent_is_cut(self) -> None:
+        if self.serving is None or self.ticket is None:
+            return
+        mine = CLASSES[self.serving.endpoint]
+        waiting = [CLASSES[each.endpoint] for each in self.queued if not each.reply.future.done()]
+        if not waiting or min(waiting) >= mine:
+            return
+        if mine == 0 or (mine == 1 and min(waiting) > 0):
+            assert not self.ticket.was_cut
+        elif min(waiting) == 0 and len(self.cuts) < CUTS_A_MINUTE:
+            limit = 0.5 if mine >= 2 else 3.0
+            assert self.ticket.was_cut or self.timers.now < self.began + limit + 0.1
+
+    @invariant()
+    def no_answered_call_is_served(self) -> None:
+        if self.ticket is not None:
+            assert self.ticket.claimed
+
+
+TestMailboxMachine = MailboxMachine.TestCase
+TestMailboxMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "cancel", "placement", "covered"),
+    [
+        ("CancelAll", {}, {"pair": "XBTUSD"}, True),
+        ("CancelOrder", {"cl_ord_id": "a"}, {"cl_ord_id": "a"}, True),
+        ("CancelOrder", {"cl_ord_id": "a"}, {"cl_ord_id": "b"}, False),
+        ("CancelOrder", {"cl_ord_id": "6d1b345e-2821-40e2-ad83-4ecb18a06876"},
+         {"cl_ord_id": "6D1B345E282140E2AD834ECB18A06876"}, True),
+        ("CancelOrder", {"txid": 7}, {"userref": "7"}, True),
+        ("CancelOrder", {"txid": "OABC"}, {"txid": "OABC", "limit_price": "1"}, True),
+        ("CancelOrderBatch", {"orders": ["OABC", 7]}, {"userref": 7}, True),
+        ("CancelOrderBatch", {"cl_ord_ids": ["a", "b"]}, {"orders": [{"cl_ord_id": "b"}, {"cl_ord_id": "z"}]}, True),
+        ("CancelOrderBatch", {"orders": [{"txid": "O1"}]}, {"orders": [{"cl_ord_id": "b"}]}, False),
+        ("CancelAllOrdersAfter", {"timeout": 60}, {"pair": "XBTUSD"}, False),
+    ],
+)  # fmt: skip
+def test_what_a_cancel_covers(endpoint: str, cancel: dict[str, Any], placement: dict[str, Any], covered: bool) -> None:
+    assert covers(endpoint, cancel, placement) is covered
+
+
+def test_a_read_is_cut_twice_then_only_for_cancels_and_cuts_are_bounded() -> None:
+    assert patience(3, 1, CUTS_OF_ONE_READ - 1, 0, 0.5, 3.0) == 0.5
+    assert patience(3, 1, CUTS_OF_ONE_READ, 0, 0.5, 3.0) is None
+    assert patience(3, 0, CUTS_OF_ONE_READ, 0, 0.5, 3.0) == 0.5
+    assert patience(3, 1, 0, CUTS_A_MINUTE, 0.5, 3.0) is None
+    assert patience(3, 0, 0, CUTS_A_MINUTE, 0.5, 3.0) == 0.5
+    assert patience(3, 0, 0, 2 * CUTS_A_MINUTE, 0.5, 3.0) is None
+    assert patience(1, 0, 0, 0, 0.5, 3.0) == 3.0
+    assert patience(1, 2, 0, 0, 0.5, 3.0) is None
+    assert patience(0, 0, 0, 0, 0.5, 3.0) is None
+
+
+def test_ask_that_races_a_stop_is_answered() -> None:
+    """P4 of the traps, for every kind of message."""
+    mailbox = CallMailbox()
+    timers = Timers()
+    mailbox.bind(settings=SETTINGS, monotonic=timers.monotonic, after=timers.after, cut=lambda ticket: False)
+    mailbox.end()
+    for message in (PrivateCall("A", "Balance"), "anything"):
+        future: ThreadingFuture[Any] = ThreadingFuture()
+        mailbox.put(Envelope(message, future))
+        with pytest.raises(Exception, match="stopped"):
+            future.get(timeout=0)
+        mailbox.put(Envelope(message))
+
+
+def test_a_hundred_thousand_calls_are_taken_and_answered_in_order() -> None:
+    """TORTURE T15."""
+    mailbox = CallMailbox()
+    timers = Timers()
+    mailbox.bind(settings=SETTINGS, monotonic=timers.monotonic, after=timers.after, cut=lambda ticket: False)
+    for number in range(100_001):
+        mailbox.put(Envelope(PrivateCall("A", "Balance", tag=number)))
+    last = FutureReply()
+    mailbox.put(Envelope(PrivateCall("A", "Balance", reply_to=last)))
+    assert "wait already" in str(last.future.exception(0))
+    mailbox.put(Envelope(PrivateCall("A", "CancelAll", tag="cancel")))
+    assert mailbox.get().message.call.tag == "cancel"
+    assert [mailbox.get().message.call.tag for _ in range(100_000)] == list(range(100_000))
+
+
+def test_cancel_behind_a_hung_read_completes_within_a_second(sim: Simulator, engine: Engine) -> None:
+    """Measured from being asked, with the read hung for 30 s."""
+    engine.balance("ALICE", max_age=60)
+    sim.add_open_order("ALICE", "OAAAAA-AAAAA-AAAAAA")
+    sim.fault(Fault.hang(endpoint="Ledgers"))
+    hung = engine.submit("MASTER", "Ledgers", timeout=30)
+    sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
+    started = time.monotonic()
+    assert engine.call("ALICE", "CancelOrder", {"txid": "OAAAAA-AAAAA-AAAAAA"}) == {"count": 1}
+    assert time.monotonic() - started < 1.0
+    assert isinstance(hung.exception(1), CallCut)
+    assert sim.refused_nonces == 0
+    assert engine.error_count("MASTER") == 0
+
+
+def test_cancel_behind_a_hung_order_waits_for_cut_write_after(sim: Simulator, tmp_path: Path) -> None:
+    quick = Settings(cut_write_after=0.3, refresh_every=60, local_limits=False)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=quick, live=True) as engine:
+        sim.fault(Fault.hang(endpoint="AddOrder"))
+        order = engine.submit("MASTER", "AddOrder", {"pair": "XBTUSD"}, timeout=30)
+        sim.wait_for_calls(1, endpoint="AddOrder", ended=False)
+        read = engine.submit("MASTER", "Balance", timeout=5)
+        assert engine.call("MASTER", "CancelAll") == {"count": 0}
+        assert isinstance(order.exception(1), CallCut)
+        assert read.result(5)
+
+
+def test_placement_covered_by_a_cancel_ends_as_not_sent(sim: Simulator, tmp_path: Path) -> None:
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, live=True) as engine:
+        hang = sim.fault(Fault.hang(endpoint="CancelAllOrdersAfter"))
+        first = engine.submit("MASTER", "CancelAllOrdersAfter", {"timeout": 0})
+        sim.wait_for_calls(1, endpoint="CancelAllOrdersAfter", ended=False)
+        mine = engine.submit("MASTER", "AddOrder", {"pair": "XBTUSD"})
+        other = engine.submit("ALICE", "AddOrder", {"pair": "XBTUSD"})
+        cancel = engine.submit("MASTER", "CancelAll")
+        assert type(mine.exception(1)) is CallNotSent
+        hang.remove()
+        assert cancel.result(5) == {"count": 0}
+        first.exception(5)
+        assert not isinstance(other.exception(5), CallNotSent)
+        assert [call.account for call in sim.calls if call.endpoint == "AddOrder"] == ["ALICE"]

@@ -1,0 +1,130 @@
+"""Accounts and settings from the environment and TOML: flag, then environment, then file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine import ConfigError
+from engine.config import load, state_directory
+from engine.values import KRAKEN_URL
+
+SECRET = "c2VjcmV0"
+ENVIRONMENT = {
+    "KRAKEN_API_KEY": " master-key\n",
+    "KRAKEN_API_SECRET": SECRET,
+    "KRAKEN_USER_ALICE_API_KEY": "alice-key",
+    "KRAKEN_USER_ALICE_API_SECRET": SECRET,
+    "KRAKEN_USER_TEAM_API_B_API_KEY": "b-key",
+    "KRAKEN_USER_TEAM_API_B_API_SECRET": SECRET,
+    "HOME": "/nowhere",
+}
+
+
+def test_environment_names_master_and_users() -> None:
+    found = load(ENVIRONMENT)
+    assert [account.name for account in found.accounts] == ["MASTER", "ALICE", "TEAM_API_B"]
+    assert found.accounts[0].key.reveal() == "master-key"
+    assert found.url == KRAKEN_URL
+
+
+def test_secrets_may_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("master-key\n")
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    found = load({"KRAKEN_API_KEY_FILE": str(tmp_path / "key"), "KRAKEN_API_SECRET_FILE": str(tmp_path / "secret")})
+    assert found.accounts[0].secret.reveal() == SECRET
+
+
+def test_flag_beats_environment_beats_file(tmp_path: Path) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text(
+        'url = "https://file.kraken.com"\nstate_dir = "/file"\n[settings]\nrefresh_every = 7\ncash = ["EUR"]\n'
+        f'[accounts.MASTER]\nkey = "file-key"\nsecret = "{SECRET}"\n[accounts.CAROL]\nkey = "c"\nsecret = "{SECRET}"\n'
+    )
+    from_file = load({}, file)
+    assert (from_file.url, from_file.state_dir) == ("https://file.kraken.com", Path("/file"))
+    assert (from_file.settings.refresh_every, from_file.settings.cash) == (7, ("EUR",))
+    environment = {**ENVIRONMENT, "KRAKEN_SPOT_URL": "https://env.kraken.com", "KRAKEN_ENGINE_STATE": "/env"}
+    both = load(environment, file)
+    assert (both.url, both.state_dir) == ("https://env.kraken.com", Path("/env"))
+    assert [account.name for account in both.accounts] == ["MASTER", "ALICE", "CAROL", "TEAM_API_B"]
+    assert both.accounts[0].key.reveal() == "master-key"
+    flags = load(environment, file, url="https://flag.kraken.com", state_dir="/flag")
+    assert (flags.url, flags.state_dir) == ("https://flag.kraken.com", Path("/flag"))
+
+
+def test_each_field_of_an_account_may_stand_in_another_place(tmp_path: Path) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text(
+        '[accounts.MASTER]\ntier = "pro"\nkey_file = "/nowhere/not-read"\n'
+        f'[accounts.ALICE]\nsecret = "{SECRET}"\notp = "otp-secret"\n'
+    )
+    master, alice = load(
+        {"KRAKEN_API_KEY": "m", "KRAKEN_API_SECRET": SECRET, "KRAKEN_USER_ALICE_API_KEY": "a"}, file
+    ).accounts
+    assert (master.tier, master.key.reveal()) == ("pro", "m")
+    assert (alice.key.reveal(), alice.secret.reveal()) == ("a", SECRET)
+    assert alice.otp is not None
+    with pytest.raises(ConfigError, match=r"KRAKEN_API_SECRET is not set"):
+        load({"KRAKEN_API_KEY": "m"}, file)
+    file.write_text('[accounts.MASTER]\ntier = "pro"\n')
+    with pytest.raises(ConfigError, match=r"\[accounts.MASTER\] has no key"):
+        load({}, file)
+
+
+def test_state_directory_defaults() -> None:
+    assert state_directory(None, {"XDG_STATE_HOME": "/xdg"}) == Path("/xdg/kraken-engine")
+    assert state_directory(None, {"KRAKEN_ENGINE_STATE": "/mine", "XDG_STATE_HOME": "/xdg"}) == Path("/mine")
+    assert state_directory(None, {}) == Path.home() / ".local/state/kraken-engine"
+    assert state_directory("/given", {"KRAKEN_ENGINE_STATE": "/mine"}) == Path("/given")
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({}, "There is no account"),
+        ({"KRAKEN_API_KEY": "k"}, "KRAKEN_API_SECRET is not set"),
+        ({"KRAKEN_API_SECRET": SECRET}, "KRAKEN_API_KEY is not set"),
+        ({"KRAKEN_USER_BOB_API_KEY": "k"}, "KRAKEN_USER_BOB_API_SECRET is not set"),
+        ({"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "%%%"}, "not base64"),
+        ({"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET_FILE": "/nowhere/at/all"}, "cannot be read"),
+        ({"KRAKEN_USER_A B_API_KEY": "k", "KRAKEN_USER_A B_API_SECRET": SECRET}, "cannot name an account"),
+    ],
+)
+def test_half_a_configuration_is_one_sentence(environment: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        load(environment)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("not toml", "not valid TOML"),
+        (f'[accounts.MASTER]\nkey = "{SECRET}', "not valid TOML"),
+        ("colour = 1", "means nothing here: colour"),
+        ("[settings]\nspeed = 1", "means nothing here: speed"),
+        ("[settings]\nmax_age = 0", "positive"),
+        ("settings = 5", "is a table"),
+        ("state_dir = 5", "text in quotes"),
+        ("accounts = 5", "is a table"),
+        ('[accounts.MASTER]\nkey = "k"', "has no secret"),
+        ('[accounts.MASTER]\nkey = "k"\nsecrets = "x"', "means nothing here: secrets"),
+        ("[accounts.MASTER]\nkey = 5\nsecret = 6", "has no API key"),
+        ("[accounts.MASTER]\nkey_file = 5", "key_file is a text in quotes"),
+        ("[accounts.MASTER]\notp = 5", "otp is a text in quotes"),
+        ('[settings]\nallow_withdrawals = "false"', "allow_withdrawals is true or false"),
+        ("[settings]\nca_file = 5", "ca_file is a text in quotes"),
+        ('[settings]\ncash = "USD"', "cash is a list"),
+        ("[settings]\ncash = [5]", "cash is a list"),
+    ],
+)
+def test_wrong_file_is_one_sentence_without_its_content(tmp_path: Path, text: str, complaint: str) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        load({}, file)
+    assert SECRET not in str(caught.value)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load({}, tmp_path / "missing.toml")

@@ -1,0 +1,43 @@
+"""Every example runs without a key, checks itself, and stays short."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SAYS = {
+    "crash_and_restart": "0 nonces refused",
+    "embed_in_your_system": "asked inside the actor: cash 18000",
+    "many_accounts": "ERIN's balance changed by {'USD': Decimal('100.0000')}",
+    "outage": "available: False, errors: 3",
+    "sixty_second_test": "available:      True",
+}
+
+
+def test_there_is_one_of_each() -> None:
+    assert {path.stem for path in EXAMPLES} >= SAYS.keys()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs_without_a_key(path: Path, tmp_path: Path) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KRAKEN_")}
+    environment = {**inherited, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert SAYS.get(path.stem, "") in done.stdout
+    assert list(tmp_path.iterdir()) == [], "an example leaves nothing behind"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 60

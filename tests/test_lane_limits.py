@@ -1,0 +1,221 @@
+"""The lane under storms and limits, over real sockets: what Kraken refuses is not hammered (G7, TORTURE T12)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine import CallError, Engine, KeyChanged, Settings
+from engine.errors import CounterFull, InvalidKey, LockedOut, PermissionDenied, RateLimited, TemporaryLockout
+from engine.simulator import Fault, Simulator
+from tests.conftest import Events, private_calls
+
+CALM = Settings(refresh_every=3600, call_timeout=3.0, local_limits=False)
+"""Nothing happens by itself, so that every call seen is one the test made (but for the first balance)."""
+
+
+class Shifted:
+    """The machine's clocks, moved on by the test."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def wall_ns(self) -> int:
+        return time.time_ns() + int(self.ahead * 1e9)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@contextmanager
+def calm_engine(
+    sim: Simulator, directory: Path, settings: Settings = CALM, *, live: bool = False, clock: Shifted | None = None
+) -> Iterator[Engine]:
+    """An engine whose first balances are there already."""
+    engine = Engine(
+        sim.accounts, url=sim.url, state_dir=directory, settings=settings, live=live, clock=clock or Shifted()
+    )
+    with engine:
+        for account in sim.accounts:
+            engine.balance(account.name, max_age=3600)
+        yield engine
+
+
+def attempts(engine: Engine, count: int, endpoint: str = "TradeBalance", account: str = "MASTER") -> list[CallError]:
+    """The failures of so many single attempts."""
+    futures = [engine.submit(account, endpoint) for _ in range(count)]
+    errors = [future.exception(10) for future in futures]
+    assert all(isinstance(error, CallError) for error in errors)
+    return [error for error in errors if isinstance(error, CallError)]
+
+
+def count(sim: Simulator, account: str = "MASTER") -> int:
+    return len([call for call in private_calls(sim) if call.account == account])
+
+
+def test_a_thousand_calls_into_a_nonce_storm_send_three_and_name_the_state(sim: Simulator, tmp_path: Path) -> None:
+    with calm_engine(sim, tmp_path) as engine:
+        events = Events()
+        engine.subscribe(events)
+        before = count(sim)
+        sim.fault(Fault.error("EAPI:Invalid nonce", account="MASTER"))
+        errors = attempts(engine, 1000)
+        assert count(sim) - before == 3
+        assert isinstance(errors[-1], LockedOut)
+        assert errors[-1].retry_after is not None
+        event = events.wait_for(lambda event: isinstance(event, KeyChanged) and event.state == "nonces-refused")
+        assert "another program uses the key" in event.sentence
+        assert "new key" in event.sentence
+        assert engine.status().keys["MASTER"] == event
+        assert engine.call("ALICE", "TradeBalance"), "the others go on"
+        nonces = [call.nonce for call in private_calls(sim) if call.account == "MASTER" and call.nonce]
+        assert nonces == sorted(set(nonces))
+        assert max(nonces) < time.time_ns() + 2 * 10**9, "the nonce never jumps ahead"
+
+
+def test_a_probe_ends_a_nonce_storm(sim: Simulator, tmp_path: Path) -> None:
+    clock = Shifted()
+    with calm_engine(sim, tmp_path, clock=clock) as engine:
+        fault = sim.fault(Fault.error("EAPI:Invalid nonce", account="MASTER"))
+        attempts(engine, 5)
+        fault.remove()
+        assert isinstance(attempts(engine, 1)[0], LockedOut)
+        clock.ahead += 900.0
+        assert engine.submit("MASTER", "TradeBalance").result(5)
+        assert engine.status().keys["MASTER"].state == "open"
+
+
+@pytest.mark.parametrize(
+    ("string", "state", "error"),
+    [
+        ("EAPI:Invalid key", "key-refused", InvalidKey),
+        ("EGeneral:Permission denied", "call-refused", PermissionDenied),
+    ],
+)
+def test_auth_errors_are_not_hammered_and_resume_tries_again(
+    sim: Simulator, tmp_path: Path, string: str, state: str, error: type[CallError]
+) -> None:
+    with calm_engine(sim, tmp_path) as engine:
+        fault = sim.fault(Fault.error(string, account="MASTER", endpoint="TradeBalance"))
+        before = count(sim)
+        errors = attempts(engine, 100)
+        assert isinstance(errors[0], error)
+        assert all(isinstance(each, LockedOut) for each in errors[1:])
+        assert count(sim) - before == 1
+        assert engine.status().keys["MASTER"].state == state
+        fault.remove()
+        engine.resume("MASTER")
+        assert engine.call("MASTER", "TradeBalance")
+        assert engine.status().keys["MASTER"].state == "open"
+
+
+def test_another_key_ends_it_too(sim: Simulator, tmp_path: Path) -> None:
+    with calm_engine(sim, tmp_path) as engine:
+        new = sim.replace_key("MASTER")
+        assert isinstance(attempts(engine, 3)[-1], LockedOut)
+        engine.replace_key("MASTER", new.key, new.secret)
+        assert engine.call("MASTER", "TradeBalance")
+        assert engine.balance("MASTER", max_age=0).is_available
+
+
+def test_lockout_is_waited_out_stops_cancels_and_survives_a_restart(sim: Simulator, tmp_path: Path) -> None:
+    clock = Shifted()
+    with calm_engine(sim, tmp_path, clock=clock) as engine:
+        sim.fault(Fault.error("EGeneral:Temporary lockout", account="MASTER", times=1))
+        assert isinstance(attempts(engine, 1)[0], TemporaryLockout)
+        before = count(sim)
+        assert isinstance(attempts(engine, 5, "CancelAll")[0], LockedOut)
+        assert engine.status().keys["MASTER"].state == "locked-out"
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=CALM, clock=clock) as engine:
+        held = attempts(engine, 3)[0]
+        assert isinstance(held, LockedOut)
+        assert held.retry_after is not None
+        assert 800 < held.retry_after <= 900
+        assert count(sim) == before
+        clock.ahead += 901
+        assert engine.submit("MASTER", "TradeBalance").result(5)
+
+
+def test_two_locked_keys_stop_all(sim: Simulator, tmp_path: Path) -> None:
+    with calm_engine(sim, tmp_path) as engine:
+        sim.fault(Fault.error("EGeneral:Temporary lockout", times=2))
+        attempts(engine, 1)
+        attempts(engine, 1, account="ALICE")
+        before = count(sim, "BOB")
+        held = attempts(engine, 3, account="BOB")
+        assert all(isinstance(each, LockedOut) for each in held)
+        assert count(sim, "BOB") == before
+
+
+def test_counter_refuses_before_a_nonce_is_drawn_and_never_a_cancel(sim: Simulator, tmp_path: Path) -> None:
+    """The simulator's own counter, of the same tier, refuses nothing."""
+    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    with Simulator(call_limit=(15, 0.33)) as strict, calm_engine(strict, tmp_path, settings) as engine:
+        futures = [engine.submit("MASTER", "TradeBalance") for _ in range(40)]
+        errors = [future.exception(10) for future in futures]
+        full = [error for error in errors if error is not None]
+        assert full
+        assert all(isinstance(error, CounterFull) for error in full)
+        assert full[0].retry_after is not None
+        assert count(strict) < 16
+        for _ in range(3):
+            engine.submit("MASTER", "CancelAll").exception(5)
+        assert not [call for call in private_calls(strict) if call.error and call.endpoint != "CancelAll"]
+
+
+def test_live_engine_keeps_headroom_for_a_settlement_round(sim: Simulator, tmp_path: Path) -> None:
+    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    with Simulator(call_limit=(15, 0.33)) as strict, calm_engine(strict, tmp_path, settings, live=True) as engine:
+        attempts_left = [engine.submit("MASTER", "TradeBalance").exception(5) for _ in range(10)]
+        assert isinstance(attempts_left[-1], CounterFull)
+        for endpoint in ("OpenOrders", "ClosedOrders", "TradesHistory"):
+            error = engine.submit("MASTER", endpoint, {"cl_ord_id": "a"}).exception(5)
+            assert not isinstance(error, CounterFull | RateLimited)
+
+
+def test_refusal_by_kraken_fills_the_counter_and_the_level_survives_a_restart(sim: Simulator, tmp_path: Path) -> None:
+    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    with calm_engine(sim, tmp_path, settings) as engine:
+        sim.fault(Fault.error("EAPI:Rate limit exceeded", account="MASTER", times=1))
+        assert isinstance(attempts(engine, 1)[0], RateLimited)
+        assert isinstance(attempts(engine, 1)[0], CounterFull)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as engine:
+        assert isinstance(attempts(engine, 1)[0], CounterFull)
+
+
+def test_throttling_with_a_time_is_honoured(sim: Simulator, tmp_path: Path) -> None:
+    with calm_engine(sim, tmp_path, Settings(refresh_every=3600, call_timeout=3.0)) as engine:
+        until = int(time.time()) + 60
+        sim.fault(Fault.error(f"EService: Throttled: {until}", account="MASTER", times=1))
+        assert isinstance(attempts(engine, 1)[0], RateLimited)
+        held = attempts(engine, 1)[0]
+        assert isinstance(held, CounterFull)
+        assert held.retry_after == pytest.approx(60, abs=3)
+
+
+def test_reads_wait_at_their_sender(sim: Simulator, tmp_path: Path) -> None:
+    """`call` asks again when there is room; the lane is free meanwhile."""
+    pro = Settings(refresh_every=3600, call_timeout=10.0, tier="pro")
+    with calm_engine(sim, tmp_path, pro) as engine:
+        futures = [engine.submit("MASTER", "TradeBalance") for _ in range(20)]
+        assert any(isinstance(future.exception(5), CounterFull) for future in futures)
+        started = time.monotonic()
+        assert engine.call("MASTER", "TradeBalance")
+        assert 0.2 < time.monotonic() - started < 5
+
+
+def test_damaged_limits_count_as_full_and_lock_nobody_out(sim: Simulator, tmp_path: Path) -> None:
+    """A lost file of ours is no word of Kraken's: reads wait for the counter, a cancel goes at once."""
+    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    with calm_engine(sim, tmp_path, settings):
+        pass
+    (tmp_path / "limits.sqlite").write_bytes(b"garbage" * 1000)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as engine:
+        assert isinstance(attempts(engine, 1)[0], CounterFull)
+        assert engine.submit("MASTER", "CancelAll").result(5) == {"count": 0}
+        assert engine.status().keys["MASTER"].state == "open"
+        assert "limits-lost" in [warning.code for warning in engine.status().warnings]

@@ -1,0 +1,104 @@
+"""The import rule of the house, and the names it shows."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import engine
+
+ROOT = Path(engine.__file__).parent
+
+ROWS = (
+    {"errors", "values"},
+    {"kraken", "rules"},
+    {"store", "nonces", "ownership", "transport", "clock", "config"},
+    {"actors"},
+    {"status", "app", "broker", "doctor"},
+    {"cli", "demo", "web", "adapters", "cluster", "__main__"},
+)
+FOREIGN = {"requests": {"transport"}, "sqlitedict": {"store"}, "pykka": {"actors", "app"}}
+OPTIONAL = {"click", "rich", "starlette", "uvicorn"}
+IMPURE = {"time", "random", "threading", "socket", "os", "logging", "io", "pathlib", "subprocess", "asyncio"}
+
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def _room(path: Path) -> str:
+    """The top-level room a file belongs to."""
+    inside = path.relative_to(ROOT)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            if node.module == "engine":
+                found |= {f"engine.{alias.name}" for alias in node.names}
+    return found
+
+
+def _row(room: str) -> int:
+    return next(number for number, rooms in enumerate(ROWS) if room in rooms)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_imports_only_from_lower_rows(path: Path) -> None:
+    room = _room(path)
+    ours = {name.split(".")[1] for name in _imports(path) if name.startswith("engine.")}
+    if room == "simulator":
+        assert ours <= {"simulator"}, "the simulator shares no rule with what it judges"
+    elif room != "__init__":
+        is_face = _row(room) == len(ROWS) - 1
+        allowed = {each for row in ROWS[: _row(room)] for each in row} | ({"simulator"} if is_face else set())
+        same_row = ROWS[_row(room)] if _row(room) in (0, 2, 4, 5) else {room}
+        assert ours - {room} <= allowed | same_row
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_libraries_have_one_door(path: Path) -> None:
+    room = _room(path)
+    foreign = {name.split(".")[0] for name in _imports(path)}
+    for library, rooms in FOREIGN.items():
+        assert library not in foreign or room in rooms
+    assert not foreign & OPTIONAL or room in ROWS[-1]
+    if room in ("kraken", "rules"):
+        assert not foreign & IMPURE, "what Kraken is and what we decide has no I/O, no clock and no chance"
+
+
+def test_all_names_exactly_the_public_names() -> None:
+    shown = {name for name, value in vars(engine).items() if not name.startswith("_")}
+    modules = {path.stem if path.stem != "__init__" else path.parent.name for path in MODULES}
+    assert set(engine.__all__) == shown - modules - {"logging"}
+    assert engine.__all__ == sorted(engine.__all__)
+
+
+def test_every_error_of_the_contract_is_there() -> None:
+    errors = importlib.import_module("engine.errors")
+    drawn = errors.__doc__ or ""
+    classes = {
+        name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert {name for name in classes if name not in drawn} == set(), "the tree at the top of the file is complete"
+
+
+def test_importing_the_engine_loads_nothing_optional() -> None:
+    code = (
+        "import sys, engine; "
+        f"loaded = sorted(set(sys.modules) & {OPTIONAL | {'engine.simulator', 'hypothesis', 'pytest'}!r}); "
+        "print(loaded); sys.exit(bool(loaded))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

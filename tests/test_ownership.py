@@ -1,0 +1,163 @@
+"""G2: a state directory belongs to one engine, and an API key to one engine on the machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import StoreError, StoreInUse
+from engine.ownership import LOCK_NAME, Ownership
+
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+def _own(directory: Path, keys: list[tuple[str, str]], ready: Connection) -> None:
+    ownership = Ownership(directory, keys)
+    ready.send(os.getpid())
+    ready.poll(None)
+    ownership.release()
+
+
+@contextmanager
+def another_process(directory: Path, keys: list[tuple[str, str]]) -> Iterator[Any]:
+    """A process that owns these until it is killed or the block ends."""
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_own, args=(directory, keys, theirs))
+    process.start()
+    assert ours.recv() == process.pid
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
+        theirs.close()
+
+
+def _key() -> str:
+    return os.urandom(16).hex()
+
+
+def test_second_owner_in_this_process_is_refused_with_our_pid(tmp_path: Path) -> None:
+    first = Ownership(tmp_path)
+    with pytest.raises(StoreInUse, match="this process") as caught:
+        Ownership(tmp_path)
+    assert caught.value.pid == os.getpid()
+    first.release()
+    Ownership(tmp_path).release()
+
+
+def test_second_owner_elsewhere_is_refused_quickly_with_the_pid(tmp_path: Path) -> None:
+    with another_process(tmp_path, []) as owner:
+        started = time.monotonic()
+        with pytest.raises(StoreInUse, match="state directory") as caught:
+            Ownership(tmp_path)
+        assert time.monotonic() - started < 1.0
+        assert caught.value.pid == owner.pid
+
+
+def test_key_is_refused_whatever_the_directory(tmp_path: Path) -> None:
+    key = _key()
+    with another_process(tmp_path / "one", [("MASTER", key)]) as owner:
+        with pytest.raises(StoreInUse, match="API key of account OTHER") as caught:
+            Ownership(tmp_path / "two", [("OTHER", key)])
+        assert caught.value.pid == owner.pid
+        Ownership(tmp_path / "two", [("OTHER", _key())]).release()
+
+
+def test_key_is_refused_within_one_process(tmp_path: Path) -> None:
+    key = _key()
+    first = Ownership(tmp_path / "one", [("MASTER", key)])
+    with pytest.raises(StoreInUse, match="this process"):
+        Ownership(tmp_path / "two", [("MASTER", key)])
+    first.release()
+    Ownership(tmp_path / "two", [("MASTER", key)]).release()
+
+
+def test_a_refused_owner_holds_nothing(tmp_path: Path) -> None:
+    taken, free = _key(), _key()
+    first = Ownership(tmp_path / "one", [("A", taken)])
+    with pytest.raises(StoreInUse):
+        Ownership(tmp_path / "two", [("B", free), ("A", taken)])
+    Ownership(tmp_path / "two", [("B", free)]).release()
+    first.release()
+
+
+def test_everything_is_free_again_after_kill_9(tmp_path: Path) -> None:
+    key = _key()
+    with another_process(tmp_path, [("MASTER", key)]) as owner:
+        os.kill(owner.pid, signal.SIGKILL)
+        owner.join()
+        Ownership(tmp_path, [("MASTER", key)]).release()
+
+
+def test_forked_child_does_not_keep_a_dead_owners_key(tmp_path: Path) -> None:
+    """A child that a host forks inherits the descriptors; it must not own what they stand for."""
+    key = _key()
+    first = Ownership(tmp_path, [("MASTER", key)])
+    reading, writing = os.pipe()
+    running, started = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.write(started, b"!")
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    assert os.read(running, 1) == b"!"
+    first.release()
+    try:
+        Ownership(tmp_path, [("MASTER", key)]).release()
+    finally:
+        for descriptor in (writing, running, started):
+            os.close(descriptor)
+        os.waitpid(child, 0)
+
+
+def _race(directory: Path, start: Any, result: Connection) -> None:
+    start.wait()
+    try:
+        Ownership(directory)
+    except StoreInUse as error:
+        result.send(error.pid)
+        return
+    result.send("owner")
+    result.poll(None)
+
+
+def test_race_has_exactly_one_winner_and_the_loser_knows_who(tmp_path: Path) -> None:
+    """TORTURE T7, a few of its hundred races."""
+    for turn in range(10):
+        start = CONTEXT.Event()
+        pipes = [CONTEXT.Pipe() for _ in range(2)]
+        racers = [
+            CONTEXT.Process(target=_race, args=(tmp_path / str(turn), start, theirs)) for _, theirs in pipes
+        ]
+        for racer in racers:
+            racer.start()
+        start.set()
+        results = {racer.pid: ours.recv() for racer, (ours, _) in zip(racers, pipes, strict=True)}
+        winner = next(pid for pid, result in results.items() if result == "owner")
+        assert sorted(map(str, results.values())) == sorted(["owner", str(winner)])
+        for racer, (ours, theirs) in zip(racers, pipes, strict=True):
+            racer.kill()
+            racer.join()
+            racer.close()
+            ours.close()
+            theirs.close()
+
+
+def test_lock_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / LOCK_NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Ownership(tmp_path)
