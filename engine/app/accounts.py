@@ -1,0 +1,62 @@
+"""The desk for accounts: their balances, and what may be changed about them while the engine runs."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pykka
+
+from engine.actors.crew import PRIVATE_LANE, balance_of
+from engine.actors.messages import ForgetBalance, ReadBalance, ReplaceKey, Resume
+from engine.app.calls import ANSWER_GRACE
+from engine.app.house import House
+from engine.errors import DeadlinePassed, EngineStopped
+from engine.rules.balances import BalanceSnapshot
+from engine.values import Account, Secret
+
+
+class AccountDesk:
+    """Answers for accounts on behalf of `Engine`, which says what is guaranteed. Thread-safe."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def balance(self, account: str, max_age: float | None, timeout: float | None) -> BalanceSnapshot:
+        """`Engine.balance`."""
+        self._house.check_account(account)
+        if max_age is not None and self._house.is_running:
+            wait = self._house.seconds(timeout)
+            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known
+                self._house.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
+        return self._house.board[account]
+
+    def resume(self, account: str) -> None:
+        """`Engine.resume`."""
+        self._house.check_account(account)
+        self._house.ref(PRIVATE_LANE).tell(Resume(account))
+        self._house.crew.tell(balance_of(account), ReadBalance(max_age=0.0))
+
+    def replace_key(self, account: str, key: str | Secret, secret: str | Secret, otp: str | None) -> None:
+        """`Engine.replace_key`."""
+        house = self._house
+        house.check_account(account)
+        before = house.accounts[account]
+        new = Account(account, key, secret, tier=before.tier, otp=otp)
+        self._ask_lane(ReplaceKey(new))
+        house.accounts[account] = new
+        if new.key_id != before.key_id and account in house.kept:
+            house.ref(balance_of(account)).ask(ForgetBalance(), timeout=ANSWER_GRACE)
+        house.crew.tell(balance_of(account), ReadBalance(max_age=0.0))
+
+    def _ask_lane(self, request: ReplaceKey) -> None:
+        """Let the lane do it, or withdraw it: what was not begun in time is not done later."""
+        account = request.account.name
+        answer = self._house.ref(PRIVATE_LANE).ask(request, block=False)
+        try:
+            answer.get(timeout=self._house.settings.call_timeout)
+        except pykka.Timeout:
+            if request.claim():  # withdrawn: the lane has not begun, and will not
+                raise DeadlinePassed("The lane is busy; the key was not replaced.", account=account) from None
+            answer.get(timeout=ANSWER_GRACE)
+        except pykka.ActorDeadError:
+            raise EngineStopped("The engine is not running.", account=account) from None

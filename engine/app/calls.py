@@ -1,0 +1,101 @@
+"""The desk for calls: one private call with its repeats, and public calls beside the lane."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+import pykka
+
+from engine.actors.crew import PRIVATE_LANE
+from engine.actors.messages import PrivateCall
+from engine.actors.ticket import FutureReply
+from engine.app.house import House
+from engine.errors import CallError, CallUnknown, EngineStopped
+from engine.kraken.endpoints import PRIVATE, public_endpoint
+from engine.kraken.replies import read_reply
+from engine.kraken.signing import encode_form
+from engine.rules.repeat import pause_before_repeat
+from engine.transport import TransportPool
+
+ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
+
+
+class CallDesk:
+    """Makes calls for `Engine`, which says what they guarantee. Thread-safe."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._public: TransportPool | None = None
+
+    def open(self, url: str) -> None:
+        """Public calls may be made from now on."""
+        self._public = TransportPool(url, self._house.settings, clock=self._house.clock)
+
+    def close(self) -> None:
+        """End the public calls under way."""
+        if self._public is not None:
+            self._public.close()
+
+    def call(self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None) -> Any:
+        """`Engine.call`."""
+        now = self._house.clock.monotonic
+        deadline = now() + self._house.seconds(timeout)
+        for attempt in itertools.count():
+            try:
+                return self._one_attempt(account, endpoint, params, deadline - now())
+            except CallError as error:
+                pause = _pause(error, endpoint, attempt)
+                if pause is None or now() + pause >= deadline or self._house.stopped.wait(pause):
+                    raise
+        raise AssertionError("unreachable")
+
+    def submit(
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None
+    ) -> Future[Any]:
+        """`Engine.submit`."""
+        reply = FutureReply()
+        call = PrivateCall(account, endpoint, dict(params or {}), timeout, reply_to=reply)
+        try:
+            self._house.check_account(account)
+            self._house.ref(PRIVATE_LANE).tell(call)
+        except (pykka.ActorDeadError, EngineStopped):
+            stopped = EngineStopped("The engine is not running.", account=account, endpoint=endpoint)
+            reply.future.set_exception(stopped)
+        except CallError as error:
+            reply.future.set_exception(error.about(account, endpoint))
+        return reply.future
+
+    def public(self, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None) -> Any:
+        """`Engine.public`."""
+        found = public_endpoint(endpoint)
+        clock, pool = self._house.clock, self._public
+        if not self._house.is_running or pool is None:
+            raise EngineStopped("The engine is not running.", endpoint=endpoint)
+        wait = self._house.seconds(timeout)
+        try:
+            answer = pool.get(found.path, encode_form(params or {}).decode(), deadline=clock.monotonic() + wait)
+            return read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
+        except CallError as error:
+            raise error.about(None, endpoint) from None
+
+    def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
+        future = self.submit(account, endpoint, params, seconds)
+        try:
+            return future.result(max(0.0, seconds) + ANSWER_GRACE)
+        except FutureTimeout:
+            if future.cancel():
+                raise EngineStopped("The call was not sent in time.", account=account, endpoint=endpoint) from None
+            raise CallUnknown(
+                "No answer in time: look up what became of the call.", account=account, endpoint=endpoint
+            ) from None
+
+
+def _pause(error: CallError, endpoint: str, attempt: int) -> float | None:
+    known = PRIVATE.get(endpoint)
+    if known is None:
+        return None
+    return pause_before_repeat(error, attempt, writes=known.writes, places=known.places)

@@ -1,0 +1,86 @@
+"""What the desks of an engine share: its accounts, what is known of them, and the way to its actors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import pykka
+
+from engine.actors.crew import Crew
+from engine.errors import ConfigError, EngineStopped, UnknownName
+from engine.rules.balances import BalanceSnapshot
+from engine.values import Account, Clock, Settings
+
+LONGEST = 1_000_000  # seconds that a caller may be willing to wait
+
+
+class House:
+    """One engine's accounts and actors. Any thread may ask; only `Engine` starts and stops.
+
+    board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. stopped: set while the
+    engine does not run, so that whoever pauses wakes up.
+    """
+
+    def __init__(
+        self, accounts: Iterable[Account], kept: Iterable[str] | None, settings: Settings, clock: Clock
+    ) -> None:
+        self.accounts = {account.name: account for account in accounts}
+        self.settings = settings
+        self.clock = clock
+        self.board = {name: self.blank(name) for name in self.accounts}
+        self.kept = tuple(self.accounts) if kept is None else tuple(kept)
+        for name in self.kept:
+            self.check_account(name)
+        self.stopped = threading.Event()
+        self._crew: Crew | None = None
+        self._pid = 0
+
+    @property
+    def crew(self) -> Crew:
+        """The actors. Raises `EngineStopped`; a forked child has the object, and none of the threads."""
+        crew = self._crew
+        if crew is None or os.getpid() != self._pid:
+            raise EngineStopped("The engine is not running.")
+        return crew
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs in this process."""
+        return self._crew is not None and os.getpid() == self._pid
+
+    def opened(self, crew: Crew) -> None:
+        """The actors have started."""
+        self.stopped.clear()
+        self._crew, self._pid = crew, os.getpid()
+
+    def closed(self) -> None:
+        """Nobody may reach the actors any more."""
+        self._crew = None
+
+    def blank(self, name: str) -> BalanceSnapshot:
+        """What is known of an account before its first reply."""
+        return BalanceSnapshot(name, max_age=self.settings.max_age, _clock=self.clock)
+
+    def ref(self, name: str) -> pykka.ActorRef[Any]:
+        """The actor of that name. Raises `EngineStopped` when there is none."""
+        try:
+            return self.crew.ref(name)
+        except KeyError:
+            raise EngineStopped("The engine is not running.") from None
+
+    def check_account(self, account: str) -> None:
+        """Raise `UnknownName` for an account that is not here."""
+        if account not in self.accounts:
+            known = ", ".join(self.accounts) or "none"
+            raise UnknownName(f"There is no account {account!r}; this engine has: {known}.", account=account)
+
+    def seconds(self, timeout: float | None) -> float:
+        """A caller's timeout, `Settings.call_timeout` for `None`. Raises `ConfigError` for what is no time."""
+        if timeout is None:
+            return self.settings.call_timeout
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
+            raise ConfigError(f"{timeout!r} is no timeout: give seconds as a number up to {LONGEST:,}.")
+        return timeout
