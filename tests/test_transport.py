@@ -24,7 +24,6 @@ import pytest
 import requests
 
 import engine.transport
-import engine.transport.framing
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -1103,7 +1102,7 @@ def test_an_interrupt_passes_through_and_drops_the_connection(serve, connect, mo
             def begin(*_: object, interrupt: type[BaseException] = interrupt) -> None:
                 raise interrupt
 
-            patch.setattr(engine.transport.framing.Reply, "begin", begin)
+            patch.setattr(Wire, "_receive", begin)
             with pytest.raises(interrupt):
                 call(transport)
         assert transport._wire._sock is None
@@ -1173,7 +1172,7 @@ def test_every_exception_has_its_outcome(serve, connect, monkeypatch, looking_up
     check_text(aside.value)
     assert server.connections == 0
     with monkeypatch.context() as patch:
-        patch.setattr(engine.transport.framing.Reply, "begin", fail)
+        patch.setattr(Wire, "_receive", fail)
         with pytest.raises(CallError) as after:
             call(transport)
     assert type(after.value) is CallUnknown

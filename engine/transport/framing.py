@@ -1,12 +1,18 @@
-"""How one reply is read off a connection: http.client's parser, with limits, and with doubt as an error."""
+"""How one reply is read off a connection: http.client's parser, with limits, and with doubt as an error.
+
+That parser is the email package's and takes longer than the socket, so the head of an ordinary reply is read here. What
+is ordinary is narrow: a head of which no two readers could think differently. Everything else is left to http.client,
+with nothing consumed.
+"""
 
 from __future__ import annotations
 
 import io
+import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPMessage, HTTPResponse
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 
 class WireError(Exception):
@@ -86,3 +92,51 @@ class Reply(HTTPResponse):
             raise WireError("it does not say clearly how long it is")
         if self.length is not None and self.length > limit:
             raise WireError(f"the reply is longer than {limit} bytes")
+
+
+class PlainHead(NamedTuple):
+    """What the head of an ordinary reply says. `size` is its length in bytes, `length` that of the body."""
+
+    size: int
+    status: int
+    length: int
+    closes: bool
+    headers: Mapping[str, str]
+
+
+_HEAD_END = b"\r\n\r\n"
+_PLAIN = re.compile(rb"HTTP/1\.1 [2-5][0-9]{2} [ -~]*(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*){1,90}")
+_TELLING = re.compile(
+    rb"\r\n(connection|content-encoding|content-length|content-type|date|transfer-encoding):[\t ]*([^\r]*)",
+    re.IGNORECASE,
+)
+_CLOSES = {b"keep-alive": False, b"close": True}
+_LONGEST_LENGTH = 12  # digits
+
+
+def plain_head(data: bytes) -> PlainHead | None:
+    """The head at the beginning of `data`, or `None` when it is not all there or not ordinary.
+
+    Ordinary is HTTP/1.1 with a reason, whole lines of printable ASCII, one ``Content-Length``, no transfer or content
+    encoding, a ``Connection`` of one known word, and a status with a body. Never says other than http.client would.
+    """
+    end = data.find(_HEAD_END)
+    if end < 0 or _PLAIN.fullmatch(data, 0, end) is None:
+        return None
+    found = _TELLING.findall(data, 0, end)
+    said = {name.lower(): value for name, value in found}
+    length, kind = said.get(b"content-length", b""), said.get(b"content-type", b"text/plain")
+    closes = _CLOSES.get(said.get(b"connection", b"keep-alive").lower())
+    status = int(data[9:12])
+    if (
+        len(said) != len(found) or closes is None or not length.isdigit() or len(length) > _LONGEST_LENGTH
+        or b"transfer-encoding" in said or b"content-encoding" in said or status in _NO_BODY
+        or not kind.startswith((b"application/", b"text/"))  # the email parser looks into the others
+    ):  # fmt: skip
+        return None
+    headers = {name: said[key].decode("ascii") for name, key in _KEPT if key in said}
+    return PlainHead(end + len(_HEAD_END), status, int(length), closes, headers)
+
+
+_NO_BODY = frozenset((204, 304))
+_KEPT = (("Date", b"date"), ("Content-Type", b"content-type"))

@@ -44,6 +44,7 @@ _OURS = frozenset(
         *("proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
     )
 )
+_USUAL = frozenset(("API-Key", "API-Sign", "Content-Type"))
 
 
 class HttpReply(NamedTuple):
@@ -333,11 +334,18 @@ def _checked_target(path: str, query: str) -> str:
 
 def _checked_headers(headers: Mapping[str, str]) -> CaseInsensitiveDict[str]:
     """The headers as requests keeps them. Our own sentences, since those of requests repeat the value."""
+    checked: CaseInsensitiveDict[str] = CaseInsensitiveDict()
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise WireError("a header has a name that cannot be sent")
-        if name.lower() in _OURS:
-            raise WireError(f"the header {name} is the transport's own")
+        if name not in _USUAL:
+            _check_name(name)
         if not _HEADER_VALUE.fullmatch(value):
             raise WireError(f"the header {name} holds characters that cannot be sent")
-    return CaseInsensitiveDict(headers)
+        checked[name] = value
+    return checked
+
+
+def _check_name(name: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise WireError("a header has a name that cannot be sent")
+    if name.lower() in _OURS:
+        raise WireError(f"the header {name} is the transport's own")

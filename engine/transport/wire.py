@@ -17,13 +17,13 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPMessage
 from typing import NamedTuple
 
 from engine.transport.address import Base, Proxy
-from engine.transport.framing import Reply, Stream, Tap, WireError
+from engine.transport.framing import PlainHead, Reply, Stream, Tap, WireError, plain_head
 from engine.transport.resolver import SLICE, Address, Resolver
 from engine.values import Clock
 
@@ -62,7 +62,7 @@ class WireReply(NamedTuple):
     """A reply that was read to its end."""
 
     status: int
-    headers: HTTPMessage
+    headers: Mapping[str, str] | HTTPMessage
     body: bytes
 
 
@@ -311,8 +311,27 @@ class Wire:
         return sock.recv_into(buffer)
 
     def _receive(self, method: str) -> WireReply:
-        limit = self.route.limit
         self._tap.open(HEAD_LIMIT)
+        head = plain_head(self._stream.peek())
+        if head is None:
+            return self._receive_any(method)
+        return self._receive_plain(head)
+
+    def _receive_plain(self, head: PlainHead) -> WireReply:
+        """The rest of an ordinary reply."""
+        self.stage = "reading the reply"
+        self._check_length(head.length)
+        self._tap.open(head.length + HEAD_LIMIT)
+        self._stream.read(head.size)
+        body = self._stream.read(head.length)
+        if len(body) < head.length:
+            raise WireError("the reply broke off")
+        self._keep(unless=head.closes)
+        return WireReply(head.status, head.headers, body)
+
+    def _receive_any(self, method: str) -> WireReply:
+        """A reply that only http.client understands, or nobody."""
+        limit = self.route.limit
         reply = Reply(self._stream, method=method)
         reply.begin()
         self.stage = "reading the reply"
@@ -320,11 +339,18 @@ class Wire:
         # Room for chunk headers, however small the chunks; http.client reads on after a bad one.
         self._tap.open(2 * limit + HEAD_LIMIT)
         body = b"" if reply.status in (204, 304) else reply.read(limit + 1)
-        if len(body) > limit:
-            raise WireError(f"the reply is longer than {limit} bytes")
+        self._check_length(len(body))
         if reply.length:
             raise WireError("the reply broke off")
+        self._keep(unless=reply.will_close)
+        return WireReply(reply.status, reply.headers, body)
+
+    def _check_length(self, length: int) -> None:
+        if length > self.route.limit:
+            raise WireError(f"the reply is longer than {self.route.limit} bytes")
+
+    def _keep(self, *, unless: bool) -> None:
+        """The reply was read to its end: the connection may carry another one if nothing is left in it."""
         sock = self._sock
         is_quiet = not self._tap.has_more(self._stream) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
-        self._is_whole = is_quiet and not reply.will_close
-        return WireReply(reply.status, reply.headers, body)
+        self._is_whole = is_quiet and not unless
