@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import ConfigError, StoreDamaged, StoreError
-from engine.rules.nonce import HIGHEST, NonceSequence
+from engine.rules.nonce import HIGHEST, NonceSequence, Renew, Reserve
 from engine.store import Store, put_aside, read_documents, salvage
 from engine.values import SYSTEM_CLOCK, Clock
 
@@ -20,12 +22,14 @@ COPY_NAME = "nonces-copy.sqlite"
 logger = logging.getLogger(__name__)
 
 Warn = Callable[[str, str], None]
+Soon = Callable[[Callable[[], None]], object]
 
 LOST = (
     "{damage} Every mark that either still shows counts; beyond those, nonces start at this machine's clock. Before "
     "you go on: check that the clock is right. If a nonce was ever raised above the clock ('kraken-engine nonce raise' "
     "or 'nonce import'), raise it again. If Kraken answers EAPI:Invalid nonce, make a new API key. Check the disk."
 )
+COPY_FAILS = "{error} Until this is mended, " + FILE_NAME + " alone keeps the nonce marks."
 
 
 def log_warning(code: str, sentence: str) -> None:
@@ -48,6 +52,10 @@ class Nonces:
 
     Raises `StoreError` when the main file cannot be used for another reason than damage, or when the copy cannot be and
     the main file does not know the marks: then somebody has to mend that first.
+
+    `soon` runs an errand in another thread. With it, a key in use has its mark renewed there while its nonces go on
+    below the present one, so that none waits for the disk; an idle key is not written. Should that fail or come too
+    late, `issue` reserves by itself, and raises what goes wrong.
     """
 
     def __init__(
@@ -57,28 +65,23 @@ class Nonces:
         clock: Clock = SYSTEM_CLOCK,
         open_store: Callable[[Path], Store] = Store,
         warn: Warn = log_warning,
+        soon: Soon | None = None,
     ) -> None:
         self._clock = clock
         self._warn = warn
-        self._copy_fails = False
+        self._soon = soon
         main, copy = _look(directory / FILE_NAME), _look(directory / COPY_NAME)
         if main.error and not main.damaged:
             raise main.error
         marks = _highest(main.marks, copy.marks)
-        # The copy first: it holds all marks before a damaged main file is moved.
-        self._copy, copy_told = self._open_copy(copy, marks, open_store, needed=not main.intact)
-        try:
-            self._store, main_told = _open(main, marks, open_store)
-        except BaseException:
-            self._close_copy()
-            raise
-        self._sequences = {key: NonceSequence.above(mark) for key, mark in marks.items()}
-        self._tell(main, copy, f"{main_told} {copy_told}".strip())
+        self._lines: dict[str, _Line] = {}
+        self._marks, damage = _open_marks(main, copy, marks, open_store, warn)
+        self._tell(main, copy, damage)
 
     def issue(self, key_id: str, *, cancel: bool = False) -> int:
         """The next nonce of a key. Raises `NonceNotDurable`; `cancel` may then use the nonces kept for cancels."""
-        sequence = self._sequence(key_id)
-        return sequence.issue(self._clock.wall_ns(), self._reserve(key_id), cancel=cancel)
+        sequence, reserve, renew = self._lines.get(key_id) or self._line(key_id)
+        return sequence.issue(self._clock.wall_ns(), reserve, renew, cancel=cancel)
 
     def skip_to(self, key_id: str, nonce: int) -> None:
         """Let the next nonce of a key be above `nonce`. Upwards only: a lower number changes nothing.
@@ -87,61 +90,23 @@ class Nonces:
         """
         if not 0 <= nonce < HIGHEST:
             raise ConfigError(f"{nonce} cannot be a nonce: use a whole number from 0 to 2**63 - 2.")
-        self._sequence(key_id).skip_to(nonce, self._reserve(key_id))
+        line = self._line(key_id)
+        line.sequence.skip_to(nonce, line.reserve)
 
     def mark(self, key_id: str) -> int:
         """The durable mark of a key; 0 when it never had one."""
-        return self._sequence(key_id).mark
+        return self._marks.durable(key_id)
 
     def close(self) -> None:
         """Close both files. A second call does nothing."""
-        try:
-            self._store.close()
-        finally:
-            self._close_copy()
+        self._marks.close()
 
-    def _sequence(self, key_id: str) -> NonceSequence:
-        return self._sequences.setdefault(key_id, NonceSequence())
-
-    def _reserve(self, key_id: str) -> Callable[[int], None]:
-        def reserve(mark: int) -> None:
-            self._write_copy(key_id, mark)
-            self._store.put(key_id, _document(mark))
-
-        return reserve
-
-    def _write_copy(self, key_id: str, mark: int) -> None:
-        if self._copy is None:
-            return
-        try:
-            self._copy.put(key_id, _document(mark))
-            self._copy_fails = False
-        except StoreError as error:
-            self._warn_of_copy(error)
-
-    def _warn_of_copy(self, error: StoreError) -> None:
-        if not self._copy_fails:
-            self._warn(
-                "nonces-copy-failing", f"{error} Until this is mended, {FILE_NAME} alone keeps the nonce marks."
-            )
-        self._copy_fails = True
-
-    def _open_copy(
-        self, copy: _Found, marks: Mapping[str, int], open_store: Callable[[Path], Store], *, needed: bool
-    ) -> tuple[Store | None, str]:
-        try:
-            if copy.error and not copy.damaged:
-                raise copy.error
-            return _open(copy, marks, open_store)
-        except StoreError as error:
-            if needed:
-                raise
-            self._warn_of_copy(error)
-            return None, ""
-
-    def _close_copy(self) -> None:
-        if self._copy is not None:
-            self._copy.close()
+    def _line(self, key_id: str) -> _Line:
+        if key_id not in self._lines:
+            renew = None if self._soon is None else partial(self._marks.renew, self._soon, key_id)
+            sequence = NonceSequence.above(self._marks.durable(key_id))
+            self._lines[key_id] = _Line(sequence, partial(self._marks.reserve, key_id), renew)
+        return self._lines[key_id]
 
     def _tell(self, main: _Found, copy: _Found, damage: str) -> None:
         """Warn of what was found at opening. A directory in which nothing ever was is no damage."""
@@ -155,6 +120,101 @@ class Nonces:
                 "nonces-restored",
                 f"{damage} The nonce marks were taken from {known.path.name}; nonces go on above them. Check the disk.",
             )
+
+
+class _Line(NamedTuple):
+    """What issues the nonces of one key."""
+
+    sequence: NonceSequence
+    reserve: Reserve
+    renew: Renew | None
+
+
+class _Marks:
+    """The durable marks in their two files. Any thread may ask; one at a time writes.
+
+    Guarantees: `durable` and `renew` return only marks that the main file has; a mark on disk is never lowered.
+    """
+
+    def __init__(self, store: Store, copy: Store | None, marks: Mapping[str, int], warn: Warn, fails: bool) -> None:
+        self._store, self._copy, self._warn, self._copy_fails = store, copy, warn, fails
+        self._durable = dict(marks)
+        self._writing = threading.Lock()
+        self._renewing: set[str] = set()
+
+    def durable(self, key_id: str) -> int:
+        """The highest durable mark of a key; 0 when it has none."""
+        return self._durable.get(key_id, 0)
+
+    def reserve(self, key_id: str, mark: int) -> None:
+        """Return when `mark` is durable. Raises `StoreError`."""
+        with self._writing:
+            if mark > self._durable.get(key_id, 0):
+                self._write_copy(key_id, mark)
+                self._store.put(key_id, _document(mark))
+                self._durable[key_id] = mark
+
+    def renew(self, soon: Soon, key_id: str, mark: int, wanted: int) -> int:
+        """The highest durable mark; when that is still `mark`, `wanted` is reserved by `soon`."""
+        durable = self._durable.get(key_id, 0)
+        if durable <= mark and key_id not in self._renewing:
+            self._renewing.add(key_id)
+            try:
+                soon(partial(self._renew, key_id, wanted))
+            except RuntimeError:  # no thread can be started, or none any more: it is reserved when it is reached
+                self._renewing.discard(key_id)
+        return durable
+
+    def close(self) -> None:
+        """Close both files."""
+        try:
+            self._store.close()
+        finally:
+            if self._copy is not None:
+                self._copy.close()
+
+    def _renew(self, key_id: str, wanted: int) -> None:
+        try:
+            self.reserve(key_id, wanted)
+        except StoreError as error:
+            logger.info("A nonce mark was not renewed: %s", error)  # the call that needs it will say so
+        finally:
+            self._renewing.discard(key_id)
+
+    def _write_copy(self, key_id: str, mark: int) -> None:
+        if self._copy is None:
+            return
+        try:
+            self._copy.put(key_id, _document(mark))
+            self._copy_fails = False
+        except StoreError as error:
+            if not self._copy_fails:
+                self._warn("nonces-copy-failing", COPY_FAILS.format(error=error))
+            self._copy_fails = True
+
+
+def _open_marks(
+    main: _Found, copy: _Found, marks: Mapping[str, int], open_store: Callable[[Path], Store], warn: Warn
+) -> tuple[_Marks, str]:
+    """Both files, brought up to `marks`, and a sentence on what was damaged; the copy may fail, with a warning."""
+    store: Store | None = None
+    told, fails = "", False
+    try:  # the copy first: it holds all marks before a damaged main file is moved
+        if copy.error and not copy.damaged:
+            raise copy.error
+        store, told = _open(copy, marks, open_store)
+    except StoreError as error:
+        if not main.intact:
+            raise
+        warn("nonces-copy-failing", COPY_FAILS.format(error=error))
+        fails = True
+    try:
+        opened, main_told = _open(main, marks, open_store)
+    except BaseException:
+        if store is not None:
+            store.close()
+        raise
+    return _Marks(opened, store, marks, warn, fails), f"{main_told} {told}".strip()
 
 
 def read_marks(directory: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,10 @@ SYNCHRONOUS_FULL = 2
 
 PATIENCE = 0.8  # seconds for one write: the nonces' two files are written in turn, and an error is due within 2
 LOCK_PATIENCE = 0.5
+AT_ONCE = 400  # documents in one statement; SQLite takes so many values
 
 _BESIDE = ("-journal", "-wal", "-shm")
-_REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES (?, ?)"  # noqa: S608
+_REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
 
 # What SQLite says when the trouble is around the file, not in it.
 _AROUND_NAMES = "PERM BUSY LOCKED NOMEM READONLY INTERRUPT IOERR FULL CANTOPEN PROTOCOL NOLFS AUTH"
@@ -110,13 +111,18 @@ class Store:
         After an error the document may be there all the same. Writing recovers by itself when its cause is over; only a
         file that was replaced needs a restart.
         """
-        text = seal(name, document)
+        self.put_all({name: document})
+
+    def put_all(self, documents: Mapping[str, Any]) -> None:
+        """Write some documents; otherwise like `put`. Up to `AT_ONCE` of them are written all or none."""
+        rows = [(name, seal(name, document)) for name, document in documents.items()]
         with self._lock:
             if self._dict is None:
                 raise StoreError(f"The store file {self.path} is closed.")
             self._check_writer()
             self._check_files()
-            self._write(name, text)
+            for start in range(0, len(rows), AT_ONCE):
+                self._write(rows[start : start + AT_ONCE])
             self._check_files()
 
     def close(self) -> None:
@@ -130,12 +136,12 @@ class Store:
             if writer.is_alive():
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
 
-    def _write(self, name: str, text: str) -> None:
-        """Hand the row to sqlitedict's writer and wait, but not for ever, as its own `__setitem__` would."""
+    def _write(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Hand the rows to sqlitedict's writer and wait, but not for ever, as its own `__setitem__` would."""
         done: queue.Queue[Any] = queue.Queue()
         writer = self._dict.conn
         try:
-            writer.execute(_REPLACE, (name, text), done)
+            writer.execute(_REPLACE + ",".join(["(?, ?)"] * len(rows)), [part for row in rows for part in row], done)
             done.get(timeout=PATIENCE)
             writer.check_raise_error()
         except queue.Empty:

@@ -6,6 +6,7 @@ A machine drives the pure sequence and the durable `Nonces` against a model of t
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,11 @@ class NonceMachine(RuleBasedStateMachine):
         self.crashed: list[Nonces] = []
 
     def _open(self) -> Nonces:
+        self.errands: list[Callable[[], None]] = []
         return Nonces(
-            Path(self.directory.name), clock=self.clock, open_store=self._open_store, warn=lambda code, sentence: None
-        )
+            Path(self.directory.name), clock=self.clock, open_store=self._open_store, warn=lambda code, sentence: None,
+            soon=self.errands.append,
+        )  # fmt: skip
 
     def _open_store(self, path: Path) -> Store:
         store = Store(path)
@@ -111,6 +114,17 @@ class NonceMachine(RuleBasedStateMachine):
             raw = file.read_bytes()
             file.write_bytes(raw[: len(raw) - len(content)] + content if len(content) % 2 else content)
         self.nonces = self._open()
+
+    @rule()
+    def let_the_renewals_come(self) -> None:
+        errands, self.errands[:] = self.errands[:], []
+        for errand in errands:
+            errand()
+
+    @rule(key=st.sampled_from(KEYS))
+    def use_half_of_the_reservation(self, key: str) -> None:
+        self.clock.now += SECOND * 6 // 10
+        self.issue(key, 1, cancel=False)
 
     @rule(step=st.one_of(st.integers(-(2**70), 2**70), st.integers(-2 * SECOND, 2 * SECOND)))
     def step_clock(self, step: int) -> None:
@@ -178,6 +192,97 @@ def test_mark_is_durable_before_the_nonce_is_used() -> None:
     assert first == NOW
     assert sequence.issue(NOW, marks.append) == NOW + 1
     assert len(marks) == 1, "below the mark nothing is written"
+
+
+class Disk:
+    """Counts the writes of both files, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+        self.is_full = False
+
+    def open(self, path: Path) -> Store:
+        store = Store(path)
+        put = store.put
+
+        def count(name: str, document: object) -> None:
+            if self.is_full:
+                raise StoreError("disk full")
+            self.writes += 1
+            put(name, document)
+
+        store.put = count  # type: ignore[method-assign]
+        return store
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def errands() -> list[Callable[[], None]]:
+    return []
+
+
+@pytest.fixture
+def renewed(tmp_path: Path, disk: Disk, errands: list[Callable[[], None]]) -> Iterator[Nonces]:
+    nonces = Nonces(tmp_path, clock=TurnedClock(), open_store=disk.open, soon=errands.append)
+    yield nonces
+    nonces.close()
+
+
+def turn(nonces: Nonces, seconds: float) -> int:
+    """A nonce, so many seconds later."""
+    nonces._clock.now += int(seconds * SECOND)  # type: ignore[attr-defined]
+    return nonces.issue("key")
+
+
+def test_a_key_in_use_never_waits_for_the_disk(renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]) -> None:
+    turn(renewed, 0)
+    assert disk.writes == 2, "the first mark, in both files"
+    for _ in range(200):
+        before = disk.writes
+        turn(renewed, 0.05)
+        assert disk.writes == before, "the caller wrote nothing"
+        while errands:
+            errands.pop()()
+    assert disk.writes < 2 * 25
+
+
+def test_an_idle_key_causes_no_writes(renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]) -> None:
+    turn(renewed, 0)
+    turn(renewed, 0.1)
+    assert (disk.writes, errands) == (2, [])
+
+
+def test_a_renewal_that_comes_too_late_is_made_up_for_at_once(
+    renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]
+) -> None:
+    turn(renewed, 0)
+    turn(renewed, 0.6)
+    turn(renewed, 0.1)
+    assert len(errands) == 1, "asked for once"
+    late = turn(renewed, 5)
+    assert renewed.mark("key") > late, "reserved in the foreground"
+    mark, writes = renewed.mark("key"), disk.writes
+    errands.pop()()
+    assert (renewed.mark("key"), disk.writes) == (mark, writes), "and never lowered by the late one"
+
+
+def test_a_failing_renewal_says_nothing_until_a_nonce_needs_it(
+    renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]
+) -> None:
+    turn(renewed, 0)
+    disk.is_full = True
+    turn(renewed, 0.6)
+    errands.pop()()
+    turn(renewed, 0.2)
+    assert len(errands) == 1, "asked for again"
+    with pytest.raises(NonceNotDurable, match="disk full"):
+        turn(renewed, 1)
+    disk.is_full = False
+    assert turn(renewed, 0) <= renewed.mark("key")
 
 
 def test_failing_store_issues_nothing_above_the_mark_but_lets_cancels_go() -> None:

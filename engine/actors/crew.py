@@ -42,6 +42,7 @@ class Crew:
     """Events, the private lane, the archive, then one balance for each account that is `kept`.
 
     `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
+    `subscribers` is the engine's own list, which it changes as they come and go.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Crew:
         self._notice(event)
         if isinstance(event, CallFinished):
             self._note_write(event)
-        if self._has_room():
+        if self._subscribers and self._has_room():  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
 
     def _has_room(self) -> bool:

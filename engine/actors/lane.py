@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from typing import Any
 
 from engine.actors.limits import Limits
@@ -39,6 +40,8 @@ ASK_TIME_AGAIN = 30.0
 class Lane:
     """What the `KrakenPrivateActor` owns: the keys, their nonces and the one connection.
 
+    `disk` is the thread in which nonces and limits write what no call has to wait for.
+
     Not thread-safe but for `cut`: it lives in the actor's thread.
     """
 
@@ -49,6 +52,7 @@ class Lane:
         nonces: Nonces,
         limits: Limits,
         transport: Transport,
+        disk: Executor,
         *,
         settings: Settings,
         live: bool,
@@ -61,6 +65,7 @@ class Lane:
         self._nonces = nonces
         self._limits = limits
         self._transport = transport
+        self._disk = disk
         self._settings = settings
         self._live = live
         self._clock = clock
@@ -118,6 +123,7 @@ class Lane:
             closing.callback(self._ownership.release)
             closing.callback(self._nonces.close)
             closing.callback(self._limits.close)
+            closing.callback(self._disk.shutdown)
             closing.callback(self._transport.close)
 
     def _account(self, name: str) -> Account:

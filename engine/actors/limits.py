@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, StoreE
 from engine.kraken.endpoints import CallClass, Endpoint
 from engine.kraken.limits import TIERS, CallCounter, TradingCounter
 from engine.kraken.trades import note_done, use_of
-from engine.rules.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission
+from engine.rules.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission, Held
 from engine.rules.storms import KeyGuard, State, check_all
 from engine.store import Store, open_or_replace
 from engine.values import Account, Clock, Settings
@@ -48,7 +50,8 @@ class KeyLimits:
 class Limits:
     """Decides, before a nonce is drawn, whether a call may go; learns from every answer; remembers over restarts.
 
-    Lives in the lane's thread. A lockout is written down at once, a counter's level once a second while it is used.
+    Lives in the lane's thread. A lockout is written down at once, a counter's level once a second while it is used, by
+    `soon`: that runs an errand in another thread, so that no call waits for the disk.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Limits:
         live: bool,
         clock: Clock,
         publish: Callable[[Any], None],
+        soon: Callable[[Callable[[], None]], object],
     ) -> None:
         self._settings = settings
         self._kept = KEPT if live else KEPT_WITHOUT_ORDERS
@@ -67,7 +71,10 @@ class Limits:
         self._publish = publish
         self._store, saved = _open(directory / FILE_NAME, publish)
         self._keys = {each.name: self._key(each, saved) for each in accounts}
+        self._soon = soon
+        self._writing = threading.Lock()  # an older level must not be written over a newer lockout
         self._unsaved: set[str] = set()
+        self._locked: set[str] = set()
         self._save_after = float("-inf")
         self._is_failing = False
         for name, key in self._keys.items():
@@ -76,7 +83,7 @@ class Limits:
     def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
         """Raise `LockedOut` or `CounterFull`, with the seconds to wait, when a call has to be kept back."""
         now, key = self._clock.monotonic(), self._keys[account]
-        held = key.guard.check(endpoint.name, now) or check_all((each.guard for each in self._keys.values()), now)
+        held = key.guard.check(endpoint.name, now) or self._check_all(now)
         if held is not None:
             raise LockedOut(held.reason, retry_after=held.retry_after)
         if self._settings.local_limits:
@@ -114,7 +121,10 @@ class Limits:
         self._tell_change(account, before.state, key.guard)
         if not isinstance(error, CallNotSent):
             self._unsaved.add(account)
-        self._save(now, at_once=before.locked_until != key.guard.locked_until)
+        if before.locked_until != key.guard.locked_until:
+            self._save()
+        else:
+            self._plan_save(now)
 
     def was_accepted(self, account: str) -> bool:
         """Whether Kraken ever took a nonce of this account's key from this state directory."""
@@ -137,7 +147,7 @@ class Limits:
 
     def close(self) -> None:
         """Write down what is not yet, and close the file."""
-        self._save(self._clock.monotonic(), at_once=True)
+        self._save()
         self._store.close()
 
     def _key(self, account: Account, saved: Mapping[str, Any] | None) -> KeyLimits:
@@ -145,23 +155,34 @@ class Limits:
         now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
         return KeyLimits(account, self._settings, found, now, wall, self._kept)
 
-    def _save(self, now: float, *, at_once: bool) -> None:
-        if not at_once and now < self._save_after:
+    def _check_all(self, now: float) -> Held | None:
+        return check_all([self._keys[name].guard for name in self._locked], now) if len(self._locked) > 1 else None
+
+    def _plan_save(self, now: float) -> None:
+        if now < self._save_after or not self._unsaved:
             return
         self._save_after = now + SAVE_EVERY
-        wall = self._clock.wall_ns() / 1e9
-        try:
-            for name in tuple(self._unsaved):
-                key = self._keys[name]
-                self._store.put(key.account.key_id, key.document(now, wall))
-                self._unsaved.discard(name)
-            self._is_failing = False
-        except StoreError as error:
-            if not self._is_failing:
-                self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
-            self._is_failing = True
+        with contextlib.suppress(RuntimeError):  # no thread can be started, or none any more: closing saves
+            self._soon(self._save)
+
+    def _save(self) -> None:
+        """Write down what is not yet. Run by the lane's thread, or by that of `soon`."""
+        with self._writing:
+            names = tuple(self._unsaved)
+            self._unsaved.difference_update(names)  # before the look at them: a later change is saved again
+            now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
+            keys = [key for name in names if (key := self._keys.get(name)) is not None]
+            try:
+                self._store.put_all({key.account.key_id: key.document(now, wall) for key in keys})
+                self._is_failing = False
+            except StoreError as error:
+                self._unsaved.update(names)
+                if not self._is_failing:
+                    self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
+                self._is_failing = True
 
     def _tell_change(self, account: str, before: State, guard: KeyGuard) -> None:
+        (self._locked.discard if guard.locked_until is None else self._locked.add)(account)
         if guard.state is before:
             return
         self._publish(KeyChanged(account, guard.state.value, guard.sentence))

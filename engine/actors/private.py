@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +172,11 @@ def _open_lane(
         undo.callback(transport.close)
         ownership = Ownership(directory, [(each.name, each.key_id) for each in accounts])
         undo.callback(ownership.release)
-        nonces = Nonces(ownership.directory, clock=trusted, warn=warn)
+        disk = ThreadPoolExecutor(1, "kraken-engine disk")
+        nonces = Nonces(ownership.directory, clock=trusted, warn=warn, soon=disk.submit)
         undo.callback(nonces.close)
-        limits = Limits(ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish)
+        limits = Limits(
+            ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
+        )
         undo.pop_all()
-    return Lane(accounts, ownership, nonces, limits, transport, settings=settings, live=live, clock=trusted)
+    return Lane(accounts, ownership, nonces, limits, transport, disk, settings=settings, live=live, clock=trusted)

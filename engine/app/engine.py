@@ -242,7 +242,7 @@ class Engine:
 
     def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
         """Give no more events to `subscriber`."""
-        self._subscribers = [each for each in self._subscribers if each != subscriber]
+        self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._house.is_running:
             self._house.crew.tell(EVENTS, Unsubscribe(subscriber))
 

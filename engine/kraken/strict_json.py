@@ -20,12 +20,14 @@ def read_strictly(body: bytes) -> Any:
     Raises `ValueError`, `ArithmeticError` or `RecursionError` for bytes that are no UTF-8, names that come twice, NaN
     and Infinity, numbers out of all proportion, deep nesting, and texts that cannot be written as UTF-8.
     """
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST:
+    opened = body.count(b"[") + body.count(b"{")
+    if body.count(b",") + opened > _MOST:
         raise ValueError("more than can be read in time")
     text = body.decode("utf-8")
-    value = json.loads(text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_int, parse_constant=_constant)
-    _check_depth(value)
-    if _SURROGATE.search(text):
+    value = _DECODER.decode(text)
+    if opened > _DEEPEST:
+        _check_depth(value)
+    if "\\u" in text and _SURROGATE.search(text):
         json.dumps(value, ensure_ascii=False, default=str).encode()
     return value
 
@@ -67,3 +69,8 @@ def _check_depth(value: object) -> None:
 def _children(node: object) -> Iterator[object]:
     inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     return (child for child in inner if isinstance(child, dict | list))
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_decimal, parse_int=_int, parse_constant=_constant
+)  # json.loads would make one for each reply

@@ -38,27 +38,58 @@ def next_mark(nonce: int, now: int) -> int:
     return min(max(ahead, nonce + STEP), HIGHEST)
 
 
+Reserve = Callable[[int], None]
+Renew = Callable[[int, int], int]
+
+
 @dataclass(slots=True)
 class NonceSequence:
     """The nonces of one API key. Not thread-safe: it has one owner.
 
-    Guarantees: every `issue` returns more than every earlier one, and at most the mark last reserved.
+    Guarantees: every `issue` returns more than every earlier one, and at most a mark that was durable by then.
     """
 
     mark: int = 0
     last: int = 0
+    easy: int = 0
+    """Up to here a nonce needs no thought: it is below the mark, and not yet time to renew that."""
 
     @classmethod
     def above(cls, mark: int) -> NonceSequence:
         """A sequence that continues after a restart: nothing up to `mark` is used again."""
         return cls(mark=mark, last=mark)
 
-    def issue(self, now: int, reserve: Callable[[int], None], *, cancel: bool = False) -> int:
+    def issue(self, now: int, reserve: Reserve, renew: Renew | None = None, *, cancel: bool = False) -> int:
         """The next nonce. Calls `reserve` first when it would come near the mark.
+
+        With `renew`, a key in use never comes near it: ``renew(mark, wanted)`` returns the highest durable mark at
+        once, and where that is still `mark`, has `wanted` made durable meanwhile.
 
         Raises `NonceNotDurable` when the store cannot reserve; a cancel then takes one of the nonces kept for it.
         """
-        nonce = next_nonce(self.last, now)
+        nonce = self.last + 1
+        if now > nonce:  # noqa: PLR1730 - next_nonce() without a call: this runs for every nonce, the rest seldom
+            nonce = now
+        if nonce > self.easy:
+            nonce = self._with_thought(now, reserve, renew, cancel=cancel)
+        self.last = nonce
+        return nonce
+
+    def raise_mark(self, mark: int, reserve: Reserve) -> None:
+        """Make `mark` durable unless it is so already. A mark is never lowered."""
+        if mark > self.mark:
+            reserve(mark)
+            self.mark = mark
+
+    def skip_to(self, nonce: int, reserve: Reserve) -> None:
+        """Let the next nonce be above `nonce`; does nothing when it would be anyway."""
+        self.raise_mark(nonce, reserve)
+        self.last = max(self.last, nonce)
+
+    def _with_thought(self, now: int, reserve: Reserve, renew: Renew | None, *, cancel: bool) -> int:
+        nonce, before = next_nonce(self.last, now), self.mark
+        if renew is not None and nonce <= self.mark - KEPT_FOR_CANCELS:
+            self.mark = max(self.mark, renew(self.mark, next_mark(nonce, now)))
         if nonce > self.mark - KEPT_FOR_CANCELS:
             try:
                 self.raise_mark(next_mark(nonce, now), reserve)
@@ -68,16 +99,7 @@ class NonceSequence:
                     raise NonceNotDurable(f"No nonce could be made durable: {error}") from error
         if nonce > self.mark:
             raise NonceNotDurable("The nonces of this API key are used up: make a new key at Kraken.")
-        self.last = nonce
+        if self.mark > before:
+            not_easy = KEPT_FOR_CANCELS if renew is None else max((self.mark - nonce) // 2, KEPT_FOR_CANCELS)
+            self.easy = min(self.mark - not_easy, BELIEVABLE - 1)
         return nonce
-
-    def raise_mark(self, mark: int, reserve: Callable[[int], None]) -> None:
-        """Make `mark` durable unless it is so already. A mark is never lowered."""
-        if mark > self.mark:
-            reserve(mark)
-            self.mark = mark
-
-    def skip_to(self, nonce: int, reserve: Callable[[int], None]) -> None:
-        """Let the next nonce be above `nonce`; does nothing when it would be anyway."""
-        self.raise_mark(nonce, reserve)
-        self.last = max(self.last, nonce)

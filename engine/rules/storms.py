@@ -199,6 +199,9 @@ class Hold:
         return Hold(state, failed, now + _pause(failed, probe_every), cause)
 
 
+_OPEN = Hold()
+
+
 def _pause(failed: int, probe_every: float) -> float:
     return min(probe_every * PAUSES[min(failed, len(PAUSES) - 1)], LONGEST)
 
@@ -216,7 +219,7 @@ class KeyGuard:
     """
 
     probe_every: float = 5.0
-    key: Hold = field(default_factory=Hold)
+    key: Hold = _OPEN
     calls: Mapping[str, Hold] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -240,16 +243,25 @@ class KeyGuard:
         """When the lockout ends, or ended if no call has gone since; `None` without one."""
         return self.key.due if self.key.state is State.LOCKED_OUT else None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is held against the key: what a good call leaves as it is."""
+        return self.key is _OPEN and not self.calls
+
     def check(self, endpoint: str, now: float) -> Held | None:
         """`None` when the call may go, else why not. Cancels are kept back as well: they would fail and prolong it."""
         return self.key.check(now) or self.calls.get(endpoint, _OPEN).check(now)
 
     def started(self, endpoint: str, now: float) -> KeyGuard:
         """A call that `check` let pass goes out. When it is a probe, no other call passes during a whole pause."""
+        if self.is_quiet:
+            return self
         return self._holds(endpoint, lambda hold: hold.probing(now, self.probe_every))
 
     def after(self, error: CallError | None, endpoint: str, now: float, *, cause: str = "") -> KeyGuard:
         """The call ended: `error`, or a good reply. `cause` replaces Kraken's words (see `diagnose_nonce`)."""
+        if error is None and self.is_quiet:
+            return self
         answer = answer_of(error)
         if answer is Answer.UNSENT:
             return self._holds(endpoint, Hold.not_sent)
@@ -289,7 +301,7 @@ class KeyGuard:
             due = now + LOCKOUT if answer is Answer.LOCKOUT else self.key.due
             return Hold(state, self.key.failed, due, cause)
         if state not in _PROBED:
-            return Hold(state)
+            return _OPEN if state is State.OPEN else Hold(state)
         refused = answer in (Answer.BAD_KEY, Answer.BAD_NONCE)
         return self.key.failed_again(state, cause, now, self.probe_every) if refused else self.key
 
@@ -303,7 +315,6 @@ class KeyGuard:
         return replace(self, calls=MappingProxyType(others if hold is None else {**others, endpoint: hold}))
 
 
-_OPEN = Hold()
 _PROBED = frozenset({State.REFUSED_KEY, State.REFUSED_CALL, State.NONCE_STORM})
 _CENTURIES = 1e12  # Unix seconds that no clock shows
 
