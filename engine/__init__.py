@@ -7,17 +7,14 @@ larger pykka system. Errors are in `engine.errors`, a Kraken to try it on in `en
 import logging
 
 from engine.actors.balance import BalanceActor
-from engine.actors.messages import (
+from engine.actors.events import (
     AvailabilityChanged,
     BalanceChanged,
-    CallDone,
-    CallFailed,
     CallFinished,
     EngineWarning,
     KeyChanged,
-    PrivateCall,
-    ReadBalance,
 )
+from engine.actors.messages import CallDone, CallFailed, PrivateCall, ReadBalance
 from engine.actors.private import KrakenPrivateActor
 from engine.app import Engine
 from engine.broker import AccountType, KrakenBroker

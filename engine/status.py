@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.actors.messages import EngineWarning, KeyChanged
+from engine.actors.events import EngineWarning, KeyChanged
 from engine.rules.balances import BalanceSnapshot
 
 

@@ -12,7 +12,7 @@ import sqlitedict
 
 from engine.actors.archive import FILE_NAME as BALANCES
 from engine.actors.archive import ArchiveActor
-from engine.actors.messages import EngineWarning
+from engine.actors.events import EngineWarning
 from engine.errors import NonceNotDurable, StoreDamaged, StoreError
 from engine.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
 from engine.rules.nonce import KEPT_FOR_CANCELS, SECOND

@@ -10,8 +10,9 @@ from typing import Any
 
 from engine.actors.actor import EngineActor
 from engine.actors.balance import restore
+from engine.actors.events import EngineWarning
 from engine.actors.mailbox import PatientMailbox
-from engine.actors.messages import BalanceRecord, EngineWarning
+from engine.actors.messages import BalanceRecord
 from engine.errors import CallError, StoreError
 from engine.rules.balances import BalanceSnapshot
 from engine.store import open_or_replace, read_documents

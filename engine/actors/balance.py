@@ -14,9 +14,8 @@ from typing import Any
 import pykka
 
 from engine.actors.actor import EngineActor
+from engine.actors.events import AvailabilityChanged, BalanceChanged
 from engine.actors.messages import (
-    AvailabilityChanged,
-    BalanceChanged,
     BalanceRecord,
     CallDone,
     CallFailed,

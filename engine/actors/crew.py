@@ -15,9 +15,10 @@ from engine.actors.actor import stop_actor, wait_finished
 from engine.actors.archive import ArchiveActor, read_balances
 from engine.actors.balance import BalanceActor, tell_if_alive
 from engine.actors.call_mailbox import LOOK_AGAIN
-from engine.actors.events import EventActor, Subscribe
-from engine.actors.messages import BalanceRecord, CallFinished, Disturbed, EngineWarning
+from engine.actors.events import CallFinished, EngineWarning
+from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.private import KrakenPrivateActor
+from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address, Supervisor
 from engine.errors import Outcome, StoreError
@@ -132,7 +133,7 @@ class Crew:
             self.tell(balance_of(event.account), Disturbed(self._clock.monotonic()))
 
     def _start_events(self) -> pykka.ActorRef[Any]:
-        events = EventActor.start()
+        events = Publisher.start()
         for subscriber in self._subscribers:
             events.tell(Subscribe(subscriber))
         return events

@@ -1,54 +1,63 @@
-"""The actor that hands events to subscribers, so that a slow or broken one cannot hold up the lane."""
+"""What subscribers are told of. Every event is frozen; every field is said here once."""
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 
-import pykka
-
-from engine.actors.actor import EngineActor
-
-logger = logging.getLogger(__name__)
+from engine.errors import CallError, Outcome
+from engine.rules.balances import BalanceSnapshot
 
 
-class Subscribe:
-    """Adds a subscriber: an actor ref, which is told each event, or a callable, which is called with it."""
+@dataclass(frozen=True, slots=True)
+class BalanceChanged:
+    """Event: a good reply brought other amounts than the last one."""
 
-    def __init__(self, subscriber: Any) -> None:
-        self.subscriber = subscriber
+    account: str
+    snapshot: BalanceSnapshot
+    changes: Mapping[str, Decimal]
+    """By how much each asset's total changed, under its plain name."""
 
 
-class Unsubscribe(Subscribe):
-    """Takes a subscriber away again; one that is not there is no error."""
+@dataclass(frozen=True, slots=True)
+class AvailabilityChanged:
+    """Event: an account became available or unavailable."""
+
+    account: str
+    is_available: bool
+    reason: str | None
+    """Why not, for a person; `None` when it is available."""
 
 
-class EventActor(EngineActor):
-    """Gives every event to every subscriber, in order. Callables run in this actor's thread and are contained."""
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """Event: a private call ended."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._subscribers: list[Any] = []
+    account: str
+    endpoint: str
+    outcome: Outcome
+    error: CallError | None
+    waited: float
+    """Seconds in the mailbox."""
+    seconds: float
+    """Seconds under way."""
 
-    def on_receive(self, message: Any) -> None:
-        """Take in a subscriber, or pass an event on."""
-        match message:
-            case Unsubscribe(subscriber=subscriber):
-                self._subscribers = [each for each in self._subscribers if each != subscriber]
-            case Subscribe(subscriber=subscriber):
-                self._subscribers.append(subscriber)
-            case _:
-                for subscriber in tuple(self._subscribers):
-                    self._give(subscriber, message)
 
-    def _give(self, subscriber: Any, event: Any) -> None:
-        try:
-            if isinstance(subscriber, pykka.ActorRef):
-                subscriber.tell(event)
-            else:
-                subscriber(event)
-        except BaseException as error:  # a SystemExit here would end every actor of the host
-            if isinstance(subscriber, pykka.ActorRef) and isinstance(error, pykka.ActorDeadError):
-                self._subscribers.remove(subscriber)
-            else:
-                logger.warning("A subscriber failed on %s.", type(event).__name__, exc_info=True)
+@dataclass(frozen=True, slots=True)
+class KeyChanged:
+    """Event: Kraken began or ceased to take an account's key."""
+
+    account: str
+    state: str
+    """``open``, ``nonce-refused-once``, ``nonces-refused``, ``key-refused``, ``call-refused`` or ``locked-out``."""
+    sentence: str
+    """The likely cause and the remedy, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWarning:
+    """Event: something a person should know. `code` is fixed, `message` is a sentence."""
+
+    code: str
+    message: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.actors.messages import EngineWarning, KeyChanged
+from engine.actors.events import EngineWarning, KeyChanged
 from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, StoreError
 from engine.kraken.endpoints import CallClass, Endpoint
 from engine.kraken.limits import TIERS, CallCounter, TradingCounter

@@ -6,11 +6,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from engine.errors import CallError, Outcome
-from engine.rules.balances import BalanceSnapshot
+from engine.errors import CallError
 from engine.values import Account
 
 
@@ -74,51 +72,6 @@ class Disturbed:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceChanged:
-    """Event: a good reply brought other amounts than the last one."""
-
-    account: str
-    snapshot: BalanceSnapshot
-    changes: Mapping[str, Decimal]
-    """By how much each asset's total changed, under its plain name."""
-
-
-@dataclass(frozen=True, slots=True)
-class AvailabilityChanged:
-    """Event: an account became available or unavailable."""
-
-    account: str
-    is_available: bool
-    reason: str | None
-    """Why not, for a person; `None` when it is available."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallFinished:
-    """Event: a private call ended."""
-
-    account: str
-    endpoint: str
-    outcome: Outcome
-    error: CallError | None
-    waited: float
-    """Seconds in the mailbox."""
-    seconds: float
-    """Seconds under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChanged:
-    """Event: Kraken began or ceased to take an account's key."""
-
-    account: str
-    state: str
-    """``open``, ``nonce-refused-once``, ``nonces-refused``, ``key-refused``, ``call-refused`` or ``locked-out``."""
-    sentence: str
-    """The likely cause and the remedy, for a person."""
-
-
-@dataclass(frozen=True, slots=True)
 class Resume:
     """Tells the `KrakenPrivateActor` that an account's key is mended: its calls go again at once."""
 
@@ -141,14 +94,6 @@ class ReplaceKey:
 @dataclass(frozen=True, slots=True)
 class ForgetBalance:
     """Asks a `BalanceActor` to begin anew, as its account has another key: what it knew is not that key's balance."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineWarning:
-    """Event: something a person should know. `code` is fixed, `message` is a sentence."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

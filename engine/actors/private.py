@@ -11,9 +11,10 @@ from typing import Any
 
 from engine.actors.actor import EngineActor
 from engine.actors.call_mailbox import CallMailbox
+from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane import Lane, as_call_error, distinct
 from engine.actors.limits import Limits
-from engine.actors.messages import CallFinished, EngineWarning, ReplaceKey, Resume
+from engine.actors.messages import ReplaceKey, Resume
 from engine.actors.scheduler import Scheduler
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock

@@ -10,7 +10,7 @@ from typing import Any
 import pykka
 
 from engine.actors.actor import stop_actor, wait_finished
-from engine.actors.messages import EngineWarning
+from engine.actors.events import EngineWarning
 
 logger = logging.getLogger(__name__)
 

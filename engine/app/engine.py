@@ -19,9 +19,9 @@ import pykka
 
 from engine import config
 from engine.actors.crew import EVENTS, PRIVATE_LANE, Crew, balance_of
-from engine.actors.events import Subscribe, Unsubscribe
+from engine.actors.events import EngineWarning, KeyChanged
 from engine.actors.lane import distinct
-from engine.actors.messages import EngineWarning, KeyChanged
+from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
 from engine.app.house import LONGEST, House

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.actors.messages import AvailabilityChanged, CallFinished, KeyChanged
+from engine.actors.events import AvailabilityChanged, CallFinished, KeyChanged
 from engine.app import Engine
 from engine.config import Config
 from engine.config import load as load_config

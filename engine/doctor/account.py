@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from engine.actors.messages import CallFinished
+from engine.actors.events import CallFinished
 from engine.app import Engine
 from engine.doctor.finding import Finding, bad, ok, skipped
 from engine.doctor.key import KeyInfo, key_findings
