@@ -22,6 +22,7 @@ from engine.values import Settings
 READS_AT_MOST = 100_000
 ORDERS_AT_MOST = 200_000
 BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
+_CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
@@ -84,15 +85,17 @@ class CallMailbox(Mailbox):
 
     def begin(self, ticket: Ticket) -> None:
         """The actor starts to make this call. Run by the actor's thread."""
-        with self._ready:
+        with self._lock:
             self._under_way = (ticket, self._monotonic())
-        self._look_for_cut()
+            holds_up = self._most_urgent(ticket.call_class) is not None
+        if holds_up:
+            self._look_for_cut()
 
     def finish(self, ticket: Ticket) -> None:
         """The call is over. Run by the actor's thread."""
-        with self._ready:
+        with self._lock:
             self._under_way = None
-            if not ticket.was_cut:
+            if self._cuts_of and not ticket.was_cut:
                 self._cuts_of.pop(_kind(ticket), None)
 
     def cut_under_way(self) -> None:
@@ -114,14 +117,14 @@ class CallMailbox(Mailbox):
         queue = self._queues[ticket.call_class + 1]
         bound = BOUNDS.get(ticket.call_class)
         covered: list[Ticket] = []
-        with self._ready:
+        with self._lock:
             if bound is not None and len(queue) >= bound:
                 self._drop_unwanted(queue)
             closed, full = self._closed, bound is not None and len(queue) >= bound
             if not closed and not full:
                 covered = self._take_covered(ticket)
                 queue.append(envelope)
-                self._ready.notify()
+                self._wake()
                 self._watch_deadline(ticket)
         if closed:
             self._refuse(envelope)
@@ -169,7 +172,7 @@ class CallMailbox(Mailbox):
         """Answer the calls whose deadline has passed while they waited. Run by the scheduler's thread."""
         now = self._monotonic()
         expired = []
-        with self._ready:
+        with self._lock:
             while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][2].claimed):
                 expired.append(heapq.heappop(self._deadlines)[2])
             self._sweeping = bool(self._deadlines) and not self._closed
@@ -185,7 +188,7 @@ class CallMailbox(Mailbox):
 
         Run by whoever puts a message, and by the scheduler's thread.
         """
-        with self._ready:
+        with self._lock:
             due = self._cut_due()
             if due is None:
                 return
@@ -211,20 +214,25 @@ class CallMailbox(Mailbox):
         now = self._monotonic()
         while self._cuts and self._cuts[0] < now - 60:
             self._cuts.popleft()
+        kind, waiting = ticket.call_class, self._most_urgent(ticket.call_class)
         allowed = patience(
-            ticket.call_class, self._most_urgent(), self._cuts_of.get(_kind(ticket), 0), len(self._cuts),
+            kind, waiting, self._cuts_of.get(_kind(ticket), 0), len(self._cuts),
             self._settings.cut_read_after, self._settings.cut_write_after,
         )  # fmt: skip
         return None if allowed is None else (ticket, began + allowed - now)
 
-    def _most_urgent(self) -> CallClass | None:
-        for each in CallClass:
-            if any(waiting.message.is_wanted for waiting in self._queues[each + 1] if _is_ticket(waiting)):
+    def _most_urgent(self, under_way: CallClass) -> CallClass | None:
+        """The most urgent class that waits for a less urgent one under way. Holds the lock."""
+        for each in _CLASSES[:under_way]:
+            queue = self._queues[each + 1]
+            while queue and _is_ticket(queue[0]) and not queue[0].message.is_wanted:
+                queue.popleft()  # answered or withdrawn while it waited, and not to be looked at again
+            if any(waiting.message.is_wanted for waiting in queue if _is_ticket(waiting)):
                 return each
         return None
 
     def _count_cut(self, ticket: Ticket) -> None:
-        with self._ready:
+        with self._lock:
             self._cuts.append(self._monotonic())
             self._cuts_of[_kind(ticket)] = self._cuts_of.get(_kind(ticket), 0) + 1
 

@@ -70,7 +70,10 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._queues: tuple[deque[Any], ...] = tuple(deque() for _ in range(self.classes + 1))
-        self._ready = threading.Condition()
+        self._lock = threading.RLock()  # held for moments; a signal handler of the host may come in between
+        self._bell = threading.Lock()  # a Condition would make a lock for each message
+        self._bell.acquire()
+        self._is_waiting = False
         self._closed = False
         self._ended = False
         self.is_stopping = False
@@ -90,12 +93,13 @@ class Mailbox:
     def get(self) -> Any:
         """The next message; waits for one."""
         self.reader = threading.get_ident()
-        with self._ready:
-            while True:
-                for queue in self._queues:
-                    if queue:
-                        return queue.popleft()
-                self._ready.wait()
+        while True:
+            with self._lock:
+                envelope = self._take()
+                if envelope is not None:
+                    return envelope
+                self._is_waiting = True
+            self._bell.acquire()
 
     def backlog(self) -> int:
         """How many messages wait."""
@@ -107,7 +111,7 @@ class Mailbox:
 
     def close(self) -> None:
         """Take in nothing more but a stop, and answer everybody who waits."""
-        with self._ready:
+        with self._lock:
             self._closed = True
             left = [envelope for queue in self._queues[1:] for envelope in queue]
             for queue in self._queues[1:]:
@@ -117,7 +121,7 @@ class Mailbox:
 
     def end(self) -> None:
         """Take in nothing at all: the actor handles no more messages."""
-        with self._ready:
+        with self._lock:
             self._ended = self.is_stopping = True
             stops = list(self._queues[0])
             self._queues[0].clear()
@@ -125,20 +129,33 @@ class Mailbox:
         for envelope in stops:
             _confirm_stop(envelope)
 
+    def _take(self) -> Any:
+        """The next message, or `None`. Holds the lock."""
+        for queue in self._queues:
+            if queue:
+                return queue.popleft()
+        return None
+
+    def _wake(self) -> None:
+        """There is a message for the actor. Holds the lock."""
+        if self._is_waiting:
+            self._is_waiting = False
+            self._bell.release()
+
     def _put_stop(self, envelope: Any) -> None:
-        with self._ready:
+        with self._lock:
             self.is_stopping = True
             if not self._ended:
                 self._queues[self.stop_queue].append(envelope)
-                self._ready.notify()
+                self._wake()
                 return
         _confirm_stop(envelope)
 
     def _push(self, index: int, envelope: Any) -> None:
-        with self._ready:
+        with self._lock:
             if not self._closed:
                 self._queues[index].append(envelope)
-                self._ready.notify()
+                self._wake()
                 return
         self._refuse(envelope)
 

@@ -19,6 +19,38 @@ from engine.kraken.endpoints import call_class, private_endpoint
 logger = logging.getLogger(__name__)
 
 
+class Answer:
+    """Carries the answer to a `PrivateCall` to the one thread that waits for it, at a third of what a future takes."""
+
+    __slots__ = ("_bell", "_message", "_token", "is_withdrawn")
+
+    def __init__(self) -> None:
+        self._token = threading.Lock()
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._message: CallDone | CallFailed | None = None
+        self.is_withdrawn = False
+
+    def claim(self) -> bool:
+        """Called once, when the call is about to run or to be answered; `False` when it was withdrawn."""
+        return self._token.acquire(blocking=False)
+
+    def withdraw(self) -> bool:
+        """Give the call up; `False` when it is under way or answered."""
+        self.is_withdrawn = self._token.acquire(blocking=False)
+        return self.is_withdrawn
+
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Take the answer in."""
+        self._message = message
+        self._bell.release()
+
+    def wait(self, seconds: float) -> CallDone | CallFailed | None:
+        """The answer, or `None` when there is none within `seconds`. Asked once."""
+        self._bell.acquire(timeout=seconds)
+        return self._message
+
+
 class FutureReply:
     """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
 
@@ -121,10 +153,13 @@ def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:
 def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
     if receiver is None:
         return
-    if isinstance(receiver, pykka.ActorRef | FutureReply):
+    if isinstance(receiver, _QUICK):
         _deliver(receiver, message)
     else:  # somebody's own `tell` may take its time
         run_elsewhere(partial(_deliver, receiver, message))
+
+
+_QUICK = (Answer, FutureReply, pykka.ActorRef)
 
 
 def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 import pykka
 
 from engine.actors.crew import PRIVATE_LANE
-from engine.actors.messages import PrivateCall
-from engine.actors.ticket import FutureReply
+from engine.actors.messages import CallDone, PrivateCall
+from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
 from engine.errors import CallError, CallUnknown, EngineStopped
 from engine.kraken.endpoints import PRIVATE, public_endpoint
@@ -58,15 +57,10 @@ class CallDesk:
     ) -> Future[Any]:
         """`Engine.submit`."""
         reply = FutureReply()
-        call = PrivateCall(account, endpoint, dict(params or {}), timeout, reply_to=reply)
         try:
-            self._house.check_account(account)
-            self._house.ref(PRIVATE_LANE).tell(call)
-        except (pykka.ActorDeadError, EngineStopped):
-            stopped = EngineStopped("The engine is not running.", account=account, endpoint=endpoint)
-            reply.future.set_exception(stopped)
+            self._send(PrivateCall(account, endpoint, dict(params or {}), timeout, reply_to=reply))
         except CallError as error:
-            reply.future.set_exception(error.about(account, endpoint))
+            reply.future.set_exception(error)
         return reply.future
 
     def public(self, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None) -> Any:
@@ -83,15 +77,33 @@ class CallDesk:
             raise error.about(None, endpoint) from None
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
-        future = self.submit(account, endpoint, params, seconds)
+        answer = Answer()
+        self._send(PrivateCall(account, endpoint, dict(params or {}), seconds, reply_to=answer))
+        told = answer.wait(max(0.0, seconds) + ANSWER_GRACE)
+        if isinstance(told, CallDone):
+            return told.result
         try:
-            return future.result(max(0.0, seconds) + ANSWER_GRACE)
-        except FutureTimeout:
-            if future.cancel():
-                raise EngineStopped("The call was not sent in time.", account=account, endpoint=endpoint) from None
-            raise CallUnknown(
-                "No answer in time: look up what became of the call.", account=account, endpoint=endpoint
-            ) from None
+            raise _no_answer(answer, account, endpoint) if told is None else told.error
+        finally:
+            del answer, told  # they hold the error, and its traceback this frame
+
+    def _send(self, call: PrivateCall) -> None:
+        """Put the call into the lane's mailbox. Raises `UnknownName` or `EngineStopped`."""
+        try:
+            self._house.check_account(call.account)
+            self._house.ref(PRIVATE_LANE).tell(call)
+        except (pykka.ActorDeadError, EngineStopped):
+            stopped = EngineStopped("The engine is not running.", account=call.account, endpoint=call.endpoint)
+            raise stopped from None
+        except CallError as error:
+            raise error.about(call.account, call.endpoint) from None
+
+
+def _no_answer(answer: Answer, account: str, endpoint: str) -> CallError:
+    """The time is over: withdrawn from the mailbox if it can be, and else nobody knows."""
+    if answer.withdraw():
+        return EngineStopped("The call was not sent in time.", account=account, endpoint=endpoint)
+    return CallUnknown("No answer in time: look up what became of the call.", account=account, endpoint=endpoint)
 
 
 def _pause(error: CallError, endpoint: str, attempt: int) -> float | None:
