@@ -35,6 +35,7 @@ TABLE = "documents"
 SYNCHRONOUS_FULL = 2
 
 PATIENCE = 0.8  # seconds for one write: the nonces' two files are written in turn, and an error is due within 2
+SLICE = 0.05  # seconds of it waited at a time, so that a machine that stood still is not taken for a disk that hangs
 LOCK_PATIENCE = 0.5
 AT_ONCE = 400  # documents in one statement; SQLite takes so many values
 
@@ -142,7 +143,7 @@ class Store:
         writer = self._dict.conn
         try:
             writer.execute(_REPLACE + ",".join(["(?, ?)"] * len(rows)), [part for row in rows for part in row], done)
-            done.get(timeout=PATIENCE)
+            _wait(done)
             writer.check_raise_error()
         except queue.Empty:
             self._late = done
@@ -167,6 +168,15 @@ class Store:
         for path, identity in self._files.items():
             if _identity(path) != identity:
                 raise StoreError(f"The store file {path} was replaced while in use: restart the engine.")
+
+
+def _wait(done: queue.Queue[Any]) -> None:
+    """Wait for `PATIENCE` seconds in which this process runs. Raises `queue.Empty`."""
+    for _ in range(round(PATIENCE / SLICE) - 1):
+        with contextlib.suppress(queue.Empty):
+            done.get(timeout=SLICE)
+            return
+    done.get(timeout=SLICE)
 
 
 def open_or_replace(path: Path) -> tuple[Store, str | None]:

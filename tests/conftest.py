@@ -9,13 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from engine import Engine, Settings
 from engine.simulator import Call, Simulator
+from tests.stopwatch import PATIENCE
 
-QUICK = Settings(refresh_every=0.2, max_age=2.0, call_timeout=3.0, local_limits=False)
-"""Settings under which things happen within a test's patience."""
+QUICK = Settings(refresh_every=0.2, max_age=60.0, call_timeout=PATIENCE, local_limits=False)
+"""Settings under which things happen soon, and nothing expires because the machine is slow."""
+
+# How long an example takes says nothing here: the machine may stand still.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +44,7 @@ def no_thread_left() -> Iterator[None]:
     """G13: whatever a test starts has ended when the test is over."""
     before = set(threading.enumerate())
     yield
-    patience = time.monotonic() + 5
+    patience = time.monotonic() + PATIENCE
     left: list[threading.Thread] = []
     for thread in set(threading.enumerate()) - before:
         thread.join(max(0.0, patience - time.monotonic()))
@@ -81,7 +89,7 @@ class Events:
         with self._changed:
             self.seen.clear()
 
-    def wait_for(self, wanted: Callable[[Any], bool], timeout: float = 10.0) -> Any:
+    def wait_for(self, wanted: Callable[[Any], bool], timeout: float = PATIENCE) -> Any:
         """The first event that fits, seen already or still to come."""
         def found() -> Any:
             return next((event for event in self.seen if wanted(event)), None)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-PATIENCE = 10.0  # seconds after which a thread of the server gives up
+PATIENCE = 60.0  # seconds after which a thread of the server gives up
 
 
 class Arrived(NamedTuple):
@@ -157,7 +157,7 @@ class Hostile:
         self.over.set()
         self.let_go.set()
         with socket.socket() as knock:  # accept is not woken by closing its socket
-            knock.settimeout(1)
+            knock.settimeout(PATIENCE)
             knock.connect_ex(("127.0.0.1", self.port))
         self.hang_up()
         for thread in self._threads:

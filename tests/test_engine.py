@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import CancelledError
 from decimal import Decimal
 from functools import partial
@@ -45,6 +44,7 @@ from engine.errors import (
 )
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events
+from tests.stopwatch import AT_ONCE, LONG, PATIENCE, SOON, Stopwatch, again_if_stalled
 
 
 def test_restarts_within_one_second_never_cost_a_nonce(sim: Simulator, tmp_path: Path) -> None:
@@ -66,39 +66,37 @@ def test_state_directory_gone_between_runs_is_survived_by_the_clock(sim: Simulat
 
 def test_second_engine_is_refused_quickly_with_the_pid(sim: Simulator, engine: Engine, tmp_path: Path) -> None:
     """G2, within one process."""
-    started = time.monotonic()
-    with pytest.raises(StoreInUse) as caught:
+    with Stopwatch() as watch, pytest.raises(StoreInUse) as caught:
         Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state").start()
-    assert time.monotonic() - started < 1
+    assert watch.seconds < 1
     assert caught.value.pid == os.getpid()
     assert engine.call("MASTER", "Balance")
 
 
 def test_it_starts_with_kraken_down_and_says_so(sim: Simulator, tmp_path: Path) -> None:
     with sim.outage(), Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
-        snapshot = engine.balance("MASTER", max_age=1, timeout=2)
+        snapshot = engine.balance("MASTER", max_age=1, timeout=PATIENCE)
         assert snapshot.state is BalanceState.UNKNOWN
         assert not snapshot.is_available
         assert "No connection" in (snapshot.last_error or "")
 
 
-@pytest.mark.parametrize("endpoint", ["Balance", "AddOrder"])
-@pytest.mark.parametrize("timeout", [0.3, 5])
+@pytest.mark.parametrize(("endpoint", "timeout"), [("Balance", 5), ("Balance", 30), ("AddOrder", 5)])
 def test_stop_during_a_hung_call_answers_everybody_and_leaves_nothing(
     sim: Simulator, tmp_path: Path, endpoint: str, timeout: float
 ) -> None:
     """G13: the call under way, those behind it, and a stop while the stop is under way."""
     engine = Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, live=True).start()
     sim.fault(Fault.hang(endpoint=endpoint))
-    hung = engine.submit("MASTER", endpoint, timeout=60)
+    hung = engine.submit("MASTER", endpoint, timeout=LONG)
     sim.wait_for_calls(1, endpoint=endpoint, ended=False)
-    waiting = [engine.submit("ALICE", "Balance", timeout=60) for _ in range(50)]
-    started = time.monotonic()
-    engine.stop(timeout)
-    assert time.monotonic() - started < timeout + 0.5
+    waiting = [engine.submit("ALICE", "Balance", timeout=LONG) for _ in range(50)]
+    with Stopwatch() as watch:
+        engine.stop(timeout)
+    assert watch.seconds < (timeout if endpoint == "AddOrder" else 4) + 0.5, "only a write is given time to end"
     engine.stop()
-    assert isinstance(hung.exception(1), CallUnknown)
-    assert all(isinstance(future.exception(1), EngineStopped) for future in waiting)
+    assert isinstance(hung.exception(PATIENCE), CallUnknown)
+    assert all(isinstance(future.exception(PATIENCE), EngineStopped) for future in waiting)
     with pytest.raises(EngineStopped):
         engine.call("MASTER", "Balance")
     with pytest.raises(EngineStopped):
@@ -110,11 +108,11 @@ def test_stop_during_a_hung_call_answers_everybody_and_leaves_nothing(
 def test_stop_all_of_the_host_is_an_orderly_stop(sim: Simulator, tmp_path: Path) -> None:
     engine = Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK).start()
     sim.fault(Fault.delay(0.2))
-    futures = [engine.submit("MASTER", "Balance", timeout=20) for _ in range(20)]
-    pykka.ActorRegistry.stop_all(timeout=10)
+    futures = [engine.submit("MASTER", "Balance", timeout=LONG) for _ in range(20)]
+    pykka.ActorRegistry.stop_all(timeout=PATIENCE)
     for future in futures:
-        assert future.exception(2) is None or isinstance(future.exception(), EngineStopped)
-    assert isinstance(engine.submit("MASTER", "Balance").exception(1), EngineStopped)
+        assert future.exception(PATIENCE) is None or isinstance(future.exception(), EngineStopped)
+    assert isinstance(engine.submit("MASTER", "Balance").exception(PATIENCE), EngineStopped)
     engine.stop()
     Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK).start().stop()
 
@@ -283,7 +281,7 @@ def test_secrets_show_nowhere(sim: Simulator, tmp_path: Path, caplog: pytest.Log
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
         for fault in (Fault.error("EAPI:Invalid key"), Fault.http(502), Fault.error("EAPI:Invalid nonce")):
             with sim.outage(fault), pytest.raises(Exception) as caught:  # noqa: PT011
-                engine.call("MASTER", "TradeBalance")
+                engine.submit("MASTER", "TradeBalance").result(PATIENCE)
             written.append(repr(caught.value) + str(caught.value.__context__) + str(caught.value.__cause__))
         written += [repr(engine), repr(engine.status()), json.dumps(engine.status().to_dict()), str(vars(engine))]
     written += [record.getMessage() + str(record.exc_info) for record in caplog.records]
@@ -299,7 +297,7 @@ def test_host_that_forgets_to_stop_can_still_end(sim: Simulator, tmp_path: Path)
         f"Engine({[tuple(account) for account in sim.accounts]!r}, url={sim.url!r}, state_dir={str(tmp_path)!r})"
         ".start().call('MASTER', 'Balance')\nprint('done')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
@@ -322,7 +320,7 @@ def test_calls_from_many_threads_while_it_stops_all_end(sim: Simulator, tmp_path
     sim.wait_for_calls(50)
     engine.stop()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE)
     assert len(ended) == 16
     assert sim.refused_nonces == 0
 
@@ -356,10 +354,9 @@ def test_a_write_of_unknown_outcome_is_never_sent_again(sim: Simulator, tmp_path
 def test_a_placement_is_not_repeated_even_when_it_was_not_sent(sim: Simulator, tmp_path: Path) -> None:
     """G4: a cancel may have come in between."""
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, live=True) as engine:
-        started = time.monotonic()
-        with sim.outage(), pytest.raises(ConnectFailed):
-            engine.call("MASTER", "AddOrder", {"pair": "XBTUSD"})
-        assert time.monotonic() - started < 1
+        with Stopwatch() as watch, sim.outage(), pytest.raises(ConnectFailed):
+            engine.call("MASTER", "AddOrder", {"pair": "XBTUSD"}, timeout=LONG)
+        assert watch.seconds < SOON
 
 
 def _dies(name: str, engine: Engine) -> None:
@@ -372,13 +369,13 @@ def test_dead_actor_is_replaced_and_its_death_is_told(
     engine: Engine, events: Events, sim: Simulator, name: str
 ) -> None:
     engine.balance("MASTER", max_age=60)
-    waiting = [engine.submit("MASTER", "Balance", timeout=5) for _ in range(5)]
+    waiting = [engine.submit("MASTER", "Balance", timeout=PATIENCE) for _ in range(5)]
     _dies(name, engine)
     event = events.wait_for(lambda event: isinstance(event, EngineWarning) and event.code == "actor-replaced")
     assert name in event.message
-    assert all(future.exception(6) is None or isinstance(future.exception(), EngineStopped) for future in waiting)
+    assert all(future.exception(LONG) is None or isinstance(future.exception(), EngineStopped) for future in waiting)
     assert engine.call("MASTER", "Balance")
-    assert engine.balance("MASTER", max_age=0, timeout=3).state is BalanceState.FRESH
+    assert engine.balance("MASTER", max_age=0, timeout=PATIENCE).state is BalanceState.FRESH
     assert event in engine.status().warnings
     assert sim.refused_nonces == 0
 
@@ -388,12 +385,12 @@ def test_subscriber_may_stop_the_engine(sim: Simulator, tmp_path: Path) -> None:
     stopped = threading.Event()
 
     def stop(event: Any) -> None:
-        engine.stop(5)
+        engine.stop()
         stopped.set()
 
     engine.subscribe(stop)
     engine.start()
-    assert stopped.wait(3)
+    assert stopped.wait(PATIENCE)
 
 
 def test_documentation_of_the_public_names_shows_no_secret() -> None:
@@ -441,7 +438,7 @@ def test_another_key_never_shows_the_old_keys_money(sim: Simulator, tmp_path: Pa
         assert engine.balance("MASTER").state is BalanceState.UNKNOWN
         assert not engine.is_available("MASTER")
         sim.clear_faults()
-        assert engine.balance("MASTER", max_age=60, timeout=3).cash == 5
+        assert engine.balance("MASTER", max_age=60, timeout=PATIENCE).cash == 5
     with sim.outage(), Engine([master], url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
         assert engine.balance("MASTER").cash is None, "what is kept is the other key's"
 
@@ -449,16 +446,16 @@ def test_another_key_never_shows_the_old_keys_money(sim: Simulator, tmp_path: Pa
 def test_replacing_a_key_while_the_lane_hangs_is_withdrawn(sim: Simulator, tmp_path: Path) -> None:
     settings = Settings(refresh_every=600, call_timeout=0.3, local_limits=False)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings, balances=()) as engine:
-        engine.call("MASTER", "Balance", timeout=5)
+        engine.call("MASTER", "Balance", timeout=PATIENCE)
         new = sim.replace_key("ALICE")
         hang = sim.fault(Fault.hang(endpoint="Ledgers"))
-        engine.submit("MASTER", "Ledgers", timeout=30)
+        engine.submit("MASTER", "Ledgers", timeout=LONG)
         sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
         with pytest.raises(DeadlinePassed, match="not replaced"):
             engine.replace_key("ALICE", new.key, new.secret)
         hang.remove()
         with pytest.raises(InvalidKey):
-            engine.call("ALICE", "TradeBalance", timeout=3)
+            engine.call("ALICE", "TradeBalance", timeout=PATIENCE)
 
 
 def test_exit_in_a_callback_ends_nothing(engine: Engine, sim: Simulator) -> None:
@@ -474,11 +471,11 @@ def test_exit_in_a_callback_ends_nothing(engine: Engine, sim: Simulator) -> None
     engine.submit("MASTER", "Balance").add_done_callback(leave)
     engine.private.tell(PrivateCall("MASTER", "Balance", reply_to=Leaver()))
     hang = sim.fault(Fault.hang(endpoint="Ledgers"))
-    engine.submit("MASTER", "Ledgers", timeout=1.5)
+    engine.submit("MASTER", "Ledgers", timeout=LONG)
     sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
     engine.submit("ALICE", "Balance", timeout=0.1).add_done_callback(leave)
     expired = engine.submit("ALICE", "Balance", timeout=0.3)
-    assert isinstance(expired.exception(2), DeadlinePassed)
+    assert isinstance(expired.exception(PATIENCE), DeadlinePassed)
     hang.remove()
     assert engine.call("BOB", "Balance")
 
@@ -488,9 +485,9 @@ def test_a_cut_while_kraken_hangs_at_the_start_is_not_lost(sim: Simulator, tmp_p
     sim.fault(Fault.hang())
     engine = Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK).start()
     sim.wait_for_calls(1, endpoint="Time", ended=False)
-    started = time.monotonic()
-    engine.stop(3)
-    assert time.monotonic() - started < 1
+    with Stopwatch() as watch:
+        engine.stop(PATIENCE)
+    assert watch.seconds < AT_ONCE, "less than Kraken's time is waited for"
     assert not [call for call in sim.calls if call.private]
 
 
@@ -498,12 +495,12 @@ def test_stop_all_of_the_host_during_a_hung_call_does_not_bring_it_back(sim: Sim
     engine = Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK).start()
     engine.balance("MASTER", max_age=60)
     sim.fault(Fault.hang(endpoint="Ledgers"))
-    hung = engine.submit("MASTER", "Ledgers", timeout=30)
+    hung = engine.submit("MASTER", "Ledgers", timeout=LONG)
     sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
-    started = time.monotonic()
-    pykka.ActorRegistry.stop_all(timeout=10)
-    assert time.monotonic() - started < 3, "the call under way is cut"
-    assert hung.exception(1) is not None
+    with Stopwatch() as watch:
+        pykka.ActorRegistry.stop_all(timeout=PATIENCE)
+    assert watch.seconds < SOON, "the call under way is cut"
+    assert hung.exception(PATIENCE) is not None
     engine.stop()
     assert not engine.status().running
     before = len(sim.calls)
@@ -513,18 +510,20 @@ def test_stop_all_of_the_host_during_a_hung_call_does_not_bring_it_back(sim: Sim
     assert len(sim.calls) == before
 
 
+@again_if_stalled
 def test_a_withdrawn_cancel_cuts_nothing(sim: Simulator, tmp_path: Path) -> None:
-    quick = Settings(cut_write_after=0.4, refresh_every=600, local_limits=False)
+    quick = Settings(cut_write_after=0.8, refresh_every=600, local_limits=False)
+    sim.clear_faults()
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=quick, live=True) as engine:
         hang = sim.fault(Fault.hang(endpoint="AddOrder"))
         order = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "30000"}
-        placed = engine.submit("MASTER", "AddOrder", order, timeout=10)
+        placed = engine.submit("MASTER", "AddOrder", order, timeout=LONG)
         sim.wait_for_calls(1, endpoint="AddOrder", ended=False)
         assert engine.submit("MASTER", "CancelAll").cancel()
         with pytest.raises(TimeoutError):
-            placed.result(0.8)
+            placed.result(1.2)
         hang.remove()
-        assert placed.result(5)["txid"]
+        assert placed.result(PATIENCE)["txid"]
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), 1e12])
@@ -558,10 +557,10 @@ def test_state_directory_does_not_move_with_the_host(
 def test_hung_subscriber_costs_neither_the_lane_nor_the_memory(sim: Simulator, tmp_path: Path) -> None:
     release = threading.Event()
     engine = Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, balances=())
-    engine.subscribe(lambda event: release.wait(30))
+    engine.subscribe(lambda event: release.wait(LONG))
     with engine:
         refused = [engine.submit("MASTER", "Withdraw", {"asset": "XBT"}) for _ in range(11_000)]
-        assert all(isinstance(future.exception(10), CallNotSent) for future in refused)
+        assert all(isinstance(future.exception(PATIENCE), CallNotSent) for future in refused)
         assert engine.call("MASTER", "Balance")
         assert "events-dropped" in [warning.code for warning in engine.status().warnings]
         release.set()

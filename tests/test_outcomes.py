@@ -43,6 +43,7 @@ from engine.errors import (
 )
 from tests.conftest import Events
 from tests.hostile import Act, Hostile, Peer, answers, good_reply, reply, says
+from tests.stopwatch import LONG, PATIENCE, Stopwatch, again_if_stalled
 from tests.test_transport_tls import Authority
 from tests.torture import chance
 
@@ -262,7 +263,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outcomes") / "state"
 
 
-QUIET = Settings(refresh_every=1e6, call_timeout=3.0, local_limits=False, any_host=True)
+QUIET = Settings(refresh_every=1e6, call_timeout=PATIENCE, local_limits=False, any_host=True)
 
 
 def accounts(*names: str) -> list[Account]:
@@ -285,18 +286,19 @@ class Bench:
         Bench.count += 1
         mark = f"{Bench.count}"
         params = {"userref": mark}
-        started = time.monotonic()
         ended: Any
-        try:
-            if how == "ask":
-                call = PrivateCall(account, ENDPOINTS[kind], params, timeout)
-                ended = self.engine.private.ask(call, timeout=timeout + GRACE)
-            else:
-                ended = self.engine.call(account, ENDPOINTS[kind], params, timeout)
-        except BaseException as error:
-            ended = error
-        return ended, mark, time.monotonic() - started
+        with Stopwatch() as watch:
+            try:
+                if how == "ask":
+                    call = PrivateCall(account, ENDPOINTS[kind], params, timeout)
+                    ended = self.engine.private.ask(call, timeout=LONG)
+                else:
+                    ended = self.engine.call(account, ENDPOINTS[kind], params, timeout)
+            except BaseException as error:
+                ended = error
+        return ended, mark, watch.seconds
 
+    @again_if_stalled
     def check(self, kind: str, how: str, wanted: Ends, account: str = "MASTER", timeout: float = TIMEOUT) -> None:
         """Make one call and judge how it ended."""
         self._events.forget()
@@ -366,7 +368,7 @@ def meet(bench: Bench, case: Case) -> None:
         bench.server.misbehave(on_call=case.on_call, at_accept=case.at_accept, targets=TARGETS)
         bench.check(kind, how, case.end(kind))
         bench.server.behave()
-    bench.check("read", "call", None, timeout=3)
+    bench.check("read", "call", None, timeout=PATIENCE)
     assert bench.engine.error_count("MASTER") == 0
 
 
@@ -436,7 +438,7 @@ def test_tls_that_cannot_be_agreed_on_is_not_sent(authority: Authority, tmp_path
     }  # fmt: skip
     server = Hostile(contexts.get(wrong, lambda: authority.server("localhost"))())
     settings = Settings(
-        refresh_every=1e6, call_timeout=3.0, local_limits=False, any_host=True, ca_file=authority.file
+        refresh_every=1e6, call_timeout=PATIENCE, local_limits=False, any_host=True, ca_file=authority.file
     )
     events = Events()
     try:
@@ -458,7 +460,7 @@ def test_over_good_tls_faults_end_the_same(authority: Authority, tmp_path: Path)
     """G5 over TLS, where a ragged end and a reset look different to the socket."""
     server = Hostile(authority.server("localhost"))
     settings = Settings(
-        refresh_every=1e6, call_timeout=3.0, local_limits=False, any_host=True, ca_file=authority.file
+        refresh_every=1e6, call_timeout=PATIENCE, local_limits=False, any_host=True, ca_file=authority.file
     )
     events = Events()
     try:
@@ -477,7 +479,7 @@ def test_over_good_tls_faults_end_the_same(authority: Authority, tmp_path: Path)
             server.misbehave(on_call=says(b"HTTP/1.0 200 OK\r\n\r\n" + OK), targets=TARGETS)
             bench.check("order", "call", CallUnknown)
             server.behave()
-            bench.check("read", "call", None, timeout=3)
+            bench.check("read", "call", None, timeout=PATIENCE)
     finally:
         server.close()
 
@@ -491,7 +493,7 @@ def test_reply_to_nothing_is_never_taken_for_the_answer_of_the_next_call(bench: 
     def act(peer: Peer) -> None:
         if late:
             peer.send(good_reply("TradeBalance"))
-            go.wait(5)
+            go.wait(PATIENCE)
             peer.send(poison)
         else:
             peer.send(good_reply("TradeBalance") + poison)
@@ -499,16 +501,17 @@ def test_reply_to_nothing_is_never_taken_for_the_answer_of_the_next_call(bench: 
         peer.hold()
 
     bench.server.misbehave(on_call=act, targets=TARGETS)
-    assert bench.end("read", "ask")[0] == {"eb": "1.5"}
+    assert bench.end("read", "ask", timeout=PATIENCE)[0] == {"eb": "1.5"}
     go.set()
-    assert sent.wait(5)
+    assert sent.wait(PATIENCE)
     bench.server.behave()
     for kind, how in WAYS:
-        ended, _, _ = bench.end(kind, how, timeout=3)
+        ended, _, _ = bench.end(kind, how, timeout=PATIENCE)
         assert isinstance(ended, dict), ended
         assert "poison" not in ended
 
 
+@again_if_stalled
 def test_reads_are_repeated_in_time_and_writes_never(bench: Bench) -> None:
     """G5: within one `call`, a read arrives more than once and with rising nonces, a write of unknown outcome once."""
     bench.server.misbehave(on_call=lambda peer: None, targets=TARGETS)
@@ -536,18 +539,22 @@ def test_throttled_read_is_not_hammered_when_the_time_to_come_back_is_past(bench
     assert bench.server.count(mark) <= 4
 
 
+@again_if_stalled
 def test_callers_behind_a_hung_call_are_answered_by_their_own_deadline(bench: Bench) -> None:
     """G5 while the lane thread sits in recv: a write hangs for longer than the others have."""
+    Bench.count += 1
+    mark = f"{Bench.count}"
     bench.server.misbehave(on_call=Peer.hold, targets=frozenset({"AddOrder"}))
-    hung = bench.engine.submit("MASTER", "AddOrder", {"userref": "hung"}, 2.0)
+    hung = bench.engine.submit("MASTER", "AddOrder", {"userref": mark}, 2.0)
     started = time.monotonic()
     waiting = [bench.engine.submit("MASTER", "TradeBalance", timeout=0.1 * turn) for turn in range(1, 9)]
     for turn, future in enumerate(waiting, 1):
-        error = future.exception(GRACE + 1)
+        error = future.exception(PATIENCE)
         assert time.monotonic() - started < 0.1 * turn + GRACE
         assert isinstance(error, CallNotSent)
-    assert isinstance(hung.exception(2 + GRACE), CallUnknown)
-    assert bench.server.count("hung") == 1
+    assert isinstance(hung.exception(PATIENCE), CallUnknown)
+    assert time.monotonic() - started < 2.0 + GRACE
+    assert bench.server.count(mark) == 1
 
 
 BULKY: dict[str, Callable[[], bytes]] = {
@@ -563,6 +570,7 @@ BULKY: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize(
     "shape", [name if name in ("errors", "lists") else pytest.param(name, marks=pytest.mark.torture) for name in BULKY]
 )
+@again_if_stalled
 def test_reply_that_takes_long_to_read_holds_up_nobody(tmp_path: Path, shape: str) -> None:
     """G5 and G8: a reply below the size limit is read, or given up, within the call's time and one second more.
 
@@ -584,11 +592,13 @@ def test_reply_that_takes_long_to_read_holds_up_nobody(tmp_path: Path, shape: st
 
         watcher = threading.Thread(target=look)
         watcher.start()
-        ended, _, seconds = bench.end("order", "ask", timeout=1.0)
+        started = time.monotonic()
+        ended, _, _ = bench.end("order", "ask", timeout=1.0)
+        seconds = time.monotonic() - started
         over.set()
         watcher.join()
         server.behave()
-        again, _, _ = bench.end("read", "call", timeout=3.0)
+        again, _, _ = bench.end("read", "call", timeout=PATIENCE)
     server.close()
     assert isinstance(ended, CallUnknown | CallRefused | dict), ended
     assert seconds < 1.0 + GRACE, seconds
@@ -612,6 +622,8 @@ SEEDS = [
 PIECES = [b"{", b"}", b"[", b"]", b'"', b":", b",", b"NaN", b"1e9999", b"\xff", b"\\ud800", b"null", b'"error"', b"\0",
           b'"result"', b"-", b"0" * 500, b"[" * 2000, b'{"a":' * 2000, b"E", b"W", b"\r\n\r\n", b"\\"]  # fmt: skip
 STATUSES = ["200 OK"] * 6 + ["400 Bad", "404 None", "429 Slow", "500 Oops", "502 Bad Gateway", "302 Go", "204 None"]
+
+FUZZED = 10.0  # seconds for a call; all replies are there at once
 
 
 def fuzzed(rng: random.Random) -> tuple[str, bytes]:
@@ -658,9 +670,9 @@ def _fuzz(bench: Bench, rng: random.Random, rounds: int) -> dict[Outcome, int]:
         else:
             wire = reply(data, status)
         bench.server.misbehave(on_call=answers(wire), targets=TARGETS)
-        ended, mark, seconds = bench.end(kind, "ask", timeout=3.0)
+        ended, mark, seconds = bench.end(kind, "ask", timeout=FUZZED)
         about = (turn, kind, status, data[:300], ended)
-        assert seconds < 3.0 + GRACE, about
+        assert seconds < FUZZED + GRACE, about
         assert bench.server.count(mark) == 1 or kind == "read", about
         if isinstance(ended, dict):
             assert is_plainly_good(status, data), about
@@ -674,7 +686,7 @@ def _fuzz(bench: Bench, rng: random.Random, rounds: int) -> dict[Outcome, int]:
             assert b"eorder" in data.lower(), about
         ends[ended.outcome] += 1
     bench.server.behave()
-    bench.check("read", "call", None, timeout=3)
+    bench.check("read", "call", None, timeout=PATIENCE)
     return ends
 
 

@@ -38,6 +38,7 @@ from engine.transport.address import check_proxy
 from engine.transport.resolver import Resolver
 from engine.transport.wire import Wire
 from engine.values import Settings, SystemClock
+from tests.stopwatch import AT_ONCE, LONG, PATIENCE, SOON, Stopwatch, again_if_stalled
 
 CANARY = "s3cret-c4nary"
 HEADERS = {"API-Key": CANARY, "API-Sign": f"{CANARY}==", "Content-Type": "application/x-www-form-urlencoded"}
@@ -46,7 +47,7 @@ DATE = "Sat, 22 Nov 2025 14:00:00 GMT"
 ELSEWHERE = "https://exchange.test"
 DEFAULT = Settings()
 ANY_HOST = Settings(any_host=True)
-GRACE = 0.25  # how much later than its deadline an exchange may end
+GRACE = 1.0  # how much later than its deadline an exchange may end; what hangs does so for `LONG`
 
 
 class Request(NamedTuple):
@@ -96,7 +97,7 @@ class Peer:
 
     def hold(self) -> None:
         """Say nothing until the test is over."""
-        self.server.over.wait(10)
+        self.server.over.wait(LONG)
 
     def reset(self) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -140,7 +141,7 @@ class Server:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(10)
+        sock.settimeout(LONG)
         self._socks.add(sock)
         self.connections += 1
         self.connected.set()
@@ -164,7 +165,7 @@ class Server:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in list(self._threads):
-            thread.join(5)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
         self._listener.close()
 
@@ -269,24 +270,15 @@ def in_time(seconds: float) -> float:
     return time.monotonic() + seconds
 
 
-def call(transport: Transport, seconds: float = 5.0, **more: object) -> HttpReply:
+def call(transport: Transport, seconds: float = LONG, **more: object) -> HttpReply:
     return transport.post("/0/private/Balance", BODY, HEADERS, deadline=in_time(seconds), **more)  # type: ignore[arg-type]
 
 
 def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 3
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.001)
-
-
-class Elapsed:
-    def __enter__(self) -> Elapsed:
-        self._start = time.monotonic()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds = time.monotonic() - self._start
 
 
 def check_text(error: CallError) -> None:
@@ -331,7 +323,7 @@ def test_a_post_puts_exactly_this_on_the_wire_in_one_piece(serve, connect):
 
 def test_a_get_carries_its_query_and_no_body(serve, connect):
     server = serve(answering(reply()))
-    connect(server).get("/0/public/Ticker", "pair=XBTUSD&x=%2b1", deadline=in_time(5))
+    connect(server).get("/0/public/Ticker", "pair=XBTUSD&x=%2b1", deadline=in_time(PATIENCE))
     (request,) = server.requests
     assert (request.method, request.target, request.body) == ("GET", "/0/public/Ticker?pair=XBTUSD&x=%2b1", b"")
     assert "content-length" not in request.headers
@@ -341,8 +333,8 @@ def test_a_get_carries_its_query_and_no_body(serve, connect):
 def test_an_empty_body_and_empty_paths_keep_their_shape(serve, connect):
     server = serve(answering(reply()))
     transport = connect(server)
-    transport.post("/", b"", {}, deadline=in_time(5))
-    transport.post("//0/private", b"x", {}, deadline=in_time(5))
+    transport.post("/", b"", {}, deadline=in_time(PATIENCE))
+    transport.post("//0/private", b"x", {}, deadline=in_time(PATIENCE))
     assert [(r.target, r.body) for r in server.requests] == [("/", b""), ("//0/private", b"x")]
     assert server.requests[0].headers["content-length"] == "0"
 
@@ -350,7 +342,7 @@ def test_an_empty_body_and_empty_paths_keep_their_shape(serve, connect):
 def test_a_large_body_arrives_whole(serve, connect):
     server = serve(answering(reply(b"y" * 3_000_000)))
     body = bytes(random.Random(1).randbytes(2_000_000))
-    answer = connect(server).post("/0/private/AddOrderBatch", body, {}, deadline=in_time(5))
+    answer = connect(server).post("/0/private/AddOrderBatch", body, {}, deadline=in_time(PATIENCE))
     assert server.requests[0].body == body
     assert answer.body == b"y" * 3_000_000
 
@@ -358,9 +350,9 @@ def test_a_large_body_arrives_whole(serve, connect):
 def test_nothing_of_a_call_is_kept_for_the_next(serve, connect):
     server = serve(answering(reply(b"{}", "200 OK", "Set-Cookie: id=1; Path=/")))
     transport = connect(server)
-    transport.post("/", CANARY.encode(), HEADERS, deadline=in_time(5))
+    transport.post("/", CANARY.encode(), HEADERS, deadline=in_time(PATIENCE))
     assert CANARY not in repr([prepared.__dict__ for prepared in transport._prepared.values()])
-    transport.post("/", b"b", {}, deadline=in_time(5))
+    transport.post("/", b"b", {}, deadline=in_time(PATIENCE))
     assert "api-key" not in server.requests[1].headers
     assert "cookie" not in server.requests[1].headers
 
@@ -391,7 +383,7 @@ def test_nothing_of_a_call_is_kept_for_the_next(serve, connect):
 def test_what_cannot_be_sent_as_it_is_is_not_sent(serve, connect, path, headers):
     server = serve(answering(reply()))
     with pytest.raises(CallNotSent) as caught:
-        connect(server).post(path, BODY, headers, deadline=in_time(5))
+        connect(server).post(path, BODY, headers, deadline=in_time(PATIENCE))
     assert type(caught.value) is CallNotSent
     check_text(caught.value)
     assert server.connections == 0
@@ -399,7 +391,7 @@ def test_what_cannot_be_sent_as_it_is_is_not_sent(serve, connect, path, headers)
 
 def test_a_body_that_is_not_bytes_is_not_sent(connect):
     with pytest.raises(CallNotSent):
-        connect("http://127.0.0.1:9").post("/", "text", {}, deadline=in_time(5))
+        connect("http://127.0.0.1:9").post("/", "text", {}, deadline=in_time(PATIENCE))
 
 
 # Keeping the connection
@@ -410,7 +402,7 @@ def test_one_connection_serves_many_calls(serve, connect):
     transport = connect(server)
     for _ in range(5):
         call(transport)
-        transport.get("/0/public/Time", deadline=in_time(5))
+        transport.get("/0/public/Time", deadline=in_time(PATIENCE))
     assert (server.connections, len(server.requests)) == (1, 10)
     assert transport._wire._sock is not None
     assert transport._wire._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -434,7 +426,7 @@ def test_an_answer_that_comes_before_its_request_is_never_taken(serve, connect):
         mine = b"%d" % peer.server.connections
         while peer.read():
             peer.send(reply(mine))
-            peer.server.asked.wait(5)
+            peer.server.asked.wait(PATIENCE)
             peer.send(reply(b"junk"))
 
     server = serve(script)
@@ -452,11 +444,13 @@ def test_bytes_behind_a_reply_end_the_connection(serve, connect):
 
 
 class TurnedClock(SystemClock):
+    """A clock that only the test moves."""
+
     def __init__(self) -> None:
-        self.ahead = 0.0
+        self.now = time.monotonic()
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
+        return self.now
 
 
 def test_a_connection_that_rested_ten_seconds_is_replaced(serve, connect):
@@ -464,8 +458,8 @@ def test_a_connection_that_rested_ten_seconds_is_replaced(serve, connect):
     clock = TurnedClock()
     transport = connect(server, clock=clock)
     for rest, connections in ((0, 1), (9.5, 1), (10.5, 2), (0, 2)):
-        clock.ahead += rest
-        transport.get("/", deadline=clock.monotonic() + 5)
+        clock.now += rest
+        transport.get("/", deadline=clock.monotonic() + PATIENCE)
         assert server.connections == connections
 
 
@@ -495,45 +489,52 @@ TRICKLES = {
 
 
 @pytest.mark.parametrize("script", TRICKLES.values(), ids=TRICKLES)
+@again_if_stalled
 def test_a_server_that_loses_time_cannot_pass_the_deadline(serve, connect, script):
     server = serve(script)
     transport = connect(server)
-    with Elapsed() as elapsed, pytest.raises(CallUnknown, match="time ran out") as caught:
+    with Stopwatch() as watch, pytest.raises(CallUnknown, match="time ran out") as caught:
         call(transport, 0.3)
-    assert 0.29 < elapsed.seconds < 0.3 + GRACE
+    assert watch.wall > 0.29
+    assert watch.seconds < 0.3 + GRACE
     check_text(caught.value)
     assert len(server.requests) == 1
 
 
+@again_if_stalled
 def test_a_server_that_does_not_read_cannot_pass_the_deadline(serve, connect):
     server = serve(lambda peer: peer.hold())
-    with Elapsed() as elapsed, pytest.raises(CallUnknown, match="sending the request"):
+    with Stopwatch() as watch, pytest.raises(CallUnknown, match="sending the request"):
         connect(server).post("/", bytes(20_000_000), {}, deadline=in_time(0.3))
-    assert elapsed.seconds < 0.3 + GRACE
+    assert watch.seconds < 0.3 + GRACE
 
 
+@again_if_stalled
 def test_a_black_hole_ends_as_not_connected(connect, black_hole):
     transport = connect(f"http://127.0.0.1:{black_hole}")
-    with Elapsed() as elapsed, pytest.raises(ConnectFailed, match="time ran out while connecting") as caught:
+    with Stopwatch() as watch, pytest.raises(ConnectFailed, match="time ran out while connecting") as caught:
         call(transport, 0.3)
-    assert 0.29 < elapsed.seconds < 0.3 + GRACE
+    assert watch.wall > 0.29
+    assert watch.seconds < 0.3 + GRACE
     check_text(caught.value)
 
 
+@again_if_stalled
 def test_a_tls_handshake_that_stalls_ends_as_not_connected(serve, connect):
     server = serve(lambda peer: peer.hold())
     transport = connect(f"https://127.0.0.1:{server.port}", ANY_HOST)
-    with Elapsed() as elapsed, pytest.raises(ConnectFailed, match="agreeing on TLS"):
+    with Stopwatch() as watch, pytest.raises(ConnectFailed, match="agreeing on TLS"):
         call(transport, 0.3)
-    assert elapsed.seconds < 0.3 + GRACE
+    assert watch.seconds < 0.3 + GRACE
 
 
+@again_if_stalled
 def test_a_handshake_that_drips_ends_at_the_deadline_too(serve, connect):
     server = serve(dripping(b"\x16\x03\x03\x3f\xff", b"\x02"))
     transport = connect(f"https://127.0.0.1:{server.port}", ANY_HOST)
-    with Elapsed() as elapsed, pytest.raises(ConnectFailed):
+    with Stopwatch() as watch, pytest.raises(ConnectFailed):
         call(transport, 0.3)
-    assert elapsed.seconds < 0.3 + GRACE
+    assert watch.seconds < 0.3 + GRACE
 
 
 def test_a_call_that_comes_too_late_opens_nothing(serve, connect):
@@ -552,13 +553,14 @@ def test_a_deadline_without_end_is_allowed(serve, connect):
 def test_a_second_caller_waits_for_its_turn_and_not_longer_than_it_may(serve, connect, background):
     server = serve(silent)
     transport = connect(server)
-    first = background(call, transport, 1.0)
-    assert server.asked.wait(3)
-    with Elapsed() as elapsed, pytest.raises(DeadlinePassed):
+    first = background(call, transport)
+    assert server.asked.wait(PATIENCE)
+    with Stopwatch() as watch, pytest.raises(DeadlinePassed):
         call(transport, 0.2)
-    assert elapsed.seconds < 0.2 + GRACE
+    assert watch.seconds < 0.2 + GRACE
+    assert transport.cut()
     with pytest.raises(CallUnknown):
-        first.result(3)
+        first.result(PATIENCE)
 
 
 # Names
@@ -576,7 +578,7 @@ class Names:
 
     def __call__(self, host: str, port: int, **_: object) -> list[object]:
         self.calls += 1
-        assert self.gate.wait(10)
+        assert self.gate.wait(LONG)
         if self.error is not None:
             raise self.error
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", p)) for p in self.ports or (port,)]
@@ -592,11 +594,16 @@ def names() -> Iterator[Names]:
 def test_a_silent_resolver_ends_at_the_deadline_and_is_asked_once(connect, names):
     names.gate.clear()
     transport = connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names))
-    for _ in range(3):
-        with Elapsed() as elapsed, pytest.raises(ConnectFailed, match="looking up its name") as caught:
+
+    @again_if_stalled
+    def ends_at_the_deadline() -> None:
+        with Stopwatch() as watch, pytest.raises(ConnectFailed, match="looking up its name") as caught:
             call(transport, 0.2)
-        assert elapsed.seconds < 0.2 + GRACE
+        assert watch.seconds < 0.2 + GRACE
         check_text(caught.value)
+
+    for _ in range(3):
+        ends_at_the_deadline()
     assert names.calls == 1
 
 
@@ -604,23 +611,20 @@ def test_a_name_that_is_not_found_fails_at_once(connect, names):
     names.error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     transport = connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names))
     for _ in range(2):
-        with Elapsed() as elapsed, pytest.raises(ConnectFailed, match=r"not found .Name or service"):
-            call(transport, 2)
-        assert elapsed.seconds < 0.5
+        with Stopwatch() as watch, pytest.raises(ConnectFailed, match=r"not found .Name or service"):
+            call(transport)
+        assert watch.seconds < AT_ONCE
     assert names.calls == 2
 
 
 def test_the_last_good_address_serves_while_the_resolver_is_silent_or_fails(names):
     resolver = Resolver(names)
 
-    def ask(seconds: float = 3.0) -> list[object]:
-        end = in_time(seconds)
-        return [
-            address.sockaddr[1] for address in resolver.addresses("exchange.test", 443, lambda: end - time.monotonic())
-        ]
+    def ask(seconds: float = LONG) -> list[object]:
+        return [address.sockaddr[1] for address in resolver.addresses("exchange.test", 443, lambda: seconds)]
 
     names.ports = (1, 2)
-    first, second = resolver.addresses("exchange.test", 443, lambda: 3.0)
+    first, second = resolver.addresses("exchange.test", 443, lambda: LONG)
     assert first.sockaddr == ("127.0.0.1", 1)
     resolver.remember("exchange.test", 443, second)
     assert ask() == [2, 1]
@@ -628,9 +632,10 @@ def test_the_last_good_address_serves_while_the_resolver_is_silent_or_fails(name
     assert ask() == [2]
     names.error = None
     names.gate.clear()
-    with Elapsed() as elapsed:
+    with Stopwatch() as watch:
         assert ask(0.6) == [2]
-    assert 0.19 < elapsed.seconds < 0.5  # the resolver had its share first
+    assert watch.wall > 0.19  # the resolver had its share first
+    assert watch.seconds < AT_ONCE
     assert ask(0.6) == [2]
     assert names.calls == 4
     names.ports = (3,)
@@ -664,6 +669,7 @@ def test_numbers_and_localhost_are_not_looked_up(serve, connect):
     assert call(connect(server, resolver=Resolver(resolve))).status == 200
 
 
+@again_if_stalled
 def test_an_address_that_refuses_gives_way_to_the_next(serve, connect, names, unused_port):
     server = serve(lambda peer: peer.hold())
     names.ports = (unused_port, server.port)
@@ -672,12 +678,13 @@ def test_an_address_that_refuses_gives_way_to_the_next(serve, connect, names, un
     assert server.connections == 1
 
 
+@again_if_stalled
 def test_an_address_that_hangs_costs_only_its_share(serve, connect, names, black_hole):
     server = serve(lambda peer: peer.hold())
     names.ports = (black_hole, server.port)
-    with Elapsed() as elapsed, pytest.raises(ConnectFailed, match="agreeing on TLS"):
+    with Stopwatch() as watch, pytest.raises(ConnectFailed, match="agreeing on TLS"):
         call(connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names)), 0.6)
-    assert elapsed.seconds < 0.6 + GRACE
+    assert watch.seconds < 0.6 + GRACE
     assert server.connections == 1
 
 
@@ -733,7 +740,7 @@ def test_every_proper_reply_is_returned_and_the_connection_kept(serve, connect, 
     server = serve(answering(answer))
     transport = connect(server)
     for _ in range(2):
-        got = call(transport, 2)
+        got = call(transport)
         assert (got.status, got.body) == (status, body)
     assert server.connections == 1
 
@@ -795,9 +802,9 @@ def test_a_reply_in_doubt_is_unknown_at_once_and_its_connection_dropped(serve, c
 
     server = serve(script)
     transport = connect(server)
-    with Elapsed() as elapsed, pytest.raises(CallUnknown) as caught:
-        call(transport, 5)
-    assert elapsed.seconds < 1
+    with Stopwatch() as watch, pytest.raises(CallUnknown) as caught:
+        call(transport)
+    assert watch.seconds < SOON
     check_text(caught.value)
     assert len(server.requests) == 1
     assert call(transport).body == b"next"
@@ -839,9 +846,9 @@ BOMBS = {
 @pytest.mark.parametrize("script", BOMBS.values(), ids=BOMBS)
 def test_no_reply_gets_larger_than_the_limit(serve, connect, script):
     transport = connect(serve(script), limit=1_000_000)
-    with Elapsed() as elapsed, pytest.raises(CallUnknown) as caught:
-        call(transport, 5)
-    assert elapsed.seconds < 1.5
+    with Stopwatch() as watch, pytest.raises(CallUnknown) as caught:
+        call(transport)
+    assert watch.seconds < SOON
     check_text(caught.value)
 
 
@@ -851,9 +858,9 @@ def test_a_reply_that_says_it_is_too_long_is_not_waited_for(serve, connect):
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 33554433\r\n\r\n")
         peer.hold()
 
-    with Elapsed() as elapsed, pytest.raises(CallUnknown, match="longer than 33554432 bytes"):
+    with Stopwatch() as watch, pytest.raises(CallUnknown, match="longer than 33554432 bytes"):
         call(connect(serve(script)))
-    assert elapsed.seconds < 1
+    assert watch.seconds < SOON
 
 
 def test_a_reply_of_just_the_limit_is_taken(serve, connect):
@@ -916,12 +923,12 @@ def test_a_cut_ends_a_hung_call_at_once_and_the_next_one_is_fresh(serve, connect
     server = serve(script)
     transport = connect(server)
     future = background(call, transport)
-    assert server.asked.wait(3)
-    with Elapsed() as elapsed:
+    assert server.asked.wait(PATIENCE)
+    with Stopwatch() as watch:
         assert transport.cut()
         with pytest.raises(CallUnknown, match="it was cut while waiting for the reply") as caught:
-            future.result(3)
-    assert elapsed.seconds < 0.2
+            future.result(PATIENCE)
+    assert watch.seconds < AT_ONCE
     check_text(caught.value)
     assert not transport.cut()
     assert call(transport).body == b"next"
@@ -939,11 +946,11 @@ def test_a_cut_before_the_request_is_not_sent(serve, connect, background, names,
     transport = connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names))
     future = background(call, transport)
     until(lambda: transport._wire.stage == stage)
-    with Elapsed() as elapsed:
+    with Stopwatch() as watch:
         assert transport.cut()
         with pytest.raises(CallNotSent, match="cut before it was sent") as caught:
-            future.result(3)
-    assert elapsed.seconds < 0.2
+            future.result(PATIENCE)
+    assert watch.seconds < AT_ONCE
     assert type(caught.value) is CallNotSent
     check_text(caught.value)
     assert transport._wire._sock is None
@@ -963,13 +970,13 @@ def test_a_cut_hits_only_the_exchange_it_names(serve, connect, background):
     server = serve(silent)
     transport = connect(server)
     mine, other = object(), object()
-    future = background(call, transport, 5.0, ticket=mine)
-    assert server.asked.wait(3)
+    future = background(call, transport, ticket=mine)
+    assert server.asked.wait(PATIENCE)
     assert not transport.cut(other)
     assert not future.done()
     assert transport.cut(mine)
     with pytest.raises(CallUnknown):
-        future.result(3)
+        future.result(PATIENCE)
 
 
 def test_a_late_cut_never_hits_the_next_exchange(serve, connect):
@@ -1000,7 +1007,7 @@ def test_a_late_cut_never_hits_the_next_exchange(serve, connect):
 
 def goes_on(start: float, outcomes: Iterable[list[bytes]]) -> bool:
     """A second of chance, or as long as it takes a slow machine to see every outcome."""
-    return time.monotonic() - start < (1 if all(outcomes) else 10)
+    return time.monotonic() - start < (1 if all(outcomes) else LONG)
 
 
 def test_whenever_a_cut_comes_not_sent_means_not_sent(serve, connect):
@@ -1023,7 +1030,7 @@ def test_whenever_a_cut_comes_not_sent_means_not_sent(serve, connect):
             number += 1
             body = b"%d" % number
             try:
-                outcome: object = transport.post("/", body, HEADERS, deadline=in_time(5))
+                outcome: object = transport.post("/", body, HEADERS, deadline=in_time(PATIENCE))
             except CallError as error:
                 outcome = error
             outcomes[type(outcome)].append(body)
@@ -1065,12 +1072,12 @@ def test_close_ends_a_hung_call_and_refuses_later_ones(serve, connect, backgroun
     server = serve(silent)
     transport = connect(server)
     future = background(call, transport)
-    assert server.asked.wait(3)
-    with Elapsed() as elapsed:
+    assert server.asked.wait(PATIENCE)
+    with Stopwatch() as watch:
         transport.close()
         with pytest.raises(CallUnknown):
-            future.result(3)
-    assert elapsed.seconds < 0.2
+            future.result(PATIENCE)
+    assert watch.seconds < AT_ONCE
     with pytest.raises(EngineStopped) as caught:
         call(transport)
     check_text(caught.value)
@@ -1078,6 +1085,7 @@ def test_close_ends_a_hung_call_and_refuses_later_ones(serve, connect, backgroun
     assert transport._wire._sock is None
 
 
+@again_if_stalled
 def test_close_leaves_nothing_open(serve, black_hole):
     server = serve(answering(reply()))
     before = open_files()
@@ -1188,33 +1196,33 @@ def test_a_pool_carries_calls_side_by_side_and_keeps_a_few_connections(serve, ba
 
     def script(peer: Peer) -> None:
         while peer.read():
-            everybody.wait(5)
+            everybody.wait(PATIENCE)
             peer.send(reply(b"%d" % peer.server.connections))
 
     server = serve(script)
     pool = TransportPool(server.url, keep=3)
     for connections in (8, 13):
-        futures = [background(pool.get, "/0/public/Time", deadline=in_time(5)) for _ in range(8)]
-        assert {future.result(5).status for future in futures} == {200}
+        futures = [background(pool.get, "/0/public/Time", deadline=in_time(PATIENCE)) for _ in range(8)]
+        assert {future.result(PATIENCE).status for future in futures} == {200}
         assert server.connections == connections
         assert len(pool._idle) == 3
     pool.close()
     with pytest.raises(EngineStopped):
-        pool.get("/0/public/Time", deadline=in_time(5))
+        pool.get("/0/public/Time", deadline=in_time(PATIENCE))
 
 
 def test_closing_a_pool_ends_what_is_under_way(serve, background):
     server = serve(silent)
     before = open_files()
     pool = TransportPool(server.url)
-    futures = [background(pool.get, "/", deadline=in_time(5)) for _ in range(4)]
+    futures = [background(pool.get, "/", deadline=in_time(PATIENCE)) for _ in range(4)]
     until(lambda: len(server.requests) == 4)
-    with Elapsed() as elapsed:
+    with Stopwatch() as watch:
         pool.close()
         for future in futures:
             with pytest.raises(CallUnknown):
-                future.result(3)
-    assert elapsed.seconds < 0.3
+                future.result(PATIENCE)
+    assert watch.seconds < AT_ONCE
     server.over.set()
     until(lambda: open_files() <= before)
 
@@ -1390,17 +1398,18 @@ def test_a_proxy_that_does_not_connect_is_a_failed_connection(serve, connect, sa
     assert "api-key" not in request.headers
 
 
+@again_if_stalled
 def test_a_proxy_that_stalls_ends_at_the_deadline_and_can_be_cut(serve, connect, background):
     proxy = serve(silent)
     transport = connect("https://api.kraken.com", Settings(proxy=proxy.url))
-    with Elapsed() as elapsed, pytest.raises(ConnectFailed, match="asking the proxy"):
+    with Stopwatch() as watch, pytest.raises(ConnectFailed, match="asking the proxy"):
         call(transport, 0.3)
-    assert elapsed.seconds < 0.3 + GRACE
+    assert watch.seconds < 0.3 + GRACE
     proxy.asked.clear()
     future = background(call, transport)
-    assert proxy.asked.wait(3)
-    with Elapsed() as elapsed:
+    assert proxy.asked.wait(PATIENCE)
+    with Stopwatch() as watch:
         assert transport.cut()
         with pytest.raises(CallNotSent):
-            future.result(3)
-    assert elapsed.seconds < 0.2
+            future.result(PATIENCE)
+    assert watch.seconds < AT_ONCE
