@@ -1,8 +1,8 @@
 """Issues nonces in a process of its own that a test may starve, break or kill.
 
 ``python tests/issuer.py DIRECTORY [UID]`` obeys one word a line from stdin and answers each with a line of JSON: the
-nonce, or the error, and the seconds it took. Every ``issue`` and ``cancel`` comes 2 seconds later by its own clock, so
-that each needs a reservation on disk. With a UID it gives up being root first.
+nonce, or the error, and the seconds it took while the machine ran. Every ``issue`` and ``cancel`` comes 2 seconds later
+by its own clock, so that each needs a reservation on disk. With a UID it gives up being root first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from engine.errors import StoreError
 from engine.nonces import Nonces
 from engine.rules.nonce import SECOND
 from engine.store import TABLE, Store
+from tests.stopwatch import Stopwatch
 
 KEY = "0123456789abcdef" * 2
 
@@ -84,13 +85,13 @@ class Issuer:
         self._nonces.close()
 
     def obey(self, word: str) -> dict[str, Any]:
-        started = time.monotonic()
         answer: dict[str, Any] = {"word": word}
-        try:
-            answer["nonce"] = getattr(self, word)()
-        except StoreError as error:
-            answer["error"], answer["text"] = type(error).__name__, str(error)
-        return {**answer, "seconds": time.monotonic() - started, "warnings": self.warnings}
+        with Stopwatch() as watch:
+            try:
+                answer["nonce"] = getattr(self, word)()
+            except StoreError as error:
+                answer["error"], answer["text"] = type(error).__name__, str(error)
+        return {**answer, "seconds": watch.seconds, "warnings": self.warnings}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Kills engines' nonce makers: forks children that issue nonces, and kill -9s each at a random moment.
 
 ``python tests/kill9.py DIRECTORY RESTARTS SEED`` prints what it saw as JSON, fails on a nonce that does not rise. Each
-child starts with its wall clock thrown up to 30 days back or a day ahead. Children are forked from this small process,
-since starting Python anew takes longer than most of them live.
+child starts with its wall clock thrown up to 30 days back or a day ahead. A quarter of them die while they open the
+store, which takes as long as the machine is slow, the others while they issue. Children are forked from this small
+process, since starting Python anew takes longer than most of them live.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 from engine.nonces import Nonces, read_marks
 
 DAY = 86_400 * 1_000_000_000
-LONGEST_LIFE = 0.08  # seconds; opening the store takes about a sixth of it
+LONGEST_LIFE = 0.03  # seconds after the first nonce
+DIE_OPENING = 0.25  # the share of those that are killed before their first nonce, or soon after it
 NONCE = struct.Struct("<q")
 
 
@@ -44,7 +46,24 @@ def issue_until_killed(directory: Path, offset: int, output: int) -> None:
         os.write(output, NONCE.pack(nonces.issue("key")))
 
 
-def life(directory: Path, offset: int, seconds: float) -> list[int]:
+class Killer:
+    """Decides when a child dies, by chance and by how long children take to open their store."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._opening = LONGEST_LIFE  # seconds, as seen last
+
+    def listen(self, reading: int) -> bytes:
+        """What the child says until its moment has come."""
+        started = time.monotonic()
+        if self._chance.random() < DIE_OPENING:
+            return _listen(reading, started + self._chance.uniform(0, 1.2 * self._opening))
+        select.select([reading], [], [])
+        self._opening = time.monotonic() - started
+        return _listen(reading, time.monotonic() + self._chance.uniform(0, LONGEST_LIFE))
+
+
+def life(directory: Path, offset: int, killer: Killer) -> list[int]:
     """The nonces that one child said before it was killed."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -54,7 +73,7 @@ def life(directory: Path, offset: int, seconds: float) -> list[int]:
         finally:
             os._exit(1)
     os.close(writing)
-    said = _listen(reading, time.monotonic() + seconds)
+    said = killer.listen(reading)
     os.kill(child, signal.SIGKILL)
     while chunk := os.read(reading, 1 << 16):
         said += chunk
@@ -75,11 +94,12 @@ def _listen(reading: int, until: float) -> bytes:
 def main(directory: Path, restarts: int, seed: int) -> dict[str, int]:
     """Kill and restart; returns counts, raises AssertionError on the first nonce that does not rise."""
     chance = random.Random(seed)
+    killer = Killer(chance)
     highest, count, backward, silent = 0, 0, 0, 0
     offset = 0
     for turn in range(restarts):
         before, offset = offset, chance.randint(-30 * DAY, DAY)
-        nonces = life(directory, offset, chance.uniform(0, LONGEST_LIFE))
+        nonces = life(directory, offset, killer)
         for nonce in nonces:
             assert nonce > highest, f"seed {seed}, restart {turn}: {nonce} after {highest}"
             highest = nonce

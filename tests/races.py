@@ -10,24 +10,24 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StoreInUse
 from engine.ownership import Ownership
+from tests.stopwatch import Stopwatch
 
 
 def run(directory: Path, key_id: str, start: int, output: int) -> None:
     """The racer: waits for the starting shot, says what became of it, and keeps what it won."""
     os.read(start, 1)
-    started = time.monotonic()
     owner, held = None, None
-    try:
-        held = Ownership(directory, [("MASTER", key_id)])
-    except StoreInUse as error:
-        owner = error.pid
-    told = {"pid": os.getpid(), "seconds": time.monotonic() - started, "owner": owner, "won": held is not None}
+    with Stopwatch() as watch:
+        try:
+            held = Ownership(directory, [("MASTER", key_id)])
+        except StoreInUse as error:
+            owner = error.pid
+    told = {"pid": os.getpid(), "seconds": watch.seconds, "owner": owner, "won": held is not None}
     os.write(output, json.dumps(told).encode() + b"\n")
     signal.pause()
 

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import pytest
-
 PATIENCE = 30.0
 """Seconds to wait for what comes at once on a quiet machine; only a fault ever takes so long."""
 
@@ -57,6 +55,11 @@ class Stopwatch:
         self.wall = self._last - self._started
         self.seconds = self.wall - self.stalled
 
+    def lost(self) -> float:
+        """Seconds that the machine stood still so far; from any thread, while the block runs."""
+        late = time.monotonic() - self._last - BEAT
+        return self.stalled + (late if late > STALL else 0.0)
+
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
             self._look()
@@ -83,8 +86,8 @@ def again_if_stalled(check: Check) -> Check:
                 with watch:
                     check(*arguments, **named)
                 return
-            except (Exception, pytest.fail.Exception) as error:
-                if not watch.stalled:
+            except BaseException as error:  # what pytest raises is no `Exception`
+                if not watch.stalled or isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
                 print(f"Again, after a stall of {watch.stalled:.1f} s: {error!r}")
         check(*arguments, **named)

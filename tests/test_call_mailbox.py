@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped
 from engine.rules.service import CUTS_A_MINUTE, CUTS_OF_ONE_READ, covers, patience
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK
+from tests.stopwatch import LONG, PATIENCE, Stopwatch
 
 CLASSES = {"CancelOrder": 0, "CancelAll": 0, "AddOrder": 1, "QueryOrders": 2, "Balance": 3}
 SETTINGS = Settings(call_timeout=10, cut_read_after=0.5, cut_write_after=3)
@@ -243,16 +243,16 @@ def test_a_hundred_thousand_calls_are_taken_and_answered_in_order() -> None:
 
 
 def test_cancel_behind_a_hung_read_completes_within_a_second(sim: Simulator, engine: Engine) -> None:
-    """Measured from being asked, with the read hung for 30 s."""
+    """Measured from being asked, with the read hung for 100 s."""
     engine.balance("ALICE", max_age=60)
     sim.add_open_order("ALICE", "OAAAAA-AAAAA-AAAAAA")
     sim.fault(Fault.hang(endpoint="Ledgers"))
-    hung = engine.submit("MASTER", "Ledgers", timeout=30)
+    hung = engine.submit("MASTER", "Ledgers", timeout=LONG)
     sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
-    started = time.monotonic()
-    assert engine.call("ALICE", "CancelOrder", {"txid": "OAAAAA-AAAAA-AAAAAA"}) == {"count": 1}
-    assert time.monotonic() - started < 1.0
-    assert isinstance(hung.exception(1), CallCut)
+    with Stopwatch() as watch:
+        assert engine.call("ALICE", "CancelOrder", {"txid": "OAAAAA-AAAAA-AAAAAA"}) == {"count": 1}
+    assert watch.seconds < 1.0
+    assert isinstance(hung.exception(PATIENCE), CallCut)
     assert sim.refused_nonces == 0
     assert engine.error_count("MASTER") == 0
 
@@ -261,12 +261,12 @@ def test_cancel_behind_a_hung_order_waits_for_cut_write_after(sim: Simulator, tm
     quick = Settings(cut_write_after=0.3, refresh_every=60, local_limits=False)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=quick, live=True) as engine:
         sim.fault(Fault.hang(endpoint="AddOrder"))
-        order = engine.submit("MASTER", "AddOrder", {"pair": "XBTUSD"}, timeout=30)
+        order = engine.submit("MASTER", "AddOrder", {"pair": "XBTUSD"}, timeout=LONG)
         sim.wait_for_calls(1, endpoint="AddOrder", ended=False)
-        read = engine.submit("MASTER", "Balance", timeout=5)
+        read = engine.submit("MASTER", "Balance", timeout=PATIENCE)
         assert engine.call("MASTER", "CancelAll") == {"count": 0}
-        assert isinstance(order.exception(1), CallCut)
-        assert read.result(5)
+        assert isinstance(order.exception(PATIENCE), CallCut)
+        assert read.result(PATIENCE)
 
 
 def test_placement_covered_by_a_cancel_ends_as_not_sent(sim: Simulator, tmp_path: Path) -> None:
@@ -277,9 +277,9 @@ def test_placement_covered_by_a_cancel_ends_as_not_sent(sim: Simulator, tmp_path
         mine = engine.submit("MASTER", "AddOrder", {"pair": "XBTUSD"})
         other = engine.submit("ALICE", "AddOrder", {"pair": "XBTUSD"})
         cancel = engine.submit("MASTER", "CancelAll")
-        assert type(mine.exception(1)) is CallNotSent
+        assert type(mine.exception(PATIENCE)) is CallNotSent
         hang.remove()
-        assert cancel.result(5) == {"count": 0}
-        first.exception(5)
-        assert not isinstance(other.exception(5), CallNotSent)
+        assert cancel.result(PATIENCE) == {"count": 0}
+        first.exception(PATIENCE)
+        assert not isinstance(other.exception(PATIENCE), CallNotSent)
         assert [call.account for call in sim.calls if call.endpoint == "AddOrder"] == ["ALICE"]

@@ -31,6 +31,7 @@ from engine.rules.storms import SENTENCES, State
 from engine.simulator import Fault, Simulator
 from engine.transport import VERSION
 from engine.values import MASTER
+from tests.stopwatch import PATIENCE, Stopwatch, again_if_stalled
 
 ROOT = Path(__file__).parent.parent
 SECRET = "bm90LWEtc2VjcmV0LWF0LWFsbA=="
@@ -265,12 +266,13 @@ def test_balances_without_kraken_are_the_last_known(cli: Callable[..., Ran], sim
 
 def test_accounts_are_asked_at_the_same_time(cli: Callable[..., Ran], sim: Simulator, tmp_path: Path) -> None:
     sim.fault(Fault.hang(endpoint="BalanceEx"))
-    started = time.monotonic()
-    ran = cli("balances", "--timeout", "1", env=_of(sim, tmp_path))
+    with Stopwatch() as watch:
+        ran = cli("balances", "--timeout", "1", env=_of(sim, tmp_path))
     assert ran.code == 1
-    assert time.monotonic() - started < 2.5, "one second for all of them, not for each"
+    assert watch.seconds < 2.5, "one second for all of them, not for each"
 
 
+@again_if_stalled
 def test_a_kraken_that_never_answers_is_said(cli: Callable[..., Ran], silent: Environment) -> None:
     """The cause is there although it comes when the time is over."""
     ran = cli("balances", "--json", "--timeout", "1", env=silent)
@@ -315,11 +317,20 @@ def test_a_usual_balance_fits_80_columns(monkeypatch: pytest.MonkeyPatch, capsys
 # While another engine owns the state directory
 
 
+def _silent_server() -> socket.socket:
+    """A Kraken that takes connections and never answers."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def _at(server: socket.socket, tmp_path: Path) -> Environment:
+    return _environment(tmp_path, KRAKEN_SPOT_URL=f"http://127.0.0.1:{server.getsockname()[1]}", **ACCOUNTS)
+
+
 @pytest.fixture
 def silent(tmp_path: Path) -> Iterator[Environment]:
     """An environment whose Kraken takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield _environment(tmp_path, KRAKEN_SPOT_URL=f"http://127.0.0.1:{server.getsockname()[1]}", **ACCOUNTS)
+    with _silent_server() as server:
+        yield _at(server, tmp_path)
 
 
 @pytest.fixture
@@ -333,7 +344,7 @@ def owned(sim: Simulator, tmp_path: Path) -> Iterator[Environment]:
 
 
 def test_balances_and_nonce_show_read_what_another_engine_owns_and_say_so(owned: Environment, tmp_path: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     ran = _run("balances", "--json", env=owned)
     while any(each["cash"] is None for each in ran.document["accounts"]) and time.monotonic() < deadline:
         ran = _run("balances", "--json", env=owned)  # it keeps a balance soon after it has it
@@ -409,7 +420,7 @@ def test_every_outcome_has_its_exit_code(
     fault, arguments, code, sentences = CALLS[case]
     if fault is not None:
         sim.fault(fault)
-    ran = cli("call", "--timeout", "2", "--json", *arguments, env=_of(sim, tmp_path))
+    ran = cli("call", "--timeout", "30", "--json", *arguments, env=_of(sim, tmp_path))
     assert ran.code == code
     assert ran.document.keys() == {"error"}
     for sentence in sentences:
@@ -643,7 +654,7 @@ def test_ctrl_c_ends_a_hung_call_cleanly(sim: Simulator, tmp_path: Path) -> None
     with _process("call", "MASTER", "TradeBalance", "--json", env=_of(sim, tmp_path)) as process:
         sim.wait_for_calls(1, endpoint="TradeBalance", ended=False)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert json.loads(out) == {"error": {"type": "Interrupted", "message": "Interrupted."}}
     assert "Interrupted." in err
@@ -651,15 +662,19 @@ def test_ctrl_c_ends_a_hung_call_cleanly(sim: Simulator, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("arguments", [["call", "MASTER", "TradeBalance"], ["balances"]])
-def test_ctrl_c_ends_at_once_though_kraken_never_answers(arguments: list[str], silent: Environment) -> None:
+@again_if_stalled
+def test_ctrl_c_ends_at_once_though_kraken_never_answers(arguments: list[str], tmp_path: Path) -> None:
     """Also while the engine asks for Kraken's time, before its first call."""
-    with _process(*arguments, "--verbose", env=silent) as process:
-        time.sleep(2.0)  # loaded, and waiting for an answer
-        process.send_signal(signal.SIGINT)
-        interrupted = time.monotonic()
-        process.communicate(timeout=20)
+    with _silent_server() as server, _process(*arguments, "--verbose", env=_at(server, tmp_path)) as process:
+        server.settimeout(PATIENCE)
+        connection = server.accept()[0]
+        with connection:
+            assert connection.recv(1000), "it waits for an answer"
+            process.send_signal(signal.SIGINT)
+            with Stopwatch() as watch:
+                process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert time.monotonic() - interrupted < 1.5
+    assert watch.seconds < 1.5
 
 
 @pytest.mark.parametrize("arguments", [["balances"], ["balances", "--json"], ["--help"], ["nonce", "show"]])
@@ -685,7 +700,7 @@ def test_a_reader_that_goes_away_is_no_traceback(sim: Simulator, tmp_path: Path)
             assert process.stderr is not None
             process.stdout.close()
             err = process.stderr.read()
-            assert process.wait(20) == 141, err
+            assert process.wait(PATIENCE) == 141, err
             assert err == ""
 
 
@@ -703,7 +718,7 @@ def test_simulate_prints_what_to_paste_and_ends_cleanly(
         assert [each["account"] for each in ran.document["accounts"]] == ["MASTER", "CAROL"]
         assert ran.code == 0
         process.send_signal(ending)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == ""
     assert not Path(pasted["KRAKEN_ENGINE_STATE"]).exists()
 

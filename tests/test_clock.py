@@ -15,6 +15,7 @@ from engine.nonces import read_marks
 from engine.rules.clock import TOLERANCE
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events, private_calls
+from tests.stopwatch import PATIENCE
 
 YEAR = 365 * 86_400
 NANO = 1_000_000_000
@@ -80,7 +81,7 @@ def test_mark_counts_more_than_any_clock(sim: Simulator, tmp_path: Path) -> None
     with _engine(sim, tmp_path, WrongClock(0)) as engine:
         engine.call("MASTER", "Balance")
     with sim.outage(), _engine(sim, tmp_path, WrongClock(-YEAR)) as engine:
-        assert engine.balance("MASTER", max_age=1, timeout=1).last_error
+        assert engine.balance("MASTER", max_age=1, timeout=PATIENCE).last_error
     with _engine(sim, tmp_path, WrongClock(-YEAR)) as engine:
         engine.call("MASTER", "Balance")
     nonces = _nonces(sim)
@@ -92,7 +93,7 @@ def test_kraken_unreachable_at_first_and_a_clock_a_year_ahead(sim: Simulator, tm
     """No nonce is drawn before somebody could say that the clock is wrong."""
     with sim.outage():
         engine = _engine(sim, tmp_path, WrongClock(YEAR)).start()
-        engine.balance("MASTER", max_age=1, timeout=1)
+        engine.balance("MASTER", max_age=1, timeout=PATIENCE)
     engine.call("MASTER", "Balance")
     engine.stop()
     assert all(_is_near_now(nonce) for nonce in _nonces(sim))

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from engine.demo import Check, Report
 from engine.demo.crashes import KILLS
+from tests.stopwatch import Stopwatch
 
 ROOT = Path(__file__).parent.parent
 WRONG = {"KRAKEN_API_KEY": "half a key", "KRAKEN_SPOT_URL": "http://example.com", "KRAKEN_ENGINE_STATE": "/dev/null"}
@@ -22,14 +22,14 @@ WRONG = {"KRAKEN_API_KEY": "half a key", "KRAKEN_SPOT_URL": "http://example.com"
 def test_demo_sees_everything_it_claims(tmp_path: Path) -> None:
     """Whatever the environment says, and without touching the user's state directory."""
     environment = {**os.environ, **WRONG, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "engine", "demo", "--json"],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120, check=False,
-    )  # fmt: skip
+    with Stopwatch() as watch:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "engine", "demo", "--json"],
+            capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300, check=False,
+        )  # fmt: skip
     told = json.loads(done.stdout)
     assert done.returncode == 0, told
-    assert time.monotonic() - started < 40
+    assert watch.seconds < 60
     assert told["ok"]
     assert all(promise["kept"] for promise in told["promises"])
     assert {promise["act"] for promise in told["promises"]} == {"balances", "kill -9", "outage", "recovery"}

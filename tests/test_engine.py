@@ -30,6 +30,7 @@ from engine import (
     StoreError,
     StoreInUse,
 )
+from engine.app.calls import CallDesk
 from engine.errors import (
     CallNotSent,
     CallUnknown,
@@ -43,6 +44,7 @@ from engine.errors import (
     UnknownName,
 )
 from engine.simulator import Fault, Simulator
+from engine.values import SYSTEM_CLOCK
 from tests.conftest import QUICK, Events
 from tests.stopwatch import AT_ONCE, LONG, PATIENCE, SOON, Stopwatch, again_if_stalled
 
@@ -349,6 +351,42 @@ def test_a_write_of_unknown_outcome_is_never_sent_again(sim: Simulator, tmp_path
             with sim.outage(fault), pytest.raises(CallUnknown):
                 engine.call("MASTER", "AddOrder", order)
             assert len(sim.placements("MASTER")) == before + executed
+
+
+class Unanswered:
+    """A house whose lane answers nobody, as when the machine stands still."""
+
+    clock = SYSTEM_CLOCK
+
+    def __init__(self, *, is_running: bool) -> None:
+        self.is_running = is_running
+        self.stopped = threading.Event()
+        self.told: list[PrivateCall] = []
+
+    def check_account(self, account: str) -> None:
+        """Every name will do."""
+
+    def seconds(self, timeout: float | None) -> float:
+        return timeout or 0.0
+
+    def ref(self, name: str) -> Any:
+        return self
+
+    def tell(self, call: PrivateCall) -> None:
+        self.told.append(call)
+
+
+@pytest.mark.parametrize(("is_running", "error"), [(True, DeadlinePassed), (False, EngineStopped)])
+def test_a_call_that_nobody_answers_is_withdrawn_and_only_a_stop_is_called_one(
+    is_running: bool, error: type[CallNotSent]
+) -> None:
+    """G5: callers in a loop stop at `EngineStopped`."""
+    house: Any = Unanswered(is_running=is_running)
+    with pytest.raises(CallNotSent) as caught:
+        CallDesk(house).call("MASTER", "AddOrder", {}, 0.01)
+    assert type(caught.value) is error
+    (call,) = house.told
+    assert call.reply_to.is_withdrawn
 
 
 def test_a_placement_is_not_repeated_even_when_it_was_not_sent(sim: Simulator, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from engine import CallError, Engine, KeyChanged, Settings
 from engine.errors import CounterFull, InvalidKey, LockedOut, PermissionDenied, RateLimited, TemporaryLockout
 from engine.simulator import Fault, Simulator
 from tests.conftest import Events, private_calls
+from tests.stopwatch import PATIENCE, Stopwatch, again_if_stalled
 
-CALM = Settings(refresh_every=3600, call_timeout=3.0, local_limits=False)
+CALM = Settings(refresh_every=3600, call_timeout=PATIENCE, local_limits=False)
 """Nothing happens by itself, so that every call seen is one the test made (but for the first balance)."""
 
 
@@ -48,7 +49,7 @@ def calm_engine(
 def attempts(engine: Engine, count: int, endpoint: str = "TradeBalance", account: str = "MASTER") -> list[CallError]:
     """The failures of so many single attempts."""
     futures = [engine.submit(account, endpoint) for _ in range(count)]
-    errors = [future.exception(10) for future in futures]
+    errors = [future.exception(PATIENCE) for future in futures]
     assert all(isinstance(error, CallError) for error in errors)
     return [error for error in errors if isinstance(error, CallError)]
 
@@ -85,7 +86,7 @@ def test_a_probe_ends_a_nonce_storm(sim: Simulator, tmp_path: Path) -> None:
         fault.remove()
         assert isinstance(attempts(engine, 1)[0], LockedOut)
         clock.ahead += 900.0
-        assert engine.submit("MASTER", "TradeBalance").result(5)
+        assert engine.submit("MASTER", "TradeBalance").result(PATIENCE)
         assert engine.status().keys["MASTER"].state == "open"
 
 
@@ -137,7 +138,7 @@ def test_lockout_is_waited_out_stops_cancels_and_survives_a_restart(sim: Simulat
         assert 800 < held.retry_after <= 900
         assert count(sim) == before
         clock.ahead += 901
-        assert engine.submit("MASTER", "TradeBalance").result(5)
+        assert engine.submit("MASTER", "TradeBalance").result(PATIENCE)
 
 
 def test_two_locked_keys_stop_all(sim: Simulator, tmp_path: Path) -> None:
@@ -153,32 +154,32 @@ def test_two_locked_keys_stop_all(sim: Simulator, tmp_path: Path) -> None:
 
 def test_counter_refuses_before_a_nonce_is_drawn_and_never_a_cancel(sim: Simulator, tmp_path: Path) -> None:
     """The simulator's own counter, of the same tier, refuses nothing."""
-    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
     with Simulator(call_limit=(15, 0.33)) as strict, calm_engine(strict, tmp_path, settings) as engine:
         futures = [engine.submit("MASTER", "TradeBalance") for _ in range(40)]
-        errors = [future.exception(10) for future in futures]
+        errors = [future.exception(PATIENCE) for future in futures]
         full = [error for error in errors if error is not None]
         assert full
         assert all(isinstance(error, CounterFull) for error in full)
         assert full[0].retry_after is not None
         assert count(strict) < 16
         for _ in range(3):
-            engine.submit("MASTER", "CancelAll").exception(5)
+            engine.submit("MASTER", "CancelAll").exception(PATIENCE)
         assert not [call for call in private_calls(strict) if call.error and call.endpoint != "CancelAll"]
 
 
 def test_live_engine_keeps_headroom_for_a_settlement_round(sim: Simulator, tmp_path: Path) -> None:
-    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
     with Simulator(call_limit=(15, 0.33)) as strict, calm_engine(strict, tmp_path, settings, live=True) as engine:
-        attempts_left = [engine.submit("MASTER", "TradeBalance").exception(5) for _ in range(10)]
+        attempts_left = [engine.submit("MASTER", "TradeBalance").exception(PATIENCE) for _ in range(10)]
         assert isinstance(attempts_left[-1], CounterFull)
         for endpoint in ("OpenOrders", "ClosedOrders", "TradesHistory"):
-            error = engine.submit("MASTER", endpoint, {"cl_ord_id": "a"}).exception(5)
+            error = engine.submit("MASTER", endpoint, {"cl_ord_id": "a"}).exception(PATIENCE)
             assert not isinstance(error, CounterFull | RateLimited)
 
 
 def test_refusal_by_kraken_fills_the_counter_and_the_level_survives_a_restart(sim: Simulator, tmp_path: Path) -> None:
-    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
     with calm_engine(sim, tmp_path, settings) as engine:
         sim.fault(Fault.error("EAPI:Rate limit exceeded", account="MASTER", times=1))
         assert isinstance(attempts(engine, 1)[0], RateLimited)
@@ -188,34 +189,36 @@ def test_refusal_by_kraken_fills_the_counter_and_the_level_survives_a_restart(si
 
 
 def test_throttling_with_a_time_is_honoured(sim: Simulator, tmp_path: Path) -> None:
-    with calm_engine(sim, tmp_path, Settings(refresh_every=3600, call_timeout=3.0)) as engine:
+    with calm_engine(sim, tmp_path, Settings(refresh_every=3600, call_timeout=PATIENCE)) as engine:
         until = int(time.time()) + 60
         sim.fault(Fault.error(f"EService: Throttled: {until}", account="MASTER", times=1))
         assert isinstance(attempts(engine, 1)[0], RateLimited)
         held = attempts(engine, 1)[0]
         assert isinstance(held, CounterFull)
-        assert held.retry_after == pytest.approx(60, abs=3)
+        assert 50 < held.retry_after <= 60, "less what has passed since"
 
 
+@again_if_stalled
 def test_reads_wait_at_their_sender(sim: Simulator, tmp_path: Path) -> None:
     """`call` asks again when there is room; the lane is free meanwhile."""
-    pro = Settings(refresh_every=3600, call_timeout=10.0, tier="pro")
+    pro = Settings(refresh_every=3600, call_timeout=PATIENCE, tier="pro")
     with calm_engine(sim, tmp_path, pro) as engine:
         futures = [engine.submit("MASTER", "TradeBalance") for _ in range(20)]
-        assert any(isinstance(future.exception(5), CounterFull) for future in futures)
-        started = time.monotonic()
-        assert engine.call("MASTER", "TradeBalance")
-        assert 0.2 < time.monotonic() - started < 5
+        assert any(isinstance(future.exception(PATIENCE), CounterFull) for future in futures)
+        with Stopwatch() as watch:
+            assert engine.call("MASTER", "TradeBalance")
+        assert watch.wall > 0.2
+        assert watch.seconds < 5
 
 
 def test_damaged_limits_count_as_full_and_lock_nobody_out(sim: Simulator, tmp_path: Path) -> None:
     """A lost file of ours is no word of Kraken's: reads wait for the counter, a cancel goes at once."""
-    settings = Settings(refresh_every=3600, call_timeout=3.0)
+    settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
     with calm_engine(sim, tmp_path, settings):
         pass
     (tmp_path / "limits.sqlite").write_bytes(b"garbage" * 1000)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as engine:
         assert isinstance(attempts(engine, 1)[0], CounterFull)
-        assert engine.submit("MASTER", "CancelAll").result(5) == {"count": 0}
+        assert engine.submit("MASTER", "CancelAll").result(PATIENCE) == {"count": 0}
         assert engine.status().keys["MASTER"].state == "open"
         assert "limits-lost" in [warning.code for warning in engine.status().warnings]

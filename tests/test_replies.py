@@ -532,18 +532,25 @@ ENVELOPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=500)
 @given(status=STATUSES, value=ENVELOPES | ANY_JSON, endpoint=ENDPOINTS, escaped=st.booleans())
 def test_any_json(status: int, value: object, endpoint: Endpoint, escaped: bool) -> None:
     """G5, G6: whatever JSON comes, it is a reply or one typed error, and no error string becomes data (T11)."""
     judge(status, json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass"), endpoint)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500)
 @given(status=STATUSES, body=st.binary(max_size=200), endpoint=ENDPOINTS)
 def test_any_bytes(status: int, body: bytes, endpoint: Endpoint) -> None:
     """G5, G6: the same for bytes that mean nothing (T11)."""
     judge(status, body, endpoint)
+
+
+@pytest.mark.torture
+def test_any_json_and_any_bytes_at_full_size() -> None:
+    """T11."""
+    for test in (test_any_json, test_any_bytes):
+        settings(max_examples=10_000)(test)()
 
 
 def test_damaged_replies() -> None:

@@ -117,7 +117,7 @@ def _all_of_it(directory: Path, share: float) -> None:
 
 
 def test_damage_to_one_file_never_lowers_a_nonce(tmp_path: Path) -> None:
-    _all_of_it(tmp_path, 0.1)
+    _all_of_it(tmp_path, 0.05)
 
 
 @pytest.mark.torture

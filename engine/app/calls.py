@@ -13,7 +13,7 @@ from engine.actors.crew import PRIVATE_LANE
 from engine.actors.messages import CallDone, PrivateCall
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
-from engine.errors import CallError, CallUnknown, EngineStopped
+from engine.errors import CallError, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import PRIVATE, public_endpoint
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import encode_form
@@ -83,9 +83,17 @@ class CallDesk:
         if isinstance(told, CallDone):
             return told.result
         try:
-            raise _no_answer(answer, account, endpoint) if told is None else told.error
+            raise self._no_answer(answer, account, endpoint) if told is None else told.error
         finally:
             del answer, told  # they hold the error, and its traceback this frame
+
+    def _no_answer(self, answer: Answer, account: str, endpoint: str) -> CallError:
+        """The time is over: withdrawn from the mailbox if it can be, and else nobody knows."""
+        if not answer.withdraw():
+            sentence = "No answer in time: look up what became of the call."
+            return CallUnknown(sentence, account=account, endpoint=endpoint)
+        kind = DeadlinePassed if self._house.is_running else EngineStopped
+        return kind("The call was not sent in time.", account=account, endpoint=endpoint)
 
     def _send(self, call: PrivateCall) -> None:
         """Put the call into the lane's mailbox. Raises `UnknownName` or `EngineStopped`."""
@@ -97,13 +105,6 @@ class CallDesk:
             raise stopped from None
         except CallError as error:
             raise error.about(call.account, call.endpoint) from None
-
-
-def _no_answer(answer: Answer, account: str, endpoint: str) -> CallError:
-    """The time is over: withdrawn from the mailbox if it can be, and else nobody knows."""
-    if answer.withdraw():
-        return EngineStopped("The call was not sent in time.", account=account, endpoint=endpoint)
-    return CallUnknown("No answer in time: look up what became of the call.", account=account, endpoint=endpoint)
 
 
 def _pause(error: CallError, endpoint: str, attempt: int) -> float | None:

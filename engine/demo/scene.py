@@ -32,6 +32,7 @@ QUICK = Settings(refresh_every=0.25, max_age=1.0, call_timeout=2.0, local_limits
 
 PATIENCE = 8.0  # seconds that anything may take before it counts as not seen
 TICK = 0.005
+AT_ONCE = 0.1  # seconds; a read takes microseconds
 
 
 class Scene:
@@ -82,7 +83,7 @@ class Watch:
         self._engine = engine
         self._cash = cash
         self._changed = threading.Condition()
-        self.reads = 0
+        self.reads = self.slow = 0
         self.slowest = 0.0
         self.wrong: list[str] = []
         self.youngest: dict[str, float] = {}
@@ -96,7 +97,9 @@ class Watch:
         for name in self._cash:
             started = time.perf_counter()
             snapshot = self._engine.balance(name)
-            self.slowest = max(self.slowest, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self.slowest = max(self.slowest, seconds)
+            self.slow += seconds > AT_ONCE
             self._note(snapshot)
             found.append(snapshot)
         return found
