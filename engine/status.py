@@ -27,6 +27,8 @@ class EngineStatus:
     """Account and endpoint of the private call under way."""
     waiting: Mapping[str, int]
     """Private calls in the mailbox, by class."""
+    refresh_intervals: Mapping[str, float]
+    """Seconds between two refreshes of each balance: as set, or longer so that polling takes no more than its share."""
     keys: Mapping[str, KeyChanged]
     """How each account's key stands with Kraken."""
     warnings: tuple[EngineWarning, ...]
@@ -41,9 +43,19 @@ class EngineStatus:
             "state_dir": str(self.state_dir),
             "pid": self.pid,
             "as_of": self.as_of.isoformat(),
-            "accounts": [snapshot.to_dict() for snapshot in self.accounts],
+            "accounts": [_account(snapshot) for snapshot in self.accounts],
             "under_way": None if self.under_way is None else list(self.under_way),
             "waiting": dict(self.waiting),
+            "refresh_intervals": {name: round(each, 3) for name, each in self.refresh_intervals.items()},
             "keys": {name: {"state": each.state, "sentence": each.sentence} for name, each in self.keys.items()},
             "warnings": [{"code": each.code, "message": each.message} for each in self.warnings],
         }
+
+
+def _account(snapshot: BalanceSnapshot) -> dict[str, Any]:
+    due = snapshot.next_attempt
+    return {
+        **snapshot.to_dict(),
+        "standing": snapshot.standing.value,
+        "next_attempt": None if due is None else due.isoformat(),
+    }

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine import errors
 from engine.errors import CallError
-from engine.rules.availability import Availability, Standing, Weight, next_refresh, weigh
+from engine.rules import availability
+from engine.rules.availability import Availability, News, Standing, Weight, next_refresh, weigh
 
 LIMIT = 3
 GOOD = None
@@ -24,16 +25,25 @@ EVENTS = (GOOD, FAILURE, REVOKED, OURS)
 def after(events: tuple[CallError | None, ...]) -> Availability:
     state = Availability()
     for event in events:
+        state = state.asked()
         state = state.after_success() if event is None else state.after_failure(event, LIMIT)
     return state
 
 
-def expected(events: tuple[CallError | None, ...]) -> tuple[bool, int]:
+def expected(events: tuple[CallError | None, ...]) -> tuple[Standing, bool, int]:
     """G7 read off the history: no state, no table."""
     told = [event for event in events if event is not OURS]
     since = told[len(told) - next((n for n, event in enumerate(reversed(told)) if event is None), len(told)) :]
     ever = None in told
-    return ever and len(since) < LIMIT and REVOKED not in since, len(since)
+    if REVOKED in since:
+        standing = Standing.BLOCKED
+    elif len(since) >= LIMIT:
+        standing = Standing.UNAVAILABLE
+    elif ever:
+        standing = Standing.DEGRADED if since else Standing.AVAILABLE
+    else:
+        standing = Standing.UNKNOWN
+    return standing, ever and len(since) < LIMIT and REVOKED not in since, len(since)
 
 
 @pytest.mark.parametrize("length", range(9))
@@ -41,14 +51,30 @@ def test_every_sequence_up_to_eight(length: int) -> None:
     """TORTURE T13."""
     for events in product(EVENTS, repeat=length):
         state = after(events)
-        assert (state.is_available, state.errors) == expected(events)
+        assert (state.standing, state.is_available, state.errors) == expected(events)
         assert (state.reason is None) == (state.errors == 0)
 
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=60).map(tuple))
 def test_longer_sequences(events: tuple[CallError | None, ...]) -> None:
     state = after(events)
-    assert (state.is_available, state.errors) == expected(events)
+    assert (state.standing, state.is_available, state.errors) == expected(events)
+
+
+def test_the_drawing_is_the_table() -> None:
+    """What a person reads at the top of the file is what the program does."""
+    short = {standing: standing.value.partition("-")[0] for standing in Standing}
+    lines = [line.split() for line in (availability.__doc__ or "").splitlines()]
+    drawn = {line[0]: line[1:] for line in lines if line and line[0] in short.values()}
+    assert drawn == {short[here]: [short[row[news]] for news in News] for here, row in availability.TABLE.items()}
+
+
+def test_after_an_outage_one_probe_is_shown_as_recovering() -> None:
+    out = after((GOOD, FAILURE, FAILURE, FAILURE))
+    assert out.asked().standing is Standing.RECOVERING
+    assert not out.asked().is_available
+    assert out.asked().after_failure(OURS, LIMIT) == out, "our own doing says nothing, and the probe is over"
+    assert out.asked().after_success() == Availability(Standing.AVAILABLE)
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,15 @@ from engine.actors.messages import (
     PrivateCall,
     ReadBalance,
 )
+from engine.actors.poller import Poller
 from engine.actors.private import ignore
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address
 from engine.errors import CallError, CallUnknown, CounterFull, EngineStopped, LockedOut, PermissionDenied, UnknownMethod
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import differences, read_rows, sum_cash
-from engine.rules.availability import Availability, next_refresh
+from engine.kraken.limits import TIERS
+from engine.rules.availability import Availability, Standing, next_refresh
 from engine.rules.balances import BalanceSnapshot, moment, seconds_later
 from engine.values import SYSTEM_CLOCK, Clock, Settings
 
@@ -43,7 +45,7 @@ SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance
 
 
 class _Wake:
-    """The scheduler's message: a refresh is due. Only the newest one counts."""
+    """The poller's or the scheduler's message: a refresh is due. Only the newest one counts."""
 
     def __init__(self, turn: int) -> None:
         self.turn = turn
@@ -68,6 +70,7 @@ class BalanceActor(EngineActor):
     Ask it `ReadBalance(max_age=None, timeout=None)`, or use ``proxy().snapshot()``. `private` is the ref of the
     `KrakenPrivateActor`. `known` is the snapshot of an earlier run; it is STALE until the first good reply. `show` is
     called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
+    `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class BalanceActor(EngineActor):
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,
         scheduler: Scheduler | None = None,
+        poller: Poller | None = None,
+        tier: str | None = None,
         publish: Callable[[Any], None] = ignore,
         show: Callable[[BalanceSnapshot], None] = ignore,
         record: Callable[[BalanceRecord], None] = ignore,
@@ -89,10 +94,13 @@ class BalanceActor(EngineActor):
         self._clock = clock
         self._own_scheduler = Scheduler() if scheduler is None else None
         self._after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
+        self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
+        self._decay = TIERS[tier or self._settings.tier].calls_decay
         self._publish, self._show, self._record = publish, show, record
         self._table = AssetTable.shipped()
         self._endpoint = EXTENDED
         self._availability = Availability()
+        self._told = Standing.UNKNOWN
         self._waiters: list[Future[BalanceSnapshot]] = []
         self._under_way: PrivateCall | None = None
         self._disturbed_at = float("-inf")
@@ -103,8 +111,8 @@ class BalanceActor(EngineActor):
         self._show(self._snapshot)
 
     def on_start(self) -> None:
-        """Ask for the first balance at once."""
-        self._refresh()
+        """Ask for the first balance as soon as it is this account's turn."""
+        self._plan(0.0)
 
     def snapshot(self) -> BalanceSnapshot:
         """What is known now."""
@@ -126,7 +134,7 @@ class BalanceActor(EngineActor):
             case Disturbed(at=at):
                 return self._disturb(at)
             case _Wake(turn=turn):
-                return self._refresh() if turn == self._turn else None
+                return self._wake(turn)
             case _GiveUp(waiter=waiter):
                 return self._give_up(waiter)
             case _:
@@ -134,6 +142,7 @@ class BalanceActor(EngineActor):
 
     def closing(self) -> None:
         """Answer whoever waits with what is known."""
+        self._poller.forget(self._snapshot.account)
         self._answer_waiters()
         if self._own_scheduler is not None:
             self._own_scheduler.stop()
@@ -164,12 +173,19 @@ class BalanceActor(EngineActor):
         self._snapshot = replace(self._snapshot, disturbed=True)
         self._show(self._snapshot)
         if self._under_way is None:
-            self._plan(SETTLES_IN)
+            self._ask_in(SETTLES_IN)
+
+    def _wake(self, turn: int) -> None:
+        if turn == self._turn:
+            self._refresh()
+        else:
+            self._poller.done(self._snapshot.account)
 
     def _refresh(self, endpoint: str | None = None) -> None:
         """Ask the private actor for a balance, unless that is under way."""
         if self._under_way is not None:
             return
+        self._stand(self._availability.asked())
         as_of = (moment(self._clock.wall_ns()), self._clock.monotonic())
         self._refreshes += 1
         again = self._refreshes % TRY_EXTENDED_EVERY == 0
@@ -223,8 +239,9 @@ class BalanceActor(EngineActor):
 
     def _settle(self, snapshot: BalanceSnapshot, after: Availability, error: CallError | None) -> None:
         """A refresh is over, well or badly: publish what is known now and plan the next one."""
-        before, self._availability = self._availability, after
-        pause = next_refresh(after, self._settings.refresh_every, error)
+        self._availability = after
+        self._poller.done(snapshot.account, good=error is None)
+        pause = next_refresh(after, self._poller.interval(self._decay), error)
         waits = False
         if isinstance(error, CounterFull) and error.retry_after is not None:
             waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room
@@ -233,18 +250,43 @@ class BalanceActor(EngineActor):
             waits, pause = True, min(pause, ASK_AGAIN_IN)
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
         self._snapshot = replace(
-            snapshot, is_available=after.is_available, error_count=after.errors,
+            snapshot, is_available=after.is_available, standing=after.standing, error_count=after.errors,
             last_error=after.reason or (str(error) if error else None),
             next_attempt=seconds_later(moment(self._clock.wall_ns()), pause),
         )  # fmt: skip
         self._show(self._snapshot)
-        if not waits:
+        if waits:
+            self._ask_in(pause)
+        else:
             self._answer_waiters()
-        self._plan(pause)
-        if before.is_available != after.is_available:
-            self._publish(AvailabilityChanged(snapshot.account, after.is_available, after.reason))
+            self._plan(pause)
+        self._tell_change()
+
+    def _stand(self, availability: Availability) -> None:
+        """Show a standing that changed while nothing else did."""
+        self._availability = availability
+        if availability.standing is not self._snapshot.standing:
+            self._snapshot = replace(self._snapshot, standing=availability.standing)
+            self._show(self._snapshot)
+
+    def _tell_change(self) -> None:
+        before, after = self._told, self._availability.standing
+        if (before.is_available, before.is_out) != (after.is_available, after.is_out):
+            self._told = after
+            self._publish(
+                AvailabilityChanged(
+                    self._snapshot.account, after.is_available, self._availability.reason, before, after
+                )
+            )
 
     def _plan(self, pause: float) -> None:
+        """Refresh after `pause`, when it is this account's turn."""
+        self._turn += 1
+        wake = partial(tell_if_alive, self.actor_ref, _Wake(self._turn))
+        self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
+
+    def _ask_in(self, pause: float) -> None:
+        """Refresh after `pause`, whoever's turn it is: somebody waits for it, or the balance has changed."""
         self._turn += 1
         self._later(pause, _Wake(self._turn))
 

@@ -17,12 +17,14 @@ from engine.actors.balance import BalanceActor, tell_if_alive
 from engine.actors.call_mailbox import LOOK_AGAIN
 from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
+from engine.actors.poller import Poller
 from engine.actors.private import KrakenPrivateActor
 from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address, Supervisor
 from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass
+from engine.kraken.limits import TIERS
 from engine.rules.balances import BalanceSnapshot
 from engine.values import Account, Clock, Settings
 
@@ -66,6 +68,7 @@ class Crew:
         self._notice = notice
         self._is_dropping = False
         self._scheduler = Scheduler()
+        self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
         self._actors = Supervisor(
             keystone=PRIVATE_LANE, after=self._scheduler.after, publish=self.publish, world_stopped=world_stopped
         )  # fmt: skip
@@ -104,6 +107,11 @@ class Crew:
     def tell(self, name: str, message: Any) -> None:
         """Tell an actor something that does not matter when it is not there."""
         tell_if_alive(Address(self._actors, name), message)
+
+    def intervals(self) -> dict[str, float]:
+        """Seconds between two refreshes of each account's balance, as it results from all of them."""
+        tiers = {name: self._accounts[name].tier or self._settings.tier for name in self._kept}
+        return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
 
     def publish(self, event: Any) -> None:
         """Give an event to the engine and to every subscriber."""
@@ -147,8 +155,8 @@ class Crew:
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
             name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
-            scheduler=self._scheduler, publish=self.publish, show=self._show, record=self._record,
-            known=self._board[name],
+            scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, publish=self.publish,
+            show=self._show, record=self._record, known=self._board[name],
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

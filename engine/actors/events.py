@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.errors import CallError, Outcome
+from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
 
 
@@ -28,6 +29,10 @@ class AvailabilityChanged:
     is_available: bool
     reason: str | None
     """Why not, for a person; `None` when it is available."""
+    before: Standing = Standing.UNKNOWN
+    """From which standing."""
+    after: Standing = Standing.UNKNOWN
+    """To which."""
 
 
 @dataclass(frozen=True, slots=True)

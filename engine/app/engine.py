@@ -218,10 +218,11 @@ class Engine:
     def status(self) -> EngineStatus:
         """What the engine is doing now; waits for nothing."""
         house = self._house
-        mailbox: Any = self.private.actor_inbox if house.is_running else None
+        crew = house.running
+        mailbox: Any = crew.ref(PRIVATE_LANE).actor_inbox if crew else None
         under_way = mailbox.under_way if mailbox else None
         return EngineStatus(
-            running=house.is_running,
+            running=crew is not None,
             live=self._live,
             url=self._url,
             state_dir=self._state_dir,
@@ -230,6 +231,7 @@ class Engine:
             accounts=tuple(house.board.values()),
             under_way=under_way and (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
+            refresh_intervals=crew.intervals() if crew else {},
             keys=dict(self._keys),
             warnings=tuple(self._warnings),
         )

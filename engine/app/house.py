@@ -39,17 +39,22 @@ class House:
         self._pid = 0
 
     @property
+    def running(self) -> Crew | None:
+        """The actors while it runs; a forked child has the object, and none of the threads."""
+        return self._crew if os.getpid() == self._pid else None
+
+    @property
     def crew(self) -> Crew:
-        """The actors. Raises `EngineStopped`; a forked child has the object, and none of the threads."""
-        crew = self._crew
-        if crew is None or os.getpid() != self._pid:
+        """The actors. Raises `EngineStopped`."""
+        crew = self.running
+        if crew is None:
             raise EngineStopped("The engine is not running.")
         return crew
 
     @property
     def is_running(self) -> bool:
         """Whether it runs in this process."""
-        return self._crew is not None and os.getpid() == self._pid
+        return self.running is not None
 
     def opened(self, crew: Crew) -> None:
         """The actors have started."""

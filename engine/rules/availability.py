@@ -1,13 +1,26 @@
-"""When an account is available, as a value that changes only here (promise G7).
+"""When an account is available, as a table of states that changes only here (promise G7).
 
-Kraken's good reply makes it available; `limit` failures in a row make it unavailable; a revoked key or a missing
-permission does so at once. What we did ourselves says nothing about the account and changes nothing.
+::
+
+                  good          failure       last failure   refused key   nothing     asked
+    unknown       available     unknown       unavailable    blocked       unknown     unknown
+    available     available     degraded      unavailable    blocked       available   available
+    degraded      available     degraded      unavailable    blocked       degraded    degraded
+    unavailable   available     unavailable   unavailable    blocked       unavailable recovering
+    recovering    available     unavailable   unavailable    blocked       unavailable recovering
+    blocked       available     blocked       blocked        blocked       blocked     blocked
+
+*good*: Kraken's good reply, which also sets the count of failures back. *last failure*: the one that makes it `limit`
+failures in a row. *refused key*: a revoked key or a missing permission. *nothing*: what we did ourselves, which says
+nothing about the account. *asked*: a refresh goes out; after an outage that is the one probe.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+from types import MappingProxyType
 
 from engine.errors import (
     CallCut,
@@ -35,8 +48,50 @@ class Standing(Enum):
     """Some failures since, but not enough of them."""
     UNAVAILABLE = "unavailable"
     """Too many failures in a row."""
+    RECOVERING = "recovering"
+    """Unavailable, and a probe is under way."""
     BLOCKED = "blocked-by-auth"
     """Kraken refuses the key; only a spaced probe is sent."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the account may be used."""
+        return self in (Standing.AVAILABLE, Standing.DEGRADED)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it was found to be unavailable."""
+        return self in (Standing.UNAVAILABLE, Standing.RECOVERING, Standing.BLOCKED)
+
+
+class News(Enum):
+    """What can happen to an account's standing."""
+
+    GOOD = "good"
+    FAILURE = "failure"
+    LAST_FAILURE = "last failure"
+    REFUSED_KEY = "refused key"
+    NOTHING = "nothing"
+    ASKED = "asked"
+
+
+def _row(*standings: Standing) -> Mapping[News, Standing]:
+    return MappingProxyType(dict(zip(News, standings, strict=True)))
+
+
+_S = Standing
+TABLE: Mapping[Standing, Mapping[News, Standing]] = MappingProxyType(
+    {
+        _S.UNKNOWN: _row(_S.AVAILABLE, _S.UNKNOWN, _S.UNAVAILABLE, _S.BLOCKED, _S.UNKNOWN, _S.UNKNOWN),
+        _S.AVAILABLE: _row(_S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.AVAILABLE, _S.AVAILABLE),
+        _S.DEGRADED: _row(_S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.DEGRADED, _S.DEGRADED),
+        _S.UNAVAILABLE: _row(
+            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING
+        ),
+        _S.RECOVERING: _row(_S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING),
+        _S.BLOCKED: _row(_S.AVAILABLE, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED),
+    }
+)
 
 
 class Weight(Enum):
@@ -76,31 +131,28 @@ class Availability:
     @property
     def is_available(self) -> bool:
         """Whether the account may be used."""
-        return self.standing in (Standing.AVAILABLE, Standing.DEGRADED)
+        return self.standing.is_available
 
-    @property
-    def is_out(self) -> bool:
-        """Whether it was found to be unavailable."""
-        return self.standing in (Standing.UNAVAILABLE, Standing.BLOCKED)
+    def asked(self) -> Availability:
+        """A refresh goes out."""
+        return self._after(News.ASKED)
 
     def after_success(self) -> Availability:
         """A good reply: available, and the count starts again."""
-        return Availability(Standing.AVAILABLE)
+        return Availability(TABLE[self.standing][News.GOOD])
 
     def after_failure(self, error: CallError, limit: int) -> Availability:
-        """A failed refresh; the same value when it says nothing about the account."""
+        """A failed refresh; one that says nothing about the account changes neither count nor reason."""
         weight = weigh(error)
-        if weight is Weight.NOTHING or (weight is Weight.HELD and self.is_out):
-            return self
+        if weight is Weight.NOTHING or (weight is Weight.HELD and self.standing.is_out):
+            return self._after(News.NOTHING)
         errors = self.errors + 1
-        return Availability(self._standing_after(weight, errors, limit), errors, str(error))
+        news = News.LAST_FAILURE if errors >= limit else News.FAILURE
+        standing = TABLE[self.standing][News.REFUSED_KEY if weight is Weight.BLOCK else news]
+        return Availability(standing, errors, str(error))
 
-    def _standing_after(self, weight: Weight, errors: int, limit: int) -> Standing:
-        if weight is Weight.BLOCK or self.standing is Standing.BLOCKED:
-            return Standing.BLOCKED
-        if errors >= limit or self.standing is Standing.UNAVAILABLE:
-            return Standing.UNAVAILABLE
-        return Standing.DEGRADED if self.is_available else Standing.UNKNOWN
+    def _after(self, news: News) -> Availability:
+        return replace(self, standing=TABLE[self.standing][news])
 
 
 def next_refresh(state: Availability, every: float, error: CallError | None) -> float:
@@ -112,6 +164,6 @@ def next_refresh(state: Availability, every: float, error: CallError | None) -> 
     """
     doublings = max(0, min(state.errors - 2, 16))
     pause: float = min(every * 2**doublings, max(every, min(12 * every, 60.0)))
-    if error is None or error.retry_after is None or (isinstance(error, _KEPT_BACK) and not state.is_out):
+    if error is None or error.retry_after is None or (isinstance(error, _KEPT_BACK) and not state.standing.is_out):
         return pause
     return max(pause, error.retry_after)

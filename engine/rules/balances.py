@@ -10,6 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from engine.rules.availability import Standing
 from engine.values import SYSTEM_CLOCK, AssetBalance, Clock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +39,8 @@ class BalanceSnapshot:
     available_cash: Decimal | None = None
     assets: Mapping[str, AssetBalance] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     is_available: bool = False
+    standing: Standing = Standing.UNKNOWN
+    """Where the account stands, in more words than `is_available`."""
     error_count: int = 0
     last_error: str | None = None
     next_attempt: datetime | None = None
