@@ -50,7 +50,7 @@ def main() -> None:
         finished = threading.Event()
         strategy = Strategy.start(engine.private, engine.balances["MASTER"], finished)
         try:
-            assert finished.wait(10), "no answer came"
+            assert finished.wait(30), "no answer came"
         finally:
             strategy.stop()  # stops yours; the engine goes on until its `with` ends
 

@@ -30,7 +30,7 @@ def main() -> None:
 
             engine.subscribe(on_event)
             kraken.set_balance("ERIN", {"ZUSD": "1100.0000", "XXBT": "0.1000000000"})
-            assert paid.wait(10), "the change was not told"
+            assert paid.wait(30), "the change was not told"
 
         print(f"{kraken.highest_in_flight} call at a time, {kraken.refused_nonces} nonces refused")
         assert kraken.highest_in_flight == 1

@@ -30,7 +30,7 @@ def test_example_runs_without_a_key(path: Path, tmp_path: Path) -> None:
     environment = {**inherited, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False,
+        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
