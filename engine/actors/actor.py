@@ -60,6 +60,12 @@ def stop_actor(ref: pykka.ActorRef[Any]) -> None:
         ref.stop(block=False)
 
 
+def tell_if_alive(ref: Any, message: Any) -> None:
+    """Tell an actor, by ref or by name, something that no longer matters once it has stopped."""
+    with contextlib.suppress(pykka.ActorDeadError, KeyError):
+        ref.tell(message)
+
+
 def wait_finished(ref: pykka.ActorRef[Any], timeout: float) -> bool:
     """Whether an actor of ours has closed everything it holds within `timeout` seconds.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.actors.actor import EngineActor
 from engine.actors.balance import restore
+from engine.actors.catalogue import read_names
 from engine.actors.events import EngineWarning
 from engine.actors.mailbox import PatientMailbox
 from engine.actors.messages import BalanceRecord
@@ -70,11 +71,12 @@ def read_balances(
     record that cannot be read is left out: no balance is better than a wrong one. Raises `StoreError`.
     """
     keys = None if accounts is None else {each.name: each.key_id for each in accounts}
+    table = read_names(directory)
     found = {}
     for name, record in read_documents(directory / FILE_NAME).items():
         try:
             if keys is None or keys.get(name) == record["key"]:
-                found[name] = restore(record, name, settings, clock)
+                found[name] = restore(record, name, settings, clock, table)
         except (CallError, KeyError, TypeError, ValueError):
             logger.warning("The kept balance of account %s cannot be read; it is left out.", name)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,7 +12,8 @@ from typing import Any
 
 import pykka
 
-from engine.actors.actor import EngineActor
+from engine.actors.actor import EngineActor, tell_if_alive
+from engine.actors.catalogue import AssetNames
 from engine.actors.events import AvailabilityChanged, BalanceChanged
 from engine.actors.messages import (
     BalanceRecord,
@@ -71,6 +71,7 @@ class BalanceActor(EngineActor):
     `KrakenPrivateActor`. `known` is the snapshot of an earlier run; it is STALE until the first good reply. `show` is
     called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
     `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
+    `names` knows what Kraken's rows are called.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class BalanceActor(EngineActor):
         scheduler: Scheduler | None = None,
         poller: Poller | None = None,
         tier: str | None = None,
+        names: AssetNames | None = None,
         publish: Callable[[Any], None] = ignore,
         show: Callable[[BalanceSnapshot], None] = ignore,
         record: Callable[[BalanceRecord], None] = ignore,
@@ -97,7 +99,7 @@ class BalanceActor(EngineActor):
         self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
         self._decay = TIERS[tier or self._settings.tier].calls_decay
         self._publish, self._show, self._record = publish, show, record
-        self._table = AssetTable.shipped()
+        self._names = names or AssetNames()
         self._endpoint = EXTENDED
         self._availability = Availability()
         self._told = Standing.UNKNOWN
@@ -200,7 +202,7 @@ class BalanceActor(EngineActor):
 
     def _replied(self, call: PrivateCall, done: CallDone) -> None:
         try:
-            assets = read_rows(call.endpoint, done.result, self._table)
+            assets = self._names.read(call.endpoint, done.result)
             cash, free = sum_cash(assets, self._settings.cash)
         except CallError as error:
             self._failed(call, error)
@@ -304,18 +306,14 @@ class BalanceActor(EngineActor):
             waiter.set_result(self._snapshot)
 
 
-def tell_if_alive(ref: pykka.ActorRef[Any] | Address, message: Any) -> None:
-    """Tell an actor something that no longer matters once it has stopped."""
-    with contextlib.suppress(pykka.ActorDeadError, KeyError):
-        ref.tell(message)
-
-
-def restore(record: dict[str, Any], account: str, settings: Settings, clock: Clock) -> BalanceSnapshot:
+def restore(
+    record: dict[str, Any], account: str, settings: Settings, clock: Clock, table: AssetTable
+) -> BalanceSnapshot:
     """The snapshot of an earlier run from what the archive kept: STALE, with its old `as_of`, not available.
 
     Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the record is not one of ours.
     """
-    assets = read_rows(record["endpoint"], record["result"], AssetTable.shipped())
+    assets = read_rows(record["endpoint"], record["result"], table)
     cash, free = sum_cash(assets, settings.cash)
     return BalanceSnapshot(
         account, as_of=datetime.fromisoformat(record["as_of"]), cash=cash, available_cash=free, assets=assets,

@@ -11,10 +11,11 @@ from typing import Any
 
 import pykka
 
-from engine.actors.actor import stop_actor, wait_finished
+from engine.actors.actor import stop_actor, tell_if_alive, wait_finished
 from engine.actors.archive import ArchiveActor, read_balances
-from engine.actors.balance import BalanceActor, tell_if_alive
+from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN
+from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
 from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.poller import Poller
@@ -30,7 +31,7 @@ from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
 
-EVENTS, PRIVATE_LANE, ARCHIVE = "events", "private", "archive"
+EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE = "events", "private", "archive", "catalogue"
 EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
 STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
@@ -42,7 +43,7 @@ def balance_of(account: str) -> str:
 
 
 class Crew:
-    """Events, the private lane, the archive, then one balance for each account that is `kept`.
+    """Events, the private lane, the archive, the catalogue, then one balance for each account that is `kept`.
 
     `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
     `subscribers` is the engine's own list, which it changes as they come and go.
@@ -62,10 +63,12 @@ class Crew:
         subscribers: Sequence[Any],
         notice: Callable[[Any], None],
         world_stopped: Callable[[], None],
+        fetch: Fetch,
     ) -> None:
         self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
         self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
-        self._notice = notice
+        self._notice, self._fetch = notice, fetch
+        self._names = AssetNames(look=partial(self.tell, CATALOGUE, Look()))
         self._is_dropping = False
         self._scheduler = Scheduler()
         self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
@@ -79,6 +82,8 @@ class Crew:
             self._actors.start(EVENTS, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
             self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
+            self._names.table = read_names(self._state_dir)
+            self._actors.start(CATALOGUE, self._start_catalogue)
             self._board.update(self._restored())
             for name in self._kept:
                 self._actors.start(balance_of(name), partial(self._start_balance, name))
@@ -152,11 +157,16 @@ class Crew:
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
         )  # fmt: skip
 
+    def _start_catalogue(self) -> pykka.ActorRef[Any]:
+        return CatalogueActor.start(
+            self._state_dir, fetch=self._fetch, learn=self._names.learn, after=self._scheduler.after, clock=self._clock
+        )
+
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
             name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
-            scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, publish=self.publish,
-            show=self._show, record=self._record, known=self._board[name],
+            scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self._names,
+            publish=self.publish, show=self._show, record=self._record, known=self._board[name],
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

@@ -14,7 +14,7 @@ from engine.actors.messages import CallDone, PrivateCall
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
 from engine.errors import CallError, CallUnknown, DeadlinePassed, EngineStopped
-from engine.kraken.endpoints import PRIVATE, public_endpoint
+from engine.kraken.endpoints import PRIVATE, Endpoint, public_endpoint
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import encode_form
 from engine.rules.repeat import pause_before_repeat
@@ -66,15 +66,23 @@ class CallDesk:
     def public(self, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None) -> Any:
         """`Engine.public`."""
         found = public_endpoint(endpoint)
-        clock, pool = self._house.clock, self._public
-        if not self._house.is_running or pool is None:
+        if not self._house.is_running:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
-        wait = self._house.seconds(timeout)
+        return self._get(found, params or {}, self._house.seconds(timeout))
+
+    def fetch(self, endpoint: str, seconds: float) -> Any:
+        """A public call for an actor of ours, which may make one before the engine as a whole runs."""
+        return self._get(public_endpoint(endpoint), {}, seconds)
+
+    def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
+        clock, pool = self._house.clock, self._public
+        if pool is None:
+            raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
-            answer = pool.get(found.path, encode_form(params or {}).decode(), deadline=clock.monotonic() + wait)
+            answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
             return read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
         except CallError as error:
-            raise error.about(None, endpoint) from None
+            raise error.about(None, found.name) from None
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
         answer = Answer()

@@ -104,10 +104,14 @@ class Engine:
         crew = Crew(
             house.accounts, url=self._url, state_dir=self._state_dir, settings=self._settings, live=self._live,
             clock=house.clock, kept=house.kept, board=house.board, subscribers=self._subscribers,
-            notice=self._notice, world_stopped=self.stop,
+            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch,
         )  # fmt: skip
-        crew.start()
         self._calls.open(self._url)
+        try:
+            crew.start()
+        except BaseException:
+            self._calls.close()
+            raise
         house.opened(crew)
         atexit.register(self._at_exit)
 
