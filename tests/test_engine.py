@@ -489,7 +489,7 @@ def test_replacing_a_key_while_the_lane_hangs_is_withdrawn(sim: Simulator, tmp_p
         hang = sim.fault(Fault.hang(endpoint="Ledgers"))
         engine.submit("MASTER", "Ledgers", timeout=LONG)
         sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
-        with pytest.raises(DeadlinePassed, match="not replaced"):
+        with pytest.raises(DeadlinePassed, match="nothing was changed"):
             engine.replace_key("ALICE", new.key, new.secret)
         hang.remove()
         with pytest.raises(InvalidKey):

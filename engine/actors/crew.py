@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class Crew:
             self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
             self._names.table = read_names(self._state_dir)
             self._actors.start(CATALOGUE, self._start_catalogue)
-            self._board.update(self._restored())
+            self._board.update(self._restored(self._accounts.values()))
             for name in self._kept:
                 self._actors.start(balance_of(name), partial(self._start_balance, name))
         except BaseException:
@@ -101,6 +101,15 @@ class Crew:
                 logger.error("The actor %s did not stop in time.", name)
         self._scheduler.stop(max(0.0, deadline - time.monotonic()))
 
+    def add_balance(self, account: str) -> None:
+        """Keep one more account's balance, beginning with what the store knows of it."""
+        self._board.update(self._restored([self._accounts[account]]))
+        self._actors.start(balance_of(account), partial(self._start_balance, account))
+
+    def remove_balance(self, account: str) -> None:
+        """Keep an account's balance no longer; whoever waits for it is answered."""
+        self._actors.stop(balance_of(account), STOP_PATIENCE)
+
     def is_own_thread(self) -> bool:
         """Whether the caller runs in the thread of one of the actors."""
         return self._actors.is_own_thread()
@@ -115,7 +124,8 @@ class Crew:
 
     def intervals(self) -> dict[str, float]:
         """Seconds between two refreshes of each account's balance, as it results from all of them."""
-        tiers = {name: self._accounts[name].tier or self._settings.tier for name in self._kept}
+        kept = [self._accounts[name] for name in tuple(self._kept) if name in self._accounts]
+        tiers = {account.name: account.tier or self._settings.tier for account in kept}
         return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
 
     def publish(self, event: Any) -> None:
@@ -170,14 +180,15 @@ class Crew:
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:
-        self._board[snapshot.account] = snapshot
+        if snapshot.account in self._board:  # not after its removal
+            self._board[snapshot.account] = snapshot
 
     def _record(self, record: BalanceRecord) -> None:
         self.tell(ARCHIVE, record)
 
-    def _restored(self) -> dict[str, BalanceSnapshot]:
+    def _restored(self, accounts: Iterable[Account]) -> dict[str, BalanceSnapshot]:
         try:
-            return read_balances(self._state_dir, self._accounts.values(), self._settings, self._clock)
+            return read_balances(self._state_dir, accounts, self._settings, self._clock)
         except StoreError as error:
             self.publish(EngineWarning("balances-lost", f"The last known balances cannot be read: {error}"))
             return {}

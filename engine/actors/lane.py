@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from engine.actors.limits import Limits
-from engine.actors.messages import PrivateCall
+from engine.actors.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock
 from engine.errors import (
@@ -102,16 +102,41 @@ class Lane:
         """Which key the account has now."""
         return self._account(account).key_id
 
-    def replace_key(self, account: Account) -> None:
-        """Use another key for the account. Raises `ConfigError` or `StoreInUse`; nothing changes then."""
+    def change(self, change: AccountChange) -> None:
+        """Add or remove an account, or give it another key. Raises `ConfigError` or `StoreInUse`; nothing changes then.
+
+        The nonce marks of a key that goes stay in the store: should it come back, its nonces go on above them.
+        """
+        account = change.account
+        match change:
+            case AddAccount():
+                distinct([*self._accounts.values(), account])
+                self._take_key(account)
+                self._limits.add(account)
+            case RemoveAccount():
+                self._ownership.release_key(self._account(account.name).key_id)
+                del self._accounts[account.name], self._signers[account.name]
+                self._limits.remove(account.name)
+            case _:
+                self._replace_key(account)
+
+    def _replace_key(self, account: Account) -> None:
         before = self._account(account.name)
-        if before.key_id != account.key_id:
+        if before.key_id == account.key_id:
+            self._use_key(account)
+        else:
             distinct([each for each in self._accounts.values() if each.name != account.name] + [account])
-            self._ownership.claim_key(account.name, account.key_id)
+            self._take_key(account)
             self._ownership.release_key(before.key_id)
+        self._limits.replace_key(account)
+
+    def _take_key(self, account: Account) -> None:
+        self._ownership.claim_key(account.name, account.key_id)
+        self._use_key(account)
+
+    def _use_key(self, account: Account) -> None:
         self._accounts[account.name] = account
         self._signers[account.name] = Signer(account.secret)
-        self._limits.replace_key(account)
 
     def cut(self, token: Ticket) -> bool:
         """End the exchange of that call at once, from another thread; `False` when it is not under way."""

@@ -136,6 +136,21 @@ class Limits:
         before, key.guard = key.guard, key.guard.resume()
         self._tell_change(account, before.state, key.guard)
 
+    def add(self, account: Account) -> None:
+        """One account more; what its key's file says counts, so that a lockout outlives a removal."""
+        try:
+            saved: Mapping[str, Any] = self._store.documents()
+        except StoreError:
+            saved = {}
+        self._keys[account.name] = self._key(account, saved)
+        self._tell_change(account.name, State.OPEN, self._keys[account.name].guard)
+
+    def remove(self, account: str) -> None:
+        """One account less; where its key stands is written down first."""
+        self._save()
+        self._locked.discard(account)
+        del self._keys[account]
+
     def replace_key(self, account: Account) -> None:
         """The account has another key from now on."""
         before = self._keys[account.name].guard

@@ -79,8 +79,8 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceKey:
-    """Gives an account another key: asked of the `KrakenPrivateActor`, which raises `StoreInUse` when it is owned."""
+class AccountChange:
+    """Asks the `KrakenPrivateActor` to change what it has of an account; one of those below."""
 
     account: Account
     token: threading.Lock = field(default_factory=threading.Lock)
@@ -89,6 +89,24 @@ class ReplaceKey:
     def claim(self) -> bool:
         """True for the first who asks."""
         return self.token.acquire(blocking=False)
+
+
+class AddAccount(AccountChange):
+    """One account more. Raises `ConfigError` when its name or key is here already, `StoreInUse` when it is owned."""
+
+    __slots__ = ()
+
+
+class RemoveAccount(AccountChange):
+    """One account less: its key is given back, and its calls that still wait end as *not sent*."""
+
+    __slots__ = ()
+
+
+class ReplaceKey(AccountChange):
+    """Another key for an account. Raises what `AddAccount` does; the old key stays then."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from engine.actors.call_mailbox import CallMailbox
 from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane import Lane, as_call_error, distinct
 from engine.actors.limits import Limits
-from engine.actors.messages import ReplaceKey, Resume
+from engine.actors.messages import AccountChange, Resume
 from engine.actors.scheduler import Scheduler
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock
@@ -97,8 +97,8 @@ class KrakenPrivateActor(EngineActor):
                 return self._serve(message) if message.claim() else None
             case Resume(account=account):
                 return self._lane.resume(account)
-            case ReplaceKey(account=account):
-                return self._lane.replace_key(account) if message.claim() else None
+            case AccountChange():
+                return self._lane.change(message) if message.claim() else None
             case _:
                 return super().on_receive(message)
 

@@ -11,6 +11,7 @@ import pykka
 
 from engine.actors.actor import stop_actor, wait_finished
 from engine.actors.events import EngineWarning
+from engine.errors import EngineStopped
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +61,18 @@ class Supervisor:
         after(LOOK_EVERY, self._look)
 
     def start(self, name: str, start: Start) -> pykka.ActorRef[Any]:
-        """Start an actor under a name; what `start` raises comes through and nothing is kept."""
+        """Start an actor under a name; what `start` raises comes through and nothing is kept.
+
+        Raises `EngineStopped` when they are being stopped already.
+        """
         ref = start()
         with self._lock:
-            self._refs[name] = ref
-            self._starts[name] = start
-        return ref
+            if self._is_watching:
+                self._refs[name] = ref
+                self._starts[name] = start
+                return ref
+        stop_actor(ref)
+        raise EngineStopped("The engine is stopping.")
 
     def ref(self, name: str) -> pykka.ActorRef[Any]:
         """The actor that bears the name now."""
@@ -75,7 +82,9 @@ class Supervisor:
         """Stop one actor for good; whether it has finished in time."""
         with self._lock:
             self._starts.pop(name, None)
-            ref = self._refs.pop(name)
+            ref = self._refs.pop(name, None)
+        if ref is None:
+            return True
         stop_actor(ref)
         return wait_finished(ref, timeout)
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pykka
 
 from engine.actors.crew import PRIVATE_LANE, balance_of
-from engine.actors.messages import ForgetBalance, ReadBalance, ReplaceKey, Resume
+from engine.actors.lane import distinct
+from engine.actors.messages import (
+    AccountChange,
+    AddAccount,
+    ForgetBalance,
+    ReadBalance,
+    RemoveAccount,
+    ReplaceKey,
+    Resume,
+)
 from engine.app.calls import ANSWER_GRACE
 from engine.app.house import House
 from engine.errors import DeadlinePassed, EngineStopped
@@ -20,6 +30,7 @@ class AccountDesk:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._changing = threading.Lock()  # one change at a time
 
     def balance(self, account: str, max_age: float | None, timeout: float | None) -> BalanceSnapshot:
         """`Engine.balance`."""
@@ -39,16 +50,38 @@ class AccountDesk:
     def replace_key(self, account: str, key: str | Secret, secret: str | Secret, otp: str | None) -> None:
         """`Engine.replace_key`."""
         house = self._house
-        house.check_account(account)
-        before = house.accounts[account]
-        new = Account(account, key, secret, tier=before.tier, otp=otp)
-        self._ask_lane(ReplaceKey(new))
-        house.accounts[account] = new
+        with self._changing:
+            house.check_account(account)
+            before = house.accounts[account]
+            new = Account(account, key, secret, tier=before.tier, otp=otp)
+            self._ask_lane(ReplaceKey(new))
+            house.accounts[account] = new
         if new.key_id != before.key_id and account in house.kept:
             house.ref(balance_of(account)).ask(ForgetBalance(), timeout=ANSWER_GRACE)
         house.crew.tell(balance_of(account), ReadBalance(max_age=0.0))
 
-    def _ask_lane(self, request: ReplaceKey) -> None:
+    def add(self, account: Account) -> None:
+        """`Engine.add_account`."""
+        house = self._house
+        with self._changing:
+            distinct([*house.accounts.values(), account])
+            if house.is_running:
+                self._ask_lane(AddAccount(account))
+            house.enter(account)
+            if house.is_running:
+                house.crew.add_balance(account.name)
+
+    def remove(self, account: str) -> None:
+        """`Engine.remove_account`."""
+        house = self._house
+        with self._changing:
+            house.check_account(account)
+            if house.is_running:
+                self._ask_lane(RemoveAccount(house.accounts[account]))
+                house.crew.remove_balance(account)
+            house.leave(account)
+
+    def _ask_lane(self, request: AccountChange) -> None:
         """Let the lane do it, or withdraw it: what was not begun in time is not done later."""
         account = request.account.name
         answer = self._house.ref(PRIVATE_LANE).ask(request, block=False)
@@ -56,7 +89,7 @@ class AccountDesk:
             answer.get(timeout=self._house.settings.call_timeout)
         except pykka.Timeout:
             if request.claim():  # withdrawn: the lane has not begun, and will not
-                raise DeadlinePassed("The lane is busy; the key was not replaced.", account=account) from None
+                raise DeadlinePassed("The lane is busy; nothing was changed.", account=account) from None
             answer.get(timeout=ANSWER_GRACE)
         except pykka.ActorDeadError:
             raise EngineStopped("The engine is not running.", account=account) from None

@@ -26,7 +26,6 @@ from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
 from engine.app.house import LONGEST, House
 from engine.rules.balances import BalanceSnapshot, moment
-from engine.rules.storms import SENTENCES, State
 from engine.status import EngineStatus
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Secret, Settings
@@ -71,7 +70,6 @@ class Engine:
         self._live = live
         self._subscribers: list[Any] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
-        self._keys = {name: KeyChanged(name, State.OPEN.value, SENTENCES[State.OPEN]) for name in self._house.accounts}
         self._turn = threading.Lock()  # one start or stop at a time
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
@@ -140,7 +138,7 @@ class Engine:
         atexit.unregister(self._at_exit)
         self._calls.close()
         crew.stop(deadline)
-        for name, snapshot in board.items():
+        for name, snapshot in tuple(board.items()):
             board[name] = replace(snapshot, is_available=False)
 
     def __enter__(self) -> Engine:
@@ -203,6 +201,22 @@ class Engine:
         self._house.check_account(account)
         return self._house.board[account].error_count
 
+    def add_account(self, account: Account | tuple[str, str, str]) -> None:
+        """Take in one more account while the others go on; its balance is kept from now on.
+
+        Raises `ConfigError` when its name or its key is here already, `StoreInUse` when another engine uses the key,
+        `DeadlinePassed` when the lane was busy for `Settings.call_timeout`; nothing has changed then.
+        """
+        self._accounts.add(Account.of(account))
+
+    def remove_account(self, account: str) -> None:
+        """Let an account go while the others go on: its key is free, its calls that still wait end as *not sent*.
+
+        Its nonce marks and its last known balance stay in the store. Raises `UnknownName`, or `DeadlinePassed` as
+        `add_account`.
+        """
+        self._accounts.remove(account)
+
     def resume(self, account: str) -> None:
         """Say that an account's key is mended: its calls go again at once, except during a lockout.
 
@@ -236,7 +250,7 @@ class Engine:
             under_way=under_way and (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=crew.intervals() if crew else {},
-            keys=dict(self._keys),
+            keys=dict(house.keys),
             warnings=tuple(self._warnings),
         )
 
@@ -258,7 +272,7 @@ class Engine:
             self._warnings.append(event)
             logger.warning("%s: %s", event.code, event.message)
         elif isinstance(event, KeyChanged):
-            self._keys[event.account] = event
+            self._house.keys[event.account] = event
 
 
 def _stop_at_exit(engine: weakref.ref[Engine]) -> None:

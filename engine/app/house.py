@@ -10,8 +10,10 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import Crew
+from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.storms import SENTENCES, State
 from engine.values import Account, Clock, Settings
 
 LONGEST = 1_000_000  # seconds that a caller may be willing to wait
@@ -20,8 +22,8 @@ LONGEST = 1_000_000  # seconds that a caller may be willing to wait
 class House:
     """One engine's accounts and actors. Any thread may ask; only `Engine` starts and stops.
 
-    board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. stopped: set while the
-    engine does not run, so that whoever pauses wakes up.
+    board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
+    stands with Kraken. stopped: set while the engine does not run, so that whoever pauses wakes up.
     """
 
     def __init__(
@@ -31,9 +33,10 @@ class House:
         self.settings = settings
         self.clock = clock
         self.board = {name: self.blank(name) for name in self.accounts}
-        self.kept = tuple(self.accounts) if kept is None else tuple(kept)
+        self.kept = list(self.accounts if kept is None else kept)
         for name in self.kept:
             self.check_account(name)
+        self.keys = {name: _open(name) for name in self.accounts}
         self.stopped = threading.Event()
         self._crew: Crew | None = None
         self._pid = 0
@@ -65,6 +68,21 @@ class House:
         """Nobody may reach the actors any more."""
         self._crew = None
 
+    def enter(self, account: Account) -> None:
+        """One account more; its balance is kept."""
+        self.keys[account.name] = _open(account.name)
+        self.board[account.name] = self.blank(account.name)
+        self.accounts[account.name] = account
+        self.kept.append(account.name)
+
+    def leave(self, name: str) -> None:
+        """One account less."""
+        if name in self.kept:
+            self.kept.remove(name)
+        self.accounts.pop(name, None)
+        self.board.pop(name, None)
+        self.keys.pop(name, None)
+
     def blank(self, name: str) -> BalanceSnapshot:
         """What is known of an account before its first reply."""
         return BalanceSnapshot(name, max_age=self.settings.max_age, _clock=self.clock)
@@ -89,3 +107,7 @@ class House:
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
             raise ConfigError(f"{timeout!r} is no timeout: give seconds as a number up to {LONGEST:,}.")
         return timeout
+
+
+def _open(name: str) -> KeyChanged:
+    return KeyChanged(name, State.OPEN.value, SENTENCES[State.OPEN])

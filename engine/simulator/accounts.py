@@ -81,6 +81,7 @@ class Key:
         self.counter = counter
         self.permissions = USUAL_PERMISSIONS
         self.is_revoked = False
+        self.otp: str | None = None
 
     def may(self, needed: frozenset[str]) -> bool:
         """Say whether it has one of these permissions; no permission needed is always had."""

@@ -2,7 +2,7 @@
 
 Every private call passes these checks in this order; the first that fails is the answer::
 
-    method known → body readable → not locked out → key → nonce readable → signature → nonce
+    method known → body readable → not locked out → key → nonce readable → signature → nonce → otp
     → permission → call counter
 """
 
@@ -31,7 +31,8 @@ REFUSALS_THAT_MAY_SPEND = frozenset({"signature", "permission"})
 class Rules:
     """What differs between what is told about Kraken, so that a test can have it either way.
 
-    signature_error: what a wrong signature is answered with.
+    signature_error: what a wrong signature is answered with.  otp_error: the same for a wrong or missing one-time
+    password; no source tells Kraken's words.
     nonce_window, nonce_reuse: see `Nonces`.
     nonce_spent_by_refusals: which refusals use up the nonce: ``signature``, ``permission``.
     call_limit: the call counter's limit and its decay per second; `None` counts nothing.
@@ -42,6 +43,7 @@ class Rules:
     """
 
     signature_error: str = "EAPI:Invalid signature"
+    otp_error: str = "EGeneral:Permission denied"
     nonce_window: int = 0
     nonce_reuse: bool = False
     nonce_spent_by_refusals: Collection[str] = ("permission",)
@@ -175,6 +177,9 @@ class Exchange:
             raise Refused(self._rules.signature_error)
         if not nonces.accepts(nonce):
             raise Refused("EAPI:Invalid nonce")
+        if customer.key.otp is not None and (asked.params or {}).get("otp") != customer.key.otp:
+            nonces.spend(nonce)
+            raise Refused(self._rules.otp_error)
         return customer, nonce
 
     def _authorize(self, asked: Asked, endpoint: Endpoint, key: Key, nonce: int) -> None:

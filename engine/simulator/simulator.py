@@ -171,6 +171,11 @@ class Simulator:
         with self._exchange.customer(name) as customer:
             customer.key.permissions = granted
 
+    def set_otp(self, name: str, otp: str | None) -> None:
+        """Give an account's key a two-factor password, which each of its calls then has to bring."""
+        with self._exchange.customer(name) as customer:
+            customer.key.otp = otp
+
     def revoke(self, name: str) -> None:
         """Disable an account's key: it is answered ``EAPI:Invalid key``."""
         with self._exchange.customer(name) as customer:
