@@ -17,6 +17,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -133,8 +134,7 @@ class Store:
         if opened is not None:
             writer = opened.conn
             opened.close(force=True)  # without force it waits for the writer, for ever if that is dead
-            writer.join(PATIENCE)
-            if writer.is_alive():
+            if not _in_time(partial(_has_ended, writer)):
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
 
     def _write(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -143,11 +143,10 @@ class Store:
         writer = self._dict.conn
         try:
             writer.execute(_REPLACE + ",".join(["(?, ?)"] * len(rows)), [part for row in rows for part in row], done)
-            _wait(done)
+            if not _in_time(partial(_has_come, done)):
+                self._late = done
+                raise StoreError(f"Cannot write to {self.path}: the disk does not answer.")
             writer.check_raise_error()
-        except queue.Empty:
-            self._late = done
-            raise StoreError(f"Cannot write to {self.path}: the disk does not answer.") from None
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"Cannot write to {self.path}: {_cause(error)}.") from error
 
@@ -170,13 +169,22 @@ class Store:
                 raise StoreError(f"The store file {path} was replaced while in use: restart the engine.")
 
 
-def _wait(done: queue.Queue[Any]) -> None:
-    """Wait for `PATIENCE` seconds in which this process runs. Raises `queue.Empty`."""
-    for _ in range(round(PATIENCE / SLICE) - 1):
-        with contextlib.suppress(queue.Empty):
-            done.get(timeout=SLICE)
-            return
-    done.get(timeout=SLICE)
+def _in_time(is_over: Callable[[float], bool]) -> bool:
+    """Whether it ends within `PATIENCE` seconds in which this process runs; `is_over` waits as long as it is told."""
+    return any(is_over(SLICE) for _ in range(round(PATIENCE / SLICE)))
+
+
+def _has_come(done: queue.Queue[Any], seconds: float) -> bool:
+    try:
+        done.get(timeout=seconds)
+    except queue.Empty:
+        return False
+    return True
+
+
+def _has_ended(writer: threading.Thread, seconds: float) -> bool:
+    writer.join(seconds)
+    return not writer.is_alive()
 
 
 def open_or_replace(path: Path) -> tuple[Store, str | None]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import sqlite3
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +221,44 @@ def test_closed_store_says_so(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.put("a", 1)
+
+
+SLOW = """
+import sys, threading, time
+from pathlib import Path
+from engine import store
+
+def open_slow(path):
+    opened = store._open_dict(path)
+    execute = opened.conn.execute
+    def execute_late(sql, values=None, done=None):
+        def run():
+            for _ in range(8):  # each takes as long as a machine that stands still
+                time.sleep(0.05)
+            execute(sql, values, done)
+        if not sql.startswith("REPLACE"):
+            return execute(sql, values, done)
+        threading.Thread(target=run).start()
+        threading.Timer(0.1, print, ["waiting"], {"flush": True}).start()
+    opened.conn.execute = execute_late
+    return opened
+
+opened = store.Store(Path(sys.argv[1]), open_dict=open_slow)
+opened.put("a", 1)
+print("written")
+opened.close()
+"""
+
+
+def test_a_process_that_stood_still_does_not_take_its_disk_for_dead(tmp_path: Path) -> None:
+    """A machine may stop for longer than a write may take: the patience is for time in which the process runs."""
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "x.sqlite")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == "written\n"
+    assert read_documents(tmp_path / "x.sqlite") == {"a": 1}
