@@ -16,7 +16,7 @@ from engine.actors.archive import ArchiveActor, read_balances
 from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN
 from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
-from engine.actors.events import CallFinished, EngineWarning
+from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.poller import Poller
 from engine.actors.private import KrakenPrivateActor
@@ -133,21 +133,26 @@ class Crew:
         self._notice(event)
         if isinstance(event, CallFinished):
             self._note_write(event)
-        if self._subscribers and self._has_room():  # with nobody there, no actor is woken for each call
+        if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
 
-    def _has_room(self) -> bool:
-        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung one cannot eat the memory."""
+    def _has_room(self, event: Any) -> bool:
+        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung one cannot eat the memory.
+
+        Balances are not: those that wait are one for each account. The rest has twice the room of finished calls.
+        """
         try:
             mailbox: Any = self._actors.ref(EVENTS).actor_inbox
         except KeyError:
             return False
-        if mailbox.backlog() < EVENTS_AT_MOST:
-            self._is_dropping = False
-        elif not self._is_dropping:
-            self._is_dropping = True
+        waiting = mailbox.backlog()
+        is_full = waiting >= EVENTS_AT_MOST
+        if is_full and not self._is_dropping:
             self._notice(EngineWarning("events-dropped", "A subscriber does not keep up: events are dropped."))
-        return not self._is_dropping
+        self._is_dropping = is_full
+        if isinstance(event, CallFinished):
+            return not is_full
+        return isinstance(event, BalanceChanged) or waiting < 2 * EVENTS_AT_MOST
 
     def _note_write(self, event: CallFinished) -> None:
         """What a write of ours did, or may have done, makes the known balance old."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from engine.errors import CallError, Outcome
+from engine.kraken.balances import summed
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
 
@@ -19,6 +20,10 @@ class BalanceChanged:
     snapshot: BalanceSnapshot
     changes: Mapping[str, Decimal]
     """By how much each asset's total changed, under its plain name."""
+
+    def after(self, earlier: BalanceChanged) -> BalanceChanged:
+        """This event and an earlier one of the account as one: the newest snapshot, and the sum of the changes."""
+        return replace(self, changes=summed(earlier.changes, self.changes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,12 @@ from typing import Any
 import pykka
 
 from engine.actors.actor import EngineActor
+from engine.actors.events import BalanceChanged
+from engine.actors.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
+
+COALESCED_FROM = 100  # waiting events
 
 
 class Subscribe:
@@ -23,8 +27,44 @@ class Unsubscribe(Subscribe):
     """Takes a subscriber away again; one that is not there is no error."""
 
 
+class NewsMailbox(Mailbox):
+    """An inbox of events, in order. When many wait, an account's balances become one: the newest, with all changes.
+
+    That one takes the place of the newest, so nothing that came in between is seen after what it led to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._balances: dict[str, Any] = {}  # by account, the envelope that waits
+
+    def put(self, envelope: Any) -> None:
+        """Take in an event; never blocks and never raises."""
+        event = envelope.message
+        if isinstance(event, BalanceChanged):
+            with self._lock:
+                earlier = self._balances.get(event.account)
+                if earlier is not None and self.backlog() > COALESCED_FROM:
+                    self._queues[1].remove(earlier)
+                    envelope.message = event.after(earlier.message)
+                self._balances[event.account] = envelope
+                super().put(envelope)
+        else:
+            super().put(envelope)
+
+    def _take(self) -> Any:
+        envelope = super()._take()
+        event = getattr(envelope, "message", None)
+        if isinstance(event, BalanceChanged) and self._balances.get(event.account) is envelope:
+            del self._balances[event.account]
+        return envelope
+
+
 class Publisher(EngineActor):
     """Gives every event to every subscriber, in order. Callables run in this actor's thread and are contained."""
+
+    @staticmethod
+    def _create_actor_inbox() -> NewsMailbox:
+        return NewsMailbox()
 
     def __init__(self) -> None:
         super().__init__()

@@ -58,6 +58,16 @@ def differences(
     return MappingProxyType({name: change for name, change in changes.items() if change})
 
 
+def summed(first: Mapping[str, Decimal], second: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+    """Two changes in a row as one; what they undo is left out."""
+    nothing = Decimal(0)
+    both = {
+        name: _EXACT.add(first.get(name, nothing), second.get(name, nothing))
+        for name in sorted(first.keys() | second.keys())
+    }
+    return MappingProxyType({name: change for name, change in both.items() if change})
+
+
 def _asset(rows: tuple[BalanceRow, ...]) -> AssetBalance:
     total = _sum(row.balance for row in rows)
     liquid = [row for row in rows if row.bucket.spendable]
