@@ -31,7 +31,9 @@ from engine.errors import (
     StoreError,
     StoreInUse,
 )
+from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.rules.history import BalancePoint
 from engine.status import EngineStatus
 from engine.values import Account, AssetBalance, Secret, Settings
 
@@ -42,6 +44,7 @@ __all__ = [
     "AvailabilityChanged",
     "BalanceActor",
     "BalanceChanged",
+    "BalancePoint",
     "BalanceSnapshot",
     "BalanceState",
     "BalanceUnknown",
@@ -65,6 +68,7 @@ __all__ = [
     "ReadBalance",
     "Secret",
     "Settings",
+    "Standing",
     "StoreDamaged",
     "StoreError",
     "StoreInUse",

@@ -235,16 +235,33 @@ def read_documents(path: Path) -> dict[str, Any]:
         return {}
     if _bytes(path)[18:19] > b"\2":  # "for reading only", which SQLite would find out at the first write
         raise StoreDamaged(f"The store file {path} is damaged: its header is not the engine's.")
+    return _read(path, partial(_rows, path))
+
+
+def read_document(path: Path, name: str) -> Any:
+    """One document of a store file, without a look at the others; `None` when there is none. Otherwise as above."""
+    return _read(path, lambda connection: _row(connection, name)).get(name)
+
+
+def _read(path: Path, rows_of: Callable[[sqlite3.Connection], list[tuple[Any, Any]]]) -> dict[str, Any]:
     # Only the very first opening uses a rollback journal; after a crash there SQLite must write to undo it.
     mode = "rw" if os.path.lexists(_beside(path, "-journal")) else "ro"
     uri = f"file:{quote(str(path))}?mode={mode}"
+    if not _is_there(path):
+        return {}
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=LOCK_PATIENCE)) as connection:
             connection.text_factory = bytes
-            rows = _rows(path, connection)
+            rows = rows_of(connection)
     except (sqlite3.Error, UnicodeError) as error:  # its own message may hold the damage
         raise _unreadable(path, error) from error
     return dict(unseal(name, text, path) for name, text in rows)
+
+
+def _row(connection: sqlite3.Connection, name: str) -> list[tuple[Any, Any]]:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (TABLE,)).fetchall():
+        return []
+    return connection.execute(f"SELECT key, value FROM {TABLE} WHERE key = ?", (name,)).fetchall()  # noqa: S608
 
 
 def _rows(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:

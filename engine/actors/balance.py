@@ -220,7 +220,7 @@ class BalanceActor(EngineActor):
             disturbed=as_of_monotonic <= self._disturbed_at, _as_of_monotonic=as_of_monotonic,
         )  # fmt: skip
         self._settle(fresh, self._availability.after_success(), None)
-        self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id))
+        self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id, self._snapshot))
         changes = differences(before.assets, assets)
         if changes or before.as_of is None:
             self._publish(BalanceChanged(before.account, self._snapshot, changes))

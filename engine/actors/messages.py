@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.errors import CallError
+from engine.rules.balances import BalanceSnapshot
 from engine.values import Account
 
 
@@ -116,7 +117,7 @@ class ForgetBalance:
 
 @dataclass(frozen=True, slots=True)
 class BalanceRecord:
-    """Tells the archive an account's last good reply, to be kept over restarts."""
+    """Tells the archive an account's last good reply, to be kept over restarts, and what was read from it."""
 
     account: str
     endpoint: str
@@ -125,3 +126,5 @@ class BalanceRecord:
     as_of: datetime
     key_id: str = ""
     """Whose key fetched it: a balance of another key is never shown as this account's."""
+    snapshot: BalanceSnapshot | None = None
+    """The balance as it was shown, for the history."""

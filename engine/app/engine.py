@@ -18,6 +18,7 @@ from typing import Any
 import pykka
 
 from engine import config
+from engine.actors.archive import read_history
 from engine.actors.crew import EVENTS, PRIVATE_LANE, Crew, balance_of
 from engine.actors.events import EngineWarning, KeyChanged
 from engine.actors.lane import distinct
@@ -26,6 +27,7 @@ from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
 from engine.app.house import LONGEST, House
 from engine.rules.balances import BalanceSnapshot, moment
+from engine.rules.history import BalancePoint
 from engine.status import EngineStatus
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Secret, Settings
@@ -190,6 +192,15 @@ class Engine:
         state. Callers of the same time share one refresh. Raises `UnknownName` for an account that is not here.
         """
         return self._accounts.balance(account, max_age, timeout)
+
+    def history(self, account: str) -> tuple[BalancePoint, ...]:
+        """The last balances of an account, the newest last: a point for every change, and one every five minutes.
+
+        The newest 200 are kept, over restarts. Read from the store, in the caller's thread; the newest may be written a
+        moment later. Raises `UnknownName`, or `StoreError` when the store cannot be read.
+        """
+        self._house.check_account(account)
+        return read_history(self._state_dir, account, self._house.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
         """Whether the account may be used: after a good reply, and not after too many failures."""

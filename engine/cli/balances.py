@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from engine.actors.archive import read_balances
+from engine.actors.archive import read_balances, read_history, recorded_accounts
 from engine.app import Engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
@@ -32,8 +32,9 @@ Row = Mapping[str, Any]
 @common
 @click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long to wait. {TIMEOUT_DEFAULT}")
 @click.option("--assets", is_flag=True, help="Print every asset as well.")
+@click.option("--history", is_flag=True, help="Print what the store keeps of earlier balances; asks nobody.")
 @pass_options
-def balances(options: Options, timeout: float | None, assets: bool) -> int:
+def balances(options: Options, timeout: float | None, assets: bool, history: bool) -> int:
     """Print every account's balance, how old it is, and whether the account is available.
 
     Each account is asked once, all at the same time. A balance that cannot be fetched is the last known one (stale), or
@@ -43,6 +44,9 @@ def balances(options: Options, timeout: float | None, assets: bool) -> int:
     Whether an account is available only that engine knows, so that this ends with code 1.
     """
     found = options.load(need_accounts=False)
+    if history:
+        _print_history(found, options.json)
+        return Exit.DONE
     if not found.accounts and directory_owner(found.state_dir) is not None:
         rows = _stored(found)
     else:
@@ -96,6 +100,22 @@ def _print(rows: list[Row], as_json: bool, assets: bool) -> None:
         held = [(row["account"], name, each) for row in rows for name, each in row["assets"].items()]
         cells = [(account, name, *_amounts(each, "total", "available", "held")) for account, name, each in held]
         show(out, table("Assets", ("Account", "Asset", "Total", "Available", "Held"), cells, right=(2, 3, 4)))
+
+
+def _print_history(found: Config, as_json: bool) -> None:
+    """The kept points of the accounts that are configured, or of all that the directory knows."""
+    keys: dict[str, str | None] = {each.name: each.key_id for each in found.accounts}
+    keys = keys or dict.fromkeys(recorded_accounts(found.state_dir))
+    points = {name: [each.to_dict() for each in read_history(found.state_dir, name, key)] for name, key in keys.items()}
+    if as_json:
+        document({"accounts": [{"account": name, "history": each} for name, each in points.items()]})
+        return
+    cells = [
+        (name, each["as_of"][:19].replace("T", " "), *_amounts(each, "cash", "available_cash"))
+        for name, kept in points.items()
+        for each in kept
+    ]
+    show(console(), table("History", ("Account", "As of (UTC)", "Cash", "Available\ncash"), cells, right=(2, 3)))
 
 
 def show_balances(out: Console, title: str, rows: Sequence[Row]) -> None:

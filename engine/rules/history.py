@@ -1,0 +1,68 @@
+"""The last balances of an account as points in time: which are worth keeping, and how many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from engine.rules.balances import BalanceSnapshot
+
+MOST = 200
+"""Points that are kept of one account, the newest."""
+AT_LEAST_EVERY = 300.0
+"""Seconds after which a point is kept though nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePoint:
+    """What an account held at one moment. `available_cash` is `None` when holds were not known."""
+
+    as_of: datetime
+    cash: Decimal
+    available_cash: Decimal | None
+    assets: Mapping[str, Decimal] = field(repr=False)
+    """Each asset's total, under its plain name."""
+
+    @classmethod
+    def of(cls, snapshot: BalanceSnapshot) -> BalancePoint | None:
+        """The point of a good reply; `None` when there never was one."""
+        if snapshot.as_of is None or snapshot.cash is None:
+            return None
+        totals = {name: each.total for name, each in snapshot.assets.items()}
+        return cls(snapshot.as_of, snapshot.cash, snapshot.available_cash, MappingProxyType(totals))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> BalancePoint:
+        """What `to_dict` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `ArithmeticError` for anything else."""
+        free = document["available_cash"]
+        totals = {name: Decimal(total) for name, total in document["assets"].items()}
+        return cls(
+            datetime.fromisoformat(document["as_of"]), Decimal(document["cash"]),
+            None if free is None else Decimal(free), MappingProxyType(totals),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; amounts are strings."""
+        free = self.available_cash
+        return {
+            "as_of": self.as_of.isoformat(),
+            "cash": format(self.cash, "f"),
+            "available_cash": None if free is None else format(free, "f"),
+            "assets": {name: format(total, "f") for name, total in self.assets.items()},
+        }
+
+    def says_more_than(self, last: BalancePoint) -> bool:
+        """Whether it is worth keeping after `last`: something changed, or enough time has passed either way."""
+        amounts = (self.cash, self.available_cash, self.assets)
+        if amounts != (last.cash, last.available_cash, last.assets):
+            return True
+        return abs((self.as_of - last.as_of).total_seconds()) >= AT_LEAST_EVERY
+
+
+def appended(points: Sequence[BalancePoint], point: BalancePoint) -> tuple[BalancePoint, ...]:
+    """The points with one more, the newest last; the oldest fall out."""
+    return (*points, point)[-MOST:]
