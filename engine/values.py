@@ -143,6 +143,9 @@ class Settings:
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
     any_host: talk to hosts that are not Kraken's.
+    switch_interval: for a host that computes in threads: after so many seconds such a thread has to let others run
+        (`sys.setswitchinterval`; Python's own is 0.005). It holds for the whole process while the engine runs; `None`
+        leaves it alone.
     """
 
     refresh_every: float = 5.0
@@ -161,9 +164,10 @@ class Settings:
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
     any_host: bool = False
+    switch_interval: float | None = None
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
+        for name in (*_POSITIVE, *(("switch_interval",) if self.switch_interval is not None else ())):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
                 raise ConfigError(f"Settings.{name} is {value!r}: it has to be a positive number.")

@@ -607,3 +607,19 @@ def test_hung_subscriber_costs_neither_the_lane_nor_the_memory(sim: Simulator, t
 def test_wrong_proxy_is_told_by_the_constructor(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="proxy"):
         Engine([("MASTER", "key", "c2VjcmV0")], state_dir=tmp_path, settings=Settings(proxy="socks5://x"))
+
+
+def test_the_switch_interval_is_the_hosts_unless_asked_for(sim: Simulator, tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path / "a"):
+        assert sys.getswitchinterval() == before
+    quick = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path / "a", settings=Settings(switch_interval=0.001))
+    quicker = Engine(sim.accounts[1:2], url=sim.url, state_dir=tmp_path / "b", settings=Settings(switch_interval=5e-4))
+    with quick:
+        with quicker:
+            assert sys.getswitchinterval() == pytest.approx(5e-4)
+        assert sys.getswitchinterval() == pytest.approx(0.001)
+    assert sys.getswitchinterval() == before
+    for wrong in (0, -1, True, "1"):
+        with pytest.raises(ConfigError, match="switch_interval"):
+            Settings(switch_interval=wrong)  # type: ignore[arg-type]

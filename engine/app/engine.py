@@ -23,6 +23,7 @@ from engine.actors.crew import EVENTS, PRIVATE_LANE, Crew, balance_of
 from engine.actors.events import EngineWarning, KeyChanged
 from engine.actors.lane import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
+from engine.app import interval
 from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
 from engine.app.house import LONGEST, House
@@ -113,6 +114,7 @@ class Engine:
             self._calls.close()
             raise
         house.opened(crew)
+        interval.shorten(self, self._settings.switch_interval)
         atexit.register(self._at_exit)
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -137,6 +139,7 @@ class Engine:
     def _stop(self, deadline: float) -> None:
         crew, board = self._house.crew, self._house.board
         self._house.closed()
+        interval.restore(self)
         atexit.unregister(self._at_exit)
         self._calls.close()
         crew.stop(deadline)

@@ -1,0 +1,163 @@
+"""What grows with the accounts and the mailbox, and what should not. Each size in a process of its own.
+
+``python -m tests.benchmarks.growth URL accounts COUNT KEPT CALLS``, or ``... URL mailbox DEPTH CALLS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine import Engine
+from tests.benchmarks.findings import Finding, Sizes, alternate, finding, ratios
+from tests.benchmarks.reading import ORDER, running
+from tests.benchmarks.server import ExchangeProcess
+
+KIB = 1024
+IDLE = 1.0  # seconds over which idle CPU is measured
+FOR_EVER = 3600.0
+HANGS = 3600.0
+
+
+def accounts(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
+    """From one account to a thousand: start, stop, memory, idle CPU, and what a call costs."""
+    found = {count: _child(exchange, "accounts", count, 1, sizes.calls) for count in sizes.accounts}
+    most, least = max(found), min(found)
+    bare = _child(exchange, "accounts", most, 0, sizes.calls)
+    for count, told in found.items():
+        for what, unit in (("start", "s"), ("stop", "s"), ("memory", "MiB"), ("idle CPU", "%"), ("a call", "µs")):
+            yield finding(f"growth: {count} accounts", what, unit, [told[what]])
+    each = (found[most]["memory"] - bare["memory"]) * KIB / most
+    yield finding("growth", "memory of one balance actor", "KiB", [each], at_most=30)
+    flat = found[most]["a call"] / found[least]["a call"]
+    yield finding("growth", f"a call with {most} accounts over {least}", "×", [flat], at_most=1.25)
+
+
+def mailbox(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
+    """From an empty mailbox to a deep one: what a call costs, and what it costs to put one in."""
+    told = _child(exchange, "mailbox", sizes.depth, sizes.calls)
+    for what in ("a call", "putting a read in", "putting a cancel in"):
+        yield finding("growth", f"{what}, empty mailbox", "µs", [told["empty"][what]])
+        yield finding("growth", f"{what}, {sizes.depth:,} deep", "µs", [told["deep"][what]])
+    flat = told["deep"]["a call"] / told["empty"]["a call"]
+    yield finding("growth", "a call from a deep mailbox over an empty one", "×", [flat], at_most=1.25)
+
+
+def imports(sizes: Sizes) -> Iterator[Finding]:
+    """`import engine` over `import requests`, each in a fresh interpreter."""
+    found = alternate(sizes.rounds, {name: lambda name=name: _import(name) for name in ("requests", "engine")})
+    for name, seconds in found.items():
+        yield finding("growth", f"import {name}", "ms", [1000 * each for each in seconds])
+    times = ratios(found["requests"], found["engine"])
+    yield finding("growth", "import engine over import requests", "×", times, at_most=1.5)
+
+
+def _import(name: str) -> float:
+    code = f"import time; began = time.perf_counter(); import {name}; print(time.perf_counter() - began)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return float(done.stdout)
+
+
+def _child(exchange: ExchangeProcess, *words: Any) -> dict[str, Any]:
+    command = [sys.executable, "-m", __name__, exchange.url, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+class _Elsewhere(ExchangeProcess):
+    """An exchange that another process has started."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+def _measure_accounts(exchange: ExchangeProcess, count: int, kept: bool, calls: int) -> dict[str, float]:
+    began = time.perf_counter()
+    with running(exchange, count, balances=kept, refresh=FOR_EVER) as engine:
+        started = time.perf_counter() - began
+        if kept:
+            for name in engine.balances:
+                engine.balance(name, max_age=FOR_EVER, timeout=60)
+        call = statistics.median(_call(engine, f"ACCOUNT{n % count}") for n in range(calls))
+        memory, before = _resident() / KIB, time.process_time()
+        time.sleep(IDLE)
+        idle = 100 * (time.process_time() - before) / IDLE
+        began = time.perf_counter()
+        engine.stop()
+        stopped = time.perf_counter() - began
+    return {"start": started, "stop": stopped, "memory": memory, "idle CPU": idle, "a call": 1e6 * call}
+
+
+def _measure_mailbox(exchange: ExchangeProcess, depth: int, calls: int) -> dict[str, dict[str, float]]:
+    with running(exchange, 2, balances=False, refresh=FOR_EVER) as engine:
+        _call(engine, "ACCOUNT0")
+        empty = _costs(engine, exchange, 0, calls)
+        return {"empty": empty, "deep": _costs(engine, exchange, depth, calls)}
+
+
+def _costs(engine: Engine, exchange: ExchangeProcess, depth: int, calls: int) -> dict[str, float]:
+    """The exchange hangs at one call while the mailbox is filled; then the lane serves what was put in first."""
+    exchange.delay(HANGS)
+    blocker = engine.submit("ACCOUNT0", "TradeBalance", timeout=FOR_EVER)
+    orders = [engine.submit("ACCOUNT0", "AddOrder", {**ORDER, "cl_ord_id": f"o{n}"}, FOR_EVER) for n in range(depth)]
+    began = time.perf_counter()
+    first = [engine.submit("ACCOUNT1", "TradeBalance", timeout=FOR_EVER) for _ in range(calls)]
+    put = (time.perf_counter() - began) / calls
+    rest = [engine.submit("ACCOUNT1", "TradeBalance", timeout=FOR_EVER) for _ in range(depth)]
+    began = time.perf_counter()
+    cancels = [engine.submit("ACCOUNT0", "CancelOrder", {"cl_ord_id": f"none{n}"}, FOR_EVER) for n in range(calls)]
+    put_cancel = (time.perf_counter() - began) / calls
+    for each in orders:
+        each.cancel()
+    exchange.delay(0)
+    for each in cancels:
+        each.result(60)
+    first[0].result(60)  # by then the lane has passed over the orders that were given up
+    began = time.perf_counter()
+    for each in first[1:]:
+        each.result(60)
+    call = (time.perf_counter() - began) / (calls - 1)
+    for each in (*rest, blocker):
+        each.cancel()
+    return {"a call": 1e6 * call, "putting a read in": 1e6 * put, "putting a cancel in": 1e6 * put_cancel}
+
+
+def _call(engine: Engine, account: str) -> float:
+    began = time.perf_counter()
+    engine.call(account, "TradeBalance")
+    return time.perf_counter() - began
+
+
+def _resident() -> float:
+    """Memory in KiB, now where the system says it, else the most ever."""
+    status = Path("/proc/self/statm")
+    if status.exists():
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / KIB
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (KIB if sys.platform == "darwin" else 1)
+
+
+def main(url: str, what: str, *numbers: str) -> None:
+    """Measure one size and print what came of it."""
+    exchange = _Elsewhere(url)
+    if what == "accounts":
+        count, kept, calls = map(int, numbers)
+        print(json.dumps(_measure_accounts(exchange, count, bool(kept), calls)))
+    else:
+        depth, calls = map(int, numbers)
+        print(json.dumps(_measure_mailbox(exchange, depth, calls)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
