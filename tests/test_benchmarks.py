@@ -1,0 +1,75 @@
+"""The benchmark code runs, at tiny size; no timing is asserted, since its figures say nothing then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import calls, nonces, reading, report
+from tests.benchmarks.contestants import CONTESTANTS, is_installed
+from tests.benchmarks.findings import FULL, TINY, Finding, alternate, finding, ratios
+from tests.benchmarks.server import ExchangeProcess
+from tests.benchmarks.worker import SECRET, Worker
+
+
+def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
+    with ExchangeProcess() as exchange:
+        found = [
+            *calls.one_thread(exchange, TINY, only={"this engine", "http.client"}),
+            *nonces.issuing(TINY),
+            *reading.snapshots(exchange, TINY),
+        ]
+    assert all(each.low <= each.value <= each.high for each in found)
+    assert {each.topic for each in found} == {"one thread, one CPU", "one thread, free", "nonces", "snapshots"}
+    written = report.write(found, report.machine(), tmp_path)
+    told = json.loads(written[0].read_text(encoding="utf-8"))
+    assert [each["what"] for each in told["findings"]] == [each.what for each in found]
+    assert written[1].read_text(encoding="utf-8").count("\n| ") == len(found) + 1
+    assert all(path.stat().st_size > 0 for path in written)
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[ExchangeProcess]:
+    with ExchangeProcess() as running:
+        yield running
+
+
+TIDY = [name for name in CONTESTANTS if is_installed(name) and not name.startswith(("python-kraken-sdk", "ccxt"))]
+"""The others leave sockets and loops open, which is an error in here; they are run where they are measured."""
+
+
+@pytest.mark.parametrize("name", TIDY)
+def test_contestants_make_calls_that_the_exchange_accepts(exchange: ExchangeProcess, name: str) -> None:
+    contestant = CONTESTANTS[name](exchange.url, f"key of {name}", SECRET)
+    try:
+        exchange.stats()
+        assert len(Worker(contestant).calls(3)["seconds"]) == 3
+        told = exchange.stats()
+    finally:
+        contestant.close()
+    assert (told["calls"], told["refused"]) == (3, 0)
+
+
+def test_the_exchange_refuses_a_nonce_that_does_not_rise() -> None:
+    with ExchangeProcess() as exchange:
+        first, second = (CONTESTANTS["http.client"](exchange.url, "one key", SECRET) for _ in range(2))
+        second._nonces = iter([1])  # type: ignore[attr-defined]
+        first.call()
+        with pytest.raises(RuntimeError, match="EAPI:Invalid nonce"):
+            second.call()
+        assert exchange.stats()["refused"] == 1
+        first.close()
+        second.close()
+
+
+def test_figures_come_from_alternating_rounds() -> None:
+    order: list[str] = []
+    found = alternate(2, {"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 3.0})  # type: ignore[func-returns-value]
+    assert order == ["a", "b", "b", "a"]
+    assert ratios(found["a"], found["b"]) == [3.0, 3.0]
+    line = finding("topic", "what", "×", [1.0, 3.0, 2.0], at_least=2.5)
+    assert line == Finding("topic", "what", 2.0, "×", 1.0, 3.0, "≥ 2.5", met=False)
+    assert FULL.rounds > TINY.rounds
