@@ -117,8 +117,8 @@ class Soak:
         call = PrivateCall(name, endpoint, params, timeout)
         ways: tuple[Callable[[], Any], ...] = (
             lambda: self.engine.call(name, endpoint, params, timeout),
-            lambda: self.engine.private.ask(call, timeout=timeout + GRACE),
-            lambda: self.engine.private.proxy().call(name, endpoint, params, timeout).get(timeout=timeout + GRACE),
+            lambda: self.engine.private.ask(call, timeout=LONG),
+            lambda: self.engine.private.proxy().call(name, endpoint, params, timeout).get(timeout=LONG),
             lambda: self._give_up(name, endpoint, params, timeout, rng),
         )
         started = self._clock()
@@ -145,7 +145,7 @@ class Soak:
         if rng.random() < 0.5:
             self.over.wait(rng.uniform(0, 0.02))
             future.cancel()
-        return future.result(timeout + GRACE)
+        return future.result(LONG)
 
     def _read(self, rng: random.Random) -> None:
         """Every account's snapshot: no failure is ever 0, no value is ever older than the one before."""
