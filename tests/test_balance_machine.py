@@ -1,0 +1,182 @@
+"""The whole engine against the simulator with faults: whatever happens, a balance tells the truth (G6, G7, G8)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from engine import BalanceSnapshot, BalanceState, Engine, Settings
+from engine.simulator import Fault, Simulator
+from tests.conftest import Events
+
+NAMES = ("MASTER", "ALICE")
+PATIENCE = 30.0
+PACE = Settings(refresh_every=0.05, max_age=3600.0, call_timeout=2.0, local_limits=False)
+FAULTS: dict[str, Callable[[str], Fault]] = {
+    "refused": lambda name: Fault.error("EService:Unavailable", account=name),
+    "unlisted": lambda name: Fault.error("EWhat:Is this", account=name),
+    "busy after executing": lambda name: Fault.error("EService:Busy", account=name, executed=True),
+    "rate limit": lambda name: Fault.error("EAPI:Rate limit exceeded", account=name),
+    "502": lambda name: Fault.http(502, account=name, executed=True),
+    "reset": lambda name: Fault.reset(account=name),
+    "empty": lambda name: Fault.empty(account=name),
+    "truncated": lambda name: Fault.truncated(account=name),
+    "no object": lambda name: Fault.body(b"[]", account=name),
+    "no result": lambda name: Fault.body(b'{"error":[]}', account=name),
+    "zero in rubbish": lambda name: Fault.body(b'{"error":[],"result":{"ZUSD":{"balance":0,"hold":', account=name),
+    "null": lambda name: Fault.body(b'{"error":[],"result":{"ZUSD":{"balance":null}}}', account=name),
+}
+
+
+def became_available(engine: Engine, name: str) -> Callable[[Any], bool]:
+    """Whether the account is available now; looked at after every event, since nobody here asks for a refresh."""
+    return lambda event: engine.is_available(name)
+
+
+class BalanceMachine(RuleBasedStateMachine):
+    """The model: which amounts each account ever had, what is wrong with it now, and what was shown last."""
+
+    @initialize()
+    def start(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.sim = Simulator(NAMES).start()
+        self.ever: dict[str, set[Decimal]] = {name: set() for name in NAMES}
+        self.now: dict[str, Decimal] = {}
+        self.wrong: dict[str, list[Any]] = {name: [] for name in NAMES}
+        self.revoked: set[str] = set()
+        self.shown: dict[str, datetime] = {}
+        for name in NAMES:
+            self.change(name, Decimal(1))
+        self.engine = self.begin()
+
+    def begin(self) -> Engine:
+        self.available = Events()
+        engine = Engine(self.sim.accounts, url=self.sim.url, state_dir=self.directory.name, settings=PACE)
+        engine.subscribe(self.available)
+        return engine.start()
+
+    def change(self, name: str, amount: Decimal) -> None:
+        self.ever[name].add(amount)
+        self.now[name] = amount
+        self.sim.set_balance(name, {"ZUSD": {"balance": str(amount), "hold_trade": "0.5"}})
+
+    @rule(name=st.sampled_from(NAMES), cents=st.integers(1, 10**12))
+    def the_balance_changes(self, name: str, cents: int) -> None:
+        self.change(name, Decimal(cents) / 10000)
+
+    @rule(name=st.sampled_from(NAMES), kind=st.sampled_from(sorted(FAULTS)))
+    def something_goes_wrong(self, name: str, kind: str) -> None:
+        self.wrong[name].append(self.sim.fault(FAULTS[kind](name)))
+
+    @rule(name=st.sampled_from(NAMES))
+    def the_key_is_revoked(self, name: str) -> None:
+        self.sim.revoke(name)
+        self.revoked.add(name)
+
+    @rule(name=st.sampled_from(NAMES))
+    def somebody_asks(self, name: str) -> None:
+        snapshot = self.engine.balance(name, max_age=0, timeout=PATIENCE)
+        if not self.wrong[name] and name not in self.revoked and snapshot.error_count == 0:
+            assert snapshot.cash == self.now[name]
+
+    @precondition(lambda self: any(self.wrong.values()) or self.revoked)
+    @rule()
+    def it_goes_on_until_three_failures(self) -> None:
+        for name in NAMES:
+            if self.wrong[name] or name in self.revoked:
+                self.wait_for(name, lambda snapshot: snapshot.error_count >= 3 or not snapshot.is_available)
+                assert not self.engine.is_available(name)
+
+    @rule()
+    def the_engine_is_restarted(self) -> None:
+        self.engine.stop()
+        self.engine = self.begin()
+        for name in NAMES:
+            snapshot = self.engine.balance(name)
+            if name in self.shown:
+                assert snapshot.as_of is not None, "what was known is known again"
+
+    @rule()
+    def all_is_mended(self) -> None:
+        """Every account recovers; a revoked key by `resume`, all else by itself."""
+        for name in NAMES:
+            for fault in self.wrong[name]:
+                fault.remove()
+            self.wrong[name].clear()
+        for name in tuple(self.revoked):
+            self.sim.restore(name)
+            self.engine.resume(name)
+        self.revoked.clear()
+        for name in NAMES:
+            self.available.wait_for(became_available(self.engine, name), PATIENCE)
+            snapshot = self.engine.balance(name)
+            assert snapshot.error_count == 0
+            assert snapshot.last_error is None
+            assert self.engine.balance(name, max_age=0, timeout=PATIENCE).cash == self.now[name]
+
+    def wait_for(self, name: str, holds: Callable[[BalanceSnapshot], bool]) -> BalanceSnapshot:
+        for _ in range(200):
+            snapshot = self.engine.balance(name, max_age=0, timeout=PATIENCE)
+            if holds(snapshot):
+                return snapshot
+        raise AssertionError(f"{name} never came to it: {snapshot}")
+
+    @invariant()
+    def every_balance_tells_the_truth(self) -> None:
+        for name in NAMES:
+            snapshot = self.engine.balance(name)
+            known = snapshot.state is not BalanceState.UNKNOWN
+            assert known == (snapshot.cash is not None) == (snapshot.as_of is not None)
+            assert not (snapshot.is_available and snapshot.error_count >= PACE.errors_to_unavailable)
+            assert known or not snapshot.is_available
+            if known:
+                assert snapshot.cash in self.ever[name], "an amount that it never had"
+                assert snapshot.available_cash == snapshot.cash - Decimal("0.5")
+                assert snapshot.as_of >= self.shown.get(name, snapshot.as_of)
+                self.shown[name] = snapshot.as_of
+            else:
+                assert name not in self.shown, "a value has lost its as_of"
+
+    def teardown(self) -> None:
+        if hasattr(self, "engine"):
+            try:
+                self.it_goes_on_until_three_failures()
+                self.all_is_mended()
+            finally:
+                self.engine.stop()
+                self.sim.close()
+                self.directory.cleanup()
+
+
+def run(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        BalanceMachine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )  # fmt: skip
+
+
+def test_no_failure_is_a_zero_and_every_account_recovers() -> None:
+    run(examples=6, steps=12)
+
+
+@pytest.mark.torture
+def test_the_same_for_long() -> None:
+    run(examples=200, steps=40)
