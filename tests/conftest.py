@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ from tests.stopwatch import PATIENCE
 
 QUICK = Settings(refresh_every=0.2, max_age=60.0, call_timeout=PATIENCE, local_limits=False)
 """Settings under which things happen soon, and nothing expires because the machine is slow."""
+
+# Who starts the tests in the background lets them ignore Ctrl-C, and so all the processes that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing here: the machine may stand still.
 hypothesis.settings.register_profile(
