@@ -21,7 +21,7 @@ from pathlib import Path
 from engine.nonces import Nonces, read_marks
 
 DAY = 86_400 * 1_000_000_000
-LONGEST_LIFE = 0.03  # seconds after the first nonce
+LONGEST_LIFE = 0.01  # seconds after the first nonce
 DIE_OPENING = 0.25  # the share of those that are killed before their first nonce, or soon after it
 NONCE = struct.Struct("<q")
 
