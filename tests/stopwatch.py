@@ -42,6 +42,7 @@ class Stopwatch:
     def __enter__(self) -> Stopwatch:
         self.wall = self.seconds = float("nan")
         self.stalled = 0.0
+        self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="stopwatch", daemon=True)
         self._started = self._last = time.monotonic()
@@ -51,25 +52,22 @@ class Stopwatch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._look()
-        self.wall = self._last - self._started
-        self.seconds = self.wall - self.stalled
+        self.seconds = self.clock() - self._started
+        self.wall = self.seconds + self.stalled
 
-    def lost(self) -> float:
-        """Seconds that the machine stood still so far; from any thread, while the block runs."""
-        late = time.monotonic() - self._last - BEAT
-        return self.stalled + (late if late > STALL else 0.0)
+    def clock(self) -> float:
+        """Seconds from anywhere, without those in which the machine stood still; for any thread, within the block."""
+        with self._lock:
+            now = time.monotonic()
+            late = now - self._last - BEAT
+            if late > STALL:
+                self.stalled += late
+            self._last = now
+            return now - self.stalled
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
-            self._look()
-
-    def _look(self) -> None:
-        now = time.monotonic()
-        late = now - self._last - BEAT
-        if late > STALL:
-            self.stalled += late
-        self._last = now
+            self.clock()
 
 
 def again_if_stalled(check: Check) -> Check:

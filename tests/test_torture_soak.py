@@ -94,10 +94,6 @@ class Soak:
             self.wrong.append(f"{job.__name__} failed: {error!r}")
             self.over.set()
 
-    def _clock(self) -> float:
-        """Seconds that passed while the machine ran."""
-        return time.monotonic() - self._watch.lost()
-
     def _listen(self, event: Any) -> None:
         if isinstance(event, EngineWarning):
             self.warnings[event.code] += 1
@@ -121,7 +117,7 @@ class Soak:
             lambda: self.engine.private.proxy().call(name, endpoint, params, timeout).get(timeout=LONG),
             lambda: self._give_up(name, endpoint, params, timeout, rng),
         )
-        started = self._clock()
+        started = self._watch.clock()
         try:
             rng.choice(ways)()
             end = "done"
@@ -134,7 +130,7 @@ class Soak:
         except BaseException as error:
             end = "untyped"
             self.wrong.append(f"{endpoint} with {timeout} s ended as {error!r}")
-        late = self._clock() - started - timeout
+        late = self._watch.clock() - started - timeout
         if late > GRACE + JITTER:
             self.wrong.append(f"{endpoint} with {timeout} s ended {late:.2f} s late as {end}")
         with self._lock:
@@ -152,9 +148,9 @@ class Soak:
         newest: dict[str, datetime] = {}
         while not self.over.wait(0.001):
             for name in NAMES:
-                started = self._clock()
+                started = self._watch.clock()
                 snapshot = self.engine.balance(name)
-                self.slowest_read = max(self.slowest_read, self._clock() - started)
+                self.slowest_read = max(self.slowest_read, self._watch.clock() - started)
                 self._judge(snapshot, newest)
             if rng.random() < 0.01:
                 self._judge(self.engine.balance(rng.choice(NAMES), max_age=0, timeout=0.2), newest)
