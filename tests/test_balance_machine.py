@@ -26,7 +26,7 @@ from tests.conftest import Events
 
 NAMES = ("MASTER", "ALICE")
 PATIENCE = 30.0
-PACE = Settings(refresh_every=0.05, max_age=3600.0, call_timeout=2.0, local_limits=False)
+PACE = Settings(refresh_every=0.05, max_age=3600.0, call_timeout=PATIENCE, local_limits=False)
 FAULTS: dict[str, Callable[[str], Fault]] = {
     "refused": lambda name: Fault.error("EService:Unavailable", account=name),
     "unlisted": lambda name: Fault.error("EWhat:Is this", account=name),
