@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pykka import ThreadingFuture
@@ -15,6 +15,7 @@ from pykka._envelope import Envelope
 
 from engine import Engine, PrivateCall, Settings
 from engine.actors.call_mailbox import CallMailbox
+from engine.actors.placements import OrderQueue
 from engine.actors.ticket import FutureReply, Ticket
 from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped
 from engine.rules.service import CUTS_A_MINUTE, CUTS_OF_ONE_READ, covers, patience
@@ -199,6 +200,48 @@ TestMailboxMachine.settings = settings(max_examples=200, stateful_step_count=40,
 )  # fmt: skip
 def test_what_a_cancel_covers(endpoint: str, cancel: dict[str, Any], placement: dict[str, Any], covered: bool) -> None:
     assert covers(endpoint, cancel, placement) is covered
+
+
+class Sent:
+    """An envelope."""
+
+    def __init__(self, endpoint: str, params: dict[str, Any], account: str) -> None:
+        self.message = Ticket(PrivateCall(account, endpoint, params), None, 0.0, 1.0)
+
+
+_UUIDS = ("0F8FAD5B-D9CB-469F-A165-70867728950E", "0f8fad5bd9cb469fa16570867728950e")
+_NAMES = st.sampled_from(["", "a", "b", "7", "c", *_UUIDS])
+_PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "txid": _NAMES, "cl_ord_id": _NAMES, "userref": st.sampled_from([7, 8]),
+        "orders": st.lists(st.one_of(_NAMES, st.fixed_dictionaries({"cl_ord_id": _NAMES})), max_size=3),
+    },
+)  # fmt: skip
+_QUEUED = st.tuples(st.sampled_from(["AddOrder", "AmendOrder", "AddExport"]), _PARAMS, st.sampled_from(["A", "B"]))
+_CANCELS = st.tuples(st.sampled_from(["CancelOrder", "CancelAll", "CancelAllOrdersAfter"]), _PARAMS, st.just("A"))
+
+
+@given(st.lists(_QUEUED, max_size=8), st.integers(0, 3), st.lists(_CANCELS, min_size=1, max_size=3))
+def test_the_queue_finds_exactly_what_a_cancel_covers(queued: Any, served: int, cancels: Any) -> None:
+    queue, model = OrderQueue(), [Sent(*each) for each in queued]
+    queue.extend(model)
+    for _ in range(min(served, len(model))):
+        assert queue.popleft() is model.pop(0)
+    for endpoint, params, account in cancels:
+        cancel = Sent(endpoint, params, account).message
+        expected = [
+            each.message for each in model
+            if each.message.places and each.message.call.account == account
+            and covers(endpoint, params, each.message.call.params)
+        ]  # fmt: skip
+        assert queue.take_covered(cancel) == expected
+        model = [each for each in model if each.message not in expected]
+        assert list(queue) == model
+        assert len(queue) == len(model)
+    queue.clear()
+    assert not queue
+
 
 
 def test_a_read_is_cut_twice_then_only_for_cancels_and_cuts_are_bounded() -> None:

@@ -13,10 +13,11 @@ from pykka.messages import ProxyCall
 
 from engine.actors.mailbox import Mailbox, Reply
 from engine.actors.messages import PrivateCall
+from engine.actors.placements import OrderQueue
 from engine.actors.ticket import Ticket, answer_failure
 from engine.errors import CallError, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
 from engine.kraken.endpoints import CallClass
-from engine.rules.service import covers, patience
+from engine.rules.service import patience
 from engine.values import Settings
 
 READS_AT_MOST = 100_000
@@ -24,6 +25,7 @@ ORDERS_AT_MOST = 200_000
 BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
 _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
+SWEPT_AT_ONCE = 1000  # tickets, since the lane waits for the lock meanwhile
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -41,6 +43,9 @@ class CallMailbox(Mailbox):
 
     def __init__(self) -> None:
         super().__init__()
+        self._orders = OrderQueue()
+        before, after = self._queues[: CallClass.ORDER + 1], self._queues[CallClass.ORDER + 2 :]
+        self._queues = (*before, self._orders, *after)
         self._deadlines: list[tuple[float, int, Ticket]] = []
         self._count = 0
         self._sweeping = False
@@ -122,7 +127,8 @@ class CallMailbox(Mailbox):
                 self._drop_unwanted(queue)
             closed, full = self._closed, bound is not None and len(queue) >= bound
             if not closed and not full:
-                covered = self._take_covered(ticket)
+                if ticket.call_class is CallClass.CANCEL:
+                    covered = self._orders.take_covered(ticket)
                 queue.append(envelope)
                 self._wake()
                 self._watch_deadline(ticket)
@@ -136,20 +142,7 @@ class CallMailbox(Mailbox):
         if current is not None and ticket.call_class < current.call_class:
             self._look_for_cut()
 
-    def _take_covered(self, cancel: Ticket) -> list[Ticket]:
-        """Remove the queued placements that a cancel covers. Holds the lock."""
-        if cancel.call_class is not CallClass.CANCEL:
-            return []
-        orders = self._queues[CallClass.ORDER + 1]
-        covered: list[Any] = []
-        left: list[Any] = []
-        for each in orders:
-            (covered if _is_covered(cancel, each.message) else left).append(each)
-        orders.clear()
-        orders.extend(left)
-        return [each.message for each in covered]
-
-    def _drop_unwanted(self, queue: deque[Any]) -> None:
+    def _drop_unwanted(self, queue: Any) -> None:
         """Make room: calls that were answered or withdrawn while they waited. Holds the lock; looks now and then."""
         now = self._monotonic()
         if now >= self._drop_after:
@@ -171,15 +164,20 @@ class CallMailbox(Mailbox):
     def sweep(self) -> None:
         """Answer the calls whose deadline has passed while they waited. Run by the scheduler's thread."""
         now = self._monotonic()
-        expired = []
+        expired: list[Ticket] = []
         with self._lock:
-            while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][2].claimed):
+            while self._deadlines and len(expired) < SWEPT_AT_ONCE and self._is_over(self._deadlines[0], now):
                 expired.append(heapq.heappop(self._deadlines)[2])
             self._sweeping = bool(self._deadlines) and not self._closed
             if self._sweeping:
-                self._after(SWEEP_EVERY, self.sweep)
+                self._after(SWEEP_EVERY if len(expired) < SWEPT_AT_ONCE else 0.0, self.sweep)
         for ticket in expired:
             ticket.refuse(DeadlinePassed("The call's time was over before its turn came; it was not sent."))
+
+    @staticmethod
+    def _is_over(entry: tuple[float, int, Ticket], now: float) -> bool:
+        deadline, _, ticket = entry
+        return deadline <= now or ticket.claimed
 
     # Cuts
 
@@ -254,15 +252,6 @@ def _as_call(message: Any) -> PrivateCall | None:
 
 def _is_ticket(envelope: Any) -> bool:
     return isinstance(envelope.message, Ticket)
-
-
-def _is_covered(cancel: Ticket, queued: Any) -> bool:
-    return (
-        isinstance(queued, Ticket)
-        and queued.places
-        and queued.call.account == cancel.call.account
-        and covers(cancel.call.endpoint, cancel.call.params, queued.call.params)
-    )
 
 
 def _kind(ticket: Ticket) -> tuple[str, str]:

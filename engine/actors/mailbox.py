@@ -69,7 +69,7 @@ class Mailbox:
     """Where a stop waits: ahead of everything."""
 
     def __init__(self) -> None:
-        self._queues: tuple[deque[Any], ...] = tuple(deque() for _ in range(self.classes + 1))
+        self._queues: tuple[Any, ...] = tuple(deque() for _ in range(self.classes + 1))
         self._lock = threading.RLock()  # held for moments; a signal handler of the host may come in between
         self._bell = threading.Lock()  # a Condition would make a lock for each message
         self._bell.acquire()

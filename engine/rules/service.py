@@ -17,14 +17,14 @@ CUTS_A_MINUTE = 6
 """A late read may count as an invalid nonce at Kraken, and those add up to a lockout: this many cuts a minute for
 orders and settles, twice as many for cancels."""
 
+COVERS_ALL = "CancelAll"
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 
 
 def covers(endpoint: str, cancel: Mapping[str, Any], placement: Mapping[str, Any]) -> bool:
     """Whether a cancel (its endpoint and parameters) cancels what a placement of that account would place or change."""
-    if endpoint == "CancelAll":
-        return True
-    return not _names(cancel).isdisjoint(_names(placement))
+    return endpoint == COVERS_ALL or not names_of(cancel).isdisjoint(names_of(placement))
 
 
 def patience(
@@ -44,12 +44,12 @@ def patience(
     return write
 
 
-def _names(params: Mapping[str, Any]) -> set[str]:
+def names_of(params: Mapping[str, Any]) -> set[str]:
     """Every name by which the parameters of a call speak of an order."""
     found = {_normal(params[name]) for name in ("txid", "cl_ord_id", "userref") if params.get(name) is not None}
     for name in ("orders", "cl_ord_ids"):
         for each in _listed(params.get(name)):
-            found |= _names(each) if isinstance(each, Mapping) else {_normal(each)}
+            found |= names_of(each) if isinstance(each, Mapping) else {_normal(each)}
     return found
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,37 +100,50 @@ def _measure_accounts(exchange: ExchangeProcess, count: int, kept: bool, calls: 
 
 
 def _measure_mailbox(exchange: ExchangeProcess, depth: int, calls: int) -> dict[str, dict[str, float]]:
-    with running(exchange, 2, balances=False, refresh=FOR_EVER) as engine:
-        _call(engine, "ACCOUNT0")
-        empty = _costs(engine, exchange, 0, calls)
-        return {"empty": empty, "deep": _costs(engine, exchange, depth, calls)}
+    found: dict[str, dict[str, float]] = {}
+    for name, waiting in (("empty", 0), ("deep", depth)):
+        with running(exchange, 2, balances=False, refresh=FOR_EVER) as engine:
+            _call(engine, "ACCOUNT0")
+            try:
+                put, call = _reads(engine, exchange, waiting, calls)
+                cancel = _cancels(engine, exchange, waiting, calls)
+            finally:
+                exchange.delay(0)
+        found[name] = {"putting a read in": put, "a call": call, "putting a cancel in": cancel}
+    return found
 
 
-def _costs(engine: Engine, exchange: ExchangeProcess, depth: int, calls: int) -> dict[str, float]:
-    """The exchange hangs at one call while the mailbox is filled; then the lane serves what was put in first."""
+def _reads(engine: Engine, exchange: ExchangeProcess, depth: int, calls: int) -> tuple[float, float]:
+    """Microseconds to put a read in behind `depth` others, and to make one while that many wait."""
+    ask = partial(engine.submit, "ACCOUNT1", "TradeBalance", timeout=FOR_EVER)
     exchange.delay(HANGS)
-    blocker = engine.submit("ACCOUNT0", "TradeBalance", timeout=FOR_EVER)
-    orders = [engine.submit("ACCOUNT0", "AddOrder", {**ORDER, "cl_ord_id": f"o{n}"}, FOR_EVER) for n in range(depth)]
+    ask()  # holds the lane while the mailbox is filled
+    first, _ = [ask() for _ in range(calls + 1)], [ask() for _ in range(depth)]
     began = time.perf_counter()
-    first = [engine.submit("ACCOUNT1", "TradeBalance", timeout=FOR_EVER) for _ in range(calls)]
+    last = [ask() for _ in range(calls)]
     put = (time.perf_counter() - began) / calls
-    rest = [engine.submit("ACCOUNT1", "TradeBalance", timeout=FOR_EVER) for _ in range(depth)]
-    began = time.perf_counter()
-    cancels = [engine.submit("ACCOUNT0", "CancelOrder", {"cl_ord_id": f"none{n}"}, FOR_EVER) for n in range(calls)]
-    put_cancel = (time.perf_counter() - began) / calls
-    for each in orders:
-        each.cancel()
     exchange.delay(0)
-    for each in cancels:
-        each.result(60)
-    first[0].result(60)  # by then the lane has passed over the orders that were given up
+    first[0].result(60)
     began = time.perf_counter()
-    for each in first[1:]:
-        each.result(60)
-    call = (time.perf_counter() - began) / (calls - 1)
-    for each in (*rest, blocker):
-        each.cancel()
-    return {"a call": 1e6 * call, "putting a read in": 1e6 * put, "putting a cancel in": 1e6 * put_cancel}
+    first[-1].result(60)
+    call = (time.perf_counter() - began) / calls
+    if not depth:
+        last[-1].result(60)
+    return 1e6 * put, 1e6 * call
+
+
+def _cancels(engine: Engine, exchange: ExchangeProcess, depth: int, calls: int) -> float:
+    """Microseconds to put a cancel in that covers none of `depth` placements of its account."""
+    exchange.delay(HANGS)
+    order = engine.submit("ACCOUNT0", "AddOrder", ORDER, FOR_EVER)
+    while not order.running():
+        time.sleep(0.001)
+    for number in range(depth):
+        engine.submit("ACCOUNT0", "AddOrder", {**ORDER, "cl_ord_id": f"o{number}"}, FOR_EVER)
+    began = time.perf_counter()
+    for number in range(calls):
+        engine.submit("ACCOUNT0", "CancelOrder", {"cl_ord_id": f"none{number}"}, FOR_EVER)
+    return 1e6 * (time.perf_counter() - began) / calls
 
 
 def _call(engine: Engine, account: str) -> float:
