@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +126,8 @@ def _read_secret(path: Path, named_by: str) -> str:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only where there is a file: it takes a twentieth of importing the engine
+
     try:
         table = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:

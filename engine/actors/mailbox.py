@@ -57,11 +57,19 @@ class Reply:
             self.set_exception((type(error), error, error.__traceback__))
 
 
+class _Few(list[Any]):
+    """A queue that is nearly always empty, as that of the stops: a deque takes 700 bytes then."""
+
+    def popleft(self) -> Any:
+        """Take the first one out."""
+        return self.pop(0)
+
+
 class Mailbox:
     """An actor's inbox: a stop goes first, then messages in order of arrival.
 
     After `close()` only a stop is taken in, after `end()` nothing: asks are answered with `pykka.ActorDeadError` at
-    once. `finished` is set by the actor when it has closed what it holds.
+    once.
     """
 
     classes = 1
@@ -69,7 +77,7 @@ class Mailbox:
     """Where a stop waits: ahead of everything."""
 
     def __init__(self) -> None:
-        self._queues: tuple[Any, ...] = tuple(deque() for _ in range(self.classes + 1))
+        self._queues: tuple[Any, ...] = (_Few(), *(deque() for _ in range(self.classes)))
         self._lock = threading.RLock()  # held for moments; a signal handler of the host may come in between
         self._bell = threading.Lock()  # a Condition would make a lock for each message
         self._bell.acquire()
@@ -78,9 +86,17 @@ class Mailbox:
         self._ended = False
         self.is_stopping = False
         """Whether the actor has stopped or was told to."""
-        self.finished = threading.Event()
+        self._finished: threading.Event | None = None
         self.reader: int | None = None
         """The ident of the actor's thread, once it has looked for a message."""
+
+    @property
+    def finished(self) -> threading.Event:
+        """Set by the actor when it has closed what it holds. Made when it is asked for: an event takes a KiB."""
+        with self._lock:
+            if self._finished is None:
+                self._finished = threading.Event()
+            return self._finished
 
     def put(self, envelope: Any) -> None:
         """Take in a message; never blocks and never raises."""

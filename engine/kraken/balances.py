@@ -68,6 +68,9 @@ def summed(first: Mapping[str, Decimal], second: Mapping[str, Decimal]) -> Mappi
     return MappingProxyType({name: change for name, change in both.items() if change})
 
 
+_ZERO = Decimal(0)
+
+
 def _asset(rows: tuple[BalanceRow, ...]) -> AssetBalance:
     total = _sum(row.balance for row in rows)
     liquid = [row for row in rows if row.bucket.spendable]
@@ -92,8 +95,15 @@ def _read_extended(name: str, bucket: Bucket, value: Any) -> BalanceRow:
         bucket,
         _amount(name, value.get("balance")),
         None if hold is None else _amount(name, hold),
-        _EXACT.subtract(_amount(name, value.get("credit", 0)), _amount(name, value.get("credit_used", 0))),
+        _credit(name, value),
     )
+
+
+def _credit(name: str, value: Mapping[str, Any]) -> Decimal:
+    """The credit line less what is used of it; few accounts have one."""
+    if "credit" not in value and "credit_used" not in value:
+        return _ZERO
+    return _EXACT.subtract(_amount(name, value.get("credit", 0)), _amount(name, value.get("credit_used", 0)))
 
 
 def _amount(name: str, value: Any) -> Decimal:
@@ -109,7 +119,8 @@ def _unreadable(name: str) -> CallUnknown:
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for value in values:
-        total = _EXACT.add(total, value)
-    return total
+    """The sum; of a single value that value itself, since most assets have one row and many actors keep them."""
+    first, *others = [*values] or [_ZERO]
+    for value in others:
+        first = _EXACT.add(first, value)
+    return first

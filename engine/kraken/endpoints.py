@@ -9,7 +9,6 @@ endpoints, which Kraken has withdrawn; the Funding (beta) and OAuth endpoints, w
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -136,6 +135,8 @@ def _hint(name: str, table: Mapping[str, Endpoint]) -> str:
     if name in PRIVATE or name in PUBLIC:
         return f"it is a {'private' if name in PRIVATE else 'public'} one."
     names = {known.lower(): known for known in table}
+    import difflib  # noqa: PLC0415 - only for a wrong name
+
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     return f"did you mean {names[near[0]]!r}?" if near else "see Kraken's REST reference."
 
