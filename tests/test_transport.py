@@ -1173,7 +1173,7 @@ def test_every_exception_has_its_outcome(serve, connect, monkeypatch, looking_up
     server = serve(answering(reply()))
     transport = connect(server)
     with monkeypatch.context() as patch:
-        patch.setattr(requests.Session, "send", fail)
+        patch.setattr(requests.Session, "get_adapter", fail)
         with pytest.raises(CallError) as aside:
             call(transport)
     assert type(aside.value) in (CallNotSent, DeadlinePassed)

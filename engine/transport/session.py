@@ -177,7 +177,8 @@ class Transport:
             prepared.url = self._route.base.url + _checked_target(path, query)
             prepared.headers = _checked_headers(headers)
             prepared.body = body
-            response = self._session.send(prepared, stream=True, allow_redirects=False, proxies={})
+            # Not Session.send, which then looks for redirects, cookies and hooks: longer than the exchange itself.
+            response = self._session.get_adapter(prepared.url).send(prepared)
             return HttpReply(
                 response.status_code,
                 response.raw.read(),
@@ -281,8 +282,7 @@ class _Adapter(BaseAdapter):
         response.request = request
         response.url = request.url or ""
         response.raw = io.BytesIO(reply.body)
-        # Only what is used. A Session works out where a `Location` leads even when it may not follow, and
-        # fails over one that is malformed.
+        # Only what is used: nothing here can lead anywhere else.
         for name in ("Date", "Content-Type"):
             value = reply.headers.get(name)
             if value is not None:

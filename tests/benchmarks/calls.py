@@ -67,7 +67,7 @@ def many_threads(exchange: ExchangeProcess, sizes: Sizes, only: Iterable[str] | 
 
 def slow_exchange(exchange: ExchangeProcess, sizes: Sizes, only: Iterable[str] | None = None) -> Iterator[Finding]:
     """What the client adds to an exchange that takes 20 ms itself."""
-    names = [name for name in (ENGINE, "krakenex") if _takes_part(name, only)]
+    names = [name for name in (ENGINE, "raw socket", "krakenex", "python-kraken-sdk, async") if _takes_part(name, only)]
 
     def measure(worker: WorkerProcess) -> float:
         exchange.stats()
