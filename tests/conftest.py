@@ -102,7 +102,7 @@ class Events:
         with self._changed:
             self._changed.wait_for(lambda: found() is not None, timeout)
             event = found()
-        assert event is not None, f"it did not happen; seen: {self.seen}"
+        assert event is not None, f"it did not happen; seen last: {self.seen[-5:]}"
         return event
 
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine import BalanceSnapshot, BalanceState, Engine, Settings
+from engine import BalanceSnapshot, BalanceState, Engine, Settings, Standing
 from engine.simulator import Fault, Simulator
 from tests.conftest import Events
 
@@ -99,7 +99,7 @@ class BalanceMachine(RuleBasedStateMachine):
     def it_goes_on_until_three_failures(self) -> None:
         for name in NAMES:
             if self.wrong[name] or name in self.revoked:
-                self.wait_for(name, lambda snapshot: snapshot.error_count >= 3 or not snapshot.is_available)
+                self.wait_for(name, lambda snapshot: snapshot.error_count >= 3 or snapshot.standing is Standing.BLOCKED)
                 assert not self.engine.is_available(name)
 
     @rule()
@@ -174,7 +174,7 @@ def run(examples: int, steps: int) -> None:
 
 
 def test_no_failure_is_a_zero_and_every_account_recovers() -> None:
-    run(examples=6, steps=12)
+    run(examples=8, steps=10)
 
 
 @pytest.mark.torture
