@@ -13,6 +13,7 @@ from engine.actors.events import (
     CallFinished,
     EngineWarning,
     KeyChanged,
+    OrderChanged,
 )
 from engine.actors.messages import CallDone, CallFailed, PrivateCall, ReadBalance
 from engine.actors.private import KrakenPrivateActor
@@ -26,7 +27,11 @@ from engine.errors import (
     CallUnknown,
     ConfigError,
     EngineError,
+    NotLive,
+    OrderRejected,
+    OrderUnknown,
     Outcome,
+    PairUnsettled,
     StoreDamaged,
     StoreError,
     StoreInUse,
@@ -34,6 +39,8 @@ from engine.errors import (
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, BalanceState
 from engine.rules.history import BalancePoint
+from engine.rules.order_states import OrderState
+from engine.rules.orders import Order, OrderReceipt
 from engine.status import EngineStatus
 from engine.values import Account, AssetBalance, Secret, Settings
 
@@ -63,7 +70,15 @@ __all__ = [
     "KeyChanged",
     "KrakenBroker",
     "KrakenPrivateActor",
+    "NotLive",
+    "Order",
+    "OrderChanged",
+    "OrderReceipt",
+    "OrderRejected",
+    "OrderState",
+    "OrderUnknown",
     "Outcome",
+    "PairUnsettled",
     "PrivateCall",
     "ReadBalance",
     "Secret",

@@ -10,6 +10,7 @@ from engine.errors import CallError, Outcome
 from engine.kraken.balances import summed
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.orders import OrderReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,15 @@ class KeyChanged:
     """``open``, ``nonce-refused-once``, ``nonces-refused``, ``key-refused``, ``call-refused`` or ``locked-out``."""
     sentence: str
     """The likely cause and the remedy, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged:
+    """Event: something happened to a placement; the last one of a placement says how it ended."""
+
+    account: str
+    receipt: OrderReceipt
+    """What is known of it now."""
 
 
 @dataclass(frozen=True, slots=True)
