@@ -128,7 +128,7 @@ class Account:
 class Settings:
     """How the engine behaves. Seconds throughout; every default is safe for a new account.
 
-    refresh_every: how often each balance is fetched.
+    refresh_every: how often each balance is fetched; less often where `polling_share` says so.
     max_age: a balance older than this is STALE.
     errors_to_unavailable: failures in a row that make an account unavailable.
     call_timeout: how long a private call may take in all, waiting included, when its caller does not say.
@@ -138,7 +138,7 @@ class Settings:
     tier: Kraken's rate-limit tier, ``starter``, ``intermediate`` or ``pro``.
     local_limits: count calls as Kraken does and keep back what would be refused.
     cash: the plain names of the assets that count as cash.
-    polling_share: the largest part of the lane that refreshing balances may take.
+    polling_share: the largest part of the lane, and of each key's call counter, that refreshing balances may take.
     allow_withdrawals: let `Withdraw` and transfers through.
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.

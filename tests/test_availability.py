@@ -77,6 +77,16 @@ def test_after_an_outage_one_probe_is_shown_as_recovering() -> None:
     assert out.asked().after_success() == Availability(Standing.AVAILABLE)
 
 
+@pytest.mark.parametrize("before", Standing)
+@pytest.mark.parametrize("after", Standing)
+def test_whoever_watches_is_told_of_everything_but_a_first_failure_and_a_probe(
+    before: Standing, after: Standing
+) -> None:
+    quiet = ({Standing.AVAILABLE, Standing.DEGRADED}, {Standing.UNAVAILABLE, Standing.RECOVERING})
+    assert after.differs_from(before) == (after is not before and {before, after} not in quiet)
+    assert after.is_available == before.is_available or after.differs_from(before)
+
+
 @pytest.mark.parametrize(
     ("error", "weight"),
     [

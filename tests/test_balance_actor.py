@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from engine import (
 )
 from engine.actors.actor import stop_actor, wait_finished
 from engine.actors.messages import Disturbed
+from engine.rules.availability import Standing
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events
 from tests.stopwatch import LONG, PATIENCE, Stopwatch, again_if_stalled
@@ -272,6 +274,96 @@ def test_own_cancel_makes_the_balance_stale_at_once_and_an_older_reply_does_not_
         hang.remove()
         assert asked.get(timeout=PATIENCE).cash == 7, "who asked for a fresh value gets one from after the event"
         assert engine.balance("MASTER", max_age=600).state is BalanceState.FRESH
+
+
+def test_who_was_answered_never_reads_a_fresh_balance_from_before_his_call(sim: Simulator, tmp_path: Path) -> None:
+    """STALE before the answer, not soon after it: the next order is sized with what the last one has used."""
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        for number in range(40):
+            known = engine.balance("MASTER", max_age=600)
+            assert known.state is BalanceState.FRESH
+            txid = f"OAAAAA-AAAAA-{number:06}"
+            sim.add_open_order("MASTER", txid)
+            asked = datetime.now(UTC)
+            engine.call("MASTER", "CancelOrder", {"txid": txid})
+            after = engine.balance("MASTER")
+            assert after.as_of is not None
+            assert after.state is BalanceState.STALE or after.as_of > asked
+            assert known.state is BalanceState.STALE, "and who kept a snapshot sees it there, too"
+
+
+def test_a_call_that_is_only_checked_disturbs_nothing(sim: Simulator, tmp_path: Path) -> None:
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
+    order = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "100", "validate": True}
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        known = engine.balance("MASTER", max_age=600)
+        engine.call("MASTER", "AddOrder", order)
+        assert engine.balance("MASTER").state is BalanceState.FRESH
+        assert engine.balance("MASTER", max_age=600).as_of == known.as_of
+
+
+def told(events: Events) -> list[AvailabilityChanged]:
+    return [event for event in events.seen if isinstance(event, AvailabilityChanged) and event.account == "MASTER"]
+
+
+def test_each_event_of_availability_goes_on_where_the_last_one_ended(sim: Simulator, tmp_path: Path) -> None:
+    """From, to and why: an outage, then a refused key, then another key."""
+    quicker = dataclasses.replace(QUICK, refresh_every=0.05)
+    engine = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=quicker)
+    events = Events()
+    engine.subscribe(events)
+    with engine:
+        events.wait_for(became(True))
+        outage = sim.fault(Fault.error("EService:Unavailable"))
+        events.wait_for(became(False))
+        sim.revoke("MASTER")
+        outage.remove()
+        events.wait_for(lambda event: isinstance(event, AvailabilityChanged) and event.after is Standing.BLOCKED)
+        new = sim.replace_key("MASTER")
+        engine.replace_key("MASTER", new.key, new.secret)
+        engine.balance("MASTER", max_age=60, timeout=PATIENCE)
+        events.wait_for(lambda event: len(told(events)) == 5)
+    standings = [event.after for event in told(events)]
+    assert standings == [
+        Standing.AVAILABLE, Standing.UNAVAILABLE, Standing.BLOCKED, Standing.UNKNOWN, Standing.AVAILABLE,
+    ]  # fmt: skip
+    assert [event.before for event in told(events)] == [Standing.UNKNOWN, *standings[:-1]]
+    assert [event.is_available for event in told(events)] == [True, False, False, False, True]
+    first, outage_told, refused, replaced, last = [str(event.reason) for event in told(events)]
+    assert (first, last) == ("None", "None")
+    assert "EService:Unavailable" in outage_told
+    assert "EAPI:Invalid key" in refused
+    assert "replaced" in replaced
+
+
+def test_changes_add_up_to_the_newest_balance_also_over_another_key(sim: Simulator, tmp_path: Path) -> None:
+    engine = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=QUICK)
+    events = Events()
+    engine.subscribe(events)
+    with engine:
+        for cash in ("10.5", "12", "7"):
+            sim.set_balance("MASTER", {"ZUSD": cash})
+            engine.balance("MASTER", max_age=0, timeout=PATIENCE)
+        new = sim.replace_key("MASTER")
+        sim.set_balance("MASTER", {"XXBT": "3"})
+        engine.replace_key("MASTER", new.key, new.secret)
+        events.wait_for(lambda event: is_fresh(event) and "XBT" in event.snapshot.assets)
+    changes = [event.changes for event in events.seen if is_fresh(event)]
+    totals = {name: sum(change.get(name, Decimal(0)) for change in changes) for name in ("USD", "XBT")}
+    assert totals == {"USD": 0, "XBT": 3}
+
+
+def test_a_balance_actor_that_dies_is_replaced_and_its_account_is_said_to_be_unknown(
+    sim: Simulator, engine: Engine, events: Events
+) -> None:
+    engine.balance("MASTER", max_age=60)
+    engine.balances["MASTER"].stop()
+    event = events.wait_for(became(False))
+    assert (event.before, event.after) == (Standing.AVAILABLE, Standing.UNKNOWN)
+    events.wait_for(lambda _: told(events)[-1].is_available)
+    assert told(events)[-1].before is Standing.UNKNOWN
+    assert engine.balance("MASTER").standing is Standing.AVAILABLE
 
 
 def test_a_write_of_ours_disturbs_the_account_it_was_for(sim: Simulator, tmp_path: Path) -> None:

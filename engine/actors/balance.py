@@ -14,6 +14,7 @@ import pykka
 
 from engine.actors.actor import EngineActor, tell_if_alive
 from engine.actors.catalogue import AssetNames
+from engine.actors.disturbance import Disturbance
 from engine.actors.events import AvailabilityChanged, BalanceChanged
 from engine.actors.messages import (
     BalanceRecord,
@@ -70,6 +71,7 @@ class BalanceActor(EngineActor):
     Ask it `ReadBalance(max_age=None, timeout=None)`, or use ``proxy().snapshot()``. `private` is the ref of the
     `KrakenPrivateActor`. `known` is the snapshot of an earlier run; it is STALE until the first good reply. `show` is
     called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
+    `disturbance` is shared with whoever knows first that a call of ours has changed the balance.
     `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
     `names` knows what Kraken's rows are called.
     """
@@ -89,6 +91,7 @@ class BalanceActor(EngineActor):
         show: Callable[[BalanceSnapshot], None] = ignore,
         record: Callable[[BalanceRecord], None] = ignore,
         known: BalanceSnapshot | None = None,
+        disturbance: Disturbance | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings or Settings()
@@ -102,18 +105,25 @@ class BalanceActor(EngineActor):
         self._names = names or AssetNames()
         self._endpoint = EXTENDED
         self._availability = Availability()
-        self._told = Standing.UNKNOWN
+        self._told = Standing.UNKNOWN if known is None else known.standing
         self._waiters: list[Future[BalanceSnapshot]] = []
         self._under_way: PrivateCall | None = None
-        self._disturbed_at = float("-inf")
+        self._disturbance = disturbance or Disturbance()
         self._turn = 0
         self._refreshes = 0
-        self._empty = BalanceSnapshot(account, max_age=self._settings.max_age, _clock=clock)
-        self._snapshot = replace(known or self._empty, is_available=False, error_count=0, restored=True)
+        self._empty = BalanceSnapshot(
+            account, max_age=self._settings.max_age, _clock=clock, _disturbed_at=self._disturbance.at
+        )
+        self._snapshot = replace(
+            known or self._empty, is_available=False, standing=Standing.UNKNOWN, error_count=0, restored=True,
+            _disturbed_at=self._disturbance.at,
+        )  # fmt: skip
+        self._told_assets = self._snapshot.assets  # also over another key, so that changes add up to what is shown
         self._show(self._snapshot)
 
     def on_start(self) -> None:
         """Ask for the first balance as soon as it is this account's turn."""
+        self._tell_change("Who kept its balance had to be replaced.")
         self._plan(0.0)
 
     def snapshot(self) -> BalanceSnapshot:
@@ -167,13 +177,12 @@ class BalanceActor(EngineActor):
         self._availability = Availability()
         self._snapshot = self._empty
         self._show(self._snapshot)
+        self._tell_change("Its key was replaced, and nothing is known of the new one yet.")
         self._refresh()
 
     def _disturb(self, at: float) -> None:
         """The balance is not what it was: STALE at once, and asked for again soon."""
-        self._disturbed_at = max(at, self._disturbed_at)
-        self._snapshot = replace(self._snapshot, disturbed=True)
-        self._show(self._snapshot)
+        self._disturbance.note(at)
         if self._under_way is None:
             self._ask_in(SETTLES_IN)
 
@@ -216,12 +225,11 @@ class BalanceActor(EngineActor):
         as_of, as_of_monotonic = call.tag
         fresh = replace(
             before, as_of=as_of, cash=cash, available_cash=free, assets=assets, restored=False,
-            # asked for before our own order or cancel: newer than what was known, but not the truth any more
-            disturbed=as_of_monotonic <= self._disturbed_at, _as_of_monotonic=as_of_monotonic,
+            _as_of_monotonic=as_of_monotonic,
         )  # fmt: skip
         self._settle(fresh, self._availability.after_success(), None)
         self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id, self._snapshot))
-        changes = differences(before.assets, assets)
+        changes, self._told_assets = differences(self._told_assets, assets), assets
         if changes or before.as_of is None:
             self._publish(BalanceChanged(before.account, self._snapshot, changes))
 
@@ -248,7 +256,7 @@ class BalanceActor(EngineActor):
         if isinstance(error, CounterFull) and error.retry_after is not None:
             waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room
             pause = error.retry_after if waits else pause
-        elif error is None and snapshot.disturbed:
+        elif error is None and snapshot.disturbed:  # newer than what was known, but not the truth any more
             waits, pause = True, min(pause, ASK_AGAIN_IN)
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
         self._snapshot = replace(
@@ -262,7 +270,7 @@ class BalanceActor(EngineActor):
         else:
             self._answer_waiters()
             self._plan(pause)
-        self._tell_change()
+        self._tell_change(after.reason)
 
     def _stand(self, availability: Availability) -> None:
         """Show a standing that changed while nothing else did."""
@@ -271,15 +279,12 @@ class BalanceActor(EngineActor):
             self._snapshot = replace(self._snapshot, standing=availability.standing)
             self._show(self._snapshot)
 
-    def _tell_change(self) -> None:
+    def _tell_change(self, reason: str | None) -> None:
+        """Tell of the standing, if that is news: each event goes on where the last one ended."""
         before, after = self._told, self._availability.standing
-        if (before.is_available, before.is_out) != (after.is_available, after.is_out):
+        if after.differs_from(before):
             self._told = after
-            self._publish(
-                AvailabilityChanged(
-                    self._snapshot.account, after.is_available, self._availability.reason, before, after
-                )
-            )
+            self._publish(AvailabilityChanged(self._snapshot.account, after.is_available, reason, before, after))
 
     def _plan(self, pause: float) -> None:
         """Refresh after `pause`, when it is this account's turn."""
@@ -315,7 +320,9 @@ def restore(
     """
     assets = read_rows(record["endpoint"], record["result"], table)
     cash, free = sum_cash(assets, settings.cash)
+    as_of = datetime.fromisoformat(record["as_of"])
+    age = max(0.0, (moment(clock.wall_ns()) - as_of).total_seconds())
     return BalanceSnapshot(
-        account, as_of=datetime.fromisoformat(record["as_of"]), cash=cash, available_cash=free, assets=assets,
-        restored=True, max_age=settings.max_age, _clock=clock,
+        account, as_of=as_of, cash=cash, available_cash=free, assets=assets, restored=True,
+        max_age=settings.max_age, _as_of_monotonic=clock.monotonic() - age, _clock=clock,
     )  # fmt: skip

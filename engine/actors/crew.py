@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.actors.archive import ArchiveActor, read_balances
 from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN
 from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
+from engine.actors.disturbance import Disturbance
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.poller import Poller
@@ -23,8 +25,8 @@ from engine.actors.private import KrakenPrivateActor
 from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address, Supervisor
-from engine.errors import Outcome, StoreError
-from engine.kraken.endpoints import PRIVATE, CallClass
+from engine.errors import StoreError
+from engine.kraken.endpoints import CallClass
 from engine.kraken.limits import TIERS
 from engine.rules.balances import BalanceSnapshot
 from engine.values import Account, Clock, Settings
@@ -69,6 +71,7 @@ class Crew:
         self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
         self._notice, self._fetch = notice, fetch
         self._names = AssetNames(look=partial(self.tell, CATALOGUE, Look()))
+        self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
         self._is_dropping = False
         self._scheduler = Scheduler()
         self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
@@ -131,10 +134,17 @@ class Crew:
     def publish(self, event: Any) -> None:
         """Give an event to the engine and to every subscriber."""
         self._notice(event)
-        if isinstance(event, CallFinished):
-            self._note_write(event)
         if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
+
+    def disturb(self, account: str) -> None:
+        """A call of ours, or a fill, has changed what the account holds: STALE from now on, and asked for again soon.
+
+        Any thread may say so; when this returns, no snapshot of the account is FRESH that was asked for before.
+        """
+        now = self._clock.monotonic()
+        self._disturbances[account].note(now)
+        self.tell(balance_of(account), Disturbed(now))
 
     def _has_room(self, event: Any) -> bool:
         """Whether subscribers keep up: beyond a bound events are dropped, so that a hung one cannot eat the memory.
@@ -154,12 +164,6 @@ class Crew:
             return not is_full
         return isinstance(event, BalanceChanged) or waiting < 2 * EVENTS_AT_MOST
 
-    def _note_write(self, event: CallFinished) -> None:
-        """What a write of ours did, or may have done, makes the known balance old."""
-        endpoint = PRIVATE.get(event.endpoint)
-        if endpoint is not None and endpoint.writes and event.outcome in (Outcome.DONE, Outcome.UNKNOWN):
-            self.tell(balance_of(event.account), Disturbed(self._clock.monotonic()))
-
     def _start_events(self) -> pykka.ActorRef[Any]:
         events = Publisher.start()
         for subscriber in self._subscribers:
@@ -169,7 +173,7 @@ class Crew:
     def _start_private(self) -> pykka.ActorRef[Any]:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
-            live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
+            live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish, disturb=self.disturb,
         )  # fmt: skip
 
     def _start_catalogue(self) -> pykka.ActorRef[Any]:
@@ -182,6 +186,7 @@ class Crew:
             name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self._names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
+            disturbance=self._disturbances[name],
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

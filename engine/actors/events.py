@@ -20,7 +20,10 @@ class BalanceChanged:
     account: str
     snapshot: BalanceSnapshot
     changes: Mapping[str, Decimal]
-    """By how much each asset's total changed, under its plain name."""
+    """By how much each asset's total changed since the account's last event, under its plain name.
+
+    An engine's first event of an account goes out from what the store knew. Over another key it goes on from the last.
+    """
 
     def after(self, earlier: BalanceChanged) -> BalanceChanged:
         """This event and an earlier one of the account as one: the newest snapshot, and the sum of the changes."""
@@ -29,7 +32,11 @@ class BalanceChanged:
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityChanged:
-    """Event: an account became available or unavailable."""
+    """Event: an account became available or unavailable, or is unavailable for another reason.
+
+    Each one's `before` is the `after` of the account's last one. Between ``available`` and ``degraded``, and between
+    ``unavailable`` and ``recovering``, nothing is told; `BalanceSnapshot.standing` shows them.
+    """
 
     account: str
     is_available: bool

@@ -48,7 +48,9 @@ class KrakenPrivateActor(EngineActor):
         ref.proxy().call("MASTER", "Balance").get()
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
-    or `StoreError`. The actor owns the state directory and the keys until it has stopped.
+    or `StoreError`. `disturb` is called with an account's name when a call has changed, or may have changed, what it
+    holds, in the actor's thread and before that call is answered; it must not wait. The actor owns the state directory
+    and the keys until it has stopped.
     """
 
     actor_inbox: CallMailbox
@@ -64,11 +66,12 @@ class KrakenPrivateActor(EngineActor):
         clock: Clock = SYSTEM_CLOCK,
         scheduler: Scheduler | None = None,
         publish: Callable[[Any], None] = ignore,
+        disturb: Callable[[str], None] = ignore,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
         self._clock = clock
-        self._publish = publish
+        self._publish, self._disturb = publish, disturb
         self._lane = _open_lane(
             distinct(accounts), url, state_directory(state_dir),
             settings=settings, live=live, clock=clock, publish=publish,
@@ -120,6 +123,8 @@ class KrakenPrivateActor(EngineActor):
             error = as_call_error(failure)
         finally:
             self.actor_inbox.finish(ticket)
+        if ticket.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
+            self._disturb(ticket.call.account)
         if error is None:
             ticket.done(reply.result, reply.warnings, self._lane.key_id(ticket.call.account))
         else:

@@ -14,7 +14,7 @@ import pykka
 from engine.actors.errands import CallFuture, run_elsewhere
 from engine.actors.messages import CallDone, CallFailed, PrivateCall
 from engine.errors import CallError, CallNotSent, UnknownName
-from engine.kraken.endpoints import call_class, private_endpoint
+from engine.kraken.endpoints import call_class, is_dry_run, private_endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Ticket:
     `CallNotSent` for a call that cannot be made sense of.
     """
 
-    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "places", "was_cut")
+    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "may_change", "places", "was_cut")
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
@@ -91,6 +91,7 @@ class Ticket:
         self.call = call
         self.call_class = call_class(endpoint, call.params)
         self.places = endpoint.places
+        self.may_change = endpoint.writes and not is_dry_run(endpoint, call.params)
         self.arrived = arrived
         self.deadline = arrived + timeout
         self.was_cut = False

@@ -27,6 +27,7 @@ from engine.app import interval
 from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
 from engine.app.house import LONGEST, House
+from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.history import BalancePoint
 from engine.status import EngineStatus
@@ -144,7 +145,7 @@ class Engine:
         self._calls.close()
         crew.stop(deadline)
         for name, snapshot in tuple(board.items()):
-            board[name] = replace(snapshot, is_available=False)
+            board[name] = replace(snapshot, is_available=False, standing=Standing.UNKNOWN)
 
     def __enter__(self) -> Engine:
         return self.start()

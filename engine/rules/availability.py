@@ -63,6 +63,13 @@ class Standing(Enum):
         """Whether it was found to be unavailable."""
         return self in (Standing.UNAVAILABLE, Standing.RECOVERING, Standing.BLOCKED)
 
+    def differs_from(self, told: Standing) -> bool:
+        """Whether it is news to those who were told of another: neither a first failure nor a probe is."""
+        return _QUIET.get(self, self) is not _QUIET.get(told, told)
+
+
+_QUIET = {Standing.DEGRADED: Standing.AVAILABLE, Standing.RECOVERING: Standing.UNAVAILABLE}
+
 
 class News(Enum):
     """What can happen to an account's standing."""

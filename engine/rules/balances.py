@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,11 @@ class BalanceState(Enum):
     FRESH = "fresh"
     STALE = "stale"
     UNKNOWN = "unknown"
+
+
+def never() -> float:
+    """The time of what has not happened."""
+    return float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +51,27 @@ class BalanceSnapshot:
     next_attempt: datetime | None = None
     restored: bool = False
     """Read from the store after a restart and not refreshed since: STALE, however young."""
-    disturbed: bool = False
-    """An order or a cancel of ours has changed it since: STALE until a reply that was asked for later."""
     max_age: float = field(default=15.0, repr=False)
     _as_of_monotonic: float | None = field(default=None, repr=False, compare=False)
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False, compare=False)
+    _disturbed_at: Callable[[], float] = field(default=never, repr=False, compare=False)
     _fixed_age: float | None = field(default=None, repr=False, compare=False)
 
     @property
     def age(self) -> float | None:
         """Seconds since `as_of`, computed when read; `None` when the balance is UNKNOWN.
 
-        A clock that steps back cannot make a value younger: inside the process the monotonic clock counts too.
+        A clock that steps back cannot make a value younger: inside the process the monotonic clock counts too, also
+        for a value of an earlier run, from the moment it was read.
         """
         if self.as_of is None or self._fixed_age is not None:
             return self._fixed_age
-        by_wall = self._clock.wall_ns() / 1e9 - (self.as_of - _EPOCH).total_seconds()
-        if self._as_of_monotonic is None:
-            return max(0.0, by_wall)
-        return max(0.0, by_wall, self._clock.monotonic() - self._as_of_monotonic)
+        return self._age_at(self._clock.wall_ns() / 1e9, 0.0)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether an order, a cancel or a fill of ours has changed it since it was asked for: STALE, however young."""
+        return self._as_of_monotonic is not None and self._as_of_monotonic <= self._disturbed_at()
 
     @property
     def state(self) -> BalanceState:
@@ -77,8 +84,20 @@ class BalanceSnapshot:
 
     def at(self, now: datetime) -> BalanceSnapshot:
         """The same balance as seen at `now` (aware): its state and age no longer move."""
-        age = None if self.as_of is None else max(0.0, (now - self.as_of).total_seconds())
-        return replace(self, _fixed_age=age)
+        if self.as_of is None:
+            return self
+        wall = (now - _EPOCH).total_seconds()
+        age = self._age_at(wall, wall - self._clock.wall_ns() / 1e9)
+        disturbed_at = self._disturbed_at()
+        return replace(self, _fixed_age=age, _disturbed_at=lambda: disturbed_at)
+
+    def _age_at(self, wall: float, later: float) -> float:
+        """The age by that wall clock, `later` seconds from now; the larger of the two clocks' wins."""
+        assert self.as_of is not None
+        by_wall = wall - (self.as_of - _EPOCH).total_seconds()
+        if self._as_of_monotonic is None:
+            return max(0.0, by_wall)
+        return max(0.0, by_wall, self._clock.monotonic() - self._as_of_monotonic + later)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; amounts are strings."""
