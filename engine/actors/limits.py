@@ -184,6 +184,8 @@ class Limits:
         """Write down what is not yet. Run by the lane's thread, or by that of `soon`."""
         with self._writing:
             names = tuple(self._unsaved)
+            if not names:
+                return
             self._unsaved.difference_update(names)  # before the look at them: a later change is saved again
             now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
             keys = [key for name in names if (key := self._keys.get(name)) is not None]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.benchmarks import calls, growth, nonces, reading, report
+from tests.benchmarks import calls, growth, nonces, reading, report, stages
 from tests.benchmarks.findings import FULL, TINY, Finding, Sizes
 from tests.benchmarks.server import ExchangeProcess
 
@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parent.parent.parent / "build" / "benchmarks"
 
 PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "one-thread": calls.one_thread,
+    "stages": stages.stages,
     "many-threads": calls.many_threads,
     "slow-exchange": calls.slow_exchange,
     "busy-host": calls.busy_host,
