@@ -246,6 +246,35 @@ class AssetBalance:
     rows: tuple[BalanceRow, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """What Kraken says of a pair in AssetPairs: what it trades, in which steps, and what it takes now."""
+
+    id: str
+    """By which Kraken's answers are keyed, such as ``XXBTZUSD``."""
+    altname: str
+    wsname: str
+    """With a slash, such as ``XBT/USD``; empty where Kraken gives none."""
+    base: str
+    """The asset that is traded, by Kraken's own name."""
+    quote: str
+    """The asset that pays for it."""
+    status: str
+    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``."""
+    tick_size: Decimal
+    """The step of a price."""
+    pair_decimals: int
+    lot_decimals: int
+    """Decimals of a volume."""
+    cost_decimals: int
+    ordermin: Decimal
+    """The least volume of an order."""
+    costmin: Decimal
+    """The least worth of an order, in the quote asset."""
+    fee: Decimal
+    """The highest fee of a taker, as a part: 0.004 is 0.4 %."""
+
+
 class Clock(Protocol):
     """Where time comes from; tests hand in one that they turn themselves."""
 
