@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -97,6 +98,22 @@ class Nonces:
         """The durable mark of a key; 0 when it never had one."""
         return self._marks.durable(key_id)
 
+    def lead(self, key_id: str) -> float:
+        """Seconds by which the next nonce of a key is above the clock; 0 when it follows the clock. Any thread."""
+        line = self._lines.get(key_id)
+        last = self._marks.durable(key_id) if line is None else line.sequence.last
+        return max(0.0, (last - self._clock.wall_ns()) / 1e9)
+
+    @property
+    def reservations(self) -> int:
+        """How often a mark was made durable since the start."""
+        return self._marks.reservations
+
+    @property
+    def write_seconds(self) -> float:
+        """What that took in all, both files together."""
+        return self._marks.write_seconds
+
     def close(self) -> None:
         """Close both files. A second call does nothing."""
         self._marks.close()
@@ -141,6 +158,8 @@ class _Marks:
         self._durable = dict(marks)
         self._writing = threading.Lock()
         self._renewing: set[str] = set()
+        self.reservations = 0
+        self.write_seconds = 0.0
 
     def durable(self, key_id: str) -> int:
         """The highest durable mark of a key; 0 when it has none."""
@@ -150,9 +169,12 @@ class _Marks:
         """Return when `mark` is durable. Raises `StoreError`."""
         with self._writing:
             if mark > self._durable.get(key_id, 0):
+                began = time.monotonic()
                 self._write_copy(key_id, mark)
                 self._store.put(key_id, _document(mark))
                 self._durable[key_id] = mark
+                self.reservations += 1
+                self.write_seconds += time.monotonic() - began
 
     def renew(self, soon: Soon, key_id: str, mark: int, wanted: int) -> int:
         """The highest durable mark; when that is still `mark`, `wanted` is reserved by `soon`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.report import LaneReport
 from engine.rules.balances import BalanceSnapshot
 
 
@@ -33,6 +34,16 @@ class EngineStatus:
     """How each account's key stands with Kraken."""
     warnings: tuple[EngineWarning, ...]
     """The newest warnings, oldest first."""
+    under_way_seconds: float | None = None
+    """How long the call under way has taken until now."""
+    under_way_left: float | None = None
+    """Seconds until its deadline; negative when that is past."""
+    cuts: int = 0
+    """How often a hung call was cut since the start."""
+    lane: LaneReport | None = None
+    """Counters, nonces and the clock, as the private lane has them; `None` while it does not run."""
+    dead: tuple[str, ...] = ()
+    """Threads that should run and do not; a dead actor is replaced within a second."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -49,6 +60,11 @@ class EngineStatus:
             "refresh_intervals": {name: round(each, 3) for name, each in self.refresh_intervals.items()},
             "keys": {name: {"state": each.state, "sentence": each.sentence} for name, each in self.keys.items()},
             "warnings": [{"code": each.code, "message": each.message} for each in self.warnings],
+            "under_way_seconds": None if self.under_way_seconds is None else round(self.under_way_seconds, 3),
+            "under_way_left": None if self.under_way_left is None else round(self.under_way_left, 3),
+            "cuts": self.cuts,
+            "lane": None if self.lane is None else self.lane.to_dict(),
+            "dead": list(self.dead),
         }
 
 

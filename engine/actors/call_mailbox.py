@@ -52,6 +52,7 @@ class CallMailbox(Mailbox):
         self._drop_after = float("-inf")
         self._under_way: tuple[Ticket, float] | None = None
         self._cuts: deque[float] = deque()
+        self.cuts = 0
         self._cuts_of: dict[tuple[str, str], int] = {}
 
     def bind(
@@ -87,6 +88,14 @@ class CallMailbox(Mailbox):
         """The call that the actor is making now."""
         current = self._under_way
         return None if current is None else current[0]
+
+    def times(self) -> tuple[float, float] | None:
+        """Seconds that the call under way has taken, and those until its deadline (negative: past it)."""
+        current = self._under_way
+        if current is None:
+            return None
+        now = self._monotonic()
+        return now - current[1], current[0].deadline - now
 
     def begin(self, ticket: Ticket) -> None:
         """The actor starts to make this call. Run by the actor's thread."""
@@ -231,6 +240,7 @@ class CallMailbox(Mailbox):
 
     def _count_cut(self, ticket: Ticket) -> None:
         with self._lock:
+            self.cuts += 1
             self._cuts.append(self._monotonic())
             self._cuts_of[_kind(ticket)] = self._cuts_of.get(_kind(ticket), 0) + 1
 

@@ -23,6 +23,7 @@ from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.poller import Poller
 from engine.actors.private import KrakenPrivateActor
 from engine.actors.publisher import Publisher, Subscribe
+from engine.actors.report import LaneReport
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address, Supervisor
 from engine.errors import StoreError
@@ -73,6 +74,7 @@ class Crew:
         self._names = AssetNames(look=partial(self.tell, CATALOGUE, Look()))
         self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
         self._is_dropping = False
+        self._report: Callable[[], LaneReport] | None = None
         self._scheduler = Scheduler()
         self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
         self._actors = Supervisor(
@@ -131,6 +133,14 @@ class Crew:
         tiers = {account.name: account.tier or self._settings.tier for account in kept}
         return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
 
+    def report(self) -> LaneReport | None:
+        """Where the private lane stands; `None` before it has started."""
+        return None if self._report is None else self._report()
+
+    def dead(self) -> tuple[str, ...]:
+        """What should run and does not, by name; a dead actor is replaced within a second."""
+        return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
+
     def publish(self, event: Any) -> None:
         """Give an event to the engine and to every subscriber."""
         self._notice(event)
@@ -174,7 +184,11 @@ class Crew:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish, disturb=self.disturb,
+            watch=self._watch,
         )  # fmt: skip
+
+    def _watch(self, report: Callable[[], LaneReport]) -> None:
+        self._report = report
 
     def _start_catalogue(self) -> pykka.ActorRef[Any]:
         return CatalogueActor.start(

@@ -60,6 +60,8 @@ class CallFinished:
     """Seconds in the mailbox."""
     seconds: float
     """Seconds under way."""
+    call_class: str = "read"
+    """Its class of service: ``cancel``, ``order``, ``settle`` or ``read``."""
 
 
 @dataclass(frozen=True, slots=True)

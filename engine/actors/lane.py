@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 from engine.actors.limits import Limits
 from engine.actors.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
+from engine.actors.report import KeyReport, LaneReport
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock
 from engine.errors import (
@@ -42,7 +44,7 @@ class Lane:
 
     `disk` is the thread in which nonces and limits write what no call has to wait for.
 
-    Not thread-safe but for `cut`: it lives in the actor's thread.
+    Not thread-safe but for `cut` and `report`: it lives in the actor's thread.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Lane:
         self._live = live
         self._clock = clock
         self._ask_time_after = float("-inf")
+        self._issued = Counter[str]()
 
     def attempt(self, call: PrivateCall, deadline: float, token: Ticket) -> Reply:
         """Make the call; raises exactly one `CallError` when it is not done.
@@ -142,6 +145,19 @@ class Lane:
         """End the exchange of that call at once, from another thread; `False` when it is not under way."""
         return self._transport.cut(token)
 
+    def report(self) -> LaneReport:
+        """Where it stands. Any thread may ask; it waits for nothing."""
+        keys = {}
+        for name, account in tuple(self._accounts.items()):
+            with contextlib.suppress(KeyError):  # it was removed just now
+                trades, trades_limit = self._limits.trades(name)
+                keys[name] = KeyReport(
+                    *self._limits.level(name), nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
+                    mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
+                    trades=trades, trades_limit=trades_limit,
+                )  # fmt: skip
+        return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
+
     def close(self) -> None:
         """Close the connection and the store, then give the directory and the keys back."""
         with contextlib.ExitStack() as closing:  # in the reverse order, and all of it, whatever fails
@@ -196,6 +212,7 @@ class Lane:
     ) -> Reply:
         self._ask_time(deadline, token)
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
+        self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)
         headers = {
             "API-Key": account.key.reveal(),

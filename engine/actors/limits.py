@@ -130,6 +130,20 @@ class Limits:
         """Whether Kraken ever took a nonce of this account's key from this state directory."""
         return self._keys[account].was_accepted
 
+    def level(self, account: str) -> tuple[float, float]:
+        """The points on an account's call counter, and the most it takes. Any thread. Raises `KeyError`."""
+        calls = self._keys[account].calls
+        return calls.level(self._clock.monotonic()), calls.maximum
+
+    def trades(self, account: str) -> tuple[Mapping[str, float], float]:
+        """The points on an account's trading counters by pair, and their threshold. Any thread. Raises `KeyError`."""
+        trades = self._keys[account].trades
+        return trades.levels(self._clock.monotonic()), trades.maximum
+
+    def denied(self, account: str) -> tuple[str, ...]:
+        """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
+        return tuple(self._keys[account].guard.calls)
+
     def resume(self, account: str) -> None:
         """Somebody says that the key is mended: calls go again at once, except during a lockout."""
         key = self._keys[account]

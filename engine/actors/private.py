@@ -15,16 +15,20 @@ from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane import Lane, as_call_error, distinct
 from engine.actors.limits import Limits
 from engine.actors.messages import AccountChange, Resume
+from engine.actors.report import LaneReport
 from engine.actors.scheduler import Scheduler
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock
 from engine.config import state_directory
 from engine.errors import CallCut, CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, Outcome
+from engine.kraken.endpoints import CallClass
 from engine.kraken.replies import Reply
 from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.transport import Transport
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
+
+_CLASS_NAMES = tuple(each.name.lower() for each in CallClass)
 
 
 def ignore(event: Any) -> None:
@@ -49,8 +53,8 @@ class KrakenPrivateActor(EngineActor):
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `disturb` is called with an account's name when a call has changed, or may have changed, what it
-    holds, in the actor's thread and before that call is answered; it must not wait. The actor owns the state directory
-    and the keys until it has stopped.
+    holds, in the actor's thread and before that call is answered; it must not wait. `watch` is given a function that
+    tells where the lane stands. The actor owns the state directory and the keys until it has stopped.
     """
 
     actor_inbox: CallMailbox
@@ -67,6 +71,7 @@ class KrakenPrivateActor(EngineActor):
         scheduler: Scheduler | None = None,
         publish: Callable[[Any], None] = ignore,
         disturb: Callable[[str], None] = ignore,
+        watch: Callable[[Callable[[], LaneReport]], None] = ignore,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
@@ -79,6 +84,7 @@ class KrakenPrivateActor(EngineActor):
         self._own_scheduler = Scheduler() if scheduler is None else None
         after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
         self.actor_inbox.bind(settings=settings, monotonic=clock.monotonic, after=after, cut=self._lane.cut)
+        watch(self._lane.report)
 
     @staticmethod
     def _create_actor_inbox() -> CallMailbox:
@@ -154,6 +160,7 @@ def _finished(ticket: Ticket, started: float, ended: float, error: CallError | N
         error,
         waited=started - ticket.arrived,
         seconds=ended - started,
+        call_class=_CLASS_NAMES[ticket.call_class],
     )
 
 

@@ -39,6 +39,11 @@ class Scheduler:
             if self._due[0][0] == when:
                 self._changed.notify()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def stop(self, timeout: float | None = None) -> bool:
         """Drop all timers and end the thread; whether it has ended within `timeout` seconds."""
         with self._changed:

@@ -97,6 +97,10 @@ class Supervisor:
         """Every name, in the order of the start."""
         return list(self._refs)
 
+    def dead(self) -> list[str]:
+        """The names that nobody bears at this moment."""
+        return [name for name, ref in tuple(self._refs.items()) if not ref.is_alive()]
+
     def stop_watching(self) -> None:
         """Replace nobody any more; a replacement under way is waited for."""
         with self._lock:

@@ -254,6 +254,7 @@ class Engine:
         crew = house.running
         mailbox: Any = crew.ref(PRIVATE_LANE).actor_inbox if crew else None
         under_way = mailbox.under_way if mailbox else None
+        spent, left = (mailbox.times() if mailbox else None) or (None, None)
         return EngineStatus(
             running=crew is not None,
             live=self._live,
@@ -267,6 +268,11 @@ class Engine:
             refresh_intervals=crew.intervals() if crew else {},
             keys=dict(house.keys),
             warnings=tuple(self._warnings),
+            under_way_seconds=spent,
+            under_way_left=left,
+            cuts=mailbox.cuts if mailbox else 0,
+            lane=crew.report() if crew else None,
+            dead=crew.dead() if crew else (),
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:

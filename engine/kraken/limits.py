@@ -186,6 +186,15 @@ class TradingCounter:
         """The points of that pair now."""
         return self._pair(pair).level(now)
 
+    @property
+    def maximum(self) -> float:
+        """The threshold of every pair."""
+        return self._tier.trades
+
+    def levels(self, now: float) -> Mapping[str, float]:
+        """The points of every pair that is not idle. The one method that any thread may call."""
+        return {pair: level for pair, kept in tuple(self._pairs.items()) if (level := kept.level(now)) > 0}
+
     def points(self, action: Action, now: float, order: str | None = None) -> float:
         """What an action costs now. An order that was never told of counts as brand new, the dearest."""
         return PENALTIES[action].points(self._age(order, now))

@@ -1,0 +1,60 @@
+"""What the private lane tells of itself to those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReport:
+    """One account's API key, as the lane sees it."""
+
+    level: float
+    """Points on Kraken's call counter, as we count them."""
+    limit: float
+    """The points at which Kraken refuses a call."""
+    nonces: int
+    """Nonces issued since the start."""
+    lead: float
+    """Seconds by which the next nonce is above the clock; 0 when it follows the clock."""
+    mark: int
+    """The durable mark of its nonces; 0 when there is none."""
+    denied: tuple[str, ...] = ()
+    """Endpoints that Kraken denies to the key, and that are kept back for it."""
+    trades: Mapping[str, float] = field(default_factory=dict)
+    """Points on the trading counters of the account, by pair as the calls named it; an idle pair is not there."""
+    trades_limit: float = 0.0
+    """The points at which Kraken refuses an order on a pair."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; the mark is a string."""
+        return {
+            "level": round(self.level, 3), "limit": self.limit, "nonces": self.nonces, "lead": round(self.lead, 3),
+            "mark": str(self.mark), "denied": list(self.denied), "trades_limit": self.trades_limit,
+            "trades": {pair: round(points, 3) for pair, points in self.trades.items()},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LaneReport:
+    """The private lane at one moment. Read while it works, so two numbers of it may be a call apart."""
+
+    keys: Mapping[str, KeyReport]
+    """By account."""
+    skew: float | None
+    """Seconds by which this machine's clock is ahead of Kraken's; `None` while that is not known."""
+    reservations: int
+    """How often a nonce mark was made durable since the start."""
+    write_seconds: float
+    """What those writes took in all."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "keys": {name: each.to_dict() for name, each in self.keys.items()},
+            "skew": None if self.skew is None else round(self.skew, 3),
+            "reservations": self.reservations,
+            "write_seconds": round(self.write_seconds, 6),
+        }
