@@ -23,7 +23,7 @@ ROWS = (
     {"cli", "demo", "web", "adapters", "cluster", "__main__"},
 )
 FOREIGN = {"requests": {"transport"}, "sqlitedict": {"store"}, "pykka": {"actors", "app"}}
-OPTIONAL = {"click", "rich", "starlette", "uvicorn"}
+OPTIONAL = {"click", "rich", "starlette", "uvicorn", "h11", "prometheus_client", "playwright"}
 IMPURE = {"time", "random", "threading", "socket", "os", "logging", "io", "pathlib", "subprocess", "asyncio"}
 
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.actors.events import AvailabilityChanged, CallFinished, KeyChanged
 from engine.app import Engine
+from engine.cli.logs import log_event, log_to_stderr
 from engine.config import Config
 from engine.config import load as load_config
 from engine.errors import UnknownName
 from engine.values import Account, Settings
-
-logger = logging.getLogger("engine")
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -44,7 +41,7 @@ class Options:
             url=found.url, state_dir=found.state_dir, settings=found.settings, live=self.live, balances=balances,
         )  # fmt: skip
         if self.verbose:
-            made.subscribe(_log_event)
+            made.subscribe(log_event)
         return made
 
 
@@ -76,36 +73,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
     if value:
         setattr(options, str(parameter.name), value)
         if parameter.name == "verbose":
-            _log_to_stderr()
-
-
-class _Stderr(logging.StreamHandler[Any]):
-    """What --verbose adds, once, though the option may be given before and after the command."""
-
-
-def _log_to_stderr() -> None:
-    if any(isinstance(each, _Stderr) for each in logger.handlers):
-        return
-    handler = _Stderr()
-    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-
-
-def _log_event(event: Any) -> None:
-    """One line for an event of the engine's. Its warnings are logged by the engine itself."""
-    match event:
-        case CallFinished():
-            why = f": {event.error}" if event.error else ""
-            logger.info(
-                "%s %s %s, %.3f s, after %.3f s in the queue%s",
-                event.account, event.endpoint, event.outcome.value, event.seconds, event.waited, why,
-            )  # fmt: skip
-        case AvailabilityChanged():
-            word = "available" if event.is_available else f"not available: {event.reason}"
-            logger.info("%s is %s", event.account, word)
-        case KeyChanged():
-            logger.info("%s key %s: %s", event.account, event.state, event.sentence)
+            log_to_stderr()
 
 
 def _option(*names: str, **details: Any) -> Callable[[Decorated], Decorated]:

@@ -17,9 +17,11 @@ from engine.cli.call import call
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
+from engine.cli.gateway_key import gateway_key
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
 from engine.cli.output import document, say
+from engine.cli.serve import serve
 from engine.cli.simulate import simulate
 from engine.errors import EngineError
 from engine.transport import VERSION
@@ -42,7 +44,7 @@ def program() -> None:
     """
 
 
-for command in (demo, doctor, balances, call, nonce, simulate):
+for command in (demo, doctor, balances, call, nonce, simulate, serve, gateway_key):
     program.add_command(command)
 
 

@@ -1,0 +1,105 @@
+"""`kraken-engine gateway-key`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from engine.cli.exits import Exit
+from engine.cli.options import Options, account_named, common, pass_options
+from engine.cli.output import document, say
+from engine.cli.served import ServedEngine, served_engine
+from engine.config import Config
+from engine.ownership import Ownership
+from engine.web.gateway.credentials import Credentials
+
+
+@click.command("gateway-key")
+@common
+@click.argument("account", required=False)
+@click.option("--label", default="default", show_default=True, metavar="LABEL", help="One for each program.")
+@click.option("--read-only/--trading", "read_only", default=True, show_default=True, help="What it may do.")
+@click.option("--revoke", is_flag=True, help="Take the key back instead.")
+@pass_options
+def gateway_key(options: Options, account: str | None, label: str, read_only: bool, revoke: bool) -> int:
+    """Make a credential for the gateway: an API key ACCOUNT.LABEL and its secret, which is shown this once.
+
+    Give each program a label of its own, so that it can be revoked alone. The same label again makes a new secret, and
+    the old one is void. Without ACCOUNT, the keys that there are.
+
+    Works through a running serve, and without one.
+    """
+    found = options.load(need_accounts=account is not None)
+    with _keys(found) as keys:
+        if account is None:
+            told = {"keys": keys.all()}
+        elif revoke:
+            told = keys.revoke(account, label)
+        else:
+            told = keys.issue(account, label, may_trade=not read_only)
+    if options.json:
+        document(told)
+    elif account is None:
+        click.echo("\n".join(map(_line, told["keys"])) or "There is no gateway key.")
+    elif revoke:
+        click.echo(f"Gateway key {told['key']} is revoked.")
+    else:
+        click.echo(f"API key:     {told['key']}\nAPI secret:  {told['secret']}")
+        say("The secret is not shown again. Give both to the client, and the service's address as its URL.")
+    return Exit.DONE
+
+
+class _Local:
+    """The keys, with no service running."""
+
+    def __init__(self, found: Config, credentials: Credentials) -> None:
+        self._found, self._credentials = found, credentials
+
+    def all(self) -> list[dict[str, Any]]:
+        return [each.to_dict() for each in self._credentials.all()]
+
+    def issue(self, account: str, label: str, *, may_trade: bool) -> dict[str, Any]:
+        account_named(self._found, account)
+        credential, secret = self._credentials.issue(account, label, may_trade=may_trade)
+        return {**credential.to_dict(), "secret": secret.reveal()}
+
+    def revoke(self, account: str, label: str) -> dict[str, Any]:
+        return self._credentials.revoke(account, label).to_dict()
+
+
+class _Served:
+    """The keys, through the service that owns them."""
+
+    def __init__(self, service: ServedEngine) -> None:
+        self._service = service
+
+    def all(self) -> Any:
+        return self._service.ask("gateway-keys")
+
+    def issue(self, account: str, label: str, *, may_trade: bool) -> Any:
+        return self._service.ask("issue", {"account": account, "label": label, "may_trade": may_trade})
+
+    def revoke(self, account: str, label: str) -> Any:
+        return self._service.ask("revoke", {"account": account, "label": label})
+
+
+@contextlib.contextmanager
+def _keys(found: Config) -> Iterator[_Local | _Served]:
+    service = served_engine(found.state_dir)
+    if service is not None:
+        yield _Served(service)
+        return
+    ownership = Ownership(found.state_dir)  # raises StoreInUse while another engine has it
+    try:
+        with contextlib.closing(Credentials(ownership.directory)) as credentials:
+            yield _Local(found, credentials)
+    finally:
+        ownership.release()
+
+
+def _line(key: dict[str, Any]) -> str:
+    rights = "revoked" if key["is_revoked"] else "trading" if key["may_trade"] else "read-only"
+    return f"{key['key']}  {rights}"

@@ -1,0 +1,74 @@
+"""What the program logs to stderr, as text or as one JSON document a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinished, KeyChanged
+
+logger = logging.getLogger("engine")
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """The one handler of this program's, though it may be asked for more than once."""
+
+
+class _Json(logging.Formatter):
+    """One record as one line of JSON; what an event tells goes in by name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+def log_to_stderr(log_format: str = "text", *, verbose: bool = True) -> None:
+    """Log the engine from now on: its warnings and changes, with `verbose` every call."""
+    text = logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S")
+    handler = next((each for each in logger.handlers if isinstance(each, _Stderr)), None)
+    if handler is None:
+        handler = _Stderr()
+        logger.addHandler(handler)
+    handler.setFormatter(_Json() if log_format == "json" else text)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def log_changes(event: Any) -> None:
+    """One line for an event that changes something for a person: every one but calls that went well."""
+    if not isinstance(event, CallFinished) or event.error is not None:
+        log_event(event)
+
+
+def log_event(event: Any) -> None:
+    """One line for an event of the engine's. Its warnings are logged by the engine itself."""
+    match event:
+        case CallFinished():
+            why = f": {event.error}" if event.error else ""
+            facts = {"event": "call", "account": event.account, "endpoint": event.endpoint,
+                     "outcome": event.outcome.value, "seconds": round(event.seconds, 6),
+                     "waited": round(event.waited, 6)}  # fmt: skip
+            logger.info(
+                "%s %s %s, %.3f s, after %.3f s in the queue%s",
+                event.account, event.endpoint, event.outcome.value, event.seconds, event.waited, why,
+                extra={"facts": facts},
+            )  # fmt: skip
+        case AvailabilityChanged():
+            word = "available" if event.is_available else f"not available: {event.reason}"
+            facts = {"event": "availability", "account": event.account, "is_available": event.is_available}
+            logger.info("%s is %s", event.account, word, extra={"facts": facts})
+        case KeyChanged():
+            facts = {"event": "key", "account": event.account, "state": event.state}
+            logger.info("%s key %s: %s", event.account, event.state, event.sentence, extra={"facts": facts})
+        case BalanceChanged():
+            logger.debug("%s has another balance", event.account, extra={"facts": {"event": "balance"}})

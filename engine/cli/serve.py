@@ -1,0 +1,87 @@
+"""`kraken-engine serve`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.cli.exits import Exit
+from engine.cli.logs import log_changes, log_to_stderr
+from engine.cli.options import Options, common, pass_options
+from engine.cli.output import document, say
+from engine.errors import ConfigError
+from engine.values import Secret
+
+TOKEN = "KRAKEN_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
+DEFAULT_PORT = 8710
+
+
+@click.command()
+@common
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, show_default=True, help="0: a free one.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name it is reached by. May be repeated.")
+@click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE",
+              help=f"Holds the token that everybody has to show [${TOKEN}]; compulsory off loopback.")  # fmt: skip
+@click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
+@click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
+@click.option("--plain-http", is_flag=True, help="No TLS off loopback: a proxy in front of it does that.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@pass_options
+def serve(
+    options: Options, host: str, port: int, allow_host: tuple[str, ...], token_file: Path | None,
+    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, log_format: str,
+) -> int:  # fmt: skip
+    """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
+
+    The gateway speaks Kraken's own protocol under /0/private/ and /0/public/, so that any client shares the one lane
+    by another URL and the credentials that gateway-key makes.
+
+    While it runs, balances, call, nonce show, doctor, gateway-key and watch go through it, by a Unix socket in the
+    state directory that only this user can open.
+    """
+    web = _web()
+    found = options.load()
+    shown = web.options.WebOptions(
+        host=host, port=port, names=allow_host, token=_token(token_file), certificate=tls_cert, key=tls_key,
+        plain=plain_http,
+    )  # fmt: skip
+    log_to_stderr(log_format, verbose=options.verbose)
+    engine = options.engine(found)
+    if not options.verbose:
+        engine.subscribe(log_changes)  # as --verbose has done already
+
+    def ready(url: str) -> None:
+        if options.json:
+            document({"url": url, "pid": os.getpid(), "state_dir": str(found.state_dir)})
+        say(f"The dashboard is at {url} - end it with Ctrl-C.")
+
+    web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready)
+    return Exit.DONE
+
+
+def _web() -> Any:
+    """The web face. Raises `ConfigError` when what it needs is not installed."""
+    try:
+        import engine.web.options  # noqa: PLC0415 - an extra
+        import engine.web.serving  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed: pip install 'kraken-engine[web]' from the clone.") from None
+    return engine.web
+
+
+def _token(file: Path | None) -> Secret | None:
+    if file is None:
+        text = os.environ.get(TOKEN, "")
+    else:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"The token file {file} cannot be read: {error}.") from None
+    line = text.partition("\n")[0].strip()
+    if file is not None and not line:
+        raise ConfigError(f"The token file {file} is empty.")
+    return Secret(line) if line else None

@@ -1,0 +1,92 @@
+"""The administration, on the Unix socket only: what the command line asks of a running service.
+
+Errors are told as ``{"error": {"type": …, "message": …, …}}`` with the class of `engine.errors`, so that the command
+line raises them again as they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from engine.errors import CallError, ConfigError, EngineError
+from engine.web.gateway.answers import written
+from engine.web.service import Service
+
+Answer = Callable[[Service, dict[str, Any]], Awaitable[Any]]
+
+
+async def _status(service: Service, _: dict[str, Any]) -> Any:
+    return service.engine.status().to_dict()
+
+
+async def _balances(service: Service, asked: dict[str, Any]) -> Any:
+    """Every account's balance, or those of `accounts`, refreshed first where older than `max_age`."""
+    engine = service.engine
+    names = asked.get("accounts") or [each.account for each in engine.status().accounts]
+    refresh = (run_in_threadpool(engine.balance, name, asked.get("max_age"), asked.get("timeout")) for name in names)
+    return [each.to_dict() for each in await asyncio.gather(*refresh)]
+
+
+async def _call(service: Service, asked: dict[str, Any]) -> Any:
+    """One private call, with the engine's own repeats."""
+    return await run_in_threadpool(
+        service.engine.call, asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout")
+    )
+
+
+async def _gateway_keys(service: Service, _: dict[str, Any]) -> Any:
+    return [each.to_dict() for each in service.gateway.credentials.all()]
+
+
+async def _issue(service: Service, asked: dict[str, Any]) -> Any:
+    """A gateway key; the only answer that ever shows its secret."""
+    service.engine.is_available(asked["account"])  # raises for an account that is not here
+    credentials = service.gateway.credentials
+    credential, secret = credentials.issue(asked["account"], asked["label"], may_trade=asked["may_trade"] is True)
+    return {**credential.to_dict(), "secret": secret.reveal()}
+
+
+async def _revoke(service: Service, asked: dict[str, Any]) -> Any:
+    return service.gateway.credentials.revoke(asked["account"], asked["label"]).to_dict()
+
+
+def _route(name: str, answer: Answer) -> Route:
+    async def endpoint(request: Request) -> Response:
+        service: Service = request.app.state.service
+        try:
+            asked = json.loads(await request.body() or b"{}", parse_float=Decimal)
+            return Response(written({"result": await answer(service, asked)}), media_type="application/json")
+        except EngineError as error:
+            return JSONResponse({"error": failure(error)})
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return JSONResponse({"error": failure(ConfigError("The service does not understand this command line."))})
+
+    return Route(f"/admin/{name}", endpoint, methods=["POST"])
+
+
+def failure(error: EngineError) -> dict[str, Any]:
+    """An error as JSON takes it."""
+    told: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, CallError):
+        told |= {"account": error.account, "endpoint": error.endpoint, "kraken_code": error.kraken_code,
+                 "retry_after": error.retry_after}  # fmt: skip
+    return told
+
+
+ROUTES = [
+    _route("status", _status),
+    _route("balances", _balances),
+    _route("call", _call),
+    _route("gateway-keys", _gateway_keys),
+    _route("issue", _issue),
+    _route("revoke", _revoke),
+]

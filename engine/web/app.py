@@ -1,0 +1,67 @@
+"""The web application: its addresses, and what every request passes on its way to them."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from engine.web import admin
+from engine.web.health import healthz, readyz
+from engine.web.metrics import CONTENT_TYPE
+from engine.web.options import WebOptions
+from engine.web.pages import dashboard
+from engine.web.security import BodyLimit, Guard
+from engine.web.service import Service
+from engine.web.static import static
+from engine.web.stream import events, history, state
+
+
+def tcp_app(service: Service, options: WebOptions) -> Starlette:
+    """What listens on TCP: everything but the administration."""
+    return _app(service, _routes(), [Middleware(Guard, options=options), Middleware(BodyLimit)])
+
+
+def socket_app(service: Service) -> Starlette:
+    """What listens on the Unix socket, which only this user can open: the same, and the administration."""
+    return _app(service, [*_routes(), *admin.ROUTES], [Middleware(BodyLimit)])
+
+
+def _app(service: Service, routes: list[Route], middleware: list[Middleware]) -> Starlette:
+    app = Starlette(routes=routes, middleware=middleware)
+    app.state.service = service
+    return app
+
+
+def _routes() -> list[Route]:
+    return [
+        Route("/", dashboard),
+        Route("/api/state", state),
+        Route("/api/history", history),
+        Route("/api/events", events),
+        Route("/static/{name}", static),
+        Route("/metrics", _metrics),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/0/private/{endpoint:path}", _private, methods=["POST"]),
+        Route("/0/public/{endpoint:path}", _public, methods=["GET", "POST"]),
+    ]
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(_service(request).metrics.text(), media_type=CONTENT_TYPE)
+
+
+async def _private(request: Request) -> Response:
+    return await _service(request).gateway.private(request)
+
+
+async def _public(request: Request) -> Response:
+    return await _service(request).gateway.public(request)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service

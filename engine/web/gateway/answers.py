@@ -1,0 +1,94 @@
+"""The gateway's answers: Kraken's envelope, and our own refusals in Kraken's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from starlette.responses import Response
+
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallRefused,
+    CallUnknown,
+    ConfigError,
+    ConnectFailed,
+    CounterFull,
+    DeadlinePassed,
+    EngineStopped,
+    LockedOut,
+    MailboxFull,
+    NonceNotDurable,
+    NotLive,
+    PairUnsettled,
+    RateLimited,
+    UnknownMethod,
+    UnknownName,
+)
+
+INVALID_KEY = "EAPI:Invalid key"
+INVALID_SIGNATURE = "EAPI:Invalid signature"
+INVALID_NONCE = "EAPI:Invalid nonce"
+INVALID_ARGUMENTS = "EGeneral:Invalid arguments"
+PERMISSION_DENIED = "EGeneral:Permission denied"
+UNKNOWN_METHOD = "EGeneral:Unknown method"
+RATE_LIMIT = "EAPI:Rate limit exceeded"
+UNAVAILABLE = "EService:Unavailable"
+BUSY = "EService:Busy"
+LOCKOUT = "EGeneral:Temporary lockout"
+
+# The first class that fits. Each string makes clients do the right thing: wait, give up, or mend the call.
+_WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    ((UnknownName, UnknownMethod), UNKNOWN_METHOD),
+    ((CounterFull, MailboxFull, RateLimited), RATE_LIMIT),
+    (PairUnsettled, "EOrder:Rate limit exceeded"),
+    (LockedOut, LOCKOUT),
+    (NotLive, PERMISSION_DENIED),
+    (DeadlinePassed, BUSY),
+    ((ConnectFailed, EngineStopped, NonceNotDurable), UNAVAILABLE),
+    (ConfigError, INVALID_ARGUMENTS),
+    ((CallNotSent, CallRefused), UNAVAILABLE),
+)
+
+
+def done(result: Any, warnings: Iterable[str] = ()) -> Response:
+    """A result as it came, with Kraken's warnings beside it."""
+    return _json(f'{{"error":{json.dumps(list(warnings))},"result":{written(result)}}}')
+
+
+def refusal(code: str) -> Response:
+    """An error of Kraken's, or of ours in the same words."""
+    return _json(f'{{"error":[{json.dumps(code)}]}}')
+
+
+def failure(error: CallError) -> Response:
+    """A call that was not done.
+
+    An unknown outcome is HTTP 504 without an error list: an error would tempt a client to send the call again.
+    """
+    if isinstance(error, CallUnknown):
+        return Response("The outcome is unknown: look it up before anything is sent again.\n", 504,
+                        media_type="text/plain")  # fmt: skip
+    if isinstance(error, CallRefused) and error.kraken_code:
+        return refusal(error.kraken_code)
+    return refusal(next((word for kind, word in _WORDS if isinstance(error, kind)), UNAVAILABLE))
+
+
+def written(value: Any) -> str:
+    """JSON as Kraken wrote it: a fractional number with the digits that came."""
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            return "{" + ",".join(f"{json.dumps(name)}:{written(each)}" for name, each in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(written, value)) + "]"
+        case _:
+            return json.dumps(value)
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")

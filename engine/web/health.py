@@ -1,0 +1,63 @@
+"""Health, from facts: `/healthz` for "restart it", `/readyz` for "send nobody there"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from engine.status import EngineStatus
+from engine.web.service import Service
+
+GRACE = 1.0  # seconds after its deadline by which a call has ended (promise G5)
+
+
+def troubles(status: EngineStatus) -> list[str]:
+    """What is wrong with this process, in sentences. An outage of the exchange is nothing of it."""
+    found = []
+    if not status.running:
+        found.append("The engine does not run.")
+    found += [f"The thread {name} is dead." for name in status.dead]
+    if status.under_way_left is not None and status.under_way_left < -GRACE:
+        found.append(f"The call under way is {-status.under_way_left:.1f} s past its deadline.")
+    return found
+
+
+def not_available(status: EngineStatus) -> dict[str, str | None]:
+    """The accounts that are not available, and why."""
+    return {
+        each.account: each.last_error or "No balance has come yet."
+        for each in status.accounts
+        if not each.is_available or not status.running
+    }
+
+
+async def healthz(request: Request) -> Response:
+    """Whether this process does its work: its threads live, and the call under way is not long past its deadline."""
+    found = troubles(_status(request))
+    told: dict[str, Any] = {"status": "ok" if not found else "failing"}
+    if _is_trusted(request):
+        told["troubles"] = found
+    return JSONResponse(told, 200 if not found else 503)
+
+
+async def readyz(request: Request) -> Response:
+    """Whether every account is available; who is trusted is told which are not."""
+    status = _status(request)
+    out = not_available(status)
+    is_ready = status.running and bool(status.accounts) and not out
+    told: dict[str, Any] = {"status": "ok" if is_ready else "not ready"}
+    if _is_trusted(request):
+        told |= {"available": [each.account for each in status.accounts if each.account not in out],
+                 "not_available": out}  # fmt: skip
+    return JSONResponse(told, 200 if is_ready else 503)
+
+
+def _status(request: Request) -> EngineStatus:
+    service: Service = request.app.state.service
+    return service.engine.status()
+
+
+def _is_trusted(request: Request) -> bool:
+    return bool(getattr(request.state, "is_trusted", True))

@@ -1,0 +1,138 @@
+"""The metrics at `/metrics`, by Prometheus' conventions: base units, totals, few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from engine.status import EngineStatus
+from engine.transport import VERSION
+from engine.web.feed import Feed
+from engine.web.gateway.door import Gateway
+from engine.web.tally import Histogram, Tally
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics(Collector):
+    """Reads an engine's status, and what its events have added up to, at each scrape."""
+
+    def __init__(self, status: Callable[[], EngineStatus], tally: Tally, feed: Feed, gateway: Gateway) -> None:
+        self._status = status
+        self._tally = tally
+        self._feed, self._gateway = feed, gateway
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """All of them in the text format."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is collected when this is registered."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, by the names that the README lists."""
+        status = self._status()
+        yield from _engine(status)
+        yield from _lane(status)
+        yield from _accounts(status)
+        with self._tally.lock:
+            yield from _calls(self._tally)
+        yield _gauge("dashboard_clients", "Dashboards that listen.", self._feed.clients)
+        yield _total("gateway_requests", "Private calls through the gateway.", "outcome", self._gateway.answered)
+
+
+def _engine(status: EngineStatus) -> Iterator[Metric]:
+    yield InfoMetricFamily("kraken_engine_build", "The engine's version.", {"version": VERSION})
+    yield _gauge("up", "1 while the engine runs.", status.running)
+    yield _gauge("live", "1 when calls may change something at Kraken.", status.live)
+    yield _gauge("dead_threads", "Threads that should run and do not.", len(status.dead))
+    yield _by("queue_depth", "Private calls that wait, by class.", "class", status.waiting)
+    yield _gauge("calls_under_way", "Private calls under way: 0 or 1.", status.under_way is not None)
+    yield CounterMetricFamily("kraken_engine_cuts", "Hung calls that were cut for a more urgent one.", status.cuts)
+
+
+def _lane(status: EngineStatus) -> Iterator[Metric]:
+    lane = status.lane
+    if lane is None:
+        return
+    nonces = CounterMetricFamily("kraken_engine_nonces_issued", "Nonces issued.", labels=["account"])
+    for name, key in lane.keys.items():
+        nonces.add_metric([name], key.nonces)
+    yield nonces
+    yield CounterMetricFamily("kraken_engine_nonce_reservations", "Nonce marks made durable.", lane.reservations)
+    yield SummaryMetricFamily(
+        "kraken_engine_store_write_seconds", "What making a nonce mark durable took.",
+        count_value=lane.reservations, sum_value=lane.write_seconds,
+    )  # fmt: skip
+    keys = lane.keys.items()
+    yield _by("nonce_lead_seconds", "By how much the next nonce is above the clock.", "account",
+              {name: key.lead for name, key in keys})  # fmt: skip
+    yield _by("rate_limit_used_points", "Points on Kraken's call counter, as counted here.", "account",
+              {name: key.level for name, key in keys})  # fmt: skip
+    yield _by("rate_limit_points", "The points at which Kraken refuses.", "account",
+              {name: key.limit for name, key in keys})  # fmt: skip
+    if lane.skew is not None:
+        yield _gauge("clock_skew_seconds", "By how much this machine's clock is ahead of Kraken's.", lane.skew)
+
+
+def _accounts(status: EngineStatus) -> Iterator[Metric]:
+    accounts = status.accounts
+    yield _by("account_available", "1 while the account is available.", "account",
+              {each.account: each.is_available for each in accounts})  # fmt: skip
+    ages = {each.account: age for each in accounts if (age := each.age) is not None}
+    yield _by("balance_age_seconds", "The age of the last good balance; absent without one.", "account", ages)
+    yield _by("account_consecutive_errors", "Failures in a row.", "account",
+              {each.account: each.error_count for each in accounts})  # fmt: skip
+    yield _by("key_accepted", "1 while Kraken takes the account's key.", "account",
+              {name: key.state == "open" for name, key in status.keys.items()})  # fmt: skip
+
+
+def _calls(tally: Tally) -> Iterator[Metric]:
+    calls = CounterMetricFamily("kraken_engine_calls", "Private calls that ended.", labels=["class", "outcome"])
+    for (call_class, outcome), count in sorted(tally.calls.items()):
+        calls.add_metric([call_class, outcome], count)
+    yield calls
+    yield _total("call_errors", "Private calls that were not done, by error class.", "category", tally.errors)
+    yield _total("warnings", "Warnings of the engine, by code.", "code", tally.warnings)
+    yield _histogram("call_duration_seconds", "Time under way of a private call.", tally.durations)
+    yield _histogram("queue_wait_seconds", "Time in the queue of a private call.", tally.waits)
+
+
+def _gauge(name: str, told: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"kraken_engine_{name}", told, float(value))
+
+
+def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"kraken_engine_{name}", told, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], float(value))
+    return family
+
+
+def _total(name: str, told: str, label: str, values: dict[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"kraken_engine_{name}", told, labels=[label])
+    for each, value in sorted(values.items()):
+        family.add_metric([each], value)
+    return family
+
+
+def _histogram(name: str, told: str, values: dict[str, Histogram]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(f"kraken_engine_{name}", told, labels=["class"])
+    for call_class, each in sorted(values.items()):
+        family.add_metric([call_class], each.buckets(), each.sum)
+    return family
+

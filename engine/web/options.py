@@ -1,0 +1,71 @@
+"""How the service is to be reached, and by whom."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import ConfigError
+from engine.values import Secret
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebOptions:
+    """Where the service listens and whom it lets in. Raises `ConfigError` for what would not be safe.
+
+    host, port: the address; port 0 takes a free one.
+    names: further names under which browsers and clients may reach it (its Host allow-list).
+    token: what everybody but the gateway's clients has to show, compulsory off loopback.
+    certificate, key: files for TLS, compulsory off loopback unless `plain`.
+    plain: plain http off loopback, for a proxy in front that ends TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8710
+    names: tuple[str, ...] = ()
+    token: Secret | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    plain: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ConfigError("TLS needs both files: --tls-cert and --tls-key.")
+        if self.token is not None and len(self.token.reveal()) < 16:
+            raise ConfigError("The token is shorter than 16 characters: make a long random one.")
+        if self.is_loopback:
+            return
+        if self.token is None:
+            raise ConfigError(
+                f"{self.host} can be reached from other machines, so a token is compulsory: put a long random one into "
+                "a file and name it with --token-file."
+            )
+        if self.certificate is None and not self.plain:
+            raise ConfigError(
+                f"{self.host} can be reached from other machines, so TLS is compulsory: give --tls-cert and --tls-key, "
+                "or --plain-http when a proxy in front of it ends TLS."
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """What a request's Host may be, without the port, in lower case."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return frozenset(each.lower() for each in (*LOOPBACK_NAMES, host, *self.names))
+
+    @property
+    def scheme(self) -> str:
+        """``https`` with a certificate, else ``http``."""
+        return "https" if self.certificate else "http"

@@ -1,0 +1,175 @@
+"""What every request has to pass before anything looks at it, and the headers on every answer.
+
+The dangers are a browser that a strange page steers (DNS rebinding, cross-site requests), a stranger off this machine,
+and clients that are slow or send too much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.web.options import WebOptions
+
+BODY_AT_MOST = 64 * 1024  # bytes; the largest of Kraken's bodies, a batch of 15 orders, is a tenth of that
+BODY_PATIENCE = 10.0  # seconds for the whole of it
+
+HEADERS = (
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_NO_STORE = (b"cache-control", b"no-store")
+
+_READS = frozenset({"GET", "HEAD"})
+_PROBES = frozenset({"/healthz", "/readyz"})
+_GATEWAY = "/0/"
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]+)?")
+
+
+class Guard:
+    """Lets a request through, or answers it itself. The gateway's clients sign their calls and need no token.
+
+    Probes are answered to anybody, since a container's probe knows neither token nor name; `is_trusted` then tells the
+    endpoint to name no account.
+    """
+
+    def __init__(self, app: ASGIApp, options: WebOptions) -> None:
+        self._app = app
+        self._hosts = options.allowed_hosts
+        self._token = None if options.token is None else _digest(options.token.reveal())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        refusal = self._refusal(scope)
+        scope["state"] = {**scope.get("state", {}), "is_trusted": refusal is None}
+        app: ASGIApp = self._app if refusal is None or scope["path"] in _PROBES else refusal
+        await app(scope, receive, _with_headers(send))
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        path: str = scope["path"]
+        if _host(headers.getlist("host")) not in self._hosts:
+            return _refused(421, "This name is not one of the service's: add it with --allow-host.")
+        if not self._is_same_site(headers):
+            return _refused(403, "Requests from other sites are refused.")
+        if scope["method"] not in _READS and not (scope["method"] == "POST" and path.startswith(_GATEWAY)):
+            return _refused(405, "Nothing here is changed through the web.")
+        if self._token is not None and not path.startswith(_GATEWAY) and not _shows(headers, self._token):
+            return _refused(401, "The token is missing or wrong.", {"www-authenticate": 'Basic realm="kraken-engine"'})
+        return None
+
+    def _is_same_site(self, headers: Headers) -> bool:
+        """Whether no other site has sent the browser here. Programs that are no browsers send neither header."""
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return False
+        origin = headers.get("origin")
+        return origin is None or origin.partition("://")[2].lower() == headers["host"].lower()
+
+
+class BodyLimit:
+    """Takes in the whole body before anything is done with it: not too much, and not too slowly."""
+
+    def __init__(self, app: ASGIApp, patience: float = BODY_PATIENCE) -> None:
+        self._app = app
+        self._patience = patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] in _READS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._patience):
+                body = await _whole_body(receive)
+        except TimeoutError:
+            await _refused(408, "The body came too slowly.")(scope, receive, send)
+            return
+        if body is None:
+            await _refused(413, f"The body is larger than {BODY_AT_MOST} bytes.")(scope, receive, send)
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """The body; `None` when it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(parts)  # the client went away: whoever waits for it will see
+        part = message.get("body", b"")
+        size += len(part)
+        if size > BODY_AT_MOST:
+            return None
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    left = [body]
+
+    async def again() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _with_headers(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            names = {name for name, _ in headers}
+            headers += [each for each in (*HEADERS, _NO_STORE) if each[0] not in names]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sent
+
+
+def _host(given: Iterable[str]) -> str | None:
+    """The one Host of a request without its port, or `None`."""
+    hosts = list(given)
+    found = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
+    return None if found is None else found[1]
+
+
+def _shows(headers: Headers, token: bytes) -> bool:
+    """Whether the token was given, as a Bearer token or as the password that a browser asks for."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            given = base64.b64decode(given, validate=True).decode().partition(":")[2]
+        except (binascii.Error, ValueError):
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(_digest(given), token)
+
+
+def _digest(text: str) -> bytes:
+    """What is compared, so that neither length nor beginning of the token can be measured."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status, headers)

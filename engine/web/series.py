@@ -1,0 +1,40 @@
+"""The numbers behind the charts: one sample a second, for a quarter of an hour."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from engine.actors.events import CallFinished
+from engine.errors import Outcome
+from engine.status import EngineStatus
+
+KEPT = 900  # samples
+ACCOUNTS_AT_MOST = 8  # lines that one chart can show
+
+
+class Series:
+    """The samples of the last 15 minutes, oldest first. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._points: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+    def add(self, status: EngineStatus, calls: Sequence[CallFinished], now: float) -> dict[str, Any]:
+        """Take one sample of the second that ends now (Unix seconds), and return it."""
+        sent = [call.seconds for call in calls if call.outcome is not Outcome.NOT_SENT]
+        known = [each for each in status.accounts[:ACCOUNTS_AT_MOST] if each.cash is not None]
+        point = {
+            "t": round(now, 3),
+            "mean": round(1000 * sum(sent) / len(sent), 3) if sent else None,
+            "worst": round(1000 * max(sent), 3) if sent else None,
+            "queue": sum(status.waiting.values()),
+            "errors": sum(call.outcome is not Outcome.DONE for call in calls),
+            "cash": {each.account: format(each.cash, "f") for each in known if each.cash is not None},
+        }
+        self._points.append(point)
+        return point
+
+    def points(self) -> list[dict[str, Any]]:
+        """All of them. Milliseconds for calls; `None` where there was none."""
+        return list(self._points)

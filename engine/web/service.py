@@ -1,0 +1,20 @@
+"""What the endpoints share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.app import Engine
+from engine.web.feed import Feed
+from engine.web.gateway.door import Gateway
+from engine.web.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Service:
+    """One engine and what the web shows of it."""
+
+    engine: Engine
+    feed: Feed
+    metrics: Metrics
+    gateway: Gateway

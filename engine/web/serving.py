@@ -1,0 +1,169 @@
+"""Runs the service: one event loop with a server on TCP and one on the Unix socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from engine.app import Engine
+from engine.errors import ConfigError, StoreError
+from engine.values import Settings
+from engine.web.app import socket_app, tcp_app
+from engine.web.feed import Feed
+from engine.web.gateway.credentials import Credentials
+from engine.web.gateway.door import Gateway
+from engine.web.metrics import Metrics
+from engine.web.options import WebOptions
+from engine.web.place import SOCKET_NAME, listen
+from engine.web.protocol import CONNECTIONS_AT_MOST, PatientProtocol
+from engine.web.service import Service
+from engine.web.tally import Tally
+
+logger = logging.getLogger("engine")
+
+TICK = 1.0  # seconds between two messages to the dashboards
+STOP_PATIENCE = 10.0  # seconds for the engine to stop, and for the answers that are still due
+KEEP_ALIVE = 20
+LONGEST_HEAD = 16 * 1024
+
+
+def serve(
+    engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None]
+) -> None:
+    """Start the engine and serve it until SIGTERM or SIGINT, then stop both; `ready` is told the URL once it listens.
+
+    Runs in the main thread. Raises what `Engine.start` raises, `ConfigError` when the address or a TLS file cannot be
+    used, and `StoreError`.
+    """
+    with contextlib.ExitStack() as undo:
+        tally, feed = Tally(), Feed(engine.status)
+        for subscriber in (tally, feed):
+            engine.subscribe(subscriber)
+            undo.callback(engine.unsubscribe, subscriber)
+        undo.callback(engine.stop)
+        engine.start()
+        credentials = Credentials(state_dir)
+        undo.callback(credentials.close)
+        if credentials.damage:
+            logger.warning("gateway-keys-lost: %s The gateway's keys are void: issue them anew.", credentials.damage)
+        tcp = undo.enter_context(contextlib.closing(_bound(options)))
+        local = undo.enter_context(contextlib.closing(_local(state_dir)))
+        undo.callback(_remove, state_dir / SOCKET_NAME)
+        gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
+        service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway)
+        servers = [
+            _Server(_config(tcp_app(service, options), options), tcp),
+            _Server(_config(socket_app(service)), local),
+        ]
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        url = f"{options.scheme}://{host}:{tcp.getsockname()[1]}/"
+        asyncio.run(_run(service, servers, lambda: ready(url)))
+
+
+class _Server(uvicorn.Server):
+    """One of several in a loop, so that signals are not its business."""
+
+    def __init__(self, config: uvicorn.Config, sock: socket.socket) -> None:
+        super().__init__(config)
+        self._socket = sock
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them."""
+        yield
+
+    async def run_until_told(self) -> None:
+        """Serve until `should_exit`."""
+        await self.serve(sockets=[self._socket])
+
+
+async def _run(service: Service, servers: list[_Server], ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = [asyncio.create_task(server.run_until_told()) for server in servers]
+    ticking = asyncio.create_task(_tick(service.feed, stop, service.engine))
+    announcing = asyncio.create_task(_announce(servers, ready))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        logger.info("The service stops.")
+        for server in servers:
+            server.should_exit = True
+        service.feed.close()
+        await asyncio.to_thread(service.engine.stop, STOP_PATIENCE)  # which answers every call that is still due
+        await asyncio.gather(*running)
+        await service.gateway.close()
+    finally:
+        for task in (ticking, announcing, stopping):
+            task.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
+    due = time.monotonic()
+    while not stop.is_set():
+        due = max(due + TICK, time.monotonic())
+        await asyncio.sleep(due - time.monotonic())
+        try:
+            feed.tick()
+        except Exception:
+            logger.exception("The dashboard could not be brought up to date.")
+        if not engine.status().running:  # the host's world was stopped, or the actors could not go on
+            stop.set()
+
+
+async def _announce(servers: list[_Server], ready: Callable[[], None]) -> None:
+    while not all(server.started for server in servers):
+        await asyncio.sleep(0.01)
+    ready()
+
+
+def _config(app: Any, options: WebOptions | None = None) -> uvicorn.Config:
+    certificate = None if options is None else options.certificate
+    key = None if options is None or options.key is None else str(options.key)
+    config = uvicorn.Config(
+        app, http=PatientProtocol, ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS_AT_MOST, backlog=512,
+        timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=round(STOP_PATIENCE),
+        h11_max_incomplete_event_size=LONGEST_HEAD, ssl_certfile=certificate, ssl_keyfile=key,
+    )  # fmt: skip
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"The TLS certificate or its key cannot be used: {error.strerror or error}.") from error
+    return config
+
+
+def _bound(options: WebOptions) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((options.host, options.port), family=family, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            f"{options.host} port {options.port} cannot be listened on: {error.strerror or error}."
+        ) from error
+
+
+def _local(directory: Path) -> socket.socket:
+    try:
+        return listen(directory)
+    except OSError as error:
+        raise StoreError(f"The socket {directory / SOCKET_NAME} cannot be made: {error.strerror or error}.") from error
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

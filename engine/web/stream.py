@@ -1,0 +1,79 @@
+"""The stream of server-sent events, and the same for clients that can only ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from engine.web.feed import Feed
+from engine.web.service import Service
+
+SEND_PATIENCE = 20.0  # seconds that a client may take to read one message
+COME_BACK = b"retry: 2000\n\n"
+
+
+async def events(request: Request) -> Response:
+    """All there is, then what changes, once a second; HTTP 503 when too many listen already."""
+    feed = _service(request).feed
+    queue = feed.join()
+    if queue is None:
+        return PlainTextResponse("Too many dashboards are open.\n", 503, {"retry-after": "10"})
+    return _Stream(feed, queue)
+
+
+async def state(request: Request) -> Response:
+    """All there is, once."""
+    return JSONResponse(_service(request).feed.view.to_dict())
+
+
+async def history(request: Request) -> Response:
+    """The charts' samples of the last 15 minutes."""
+    return JSONResponse(_service(request).feed.series.points())
+
+
+class _Stream(Response):
+    """Sends one client's queue until that ends, the client goes, or does not read."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, feed: Feed, queue: asyncio.Queue[bytes | None]) -> None:
+        super().__init__()
+        self._feed = feed
+        self._queue = queue
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run by the server, once."""
+        gone = asyncio.ensure_future(_until_gone(receive))
+        sending = asyncio.ensure_future(self._send_all(send))
+        try:
+            await asyncio.wait((gone, sending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._feed.leave(self._queue)
+            for task in (gone, sending):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, TimeoutError, OSError):
+                    await task
+
+    async def _send_all(self, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        message: bytes | None = COME_BACK
+        while message is not None:
+            async with asyncio.timeout(SEND_PATIENCE):
+                await send({"type": "http.response.body", "body": message, "more_body": True})
+            message = await self._queue.get()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
