@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinished, EngineWarning, KeyChanged
@@ -48,11 +49,19 @@ class Feed:
             if isinstance(event, CallFinished):
                 self._calls.append(event)
             if told is not None:
-                kind, state, text = told
-                now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
-                self._events.appendleft(
-                    {"time": now.isoformat(timespec="milliseconds"), "kind": kind, "state": state, "text": text}
-                )
+                self._note(*told)
+
+    def _note(self, kind: str, state: str, text: str) -> None:
+        """Put an event on top; one that is there already is only counted, so that a failing read hides nothing."""
+        times = 1
+        for known in [each for each in islice(self._events, 20) if each["told"] == text]:
+            self._events.remove(known)
+            times = int(known["times"]) + 1
+        now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC).isoformat(timespec="milliseconds")
+        shown = text if times == 1 else f"{text} ({times} times)"
+        self._events.appendleft(
+            {"time": now, "kind": kind, "state": state, "text": shown, "told": text, "times": str(times)}
+        )
 
     @property
     def view(self) -> View:

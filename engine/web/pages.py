@@ -106,7 +106,8 @@ def _accounts(names: Sequence[str], view: View) -> Markup:
 
 def _lane(names: Sequence[str], view: View) -> Markup:
     waiting = (
-        element("div", element("dt", name), element("dd", _cell(f"waiting-{name}", view))) for name in CLASSES
+        element("div", element("dt", f"Waiting: {name}s"), element("dd", _cell(f"waiting-{name}", view)))
+        for name in CLASSES
     )
     facts = element(
         "dl",
