@@ -43,7 +43,7 @@ DOCS_JSON_SIGN = (
 )
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-LIMIT = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "1", "price": "30000"}
+LIMIT = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.1", "price": "30000"}
 
 
 class Client:
@@ -161,6 +161,7 @@ def test_krakenex_makes_private_calls(sim: Simulator, kraken: krakenex.API) -> N
     info = query(kraken, "GetApiKeyInfo")
     assert info["nonce"] == str(sim.nonce("MASTER"))
     assert "withdraw-funds" not in info["permissions"]
+    sim.set_balance("MASTER", {"ZUSD": "10000.0"})
     (txid,) = query(kraken, "AddOrder", dict(LIMIT))["txid"]
     assert query(kraken, "CancelOrder", {"txid": txid}) == {"count": 1}
     assert query(kraken, "CancelAll") == {"count": 0}
@@ -181,6 +182,7 @@ def test_krakenex_with_the_wrong_secret_or_key_is_refused(
 )
 def test_the_documented_signature_is_accepted(body: str, sign: str, kind: str) -> None:
     with Simulator([("MASTER", "key", DOCS_SECRET)]) as sim:
+        sim.set_balance("MASTER", {"ZUSD": "100000.0"})
         client = Client(sim)
         reply = client.send(
             "POST", "/0/private/AddOrder", body.encode(),
@@ -461,15 +463,15 @@ def test_an_order_that_only_validates_is_not_placed(
     sim: Simulator, client: Client, told: str
 ) -> None:
     result = client.result("AddOrder", **LIMIT, validate=told)
-    assert result == {"descr": {"order": "buy 1.00000000 XBTUSD @ limit 30000"}}
+    assert result == {"descr": {"order": "buy 0.10000000 XBTUSD @ limit 30000"}}
     assert sim.placements("MASTER") == []
     assert client.result("CancelAll") == {"count": 0}
 
 
 def test_limit_orders_rest_and_others_do_not(sim: Simulator, client: Client) -> None:
-    market = {"pair": "XBTUSD", "type": "sell", "ordertype": "market", "volume": "1"}
+    market = {"pair": "XBTUSD", "type": "sell", "ordertype": "market", "volume": "0.2"}
     result = client.result("AddOrder", **market)
-    assert result["descr"] == {"order": "sell 1.00000000 XBTUSD @ market"}
+    assert result["descr"] == {"order": "sell 0.20000000 XBTUSD @ market"}
     client.result("AddOrder", **LIMIT, timeinforce="IOC")
     assert client.result("CancelAll") == {"count": 0}
     client.result("AddOrder", **LIMIT)

@@ -19,7 +19,7 @@ import requests
 from engine.simulator import Call, Fault, Simulator
 from tests.stopwatch import again_if_stalled
 
-ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "1", "price": "30000"}
+ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "30000"}
 EXECUTED = [False, True]
 
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from engine.simulator.limits import CallCounter
 from engine.simulator.nonces import Nonces
-from engine.simulator.orders import Orders
+from engine.simulator.orders import Market, Orders
+from engine.simulator.trading_limits import TradingCounter
+from engine.simulator.wallet import Wallet
 
 Amount = str | Mapping[str, str]
 
@@ -82,6 +84,8 @@ class Key:
         self.permissions = USUAL_PERMISSIONS
         self.is_revoked = False
         self.otp: str | None = None
+        self.history: tuple[int, int] = (0, 0)
+        """From when to when it may query history, Unix time; 0 is unlimited."""
 
     def may(self, needed: frozenset[str]) -> bool:
         """Say whether it has one of these permissions; no permission needed is always had."""
@@ -89,13 +93,13 @@ class Key:
 
 
 class Customer:
-    """One account with its key, its balances and its orders."""
+    """One account with its key, its wallet and its orders."""
 
-    def __init__(self, key: Key, orders: Orders) -> None:
+    def __init__(self, key: Key, market: Market, counter: TradingCounter, *, hold_on_earn: bool = False) -> None:
         self.key = key
-        self.orders = orders
         name = key.account.name
-        self.rows = read_rows(_USUAL_BALANCES.get(name, _OTHERS))
+        self.wallet = Wallet(read_rows(_USUAL_BALANCES.get(name, _OTHERS)), hold_on_earn=hold_on_earn)
+        self.orders = Orders(name, market, self.wallet, counter)
 
 
 def read_rows(rows: Mapping[str, Amount]) -> dict[str, dict[str, str]]:

@@ -11,18 +11,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.simulator.accounts import Customer, Key, SimAccount
 from engine.simulator.asked import Asked
 from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout, Monotonic
+from engine.simulator.market import Pair
 from engine.simulator.nonces import Nonces, read_nonce
-from engine.simulator.orders import Orders
+from engine.simulator.orders import Market
+from engine.simulator.prices import Prices
 from engine.simulator.private import ENDPOINTS, Endpoint
 from engine.simulator.public import PublicDesk
 from engine.simulator.refusal import Refused
+from engine.simulator.trading_limits import TIERS, TradingCounter
 
 REFUSALS_THAT_MAY_SPEND = frozenset({"signature", "permission"})
 
@@ -35,7 +39,10 @@ class Rules:
     password; no source tells Kraken's words.
     nonce_window, nonce_reuse: see `Nonces`.
     nonce_spent_by_refusals: which refusals use up the nonce: ``signature``, ``permission``.
-    call_limit: the call counter's limit and its decay per second; `None` counts nothing.
+    call_limit: the call counter's limit and its decay per second; `None` counts nothing, unless there is a tier.
+    tier: ``starter``, ``intermediate`` or ``pro``: call counters and trading counters by Kraken's tables.
+    hold_on_earn: what orders hold is told on the ``.F`` row, where an account has one.
+    snake_case: `GetApiKeyInfo` writes its names so.  echo_id: `AddOrder` repeats the `cl_ord_id`.
     costs: what a call costs, where it differs from the usual.
     lockout_after: offences in a row that lock a key out; `None` never does.
     lockout_for: seconds without any try that end a lockout.
@@ -48,6 +55,10 @@ class Rules:
     nonce_reuse: bool = False
     nonce_spent_by_refusals: Collection[str] = ("permission",)
     call_limit: tuple[float, float] | None = None
+    tier: str | None = None
+    hold_on_earn: bool = False
+    snake_case: bool = False
+    echo_id: bool = False
     costs: Mapping[str, float] = field(default_factory=dict)
     lockout_after: int | None = None
     lockout_for: float = 900.0
@@ -57,6 +68,8 @@ class Rules:
     def __post_init__(self) -> None:
         if not set(self.nonce_spent_by_refusals) <= REFUSALS_THAT_MAY_SPEND:
             raise ValueError(f"only {sorted(REFUSALS_THAT_MAY_SPEND)} refusals can spend a nonce")
+        if self.tier is not None and self.tier not in TIERS:
+            raise ValueError(f"a tier is one of {sorted(TIERS)}")
 
 
 class Answer(NamedTuple):
@@ -70,6 +83,15 @@ class Answer(NamedTuple):
     executed: bool = False
 
 
+class Late(NamedTuple):
+    """A call whose effect comes later."""
+
+    due: float
+    customer: Customer
+    endpoint: Endpoint
+    params: Mapping[str, Any]
+
+
 class Exchange:
     """Accounts and their calls. Thread-safe: one call at a time is judged and executed."""
 
@@ -80,7 +102,10 @@ class Exchange:
         self._by_name: dict[str, Customer] = {}
         self._by_key: dict[str, Customer] = {}
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
-        self.public = PublicDesk(rules.wall)
+        self._late: list[Late] = []
+        self._tier = TIERS[rules.tier] if rules.tier else None
+        self.market = Market(rules.wall, Prices(rules.wall))
+        self.public = PublicDesk(self.market)
         for account in accounts:
             self.add(account)
 
@@ -95,7 +120,9 @@ class Exchange:
         with self._lock:
             if account.name in self._by_name or account.key in self._by_key:
                 raise ValueError(f"there is an account {account.name} or its key already")
-            customer = Customer(self._new_key(account), Orders(account.name, self._rules.wall))
+            counter = TradingCounter(self._tier, self._rules.monotonic)
+            key = self._new_key(account)
+            customer = Customer(key, self.market, counter, hold_on_earn=self._rules.hold_on_earn)
             self._by_name[account.name] = self._by_key[account.key] = customer
 
     def replace_key(self, account: SimAccount) -> None:
@@ -111,7 +138,16 @@ class Exchange:
         with self._lock:
             if name not in self._by_name:
                 raise LookupError(f"there is no account {name}")
+            self._run_late()
             yield self._by_name[name]
+
+    def move_price(self, pair: Pair, bid: Decimal, ask: Decimal) -> None:
+        """Another price: resting orders that it reaches are filled."""
+        with self._lock:
+            self._run_late()
+            self.market.prices.move(pair, bid, ask)
+            for customer in self._by_name.values():
+                customer.orders.price_moved(pair)
 
     def customers(self) -> list[str]:
         """The names of the accounts."""
@@ -124,11 +160,14 @@ class Exchange:
             customer = self._by_key.get(key)
             return customer.key.account.name if customer else None
 
-    def answer(self, asked: Asked, *, execute: bool = True) -> Answer:
-        """Judge a call and execute it. Without `execute` it is only judged; the nonce is spent."""
+    def answer(self, asked: Asked, *, execute: bool = True, late: float = 0.0) -> Answer:
+        """Judge a call and execute it. Without `execute` it is only judged; the nonce is spent.
+
+        With `late` it is judged now, and executed so many seconds later by the exchange's clock.
+        """
         try:
             if asked.private:
-                return self._answer_private(asked, execute)
+                return self._answer_private(asked, execute, late)
             return self._answer_public(asked, execute)
         except Refused as refusal:
             return Answer(error=str(refusal))
@@ -141,17 +180,38 @@ class Exchange:
             raise Refused("EAPI:Bad request")
         return Answer(run(asked.params or {}), executed=True) if execute else Answer()
 
-    def _answer_private(self, asked: Asked, execute: bool) -> Answer:
+    def _answer_private(self, asked: Asked, execute: bool, late: float) -> Answer:
         endpoint = ENDPOINTS.get(asked.endpoint)
         if endpoint is None:
             raise Refused("EGeneral:Unknown method")
         if asked.params is None or not asked.fits:
             raise Refused("EAPI:Bad request")
         with self._lock:
+            self._run_late()
             customer = self._admit(asked, endpoint)
             if not execute:
                 return Answer()
-            return Answer(endpoint.run(customer, asked.params), executed=True)
+            if late:
+                self._late.append(Late(self._rules.wall() + late, customer, endpoint, asked.params))
+                return Answer()
+            result = endpoint.run(customer, asked.params)
+            return Answer(self._dressed(asked, result), executed=True)
+
+    def _run_late(self) -> None:
+        """Execute what is due by now, in the order in which it is due."""
+        now = self._rules.wall()
+        for each in sorted((each for each in self._late if each.due <= now), key=lambda each: each.due):
+            self._late.remove(each)
+            with suppress(Refused):  # nobody hears of it any more
+                each.endpoint.run(each.customer, each.params)
+
+    def _dressed(self, asked: Asked, result: Any) -> Any:
+        """The result in the way that these rules write it."""
+        if asked.endpoint == "GetApiKeyInfo" and self._rules.snake_case:
+            return {_snake(name): value for name, value in result.items()}
+        if asked.endpoint == "AddOrder" and self._rules.echo_id and (asked.params or {}).get("cl_ord_id"):
+            return {**result, "cl_ord_id": asked.params["cl_ord_id"]}  # type: ignore[index]
+        return result
 
     def _admit(self, asked: Asked, endpoint: Endpoint) -> Customer:
         if self._lockout.holds(asked.key):
@@ -198,6 +258,10 @@ class Exchange:
     def _new_key(self, account: SimAccount) -> Key:
         rules = self._rules
         nonces = Nonces(window=rules.nonce_window, reuse=rules.nonce_reuse)
-        limit = rules.call_limit
+        limit = rules.call_limit or (self._tier and (self._tier.calls, self._tier.calls_decay))
         counter = CallCounter(*limit, rules.monotonic) if limit else None
         return Key(account, nonces, counter)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -12,7 +12,7 @@ import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 from engine.simulator.wire import Ending, Piece, Plan, Reply
@@ -59,6 +59,7 @@ class Fault:
     account: str | None = None
     times: int | None = None
     executed: bool = False
+    late: float = 0.0
     pause: Callable[[], float] | None = None
     kraken_error: str | None = None
     shape: Shape | None = None
@@ -70,12 +71,17 @@ class Fault:
     @property
     def lets_through(self) -> bool:
         """The call reaches the exchange."""
-        return self.executed or self.shape is None
+        return self.executed or self.late > 0 or self.shape is None
 
     @property
     def slot(self) -> str:
         """A call meets at most one fault of each slot."""
         return self.name if self.name in ("delay", "jitter") else "fault"
+
+    def with_effect_after(self, seconds: float) -> Fault:
+        """The same, but the call takes effect `seconds` later by the exchange's clock, long after its answer."""
+        _check_seconds(seconds)
+        return replace(self, name=f"{self.name}, effect {seconds:g} s later", late=seconds)
 
     # Waiting
 

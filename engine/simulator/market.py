@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Row = dict[str, Any]
 
@@ -81,9 +81,16 @@ def pair_rows(names: Iterable[str] | None = None) -> dict[str, Row] | None:
     return _pick(_PAIR_ROWS, _PAIR_IDS, names)
 
 
-def ticker_rows(names: Iterable[str] | None = None) -> dict[str, Row] | None:
-    """The rows of `Ticker`, by id; `None` when one of the names is unknown."""
-    return _pick(_TICKER_ROWS, _PAIR_IDS, names)
+def pair_ids(names: Iterable[str] | None = None) -> list[str] | None:
+    """The ids of these pairs, or of all; `None` when one of the names is unknown."""
+    rows = _pick(_PAIR_ROWS, _PAIR_IDS, names)
+    return None if rows is None else list(rows)
+
+
+def decimals_of(row: str) -> int:
+    """How many decimals a balance row has."""
+    found = _ASSET_ROWS.get(row) or _ASSET_ROWS.get(_ASSET_IDS.get(row.partition(".")[0], ""))
+    return int(found["decimals"]) if found else 10
 
 
 def find_pair(name: str) -> Pair | None:
@@ -137,24 +144,36 @@ def _pair_row(pair: Pair) -> Row:
         "margin_stop": 40,
         "ordermin": pair.ordermin,
         "costmin": pair.costmin,
-        "tick_size": f"{_tick(pair):f}",
+        "tick_size": f"{tick(pair):f}",
         "status": "online",
         "long_position_limit": 250,
         "short_position_limit": 200,
     }
 
 
-def _tick(pair: Pair) -> Decimal:
+def tick(pair: Pair) -> Decimal:
+    """The smallest step of the pair's price."""
     return Decimal(1).scaleb(-pair.pair_decimals)
 
 
-def _ticker_row(pair: Pair) -> Row:
+class Quoted(Protocol):
+    """A bid and an ask."""
+
+    @property
+    def bid(self) -> Decimal: ...
+    @property
+    def ask(self) -> Decimal: ...
+
+
+def ticker_row(pair: Pair, quote: Quoted) -> Row:
+    """The row of `Ticker` at this bid and ask."""
+
     def show(ticks: int) -> str:
-        return f"{Decimal(pair.last) + ticks * _tick(pair):.5f}"
+        return f"{max(tick(pair), quote.ask + ticks * tick(pair)):.5f}"
 
     return {
         "a": [show(0), "1", "1.000"],
-        "b": [show(-1), "6", "6.000"],
+        "b": [f"{quote.bid:.5f}", "6", "6.000"],
         "c": [show(0), "0.00200001"],
         "v": ["415.11208412", "2774.14051823"],
         "p": [show(-12), show(-20)],
@@ -170,7 +189,6 @@ _ASSET_IDS = {name: asset.id for asset in _ASSETS for name in (asset.id, asset.a
 _PAIR_BY_ID = {pair.id: pair for pair in _PAIRS}
 _PAIR_ROWS = {pair.id: _pair_row(pair) for pair in _PAIRS}
 _PAIR_IDS = {name: pair.id for pair in _PAIRS for name in (pair.id, pair.altname, pair.wsname)}
-_TICKER_ROWS = {pair.id: _ticker_row(pair) for pair in _PAIRS}
 _DOLLARS = {"ZUSD": Decimal(1)} | {
     pair.base: Decimal(pair.last) for pair in _PAIRS if pair.quote == "ZUSD"
 }

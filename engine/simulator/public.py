@@ -7,26 +7,33 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
-from engine.simulator.market import Row, asset_rows, pair_rows, ticker_rows
+from engine.simulator.market import Pair, Row, asset_rows, find_pair, pair_ids, pair_rows
+from engine.simulator.orders import Market
+from engine.simulator.prices import DEPTH, INTERVALS
 from engine.simulator.refusal import Refused
 
+DEEPEST = 500
 STATUSES = frozenset({"online", "maintenance", "cancel_only", "post_only"})
 
 Params = Mapping[str, Any]
 
 
 class PublicDesk:
-    """Answers public calls. `wall` is the exchange's clock."""
+    """Answers public calls."""
 
-    def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
-        self.status = "online"
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._wall = market.wall
         self.endpoints: Mapping[str, Callable[[Params], Any]] = {
             "Time": self._time,
             "SystemStatus": self._system_status,
             "Assets": _assets,
             "AssetPairs": _asset_pairs,
-            "Ticker": _ticker,
+            "Ticker": self._ticker,
+            "OHLC": self._ohlc,
+            "Depth": self._depth,
+            "Spread": self._spread,
+            "Trades": self._trades,
         }
 
     def _time(self, _: Params) -> dict[str, Any]:
@@ -36,7 +43,56 @@ class PublicDesk:
 
     def _system_status(self, _: Params) -> dict[str, str]:
         now = datetime.fromtimestamp(int(self._wall()), UTC)
-        return {"status": self.status, "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        return {"status": self._market.status, "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+    def _ticker(self, params: Params) -> dict[str, Row]:
+        ids = pair_ids(_names(params, "pair"))
+        if ids is None:
+            raise Refused("EQuery:Unknown asset pair")
+        return self._market.prices.ticker(ids)
+
+    def _ohlc(self, params: Params) -> dict[str, Any]:
+        pair = _pair(params)
+        minutes = _number(params, "interval", 1)
+        if minutes not in INTERVALS:
+            raise Refused("EGeneral:Invalid arguments:interval")
+        rows, last = self._market.prices.candles(pair, minutes, _number(params, "since", 0))
+        return {pair.id: rows, "last": last}
+
+    def _depth(self, params: Params) -> dict[str, Any]:
+        pair, count = _pair(params), _number(params, "count", DEPTH)
+        if not 1 <= count <= DEEPEST:
+            raise Refused("EGeneral:Invalid arguments:count")
+        return {pair.id: self._market.prices.depth(pair, count)}
+
+    def _spread(self, params: Params) -> dict[str, Any]:
+        pair = _pair(params)
+        rows = self._market.prices.spreads(pair)
+        return {pair.id: rows, "last": rows[-1][0]}
+
+    def _trades(self, params: Params) -> dict[str, Any]:
+        """One trade of strangers at each price there was."""
+        pair = _pair(params)
+        rows = [
+            [ask, "0.01000000", float(time), "b", "l", "", number]
+            for number, (time, _, ask) in enumerate(self._market.prices.spreads(pair), start=1)
+        ]
+        return {pair.id: rows, "last": str(rows[-1][2] * 10**9).partition(".")[0]}
+
+
+def _pair(params: Params) -> Pair:
+    pair = find_pair(str(params.get("pair", "")))
+    if pair is None:
+        raise Refused("EQuery:Unknown asset pair")
+    return pair
+
+
+def _number(params: Params, name: str, default: int) -> int:
+    try:
+        return int(params.get(name, default))
+    except ValueError:
+        raise Refused(f"EGeneral:Invalid arguments:{name}") from None
 
 
 def _assets(params: Params) -> dict[str, Row]:
@@ -47,10 +103,6 @@ def _assets(params: Params) -> dict[str, Row]:
 
 def _asset_pairs(params: Params) -> dict[str, Row]:
     return _known(pair_rows(_names(params, "pair")), "EQuery:Unknown asset pair")
-
-
-def _ticker(params: Params) -> dict[str, Row]:
-    return _known(ticker_rows(_names(params, "pair")), "EQuery:Unknown asset pair")
 
 
 def _names(params: Params, name: str) -> Iterable[str] | None:

@@ -60,7 +60,9 @@ class Service:
         if not all(fault.lets_through for fault in faults):
             return Answer()
         errors = [fault for fault in faults if fault.kraken_error]
-        answer = self._exchange.answer(asked, execute=all(fault.executed for fault in errors))
+        late = max((fault.late for fault in faults), default=0.0)
+        execute = bool(late) or all(fault.executed for fault in errors)
+        answer = self._exchange.answer(asked, execute=execute, late=late)
         if errors and answer.error is None:
             answer = answer._replace(error=errors[0].kraken_error)
         entry.note(error=answer.error, executed=answer.executed)

@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from engine.simulator.accounts import PERMISSIONS, Amount, SimAccount, read_rows
 from engine.simulator.exchange import Exchange, Rules
 from engine.simulator.faults import Fault
 from engine.simulator.journal import Call, Journal
 from engine.simulator.limits import Monotonic
+from engine.simulator.market import find_pair
 from engine.simulator.orders import Placement
 from engine.simulator.public import STATUSES
 from engine.simulator.script import FaultScript, ScriptedFault
@@ -51,7 +53,12 @@ class Simulator:
         nonce_window: int = 0,
         nonce_reuse: bool = False,
         nonce_spent_by_refusals: Collection[str] = ("permission",),
+        otp_error: str = "EGeneral:Permission denied",
         call_limit: tuple[float, float] | None = None,
+        tier: str | None = None,
+        hold_on_earn: bool = False,
+        snake_case: bool = False,
+        echo_id: bool = False,
         costs: Mapping[str, float] | None = None,
         lockout_after: int | None = None,
         lockout_for: float = 900.0,
@@ -62,7 +69,12 @@ class Simulator:
             nonce_window=nonce_window,
             nonce_reuse=nonce_reuse,
             nonce_spent_by_refusals=nonce_spent_by_refusals,
+            otp_error=otp_error,
             call_limit=call_limit,
+            tier=tier,
+            hold_on_earn=hold_on_earn,
+            snake_case=snake_case,
+            echo_id=echo_id,
             costs=costs or {},
             lockout_after=lockout_after,
             lockout_for=lockout_for,
@@ -161,7 +173,7 @@ class Simulator:
         """
         rows = read_rows(balances)
         with self._exchange.customer(name) as customer:
-            customer.rows = rows
+            customer.wallet.rows = rows
 
     def set_permissions(self, name: str, permissions: Collection[str]) -> None:
         """Say what an account's key may do, in Kraken's words. Raises `ValueError` for others."""
@@ -212,7 +224,33 @@ class Simulator:
         """Say what `SystemStatus` answers."""
         if status not in STATUSES:
             raise ValueError(f"{status!r} is none of {sorted(STATUSES)}")
-        self._exchange.public.status = status
+        self._exchange.market.status = status
+
+    def set_price(self, pair: str, bid: str, ask: str) -> None:
+        """Move a pair's price: resting orders that it reaches are filled, at their own. Raises `ValueError`."""
+        found = find_pair(pair)
+        if found is None:
+            raise ValueError(f"there is no pair {pair!r}")
+        self._exchange.move_price(found, Decimal(bid), Decimal(ask))
+
+    def set_listing_lag(self, seconds: float) -> None:
+        """Let new orders, and their trades, be missing from every list for so long, by the exchange's clock."""
+        self._exchange.market.listing_lag = seconds
+
+    def set_history(self, name: str, since: int = 0, until: int = 0) -> None:
+        """Limit the history that an account's key may query, Unix time; 0 is unlimited."""
+        with self._exchange.customer(name) as customer:
+            customer.key.history = (since, until)
+
+    def orders(self, name: str) -> list[dict[str, Any]]:
+        """Every order that an account ever had accepted, the first one first: its row, with its ``txid``."""
+        with self._exchange.customer(name) as customer:
+            return [{"txid": order.txid, **order.row(trades=True)} for order in customer.orders.all()]
+
+    def fill(self, name: str, txid: str, volume: str) -> None:
+        """Let a stranger take a part of a resting order. Raises `LookupError` or `ValueError`."""
+        with self._exchange.customer(name) as customer:
+            customer.orders.fill(txid, Decimal(volume))
 
     # Faults
 

@@ -1,0 +1,82 @@
+"""The exchange's trading counters: one for each pair of an account, and what each action adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from engine.simulator.limits import Monotonic
+from engine.simulator.refusal import Refused
+
+
+class Tier(NamedTuple):
+    """What an account of a tier may do."""
+
+    calls: float
+    calls_decay: float
+    trades: float
+    trades_decay: float
+    open_orders: int
+
+
+TIERS: Mapping[str, Tier] = {
+    "starter": Tier(15, 0.33, 60, 1, 60),
+    "intermediate": Tier(20, 0.5, 125, 2.34, 80),
+    "pro": Tier(20, 1, 180, 3.75, 225),
+}
+
+# (younger than so many seconds, so many points), the youngest first
+_AMEND = ((5, 3), (10, 2), (15, 1))
+_EDIT = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))
+_CANCEL = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
+
+
+class TradingCounter:
+    """Counts for one account. Without a tier it counts nothing and refuses nothing."""
+
+    def __init__(self, tier: Tier | None, monotonic: Monotonic) -> None:
+        self._tier = tier
+        self._monotonic = monotonic
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def add(self, pair: str, open_orders: int, orders: int = 1) -> None:
+        """An order is placed, or a batch of them. Raises `Refused`; the fixed part is charged even then."""
+        if self._tier is None:
+            return
+        points = 1.0 if orders == 1 else orders / 2
+        level = self._level(pair)
+        self._charge(pair, points)
+        if level + points > self._tier.trades:
+            raise Refused("EOrder:Rate limit exceeded")
+        if open_orders + orders > self._tier.open_orders:
+            raise Refused("EOrder:Orders limit exceeded")
+
+    def amend(self, pair: str, age: float) -> None:
+        """An order of that age in seconds is amended. Raises `Refused`."""
+        self._change(pair, 1 + _points(_AMEND, age))
+
+    def edit(self, pair: str, age: float) -> None:
+        """An order of that age in seconds is edited. Raises `Refused`."""
+        self._change(pair, 1 + _points(_EDIT, age))
+
+    def cancel(self, pair: str, age: float) -> None:
+        """An order of that age in seconds is canceled. Raises `Refused`."""
+        self._change(pair, _points(_CANCEL, age))
+
+    def _change(self, pair: str, points: float) -> None:
+        if self._tier is not None:
+            if self._level(pair) + points > self._tier.trades:
+                raise Refused("EOrder:Rate limit exceeded")
+            self._charge(pair, points)
+
+    def _level(self, pair: str) -> float:
+        level, since = self._levels.get(pair, (0.0, 0.0))
+        decay = self._tier.trades_decay if self._tier else 0.0
+        return max(0.0, level - (self._monotonic() - since) * decay)
+
+    def _charge(self, pair: str, points: float) -> None:
+        self._levels[pair] = (self._level(pair) + points, self._monotonic())
+
+
+def _points(bands: tuple[tuple[int, int], ...], age: float) -> int:
+    return next((points for seconds, points in bands if age < seconds), 0)
