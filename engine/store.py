@@ -82,15 +82,23 @@ class Store:
         - opening changes nothing in a damaged file;
         - the file is 0600, and is refused when it is a symbolic link or others may write to it.
 
-    Safe from several threads, one at a time. `open_dict` is how tests hand in a faulty SqliteDict.
+    Safe from several threads, one at a time. `check` is what the file has to pass before it is opened: `check_outline`
+    for a large one whose documents are only checked as they are read. `open_dict` is how tests hand in a faulty
+    SqliteDict.
     """
 
-    def __init__(self, path: Path, *, open_dict: Callable[[Path], Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        check: Callable[[Path], object] | None = None,
+        open_dict: Callable[[Path], Any] | None = None,
+    ) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._late: queue.Queue[Any] | None = None
         identity = _create_file(path)
-        read_documents(path)
+        (check or read_documents)(path)
         _prepare_file(path)
         try:
             self._dict: Any = (open_dict or _open_dict)(path)
@@ -187,13 +195,13 @@ def _has_ended(writer: threading.Thread, seconds: float) -> bool:
     return not writer.is_alive()
 
 
-def open_or_replace(path: Path) -> tuple[Store, str | None]:
+def open_or_replace(path: Path, *, check: Callable[[Path], object] | None = None) -> tuple[Store, str | None]:
     """Open a store; a damaged file is put aside first and an empty one begun, and the sentence returned says so."""
     try:
-        return Store(path), None
+        return Store(path, check=check), None
     except StoreDamaged as error:
         aside = put_aside(path)
-        return Store(path), f"{error} It was put aside as {aside.name}, and an empty one begun."
+        return Store(path, check=check), f"{error} It was put aside as {aside.name}, and an empty one begun."
 
 
 def put_aside(path: Path) -> Path:
@@ -231,46 +239,71 @@ def read_documents(path: Path) -> dict[str, Any]:
     Changes nothing. Raises `StoreDamaged` when a document or the file is not as it was written, `StoreError` when the
     file cannot be read.
     """
+    return dict(unseal(name, text, path) for name, text in _read(path, partial(_rows, path)))
+
+
+def read_group(path: Path, group: str) -> dict[str, Any]:
+    """The documents whose names begin with ``group/``, without a look at the others; otherwise like `read_documents`.
+
+    A document that is not as it was written is left out, and the log says so.
+    """
+    found: dict[str, Any] = {}
+    for name, text in _read(path, partial(_rows_of_group, group)):
+        try:
+            found.update([unseal(name, text, path)])
+        except StoreDamaged as error:
+            logger.warning("%s It is left out.", error)
+    return found
+
+
+def check_outline(path: Path) -> None:
+    """Raise `StoreDamaged` when SQLite finds the file damaged; takes no look into the documents."""
+    _read(path, partial(_check_outline, path))
+
+
+def _read(path: Path, rows_of: Callable[[sqlite3.Connection], list[tuple[Any, Any]]]) -> list[tuple[Any, Any]]:
     if not _is_there(path):
-        return {}
-    if _bytes(path)[18:19] > b"\2":  # "for reading only", which SQLite would find out at the first write
+        return []
+    if _header(path)[18:19] > b"\2":  # "for reading only", which SQLite would find out at the first write
         raise StoreDamaged(f"The store file {path} is damaged: its header is not the engine's.")
-    return _read(path, partial(_rows, path))
-
-
-def read_document(path: Path, name: str) -> Any:
-    """One document of a store file, without a look at the others; `None` when there is none. Otherwise as above."""
-    return _read(path, lambda connection: _row(connection, name)).get(name)
-
-
-def _read(path: Path, rows_of: Callable[[sqlite3.Connection], list[tuple[Any, Any]]]) -> dict[str, Any]:
     # Only the very first opening uses a rollback journal; after a crash there SQLite must write to undo it.
     mode = "rw" if os.path.lexists(_beside(path, "-journal")) else "ro"
     uri = f"file:{quote(str(path))}?mode={mode}"
-    if not _is_there(path):
-        return {}
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=LOCK_PATIENCE)) as connection:
             connection.text_factory = bytes
-            rows = rows_of(connection)
+            return rows_of(connection)
     except (sqlite3.Error, UnicodeError) as error:  # its own message may hold the damage
         raise _unreadable(path, error) from error
-    return dict(unseal(name, text, path) for name, text in rows)
-
-
-def _row(connection: sqlite3.Connection, name: str) -> list[tuple[Any, Any]]:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (TABLE,)).fetchall():
-        return []
-    return connection.execute(f"SELECT key, value FROM {TABLE} WHERE key = ?", (name,)).fetchall()  # noqa: S608
 
 
 def _rows(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
-    if connection.execute("PRAGMA integrity_check(1)").fetchall() != [(b"ok",)]:
-        raise StoreDamaged(f"The store file {path} is damaged: SQLite's own check of it fails.")
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    if not tables:  # a crash came before the first opening was over
+    _check(path, connection, "integrity_check")
+    if not _has_table(connection):
         return []
     return connection.execute(f"SELECT key, value FROM {TABLE}").fetchall()  # noqa: S608
+
+
+def _rows_of_group(group: str, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
+    if not _has_table(connection):
+        return []
+    between = (f"{group}/", f"{group}0")  # "0" follows "/"
+    return connection.execute(f"SELECT key, value FROM {TABLE} WHERE key >= ? AND key < ?", between).fetchall()  # noqa: S608
+
+
+def _check_outline(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
+    _check(path, connection, "quick_check")
+    return []
+
+
+def _check(path: Path, connection: sqlite3.Connection, how: str) -> None:
+    if connection.execute(f"PRAGMA {how}(1)").fetchall() != [(b"ok",)]:
+        raise StoreDamaged(f"The store file {path} is damaged: SQLite's own check of it fails.")
+
+
+def _has_table(connection: sqlite3.Connection) -> bool:
+    """Not after a crash before the first opening was over."""
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchall())
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
@@ -364,6 +397,13 @@ def _make_durable(opened: Any, path: Path) -> None:
             f"The store file {path} would not survive a power loss (synchronous={synchronous}, journal={journal}): "
             "put the state directory on a local disk."
         )
+
+
+def _header(path: Path) -> bytes:
+    """What SQLite says of a file at its beginning; nothing of one that cannot be read."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(100)
+    return b""
 
 
 def _bytes(path: Path) -> bytes:

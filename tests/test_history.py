@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,11 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import BalanceChanged, BalancePoint, BalanceSnapshot, Engine
-from engine.actors.archive import HISTORY_NAME, read_history
+from engine.actors.actor import stop_actor, wait_finished
+from engine.actors.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, read_history
+from engine.actors.messages import BalanceRecord
 from engine.errors import UnknownName
-from engine.rules.history import AT_LEAST_EVERY, MOST, appended
+from engine.rules.history import AT_LEAST_EVERY, MOST
 from engine.simulator import Simulator
+from engine.store import read_documents
 from tests.conftest import QUICK, Events
+from tests.stopwatch import PATIENCE
 
 BEGAN = datetime(2026, 11, 24, tzinfo=UTC)
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False)
@@ -66,12 +73,65 @@ def test_what_is_worth_keeping(last: BalancePoint, point: BalancePoint, worth: b
     assert point.says_more_than(last) is worth
 
 
-def test_the_oldest_fall_out() -> None:
-    points: tuple[BalancePoint, ...] = ()
-    for second in range(MOST + 50):
-        points = appended(points, at(second))
-    assert len(points) == MOST
-    assert (points[0], points[-1]) == (at(50), at(MOST + 49))
+def test_the_oldest_fall_out(tmp_path: Path) -> None:
+    """Also over a restart in the middle; and each change writes one small document, not the whole history."""
+    tmp_path.chmod(0o700)
+    for numbers in (range(150), range(150, MOST + 60)):
+        archive = ArchiveActor.start(tmp_path, publish=print)
+        for number in numbers:
+            archive.tell(record(number))
+        stop_actor(archive)
+        assert wait_finished(archive, PATIENCE)
+    kept = read_history(tmp_path, "MASTER")
+    assert [point.cash for point in kept] == list(range(60, MOST + 60))
+    assert read_history(tmp_path, "MASTER", "another key") == read_history(tmp_path, "ALICE") == ()
+    documents = read_documents(tmp_path / HISTORY_NAME)
+    assert len(documents) == MOST
+    assert max(len(json.dumps(each)) for each in documents.values()) < 400
+
+
+def record(cash: int, result: dict[str, Any] | None = None) -> BalanceRecord:
+    asked = BEGAN + timedelta(seconds=cash)
+    snapshot = BalanceSnapshot("MASTER", as_of=asked, cash=Decimal(cash), available_cash=Decimal(cash))
+    return BalanceRecord("MASTER", "BalanceEx", {} if result is None else result, asked, "key", snapshot)
+
+
+class Held(dict[str, Any]):
+    """A reply that takes its time to be written down, as with a slow disk."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def items(self) -> Any:
+        self.go.wait(PATIENCE)
+        return super().items()
+
+
+def test_what_a_slow_disk_delays_is_written_together(tmp_path: Path) -> None:
+    """The newest balance of the account, and every point."""
+    tmp_path.chmod(0o700)
+    held = Held()
+    archive = ArchiveActor.start(tmp_path, publish=print)
+    archive.tell(record(0, held))
+    for number in range(1, 100):
+        archive.tell(record(number, {"number": number}))
+    held.go.set()
+    stop_actor(archive)
+    assert wait_finished(archive, PATIENCE)
+    assert [point.cash for point in read_history(tmp_path, "MASTER")] == list(range(100))
+    assert read_documents(tmp_path / FILE_NAME)["MASTER"]["result"] == {"number": 99}
+
+
+def test_a_point_that_rots_costs_no_other(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    archive = ArchiveActor.start(tmp_path, publish=print)
+    for number in range(5):
+        archive.tell(record(number))
+    stop_actor(archive)
+    assert wait_finished(archive, PATIENCE)
+    with contextlib.closing(sqlite3.connect(tmp_path / HISTORY_NAME)) as file, file:
+        file.execute("UPDATE documents SET value = replace(value, '\"cash\": \"2\"', '\"cash\": \"9\"')")
+    assert [point.cash for point in read_history(tmp_path, "MASTER")] == [0, 1, 3, 4]
 
 
 def cash_is(amount: str) -> Any:

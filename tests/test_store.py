@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 import sqlitedict
 
 from engine.errors import StoreDamaged, StoreError
-from engine.store import TABLE, Store, prepare_directory, read_documents
+from engine.store import TABLE, Store, check_outline, prepare_directory, read_documents, read_group
 
 
 class Loose(sqlitedict.SqliteDict):
@@ -130,13 +132,41 @@ def test_pickled_file_is_refused_and_not_run(tmp_path: Path) -> None:
     assert not witness.exists()
 
 
+@pytest.mark.parametrize("check", [read_documents, check_outline])
 @pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
-def test_garbage_is_a_damaged_store(tmp_path: Path, content: bytes) -> None:
+def test_garbage_is_a_damaged_store(tmp_path: Path, content: bytes, check: Callable[[Path], object]) -> None:
     path = tmp_path / "x.sqlite"
     path.write_bytes(content)
     path.chmod(0o600)
     with pytest.raises(StoreDamaged, match="damaged"):
+        Store(path, check=check)
+    assert path.read_bytes() == content
+
+
+def test_a_group_is_read_without_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    assert read_group(path, "A") == {}
+    check_outline(path)
+    store = Store(path)
+    names = ["A", "A/", "A/1", "A/2/3", "A0", "A-/1", "AB/1", "B/1", "a/1", "0/A/1"]
+    store.put_all({name: name for name in names})
+    assert read_group(path, "A") == {name: name for name in ("A/", "A/1", "A/2/3")}
+    store.close()
+
+
+def test_of_a_group_only_what_rots_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    store.put_all({"A/1": "good", "A/2": "bad", "A/3": "good", "A/4": "good"})
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute(f"UPDATE {TABLE} SET value = replace(value, 'bad', 'mad')")
+        file.execute(f"UPDATE {TABLE} SET value = x'8004' WHERE key = 'A/4'")
+    assert read_group(path, "A") == {"A/1": "good", "A/3": "good"}
+    assert [record.message.count("left out") for record in caplog.records] == [1, 1]
+    with pytest.raises(StoreDamaged):
         Store(path)
+    Store(path, check=check_outline).close()
 
 
 def test_file_replaced_or_removed_while_in_use_is_noticed(tmp_path: Path) -> None:

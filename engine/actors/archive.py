@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.actors.actor import EngineActor
 from engine.actors.balance import restore
@@ -16,8 +16,8 @@ from engine.actors.mailbox import PatientMailbox
 from engine.actors.messages import BalanceRecord
 from engine.errors import CallError, StoreError
 from engine.rules.balances import BalanceSnapshot
-from engine.rules.history import BalancePoint, appended
-from engine.store import open_or_replace, read_document, read_documents
+from engine.rules.history import BalancePoint, place
+from engine.store import AT_ONCE, check_outline, open_or_replace, read_documents, read_group
 from engine.values import SYSTEM_CLOCK, Account, Clock, Settings
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,21 @@ FILE_NAME = "balances.sqlite"
 HISTORY_NAME = "history.sqlite"
 
 
+class _Kept(NamedTuple):
+    """A point of an account's history as it is kept: its number, whose key fetched it, and what it was."""
+
+    number: int
+    key_id: str
+    point: BalancePoint | None
+
+
 class ArchiveActor(EngineActor):
     """Keeps every account's last good reply, and the points of its history. The only writer of its files.
 
-    A write that fails is published as a warning, once until one succeeds; the balance itself lives on in memory. A
-    damaged file is put aside at the start, with a warning: what is in it is lost, and fetched or begun anew. Before it
-    stops it writes what it was told.
+    What was told meanwhile is written together, so that a slow disk delays nothing but the writing. A write that fails
+    is published as a warning, once until one succeeds; the balance itself lives on in memory. A damaged file is put
+    aside at the start, with a warning: what is in it is lost, and fetched or begun anew. Before it stops it writes what
+    it was told.
     """
 
     @staticmethod
@@ -42,12 +51,15 @@ class ArchiveActor(EngineActor):
         super().__init__()
         self._publish = publish
         self._failing = False
-        self._last: dict[tuple[str, str], BalancePoint] = {}
+        self._balances: dict[str, Any] = {}  # documents by name, to be written
+        self._points: dict[str, Any] = {}
+        self._taken = 0  # records since the last write
+        self._newest: dict[str, _Kept] = {}
         self._store, damage = open_or_replace(directory / FILE_NAME)
         if damage is not None:
             publish(EngineWarning("balances-lost", f"The last known balances are lost: {damage}"))
         try:
-            self._history, damage = open_or_replace(directory / HISTORY_NAME)
+            self._history, damage = open_or_replace(directory / HISTORY_NAME, check=check_outline)
         except BaseException:
             self._store.close()
             raise
@@ -55,36 +67,51 @@ class ArchiveActor(EngineActor):
             publish(EngineWarning("history-lost", f"The history of the balances is lost: {damage}"))
 
     def on_receive(self, message: Any) -> None:
-        """Write one record. Runs in the actor's thread."""
+        """Take in one record, and write when no other waits. Runs in the actor's thread."""
         if not isinstance(message, BalanceRecord):
             super().on_receive(message)
             return
         try:
-            self._store.put(message.account, _document(message))
-            self._note(message)
-            self._failing = False
+            self._take(message)
+            if self.actor_inbox.empty() or self._taken >= AT_ONCE:
+                self._write()
+                self._failing = False
         except StoreError as error:
+            self._newest.clear()  # which points were written is not known any more
             if not self._failing:
                 self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
             self._failing = True
 
     def closing(self) -> None:
-        """Close the files."""
-        self._store.close()
-        self._history.close()
+        """Write what is left, then close the files."""
+        try:
+            self._write()
+        except StoreError as error:
+            logger.warning("The last balances could not be kept: %s", error)
+        finally:
+            self._store.close()
+            self._history.close()
 
-    def _note(self, record: BalanceRecord) -> None:
-        """Add a point to the account's history, when it says more than the last one."""
+    def _take(self, record: BalanceRecord) -> None:
+        self._taken += 1
+        self._balances[record.account] = _document(record)
         point = None if record.snapshot is None else BalancePoint.of(record.snapshot)
-        last = self._last.get((record.account, record.key_id))
-        if point is None or (last is not None and not point.says_more_than(last)):
+        if point is None:
             return
-        points = _points(read_document(self._history.path, record.account), record.key_id)
-        if not points or point.says_more_than(points[-1]):
-            kept = [each.to_dict() for each in appended(points, point)]
-            self._history.put(record.account, {"key": record.key_id, "points": kept})
-            points = (point,)
-        self._last[record.account, record.key_id] = points[-1]
+        last = self._newest.get(record.account) or _read_newest(self._history.path, record.account)
+        if last.point is None or last.key_id != record.key_id or point.says_more_than(last.point):
+            last = _Kept(last.number + 1, record.key_id, point)
+            name = f"{record.account}/{place(last.number):03}"
+            self._points[name] = {"number": last.number, "key": record.key_id, **point.to_dict()}
+        self._newest[record.account] = last
+
+    def _write(self) -> None:
+        """Write what was taken in; nothing of it is kept for another try."""
+        self._taken = 0
+        balances, self._balances = self._balances, {}
+        points, self._points = self._points, {}
+        self._store.put_all(balances)
+        self._history.put_all(points)
 
 
 def read_balances(
@@ -110,9 +137,11 @@ def read_balances(
 def read_history(directory: Path, account: str, key_id: str | None = None) -> tuple[BalancePoint, ...]:
     """The kept points of an account's history, the newest last; read-only, also while an engine owns the directory.
 
-    With a `key_id` only what that key fetched. Raises `StoreError`.
+    Only what that key fetched; without a `key_id`, what the last one did. Raises `StoreError`.
     """
-    return _points(read_document(directory / HISTORY_NAME, account), key_id)
+    points = _read_points(directory / HISTORY_NAME, account)
+    key_id = key_id or (points[-1].key_id if points else None)
+    return tuple(each.point for each in points if each.point is not None and each.key_id == key_id)
 
 
 def recorded_accounts(directory: Path) -> list[str]:
@@ -120,14 +149,20 @@ def recorded_accounts(directory: Path) -> list[str]:
     return sorted(read_documents(directory / FILE_NAME))
 
 
-def _points(document: Any, key_id: str | None) -> tuple[BalancePoint, ...]:
-    try:
-        if document is None or key_id not in (None, document["key"]):
-            return ()
-        return tuple(BalancePoint.from_dict(each) for each in document["points"])
-    except (KeyError, TypeError, ValueError, ArithmeticError):
-        logger.warning("A kept history cannot be read; it is left out.")
-        return ()
+def _read_newest(path: Path, account: str) -> _Kept:
+    points = _read_points(path, account)
+    return points[-1] if points else _Kept(0, "", None)
+
+
+def _read_points(path: Path, account: str) -> list[_Kept]:
+    """An account's points in the order of their numbers; one that cannot be read is left out."""
+    found = []
+    for document in read_group(path, account).values():
+        try:
+            found.append(_Kept(int(document["number"]), document["key"], BalancePoint.from_dict(document)))
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            logger.warning("A kept point of account %s cannot be read; it is left out.", account)
+    return sorted(found, key=lambda each: each.number)
 
 
 def _document(record: BalanceRecord) -> dict[str, Any]:

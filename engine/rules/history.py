@@ -1,8 +1,8 @@
-"""The last balances of an account as points in time: which are worth keeping, and how many."""
+"""The last balances of an account as points in time: which are worth keeping, how many, and where."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -63,6 +63,6 @@ class BalancePoint:
         return abs((self.as_of - last.as_of).total_seconds()) >= AT_LEAST_EVERY
 
 
-def appended(points: Sequence[BalancePoint], point: BalancePoint) -> tuple[BalancePoint, ...]:
-    """The points with one more, the newest last; the oldest fall out."""
-    return (*points, point)[-MOST:]
+def place(number: int) -> int:
+    """Where an account's point of that number is kept: in the place of the one that is `MOST` points older."""
+    return number % MOST
