@@ -119,15 +119,24 @@ class MailboxMachine(RuleBasedStateMachine):
     @rule()
     def serve(self) -> None:
         """The actor takes the next message: the most urgent class, the earliest arrival."""
-        expected = min(self.queued, key=lambda each: (CLASSES[each.endpoint], each.number))
+        self.queued.sort(key=lambda each: (CLASSES[each.endpoint], each.number))
+        if self.mailbox.empty():
+            self.drop(len(self.queued))
+            return
         ticket = self.mailbox.get().message
-        assert ticket.call.params["n"] == expected.number
-        self.queued.remove(expected)
+        numbers = [each.number for each in self.queued]
+        self.drop(numbers.index(ticket.call.params["n"]))
+        expected = self.queued.pop(0)
         claimed = ticket.claim()
         assert claimed is not expected.cancelled
         if claimed:
             self.serving, self.ticket, self.began = expected, ticket, self.timers.now
             self.mailbox.begin(ticket)
+
+    def drop(self, count: int) -> None:
+        """The mailbox need not keep what was answered or withdrawn while it waited; all else is served in its turn."""
+        assert all(each.cancelled for each in self.queued[:count])
+        del self.queued[:count]
 
     @precondition(lambda self: self.serving is not None)
     @rule()
