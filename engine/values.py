@@ -275,6 +275,15 @@ class Pair:
     """The highest fee of a taker, as a part: 0.004 is 0.4 %."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """The best prices of a pair, and the last one that was traded."""
+
+    ask: Decimal
+    bid: Decimal
+    last: Decimal
+
+
 class Clock(Protocol):
     """Where time comes from; tests hand in one that they turn themselves."""
 
