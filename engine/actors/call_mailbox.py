@@ -172,21 +172,22 @@ class CallMailbox(Mailbox):
 
     def sweep(self) -> None:
         """Answer the calls whose deadline has passed while they waited. Run by the scheduler's thread."""
-        now = self._monotonic()
+        now, swept = self._monotonic(), 0
         expired: list[Ticket] = []
         with self._lock:
-            while self._deadlines and len(expired) < SWEPT_AT_ONCE and self._is_over(self._deadlines[0], now):
-                expired.append(heapq.heappop(self._deadlines)[2])
+            while self._deadlines and swept < SWEPT_AT_ONCE:
+                deadline, _, ticket = self._deadlines[0]
+                if not ticket.claimed:
+                    if deadline > now:
+                        break
+                    expired.append(ticket)
+                heapq.heappop(self._deadlines)
+                swept += 1
             self._sweeping = bool(self._deadlines) and not self._closed
             if self._sweeping:
-                self._after(SWEEP_EVERY if len(expired) < SWEPT_AT_ONCE else 0.0, self.sweep)
+                self._after(SWEEP_EVERY if swept < SWEPT_AT_ONCE else 0.0, self.sweep)
         for ticket in expired:
             ticket.refuse(DeadlinePassed("The call's time was over before its turn came; it was not sent."))
-
-    @staticmethod
-    def _is_over(entry: tuple[float, int, Ticket], now: float) -> bool:
-        deadline, _, ticket = entry
-        return deadline <= now or ticket.claimed
 
     # Cuts
 

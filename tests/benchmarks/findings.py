@@ -56,9 +56,9 @@ def finding(
     value = statistics.median(values)
     goal, met = "", None
     if at_least is not None:
-        goal, met = f"≥ {at_least:,g}", value >= at_least
+        goal, met = f"≥ {at_least:,.10g}", value >= at_least
     if at_most is not None:
-        goal, met = f"≤ {at_most:,g}", value <= at_most
+        goal, met = f"≤ {at_most:,.10g}", value <= at_most
     return Finding(topic, what, value, unit, min(values), max(values), goal, met, is_ratio, more)
 
 
