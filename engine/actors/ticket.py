@@ -102,8 +102,8 @@ class Ticket:
         """True for the first who asks, unless the caller has cancelled."""
         if not self._token.acquire(blocking=False):
             return False
-        claim = getattr(self.call.reply_to, "claim", None)
-        return claim is None or bool(claim())
+        receiver = self.call.reply_to
+        return receiver.claim() if isinstance(receiver, _WITHDRAWABLE) else True
 
     @property
     def claimed(self) -> bool:
@@ -113,7 +113,8 @@ class Ticket:
     @property
     def is_wanted(self) -> bool:
         """Whether it still waits for its turn: neither claimed nor withdrawn by its caller."""
-        return not self.claimed and not getattr(self.call.reply_to, "is_withdrawn", False)
+        receiver = self.call.reply_to
+        return not self.claimed and not (isinstance(receiver, _WITHDRAWABLE) and receiver.is_withdrawn)
 
     def done(self, result: Any, warnings: tuple[str, ...], key_id: str) -> None:
         """Answer: it was done, with that key."""
@@ -160,7 +161,8 @@ def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
         run_elsewhere(partial(_deliver, receiver, message))
 
 
-_QUICK = (Answer, FutureReply, pykka.ActorRef)
+_WITHDRAWABLE = (Answer, FutureReply)  # whatever else has such methods is the host's: it is only told
+_QUICK = (*_WITHDRAWABLE, pykka.ActorRef)
 
 
 def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:
