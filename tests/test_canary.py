@@ -32,7 +32,7 @@ from engine import (
     Settings,
 )
 from engine.actors.actor import stop_actor, wait_finished
-from engine.errors import ConfigError, EngineError, StoreInUse
+from engine.errors import CallError, ConfigError, EngineError, StoreInUse
 from engine.kraken.signing import Signer
 from engine.simulator import Fault, Simulator
 from engine.transport import Transport
@@ -506,7 +506,11 @@ def test_no_public_object_shows_a_secret(written: Written, tmp_path: Path) -> No
     account = canary_account()
     written.show("account", account)
     written.show("signer", Signer(account.secret))
-    written.show("call", PrivateCall("MASTER", "Balance"))
+    call = PrivateCall("MASTER", "Balance", {"otp": OTP})  # a pickle of it holds what its maker put into it
+    for each in (call, CallDone(call, {}), CallFailed(call, CallError("no"))):
+        for how in (repr, str, format):
+            written.add(f"{how.__name__} of a call with an otp", how(each))
+    assert "endpoint='Balance'" in repr(call)
     with Simulator([("MASTER", KEY, SECRET)]) as sim:
         transport = Transport(sim.url)
         written.show("transport", transport)

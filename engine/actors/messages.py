@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import CallError
 from engine.rules.balances import BalanceSnapshot
-from engine.values import Account
+from engine.values import Account, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,16 @@ class PrivateCall:
     """Who is told `CallDone` or `CallFailed`: an actor ref, or anything with a `tell` method."""
     tag: Any = None
     """Yours: it comes back with the answer."""
+
+    def __repr__(self) -> str:
+        """Without what is secret (promise G11): of the parameters that is the otp."""
+        params = self.params
+        if isinstance(params, Mapping) and "otp" in params:
+            params = {**params, "otp": Secret("")}
+        return (
+            f"PrivateCall(account={self.account!r}, endpoint={self.endpoint!r}, params={params!r}, "
+            f"timeout={self.timeout!r}, reply_to={self.reply_to!r}, tag={self.tag!r})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
