@@ -8,11 +8,12 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, Self
 
 from engine.errors import ConfigError
 
@@ -58,6 +59,30 @@ class Secret:
 
 def _secret(value: str | Secret) -> Secret:
     return value if isinstance(value, Secret) else Secret(value.strip())
+
+
+class Value:
+    """A base of frozen dataclasses with read-only mappings in them, which can be neither pickled nor copied as such.
+
+    They are pickled with plain dicts and read-only again when they are read; a copy is the value itself.
+    """
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        plain = {name: dict(part) for name, part in parts.items() if isinstance(part, MappingProxyType)}
+        return _read_back, (type(self), parts | plain, tuple(plain))
+
+
+def _read_back(kind: type[Any], parts: dict[str, Any], read_only: tuple[str, ...]) -> Any:
+    return kind(**{name: MappingProxyType(part) if name in read_only else part for name, part in parts.items()})
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from engine.kraken.balances import summed
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.orders import OrderReceipt
+from engine.values import Value
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceChanged:
+class BalanceChanged(Value):
     """Event: a good reply brought other amounts than the last one."""
 
     account: str

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.rules.availability import Standing
-from engine.values import SYSTEM_CLOCK, AssetBalance, Clock
+from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def never() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceSnapshot:
+class BalanceSnapshot(Value):
     """The last known balance of one account with the truth about it. Immutable; reading it waits for nothing.
 
     `cash` and `available_cash` sum the assets of `Settings.cash`, Auto-Earn rows included; `cash` is `None` exactly

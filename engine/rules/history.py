@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.rules.balances import BalanceSnapshot
+from engine.values import Value
 
 MOST = 200
 """Points that are kept of one account, the newest."""
@@ -18,7 +19,7 @@ AT_LEAST_EVERY = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class BalancePoint:
+class BalancePoint(Value):
     """What an account held at one moment. `available_cash` is `None` when holds were not known."""
 
     as_of: datetime
