@@ -2,7 +2,8 @@
 
 A directory is owned through a POSIX lock on ``owner.lock`` plus a set of this process's locks, because such a lock does
 not exclude within one process and is lost when any other descriptor of the file is closed: nothing else may open it.
-The kernel frees everything when the owner dies, however it dies.
+On Linux the directory is claimed by its inode as well, for the case that somebody deletes the file. The kernel frees
+everything when the owner dies, however it dies.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class Ownership:
             self._claims[""] = FileLock(
                 self.directory / LOCK_NAME, f"The state directory {self.directory} is in use"
             )
+            if sys.platform.startswith("linux"):  # a lock file that somebody deletes guards nothing any more
+                found = os.stat(self.directory)
+                self._claims["directory"] = SocketClaim(
+                    f"{found.st_dev}-{found.st_ino}", f"The state directory {self.directory} is in use", "directory"
+                )
             for account, key_id in keys:
                 self.claim_key(account, key_id)
         except BaseException:
@@ -117,8 +123,8 @@ class FileLock:
 class SocketClaim:
     """An abstract Unix socket (Linux): the kernel lets one bind the name, and says who did."""
 
-    def __init__(self, key_id: str, what: str) -> None:
-        address = f"\0kraken-engine/key/{key_id}"
+    def __init__(self, name: str, what: str, kind: str = "key") -> None:
+        address = f"\0kraken-engine/{kind}/{name}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.bind(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -63,6 +64,17 @@ def test_second_owner_elsewhere_is_refused_quickly_with_the_pid(tmp_path: Path) 
             Ownership(tmp_path)
         assert watch.seconds < 1.0
         assert caught.value.pid == owner.pid
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a second claim, beside the lock file")
+def test_directory_whose_lock_file_was_deleted_still_has_one_owner(tmp_path: Path) -> None:
+    """G2: somebody tidies the state directory of a running engine."""
+    with another_process(tmp_path, [("MASTER", _key())]) as owner:
+        (tmp_path / LOCK_NAME).unlink()
+        with pytest.raises(StoreInUse, match="state directory") as refused:
+            Ownership(tmp_path, [("MASTER", _key())])
+        assert refused.value.pid == owner.pid
+    Ownership(tmp_path, [("MASTER", _key())]).release()
 
 
 def test_key_is_refused_whatever_the_directory(tmp_path: Path) -> None:
