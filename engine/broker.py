@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from decimal import Decimal
 from enum import Enum
@@ -128,8 +129,20 @@ def _acquire() -> tuple[Engine, Path]:
 
 def _release(directory: Path) -> None:
     with _guard:
-        engine, users = _shared.pop(directory)
+        engine, users = _shared.pop(directory, (None, 0))
+        if engine is None:
+            return  # a forked child has the broker, and not the engine
         if users > 1:
             _shared[directory] = (engine, users - 1)
         else:
             engine.stop()
+
+
+def _forget_after_fork() -> None:
+    """A forked child shares no engine with its parent, and does not wait for a lock of the parent's."""
+    global _guard  # noqa: PLW0603
+    _guard = threading.Lock()
+    _shared.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import os
+import pickle
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, as_completed, wait
+from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pykka
 import pytest
 
-from engine import CallFinished, Engine, PrivateCall
-from engine.errors import CallError, CallNotSent, EngineStopped
+from engine import BalanceChanged, BalancePoint, CallFinished, ConfigError, Engine, PrivateCall
+from engine.errors import CallError, CallNotSent, EngineStopped, UnknownName
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events, private_calls
 from tests.stopwatch import AT_ONCE, LONG, PATIENCE, SOON, Stopwatch, again_if_stalled
@@ -129,6 +135,26 @@ def test_receiver_that_exits_ends_nobody(engine: Engine, bystander: pykka.ActorR
     private, leaver = engine.private, Leaver()
     private.tell(PrivateCall("MASTER", "Balance", reply_to=leaver))
     assert leaver.entered.wait(PATIENCE)
+    assert engine.call("ALICE", "Balance")
+    assert private.is_alive()
+    assert bystander.is_alive()
+
+
+class Busybody(Held):
+    """A receiver with methods that happen to be called as ours are."""
+
+    is_withdrawn = True
+
+    def claim(self) -> bool:
+        sys.exit(3)
+
+
+def test_receiver_is_only_told_whatever_else_it_has(engine: Engine, bystander: pykka.ActorRef[Any]) -> None:
+    """`reply_to` may be anything with a `tell`: its other methods are none of the lane's business."""
+    private, receiver = engine.private, Busybody()
+    private.tell(PrivateCall("MASTER", "Balance", reply_to=receiver))
+    receiver.let_go.set()
+    assert receiver.entered.wait(PATIENCE)
     assert engine.call("ALICE", "Balance")
     assert private.is_alive()
     assert bystander.is_alive()
@@ -374,3 +400,83 @@ def test_cancelled_future_that_races_its_turn_is_either_sent_or_cancelled(sim: S
             with pytest.raises(CancelledError):
                 future.result(0)
     assert len([call for call in sim.calls if call.endpoint == "TradeBalance"]) - before == 300 - cancelled
+
+
+# Copies and forks
+
+
+def test_what_an_engine_shows_can_be_pickled_and_copied(engine: Engine, events: Events) -> None:
+    """For a host with several processes: the amounts come through exactly, and are read-only there too."""
+    engine.subscribe(events)
+    snapshot = engine.balance("MASTER", max_age=0.0, timeout=PATIENCE)
+    change = BalanceChanged("MASTER", snapshot, MappingProxyType({"USD": Decimal("1.50")}))
+    status, history = engine.status(), (BalancePoint.of(snapshot),)
+    for value in (snapshot, change, history, status):
+        assert pickle.loads(pickle.dumps(value)) == value
+        assert copy.deepcopy(value) == value
+    assert copy.deepcopy(snapshot) is snapshot
+    read = pickle.loads(pickle.dumps(snapshot))
+    assert read.state is snapshot.state
+    assert read.assets["USD"].total == snapshot.assets["USD"].total
+    with pytest.raises(TypeError):
+        read.assets["USD"] = None
+
+
+_FORKS = """
+import os, threading, warnings
+from engine import KrakenBroker, PrivateCall, broker
+from engine.actors.errands import run_elsewhere
+
+warnings.simplefilter("ignore")
+busy = threading.Event()
+run_elsewhere(busy.wait)
+broker._guard.acquire()
+pid = os.fork()
+if pid:
+    busy.set()
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+told = threading.Event()
+class Receiver:
+    def tell(self, answer): told.set()
+
+mine = KrakenBroker()
+mine.connect()
+mine._engine.private.tell(PrivateCall("MASTER", "Balance", reply_to=Receiver()))
+is_told = told.wait(20)
+mine.disconnect()
+os._exit(0 if is_told else 7)
+"""
+
+
+def test_forked_child_may_have_an_engine_of_its_own(sim: Simulator, tmp_path: Path) -> None:
+    """Whatever the threads of the parent held and did at the moment of the fork."""
+    first = sim.accounts[0]
+    environment = {
+        **os.environ, "KRAKEN_SPOT_URL": sim.url, "KRAKEN_ENGINE_STATE": str(tmp_path / "child"),
+        "KRAKEN_API_KEY": first.key, "KRAKEN_API_SECRET": first.secret,
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", _FORKS], env=environment, timeout=LONG, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ((["MASTER"], "Balance"), UnknownName),
+        (("MASTER", ["Balance"]), UnknownName),
+        (("MASTER", "Balance", ["asset"]), CallNotSent),
+        (("MASTER", "Balance", {}, "soon"), ConfigError),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_one_sentence(
+    engine: Engine, arguments: tuple[Any, ...], kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        engine.call(*arguments)
+
+
+@pytest.mark.parametrize("max_age", ["5", float("nan")])
+def test_max_age_that_is_no_number_is_one_sentence(engine: Engine, max_age: Any) -> None:
+    with pytest.raises(ConfigError, match="is no max_age"):
+        engine.balance("MASTER", max_age=max_age)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -50,3 +51,14 @@ class CallFuture(Future[Any]):
             super().add_done_callback(fn)
         else:
             super().add_done_callback(lambda done: run_elsewhere(partial(fn, done)))
+
+
+def _forget_after_fork() -> None:
+    """A forked child has none of the threads: its first errand starts one, whatever the parent's was doing."""
+    global _lock, _is_running  # noqa: PLW0603
+    _lock = threading.Lock()
+    _waiting.clear()
+    _is_running = False
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

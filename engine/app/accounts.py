@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 
 import pykka
@@ -20,7 +21,7 @@ from engine.actors.messages import (
 )
 from engine.app.calls import ANSWER_GRACE
 from engine.app.house import House
-from engine.errors import DeadlinePassed, EngineStopped
+from engine.errors import ConfigError, DeadlinePassed, EngineStopped
 from engine.rules.balances import BalanceSnapshot
 from engine.values import Account, Secret
 
@@ -35,6 +36,8 @@ class AccountDesk:
     def balance(self, account: str, max_age: float | None, timeout: float | None) -> BalanceSnapshot:
         """`Engine.balance`."""
         self._house.check_account(account)
+        if max_age is not None and (not isinstance(max_age, int | float) or math.isnan(max_age)):
+            raise ConfigError(f"{max_age!r} is no max_age: give seconds as a number.")
         if max_age is not None and self._house.is_running:
             wait = self._house.seconds(timeout)
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known

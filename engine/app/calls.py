@@ -58,7 +58,7 @@ class CallDesk:
         """`Engine.submit`."""
         reply = FutureReply()
         try:
-            self._send(PrivateCall(account, endpoint, dict(params or {}), timeout, reply_to=reply))
+            self._send(PrivateCall(account, endpoint, _kept(params), timeout, reply_to=reply))
         except CallError as error:
             reply.future.set_exception(error)
         return reply.future
@@ -86,7 +86,7 @@ class CallDesk:
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
         answer = Answer()
-        self._send(PrivateCall(account, endpoint, dict(params or {}), seconds, reply_to=answer))
+        self._send(PrivateCall(account, endpoint, _kept(params), seconds, reply_to=answer))
         told = answer.wait(max(0.0, seconds) + ANSWER_GRACE)
         if isinstance(told, CallDone):
             return told.result
@@ -115,8 +115,13 @@ class CallDesk:
             raise error.about(call.account, call.endpoint) from None
 
 
+def _kept(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A copy, since the caller may change his; what is no mapping goes as it is, and the lane says so."""
+    return dict(params) if isinstance(params, Mapping) else {} if params is None else params
+
+
 def _pause(error: CallError, endpoint: str, attempt: int) -> float | None:
-    known = PRIVATE.get(endpoint)
+    known = PRIVATE.get(endpoint) if isinstance(endpoint, str) else None
     if known is None:
         return None
     return pause_before_repeat(error, attempt, writes=known.writes, places=known.places)

@@ -96,7 +96,7 @@ class House:
 
     def check_account(self, account: str) -> None:
         """Raise `UnknownName` for an account that is not here."""
-        if account not in self.accounts:
+        if not isinstance(account, str) or account not in self.accounts:
             known = ", ".join(self.accounts) or "none"
             raise UnknownName(f"There is no account {account!r}; this engine has: {known}.", account=account)
 
