@@ -16,6 +16,7 @@ from typing import Any
 from engine.errors import ConfigError
 from engine.values import KRAKEN_URL, MASTER, Account, Settings
 
+LONGEST_SECRET = 10_000  # characters; a device that never ends is no file of a secret
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
 _TEXTS = {"tier", "proxy", "ca_file"}
@@ -117,11 +118,14 @@ def _value(environ: Mapping[str, str], variable: str) -> str | None:
 
 def _read_secret(path: Path, named_by: str) -> str:
     try:
-        text = path.expanduser().read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"The file that {named_by} names, {path}, cannot be read: {_cause(error)}.") from error
+        with path.expanduser().open(encoding="ascii") as opened:
+            text = opened.read(LONGEST_SECRET + 1).strip()
+    except (OSError, RuntimeError, UnicodeError, ValueError) as error:
+        raise ConfigError(f"The file that {named_by} names, {path}, cannot be read: {_cause(error)}.") from None
     if not text:
         raise ConfigError(f"The file that {named_by} names, {path}, is empty.")
+    if len(text) > LONGEST_SECRET:
+        raise ConfigError(f"The file that {named_by} names, {path}, is too long to hold a key or a secret.")
     return text
 
 

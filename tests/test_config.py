@@ -36,6 +36,13 @@ def test_secrets_may_come_from_files(tmp_path: Path) -> None:
     assert found.accounts[0].secret.reveal() == SECRET
 
 
+@pytest.mark.parametrize("endless", ["/dev/zero", "long"])
+def test_file_of_a_secret_that_does_not_end_is_one_sentence(tmp_path: Path, endless: str) -> None:
+    (tmp_path / "long").write_text("A" * 100_000)
+    with pytest.raises(ConfigError, match=r"KRAKEN_API_SECRET_FILE.*too long"):
+        load({"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET_FILE": str(tmp_path / endless)})
+
+
 def test_flag_beats_environment_beats_file(tmp_path: Path) -> None:
     file = tmp_path / "engine.toml"
     file.write_text(
