@@ -649,11 +649,12 @@ def _process(*arguments: str, env: Environment) -> Iterator[subprocess.Popen[str
             process.kill()
 
 
-def test_ctrl_c_ends_a_hung_call_cleanly(sim: Simulator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_hung_call_cleanly(ending: signal.Signals, sim: Simulator, tmp_path: Path) -> None:
     sim.fault(Fault.hang(endpoint="TradeBalance"))
     with _process("call", "MASTER", "TradeBalance", "--json", env=_of(sim, tmp_path)) as process:
         sim.wait_for_calls(1, endpoint="TradeBalance", ended=False)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert json.loads(out) == {"error": {"type": "Interrupted", "message": "Interrupted."}}
@@ -675,6 +676,19 @@ def test_ctrl_c_ends_at_once_though_kraken_never_answers(arguments: list[str], t
                 process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert watch.seconds < 1.5
+
+
+def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither its directories nor its processes, when a service manager or `timeout` ends it."""
+    with _process("demo", env=_environment(tmp_path, TMPDIR=str(tmp_path))) as process:
+        assert process.stdout is not None
+        while "kill 1 of" not in (line := process.stdout.readline()):
+            assert line
+        assert list(tmp_path.glob("kraken-engine-*"))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert not list(tmp_path.glob("kraken-engine-*"))
 
 
 @pytest.mark.parametrize("arguments", [["balances"], ["balances", "--json"], ["--help"], ["nonce", "show"]])

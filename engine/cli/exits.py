@@ -38,7 +38,7 @@ Exit codes:
   5    unknown: it may have been done; look it up before anything is sent again
   70   a fault in this program
   74   the output cannot be written; a call may have been done
-  130  interrupted (Ctrl-C)
+  130  interrupted (Ctrl-C or SIGTERM)
   141  the reader of the output went away
 """
 

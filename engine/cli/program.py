@@ -7,7 +7,9 @@ import errno
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
 import click
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of another alphabet is no reason to fail
     try:
-        with _logging_restored():
+        with _logging_restored(), _ended_by_signal():
             code = _run(arguments)
         sys.stdout.flush()
         return code
@@ -118,6 +120,19 @@ def _logging_restored() -> Iterator[None]:
     finally:
         logger.handlers[:] = handlers
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """SIGTERM, which service managers and `timeout` send, ends a command as Ctrl-C does: nothing is left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _forget_stdout() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -36,7 +35,7 @@ def simulate(options: Options, port: int, accounts: str) -> int:
         try:
             with Simulator(_names(accounts), port=port, remember=REMEMBERED) as simulator:
                 _announce(simulator, state_dir, options.json)
-                with _ended_by_signal():
+                with contextlib.suppress(KeyboardInterrupt):
                     simulator.wait()
         except OSError as error:
             if isinstance(error, BrokenPipeError):
@@ -66,15 +65,3 @@ def _announce(simulator: Simulator, state_dir: str, as_json: bool) -> None:
             click.echo(f"export {prefix}_KEY={account.key}")
             click.echo(f"export {prefix}_SECRET={account.secret}")
     say(f"The simulator listens at {simulator.url}; end it with Ctrl-C.")
-
-
-@contextlib.contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Ctrl-C ends the block, and so does SIGTERM, which is what service managers send."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
