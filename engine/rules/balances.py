@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.rules.availability import Standing
 from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
@@ -37,6 +37,8 @@ class BalanceSnapshot(Value):
     when there never was a good reply, `available_cash` also when holds are not known. `as_of` (aware UTC) was taken
     before the request went out, so the age is never understated. `error_count` is the failures in a row.
     """
+
+    _at_home: ClassVar[tuple[str, ...]] = ("_clock", "_as_of_monotonic")
 
     account: str
     as_of: datetime | None = None
