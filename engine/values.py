@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 from engine.errors import ConfigError
 
@@ -64,12 +64,10 @@ def _secret(value: str | Secret) -> Secret:
 class Value:
     """A base of frozen dataclasses with read-only mappings in them, which can be neither pickled nor copied as such.
 
-    They are pickled with plain dicts and read-only again when they are read; a copy is the value itself. `_at_home`
-    names the fields that mean nothing in another process: there they have their defaults.
+    They are pickled with plain dicts and read-only again when they are read; a copy is the value itself.
     """
 
     __slots__ = ()
-    _at_home: ClassVar[tuple[str, ...]] = ()
 
     def __copy__(self) -> Self:
         return self
@@ -78,10 +76,13 @@ class Value:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = [each.name for each in fields(self) if each.name not in self._at_home]  # type: ignore[arg-type]
-        parts = {name: getattr(self, name) for name in names}
+        parts = self._parts()
         plain = {name: dict(part) for name, part in parts.items() if isinstance(part, MappingProxyType)}
         return _read_back, (type(self), parts | plain, tuple(plain))
+
+    def _parts(self) -> dict[str, Any]:
+        """The fields that go into a pickle."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
 
 
 def _read_back(kind: type[Any], parts: dict[str, Any], read_only: tuple[str, ...]) -> Any:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from typing import Any
 import pykka
 import pytest
 
-from engine import BalanceChanged, BalancePoint, CallFinished, ConfigError, Engine, PrivateCall
+from engine import BalanceChanged, BalancePoint, BalanceState, CallFinished, ConfigError, Engine, PrivateCall
 from engine.errors import CallError, CallNotSent, EngineStopped, UnknownName
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events, private_calls
@@ -415,6 +416,8 @@ def test_what_an_engine_shows_can_be_pickled_and_copied(engine: Engine, events: 
         assert pickle.loads(pickle.dumps(value)) == value
         assert copy.deepcopy(value) == value
     assert copy.deepcopy(snapshot) is snapshot
+    disturbed = replace(snapshot, _as_of_monotonic=1.0, _disturbed_at=lambda: 2.0)
+    assert pickle.loads(pickle.dumps(disturbed)).state is BalanceState.STALE
     read = pickle.loads(pickle.dumps(snapshot))
     assert read.state is snapshot.state
     assert read.assets["USD"].total == snapshot.assets["USD"].total

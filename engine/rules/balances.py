@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from engine.rules.availability import Standing
 from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
@@ -29,6 +29,9 @@ def never() -> float:
     return float("-inf")
 
 
+_LIVE = ("_clock", "_as_of_monotonic", "_disturbed_at")
+
+
 @dataclass(frozen=True, slots=True)
 class BalanceSnapshot(Value):
     """The last known balance of one account with the truth about it. Immutable; reading it waits for nothing.
@@ -37,8 +40,6 @@ class BalanceSnapshot(Value):
     when there never was a good reply, `available_cash` also when holds are not known. `as_of` (aware UTC) was taken
     before the request went out, so the age is never understated. `error_count` is the failures in a row.
     """
-
-    _at_home: ClassVar[tuple[str, ...]] = ("_clock", "_as_of_monotonic")
 
     account: str
     as_of: datetime | None = None
@@ -74,6 +75,11 @@ class BalanceSnapshot(Value):
     def disturbed(self) -> bool:
         """Whether an order, a cancel or a fill of ours has changed it since it was asked for: STALE, however young."""
         return self._as_of_monotonic is not None and self._as_of_monotonic <= self._disturbed_at()
+
+    def _parts(self) -> dict[str, Any]:
+        """Without what tells of changes in this process: elsewhere nobody will say when the balance has changed."""
+        kept = {name: part for name, part in Value._parts(self).items() if name not in _LIVE}
+        return kept | {"restored": self.restored or self.disturbed}
 
     @property
     def state(self) -> BalanceState:
