@@ -1,0 +1,315 @@
+"""The simulator's book against a small model: money is conserved, holds are those of the open orders, nothing is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from engine.simulator import Simulator
+from tests.test_simulator import Client, Clock
+
+NAME, BEGAN = "MASTER", 1_700_000_000.0
+BASES = {"XBTUSD": "XXBT", "ETHUSD": "XETH"}
+QUOTE = "ZUSD"
+OWNED = {QUOTE: Decimal(5000), "XXBT": Decimal(1), "XETH": Decimal(2)}
+MAKER, TAKER = Decimal("0.0025"), Decimal("0.004")
+PRICE = 1000  # dollars, of everything, in the beginning
+AROUND = st.integers(-30, 30)  # ticks of a dollar
+VOLUMES = st.integers(5, 20_000).map(lambda n: Decimal(n) / 10_000)
+LONG = 3600.0
+
+
+def up(amount: Decimal) -> Decimal:
+    """Rounded as the exchange rounds what it takes: up, at the fifth decimal."""
+    return amount.quantize(Decimal("0.00001"), ROUND_UP)
+
+
+@dataclass
+class Wanted:
+    """An order as the model has it."""
+
+    pair: str
+    side: str
+    price: Decimal
+    left: Decimal
+    expires: float | None = None
+    filled: Decimal = Decimal(0)
+    client_id: str = ""
+
+    @property
+    def asset(self) -> str:
+        return QUOTE if self.side == "buy" else BASES[self.pair]
+
+    @property
+    def hold(self) -> Decimal:
+        """What it holds; a buyer also what the dearest fee would be."""
+        return up(self.left * self.price * (1 + TAKER)) if self.side == "buy" else self.left
+
+
+class BookMachine(RuleBasedStateMachine):
+    """The model: what is owned, which orders are open, and what was filled. It uses the exchange over HTTP alone."""
+
+    placed: Bundle[str] = Bundle("placed")
+
+    @initialize()
+    def start(self) -> None:
+        self.wall = Clock(BEGAN)
+        self.sim = Simulator([NAME], wall=self.wall, monotonic=self.wall).start()
+        self.client = Client(self.sim)
+        self.owned = dict(OWNED)
+        self.sim.set_balance(NAME, {asset: f"{amount:f}" for asset, amount in OWNED.items()})
+        self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
+        for pair in BASES:
+            self.the_price_moves(pair, 0, 1)
+        self.open: dict[str, Wanted] = {}
+        self.ended: dict[str, Wanted] = {}
+        self.trades = 0
+        self.fires_at: float | None = None
+
+    # What the bot does
+
+    @rule(
+        target=placed, pair=st.sampled_from(sorted(BASES)), side=st.sampled_from(["buy", "sell"]), volume=VOLUMES,
+        ticks=AROUND, how=st.sampled_from(["", "", "post", "IOC", "FOK", "GTD"]), client_id=st.sampled_from(["", "a", "b"]),
+    )  # fmt: skip
+    def a_limit_order(self, pair: str, side: str, volume: Decimal, ticks: int, how: str, client_id: str) -> Any:
+        order = Wanted(pair, side, Decimal(PRICE + ticks), volume, client_id=client_id)
+        if how == "GTD":
+            order.expires = self.wall() + LONG
+        asked: dict[str, Any] = {"ordertype": "limit", "price": order.price, **self.how(how, order)}
+        return self.place(order, asked, how)
+
+    @rule(target=placed, pair=st.sampled_from(sorted(BASES)), side=st.sampled_from(["buy", "sell"]), volume=VOLUMES)
+    def a_market_order(self, pair: str, side: str, volume: Decimal) -> Any:
+        order = Wanted(pair, side, self.touch(pair, side), volume)
+        return self.place(order, {"ordertype": "market"}, "")
+
+    @rule(txid=placed)
+    def a_cancel(self, txid: str) -> None:
+        if txid in self.open:
+            assert self.client.result("CancelOrder", txid=txid) == {"count": 1}
+            self.end(txid)
+        else:
+            assert self.client.error("CancelOrder", txid=txid) == "EOrder:Unknown order"
+
+    @rule(client_id=st.sampled_from(["a", "b"]))
+    def a_cancel_by_our_id(self, client_id: str) -> None:
+        ours = [txid for txid, order in self.open.items() if order.client_id == client_id]
+        if ours:
+            assert self.client.result("CancelOrder", cl_ord_id=client_id) == {"count": 1}
+            self.end(*ours)
+        else:
+            assert self.client.error("CancelOrder", cl_ord_id=client_id) == "EOrder:Unknown order"
+
+    @rule()
+    def a_cancel_of_all(self) -> None:
+        assert self.client.result("CancelAll") == {"count": len(self.open)}
+        self.end(*self.open)
+
+    @rule(txid=placed, volume=VOLUMES, ticks=AROUND)
+    def an_amend(self, txid: str, volume: Decimal, ticks: int) -> None:
+        order, price = self.open.get(txid), Decimal(PRICE + ticks)
+        asked = {"txid": txid, "order_qty": volume, "limit_price": price}
+        if order is None:
+            assert self.client.error("AmendOrder", **asked) == "EOrder:Unknown order"
+            return
+        left = volume - order.filled
+        changed = Wanted(order.pair, order.side, price, left, order.expires, order.filled, order.client_id)
+        if left > 0 and changed.hold > self.free(order.asset) + order.hold:
+            assert self.client.error("AmendOrder", **asked) == "EOrder:Insufficient funds"
+            return
+        assert self.client.result("AmendOrder", **asked).keys() == {"amend_id"}
+        if left <= 0:
+            self.end(txid)
+            return
+        self.open[txid] = changed
+        if self.crosses(changed):
+            self.trade(txid, self.touch(order.pair, order.side), left, TAKER)
+
+    @rule(minutes=st.sampled_from([0, 10, 30]))
+    def the_switch_is_fed(self, minutes: int) -> None:
+        self.client.result("CancelAllOrdersAfter", timeout=minutes * 60)
+        self.fires_at = self.wall() + minutes * 60 if minutes else None
+
+    # What the market does
+
+    @rule(pair=st.sampled_from(sorted(BASES)), ticks=AROUND, wide=st.integers(1, 5))
+    def the_price_moves(self, pair: str, ticks: int, wide: int) -> None:
+        bid = Decimal(PRICE + ticks)
+        self.quotes[pair] = bid, bid + wide
+        self.sim.set_price(pair, f"{bid}", f"{bid + wide}")
+        for txid, order in list(getattr(self, "open", {}).items()):
+            if order.pair == pair and self.crosses(order):
+                self.trade(txid, order.price, order.left, MAKER)
+
+    @rule(txid=placed, share=st.sampled_from([Decimal("0.25"), Decimal("0.5"), Decimal(1)]))
+    def a_stranger_takes_a_part(self, txid: str, share: Decimal) -> None:
+        if txid in self.open:
+            order = self.open[txid]
+            volume = (order.left * share).quantize(Decimal("1e-8"))
+            self.sim.fill(NAME, txid, f"{volume:f}")
+            self.trade(txid, order.price, volume, MAKER)
+        else:
+            with pytest.raises(LookupError):
+                self.sim.fill(NAME, txid, "0.0001")
+
+    @rule(minutes=st.sampled_from([1, 15, 61]))
+    def time_passes(self, minutes: int) -> None:
+        self.wall.now += minutes * 60
+        if self.fires_at is not None and self.wall() >= self.fires_at:
+            self.fires_at = None
+            self.end(*self.open)
+        self.end(*[txid for txid, order in self.open.items() if order.expires and self.wall() >= order.expires])
+
+    # The model
+
+    def place(self, order: Wanted, asked: dict[str, Any], how: str) -> Any:
+        asked |= {"pair": order.pair, "type": order.side, "volume": f"{order.left:f}"}
+        asked |= {"cl_ord_id": order.client_id} if order.client_id else {}
+        refusal = self.refusal(order)
+        note(f"{asked} -> {refusal or 'placed'}")
+        if refusal:
+            assert self.client.error("AddOrder", **asked) == refusal
+            return multiple()
+        (txid,) = self.client.result("AddOrder", **asked)["txid"]
+        assert txid not in self.open.keys() | self.ended.keys()
+        self.open[txid] = order
+        if self.crosses(order) and how != "post":
+            self.trade(txid, self.touch(order.pair, order.side), order.left, TAKER)
+        elif how in ("IOC", "FOK") or self.crosses(order):
+            self.end(txid)
+        return txid
+
+    def refusal(self, order: Wanted) -> str | None:
+        if order.pair == "ETHUSD" and order.left < Decimal("0.002"):
+            return "EGeneral:Invalid arguments:volume minimum not met"
+        if order.client_id and any(order.client_id == other.client_id for other in self.open.values()):
+            return "EGeneral:Invalid arguments:cl_ord_id not unique"
+        if order.hold > self.free(order.asset):
+            return "EOrder:Insufficient funds"
+        return "EOrder:Cost minimum not met" if order.left * order.price < Decimal("0.5") else None
+
+    def how(self, how: str, order: Wanted) -> dict[str, Any]:
+        if how == "post":
+            return {"oflags": "post"}
+        return {"timeinforce": how, **({"expiretm": order.expires} if how == "GTD" else {})} if how else {}
+
+    def touch(self, pair: str, side: str) -> Decimal:
+        bid, ask = self.quotes[pair]
+        return ask if side == "buy" else bid
+
+    def crosses(self, order: Wanted) -> bool:
+        touch = self.touch(order.pair, order.side)
+        return order.price >= touch if order.side == "buy" else order.price <= touch
+
+    def held(self, asset: str) -> Decimal:
+        return sum((order.hold for order in self.open.values() if order.asset == asset), Decimal(0))
+
+    def free(self, asset: str) -> Decimal:
+        return self.owned[asset] - self.held(asset)
+
+    def trade(self, txid: str, price: Decimal, volume: Decimal, rate: Decimal) -> None:
+        order, cost = self.open[txid], price * volume
+        sign = 1 if order.side == "buy" else -1
+        self.owned[BASES[order.pair]] += sign * volume
+        self.owned[QUOTE] -= sign * cost + up(cost * rate)
+        order.left -= volume
+        order.filled += volume
+        self.trades += 1
+        if not order.left:
+            self.end(txid)
+
+    def end(self, *txids: str) -> None:
+        self.ended |= {txid: self.open.pop(txid) for txid in txids}
+
+    # What holds at any time
+
+    @invariant()
+    def balances_and_holds_are_those_of_the_model(self) -> None:
+        for asset, row in self.client.result("BalanceEx").items():
+            assert Decimal(row["balance"]) == self.owned[asset] >= 0, asset
+            assert Decimal(row["hold_trade"]) == self.held(asset) <= self.owned[asset], asset
+
+    @invariant()
+    def every_accepted_order_is_in_one_list(self) -> None:
+        rows = self.client.result("OpenOrders")["open"]
+        assert {txid: Decimal(row["vol"]) - Decimal(row["vol_exec"]) for txid, row in rows.items()} == {
+            txid: order.left for txid, order in self.open.items()
+        }
+        closed = self.client.result("ClosedOrders")
+        assert closed["count"] == len(self.ended)
+        assert closed["closed"].keys() <= self.ended.keys()
+        assert len(closed["closed"]) == min(50, len(self.ended))
+        assert {txid: Decimal(row["vol_exec"]) for txid, row in closed["closed"].items()} == {
+            txid: self.ended[txid].filled for txid in closed["closed"]
+        }
+        placements = self.sim.placements(NAME)
+        assert [each.txid for each in placements] == [row["txid"] for row in self.sim.orders(NAME)]
+        assert {each.txid for each in placements} == self.open.keys() | self.ended.keys()
+
+    def teardown(self) -> None:
+        if hasattr(self, "client"):
+            try:
+                self.the_books_add_up()
+            finally:
+                self.client.close()
+                self.sim.close()
+
+    def the_books_add_up(self) -> None:
+        """What was owned, and all that the ledger says came and went, is what is owned now; and the trades say the same."""
+        entries = self.pages("Ledgers", "ledger")
+        for asset, before in OWNED.items():
+            changes = [Decimal(row["amount"]) - Decimal(row["fee"]) for row in entries if row["asset"] == asset]
+            assert before + sum(changes, Decimal(0)) == self.owned[asset]
+        trades = self.pages("TradesHistory", "trades")
+        assert len(trades) == self.trades == len(entries) / 2
+        bought = {"buy": 1, "sell": -1}
+        for pair, base in BASES.items():
+            volumes = [
+                bought[row["type"]] * Decimal(row["vol"]) for row in trades if row["pair"].startswith(base)
+            ]
+            assert OWNED[base] + sum(volumes, Decimal(0)) == self.owned[base], pair
+        spent = [bought[row["type"]] * Decimal(row["cost"]) + Decimal(row["fee"]) for row in trades]
+        assert abs(OWNED[QUOTE] - sum(spent, Decimal(0)) - self.owned[QUOTE]) <= Decimal("0.00001") * len(trades)
+
+    def pages(self, endpoint: str, name: str) -> list[dict[str, Any]]:
+        rows: dict[str, dict[str, Any]] = {}
+        while True:
+            told = self.client.result(endpoint, ofs=len(rows))
+            rows |= told[name]
+            if len(rows) >= told["count"]:
+                return list(rows.values())
+            assert len(told[name]) == 50, "only the last page is not full"
+
+
+def run(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        BookMachine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )  # fmt: skip
+
+
+def test_the_book_keeps_its_accounts() -> None:
+    run(examples=40, steps=30)
+
+
+@pytest.mark.torture
+def test_the_same_for_long() -> None:
+    run(examples=1500, steps=80)
