@@ -458,7 +458,7 @@ def test_an_order_that_is_not_acceptable_is_not_placed(change: dict[str, str], e
         assert not any(call.executed for call in sim.calls)
 
 
-@pytest.mark.parametrize("told", ["true", "false", "1"])
+@pytest.mark.parametrize("told", ["true", "1"])
 def test_an_order_that_only_validates_is_not_placed(
     sim: Simulator, client: Client, told: str
 ) -> None:
@@ -466,6 +466,16 @@ def test_an_order_that_only_validates_is_not_placed(
     assert result == {"descr": {"order": "buy 0.10000000 XBTUSD @ limit 30000"}}
     assert sim.placements("MASTER") == []
     assert client.result("CancelAll") == {"count": 0}
+
+
+@pytest.mark.parametrize(("false_validates", "placed"), [(False, 1), (True, 0)])
+def test_what_validate_false_means_as_form_text_is_switchable(false_validates: bool, placed: int) -> None:
+    """python-kraken-sdk sends it with every order; years ago it was seen to only validate."""
+    with Simulator(false_validates=false_validates) as sim:
+        client = Client(sim)
+        assert len(client.result("AddOrder", **LIMIT, validate=False).get("txid", [])) == placed
+        client.close()
+        assert len(sim.placements("MASTER")) == placed
 
 
 def test_limit_orders_rest_and_others_do_not(sim: Simulator, client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The simulator's book against a small model: money is conserved, holds are those of the open orders, nothing is lost."""
+"""The simulator's book against a small model: money is conserved, holds are those of open orders, nothing is lost."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class BookMachine(RuleBasedStateMachine):
 
     @rule(
         target=placed, pair=st.sampled_from(sorted(BASES)), side=st.sampled_from(["buy", "sell"]), volume=VOLUMES,
-        ticks=AROUND, how=st.sampled_from(["", "", "post", "IOC", "FOK", "GTD"]), client_id=st.sampled_from(["", "a", "b"]),
+        ticks=AROUND, how=st.sampled_from(["", "", "post", "IOC", "FOK", "GTD"]),
+        client_id=st.sampled_from(["", "a", "b"]),
     )  # fmt: skip
     def a_limit_order(self, pair: str, side: str, volume: Decimal, ticks: int, how: str, client_id: str) -> Any:
         order = Wanted(pair, side, Decimal(PRICE + ticks), volume, client_id=client_id)
@@ -270,7 +271,7 @@ class BookMachine(RuleBasedStateMachine):
                 self.sim.close()
 
     def the_books_add_up(self) -> None:
-        """What was owned, and all that the ledger says came and went, is what is owned now; and the trades say the same."""
+        """What was owned, and what came and went by the ledger, is what is owned now; and the trades say the same."""
         entries = self.pages("Ledgers", "ledger")
         for asset, before in OWNED.items():
             changes = [Decimal(row["amount"]) - Decimal(row["fee"]) for row in entries if row["asset"] == asset]

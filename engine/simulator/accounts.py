@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
+from engine.simulator.book import Book, Market
 from engine.simulator.limits import CallCounter
 from engine.simulator.nonces import Nonces
-from engine.simulator.orders import Market, Orders
+from engine.simulator.orders import Orders
 from engine.simulator.trading_limits import TradingCounter
 from engine.simulator.wallet import Wallet
 
@@ -99,7 +100,8 @@ class Customer:
         self.key = key
         name = key.account.name
         self.wallet = Wallet(read_rows(_USUAL_BALANCES.get(name, _OTHERS)), hold_on_earn=hold_on_earn)
-        self.orders = Orders(name, market, self.wallet, counter)
+        self.book = Book(market, self.wallet)
+        self.orders = Orders(name, self.book, counter)
 
 
 def read_rows(rows: Mapping[str, Amount]) -> dict[str, dict[str, str]]:

@@ -24,6 +24,7 @@ _FLAGS = frozenset({"post", "fcib", "fciq", "viqc", "nompp"})
 _PRICE = re.compile(r"([+#-]?)(\d+(?:\.(\d+))?)(%?)")
 _CLIENT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[!-~]{1,18}")
 _LONGEST_DEADLINE = 61.0  # a minute, and what a clock may be wrong
+_SOONEST_EXPIRY, _LATEST_EXPIRY = 4.0, 31 * 86400.0  # five seconds, and what a clock may be wrong; a month
 
 
 def check_order(params: Params) -> Pair:
@@ -62,17 +63,34 @@ def price_of(params: Params, name: str, last: Decimal, pair: Pair) -> Decimal | 
         return number
     distance = last * number / 100 if percent else number
     below = sign == "-" or (sign == "#" and text(params, "type") == "buy")
-    return (last - distance if below else last + distance).quantize(tick(pair))
+    price = (last - distance if below else last + distance).quantize(tick(pair))
+    require(price > 0, "EOrder:Invalid price")
+    return price
 
 
 def when(params: Params, name: str, now: float) -> float:
     """A time parameter as Unix seconds; 0 when there is none."""
     told = text(params, name)
-    try:
-        seconds = float(told or 0)
-    except ValueError:
-        raise Refused(f"EGeneral:Invalid arguments:{name}") from None
-    return now + seconds if told.startswith("+") else seconds
+    seconds = amount(told or "0")
+    if seconds is None or seconds < 0:
+        raise Refused(f"EGeneral:Invalid arguments:{name}")
+    return now + float(seconds) if told.startswith("+") else float(seconds)
+
+
+def check_expiry(params: Params, now: float) -> None:
+    """Refuse an order that expires too soon or too late, or is to expire and does not say when."""
+    expires = when(params, "expiretm", now)
+    require(expires or text(params, "timeinforce") != "GTD", "EGeneral:Invalid arguments:expiretm")
+    in_time = now + _SOONEST_EXPIRY <= expires <= now + _LATEST_EXPIRY
+    require(not expires or in_time, "EGeneral:Invalid arguments:expiretm")
+
+
+def is_dry_run(params: Params, false_validates: bool) -> bool:
+    """Whether the order is only to be validated. Form text is read too; what ``false`` means there is switchable."""
+    told = params.get("validate")
+    if isinstance(told, str):
+        return false_validates or told.lower() not in ("false", "0", "")
+    return bool(told)
 
 
 def require(held: object, otherwise: str) -> None:
@@ -94,13 +112,6 @@ def amount(told: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found.is_finite() else None
-
-
-def describe(params: Params, pair: Pair) -> str:
-    """The order as `descr.order` says it."""
-    words = [text(params, name) for name in ("ordertype", "price", "price2")]
-    volume = amount(text(params, "volume")) or Decimal(0)
-    return f"{text(params, 'type')} {volume:.8f} {pair.altname} @ {' '.join(word for word in words if word)}"
 
 
 def same_id(one: str | None, other: str | None) -> bool:
@@ -137,10 +148,11 @@ def _check_prices(params: Params, pair: Pair) -> None:
     kind = text(params, "ordertype")
     needed = ("price", "price2") if kind in _TWO_PRICES else ("price",)
     for name in needed if kind in WITH_PRICE else ():
-        _check_price(text(params, name), name, pair)
+        check_price(text(params, name), name, pair)
 
 
-def _check_price(told: str, name: str, pair: Pair) -> None:
+def check_price(told: str, name: str, pair: Pair) -> None:
+    """Refuse what is no price, and one with more decimals than the pair has."""
     match = _PRICE.fullmatch(told)
     if match is None or not Decimal(match[2]):
         raise Refused(f"EGeneral:Invalid arguments:{name}")

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 from engine.simulator.accounts import Customer, Key, SimAccount
 from engine.simulator.asked import Asked
+from engine.simulator.book import Market
 from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout, Monotonic
 from engine.simulator.market import Pair
 from engine.simulator.nonces import Nonces, read_nonce
-from engine.simulator.orders import Market
 from engine.simulator.prices import Prices
 from engine.simulator.private import ENDPOINTS, Endpoint
 from engine.simulator.public import PublicDesk
@@ -43,6 +43,7 @@ class Rules:
     tier: ``starter``, ``intermediate`` or ``pro``: call counters and trading counters by Kraken's tables.
     hold_on_earn: what orders hold is told on the ``.F`` row, where an account has one.
     snake_case: `GetApiKeyInfo` writes its names so.  echo_id: `AddOrder` repeats the `cl_ord_id`.
+    false_validates: an order with the form text ``validate=false`` is only validated, as somebody saw it once.
     costs: what a call costs, where it differs from the usual.
     lockout_after: offences in a row that lock a key out; `None` never does.
     lockout_for: seconds without any try that end a lockout.
@@ -59,6 +60,7 @@ class Rules:
     hold_on_earn: bool = False
     snake_case: bool = False
     echo_id: bool = False
+    false_validates: bool = False
     costs: Mapping[str, float] = field(default_factory=dict)
     lockout_after: int | None = None
     lockout_for: float = 900.0
@@ -104,7 +106,7 @@ class Exchange:
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
         self._late: list[Late] = []
         self._tier = TIERS[rules.tier] if rules.tier else None
-        self.market = Market(rules.wall, Prices(rules.wall))
+        self.market = Market(rules.wall, Prices(rules.wall), false_validates=rules.false_validates)
         self.public = PublicDesk(self.market)
         for account in accounts:
             self.add(account)
@@ -145,9 +147,12 @@ class Exchange:
         """Another price: resting orders that it reaches are filled."""
         with self._lock:
             self._run_late()
+            books = [customer.book for customer in self._by_name.values()]
+            for book in books:
+                book.catch_up()
             self.market.prices.move(pair, bid, ask)
-            for customer in self._by_name.values():
-                customer.orders.price_moved(pair)
+            for book in books:
+                book.price_moved(pair)
 
     def customers(self) -> list[str]:
         """The names of the accounts."""
@@ -198,11 +203,11 @@ class Exchange:
             return Answer(self._dressed(asked, result), executed=True)
 
     def _run_late(self) -> None:
-        """Execute what is due by now, in the order in which it is due."""
+        """Execute what is due by now, in the order in which it is due, and as if it were that moment."""
         now = self._rules.wall()
         for each in sorted((each for each in self._late if each.due <= now), key=lambda each: each.due):
             self._late.remove(each)
-            with suppress(Refused):  # nobody hears of it any more
+            with suppress(Refused), self.market.moment(each.due):  # nobody hears of a refusal any more
                 each.endpoint.run(each.customer, each.params)
 
     def _dressed(self, asked: Asked, result: Any) -> Any:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from engine.simulator.checks import Params, text
+from engine.simulator.checks import Params, amount, text
 from engine.simulator.order import Fill, new_id
 from engine.simulator.refusal import Refused
 
 PAGE = 50
 
-Kept = TypeVar("Kept")
+Window = tuple[int, int]
 
 
 class Entry(NamedTuple):
@@ -46,29 +46,40 @@ class Ledger:
     def write(self, fill: Fill, changes: Iterable[tuple[str, Decimal, Decimal, Decimal]]) -> None:
         """Write down a trade and what it changed: asset, amount, fee and the balance after both."""
         self.fills.append(fill)
-        for asset, amount, fee, balance in changes:
-            self.entries.append(Entry(new_id("L"), fill.id, fill.time, "trade", asset, amount, fee, balance))
+        for asset, change, fee, balance in changes:
+            self.entries.append(Entry(new_id("L"), fill.id, fill.time, "trade", asset, change, fee, balance))
 
 
-def page(params: Params, found: Sequence[Kept], times: Mapping[int, Iterable[float]]) -> tuple[list[Kept], int]:
-    """The newest 50 of those whose times lie between ``start`` (not included) and ``end``, after ``ofs`` of them.
+class Listed(NamedTuple):
+    """Something that is told in pages, under its id. It happened at `times`."""
 
-    `times` are those that count, by the place in `found`, which is the oldest first. Also how many there are in all.
+    id: str
+    times: tuple[float, ...]
+    row: dict[str, Any]
+
+
+def page(params: Params, found: Sequence[Listed], window: Window = (0, 0)) -> tuple[dict[str, dict[str, Any]], int]:
+    """The newest 50 after ``ofs`` others of those that happened after ``start`` and by ``end``, and how many in all.
+
+    `found` begins with the oldest. ``start`` and ``end`` are times, or the id of one of `found`. `window` is what the
+    key may see, Unix seconds; 0 is no limit.
     """
-    start, end, skip = (_number(params, name) for name in ("start", "end", "ofs"))
-    low = float("-inf") if start is None else start
-    high = float("inf") if end is None else end
-    inside = [each for place, each in enumerate(found) if any(low < time <= high for time in times[place])]
-    newest = inside[::-1]
-    first = int(skip or 0)
-    return newest[first : first + PAGE], len(newest)
+    start, end = (_moment(params, name, found) for name in ("start", "end"))
+    low = max(start if start is not None else float("-inf"), window[0] or float("-inf"))
+    high = min(end if end is not None else float("inf"), window[1] or float("inf"))
+    newest = [each for each in reversed(found) if any(low < time <= high for time in each.times)]
+    skipped = int(_moment(params, "ofs", ()) or 0)
+    return {each.id: each.row for each in newest[skipped : skipped + PAGE]}, len(newest)
 
 
-def _number(params: Params, name: str) -> float | None:
-    told = params.get(name)
-    if told in (None, ""):
+def _moment(params: Params, name: str, found: Sequence[Listed]) -> float | None:
+    told = text(params, name)
+    if not told:
         return None
-    try:
-        return float(text(params, name))
-    except ValueError:
-        raise Refused("EGeneral:Invalid arguments") from None
+    number = amount(told)
+    if number is not None:
+        return float(number)
+    for each in found:
+        if each.id == told:
+            return each.times[-1]
+    raise Refused("EGeneral:Invalid arguments")

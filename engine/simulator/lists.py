@@ -5,68 +5,77 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.simulator.book import Book
 from engine.simulator.checks import Params, require, same_id, text
-from engine.simulator.ledger import page
+from engine.simulator.ledger import Listed, Window, page
 from engine.simulator.market import find_asset
 from engine.simulator.order import Fill, Order
-from engine.simulator.orders import Orders
 
 MOST_AT_ONCE = 50
 
 
-def open_orders(orders: Orders, params: Params) -> dict[str, Any]:
+def open_orders(book: Book, params: Params) -> dict[str, Any]:
     """`OpenOrders`: all of them in one answer, with `cl_ord_id` or `userref` those that carry it."""
-    found = [order for order in orders.listed() if order.is_live and _fits(order, params)]
+    found = [order for order in book.listed() if order.is_live and _fits(order, params)]
     return {"open": {order.txid: order.row(_wants_trades(params)) for order in found}}
 
 
-def closed_orders(orders: Orders, params: Params) -> dict[str, Any]:
+def closed_orders(book: Book, params: Params, window: Window) -> dict[str, Any]:
     """`ClosedOrders`: 50 a page, the newest first."""
-    found = [order for order in orders.listed() if not order.is_live and _fits(order, params)]
-    by = text(params, "closetime", "both")
-    times = {place: _times(order, by) for place, order in enumerate(found)}
-    shown, many = page(params, found, times)
-    result: dict[str, Any] = {"closed": {order.txid: order.row(_wants_trades(params)) for order in shown}}
-    return result if _is_yes(params, "without_count") else {**result, "count": many}
+    by, trades = text(params, "closetime", "both"), _is_yes(params, "trades")
+    found = [
+        Listed(order.txid, _times(order, by), order.row(trades))
+        for order in sorted(book.listed(), key=lambda order: order.closed or 0.0)
+        if not order.is_live and _fits(order, params)
+    ]
+    return _counted("closed", params, *page(params, found, window))
 
 
-def query_orders(orders: Orders, params: Params) -> dict[str, Any]:
+def query_orders(book: Book, params: Params) -> dict[str, Any]:
     """`QueryOrders`: up to 50 by txid; those that are not known are left out."""
     names = _names(params, MOST_AT_ONCE)
-    found = {order.txid: order for order in orders.listed() if _fits(order, params)}
+    found = {order.txid: order for order in book.listed() if _fits(order, params)}
     return {name: found[name].row(_wants_trades(params)) for name in names if name in found}
 
 
-def trades_history(orders: Orders, params: Params) -> dict[str, Any]:
-    """`TradesHistory`: 50 a page, the newest first."""
-    listed = {order.txid for order in orders.listed()}
-    fills = [fill for fill in orders.ledger.fills if fill.order in listed]
-    shown, many = page(params, fills, {place: (fill.time,) for place, fill in enumerate(fills)})
-    result: dict[str, Any] = {"trades": {fill.id: fill.row() for fill in shown}}
-    return result if _is_yes(params, "without_count") else {**result, "count": many}
+def trades_history(book: Book, params: Params, window: Window) -> dict[str, Any]:
+    """`TradesHistory`: 50 a page, the newest first. None of them belongs to a position."""
+    is_ours = text(params, "type", "all") in ("all", "no position")
+    listed = {order.txid for order in book.listed()} if is_ours else set()
+    found = [Listed(fill.id, (fill.time,), fill.row()) for fill in book.ledger.fills if fill.order in listed]
+    return _counted("trades", params, *page(params, found, window))
 
 
-def query_trades(orders: Orders, params: Params) -> dict[str, Any]:
+def query_trades(book: Book, params: Params) -> dict[str, Any]:
     """`QueryTrades`: up to 20 by trade id."""
     names = _names(params, 20)
-    found: Mapping[str, Fill] = {fill.id: fill for fill in orders.ledger.fills}
+    found: Mapping[str, Fill] = {fill.id: fill for fill in book.ledger.fills}
     return {name: found[name].row() for name in names if name in found}
 
 
-def ledgers(orders: Orders, params: Params) -> dict[str, Any]:
-    """`Ledgers`: 50 a page, the newest first."""
-    wanted = {find_asset(name) for name in text(params, "asset", "all").split(",")}
-    entries = [each for each in orders.ledger.entries if each.asset in wanted or "all" in text(params, "asset", "all")]
-    shown, many = page(params, entries, {place: (each.time,) for place, each in enumerate(entries)})
-    return {"ledger": {each.id: each.row() for each in shown}, "count": many}
+def ledgers(book: Book, params: Params, window: Window) -> dict[str, Any]:
+    """`Ledgers`: 50 a page, the newest first. All that ever happens here are trades."""
+    book.catch_up()
+    assets, kind = text(params, "asset", "all"), text(params, "type", "all")
+    wanted = {find_asset(name) for name in assets.split(",")}
+    found = [
+        Listed(each.id, (each.time,), each.row())
+        for each in book.ledger.entries
+        if kind in ("all", each.kind) and (assets == "all" or each.asset in wanted)
+    ]
+    return _counted("ledger", params, *page(params, found, window))
 
 
-def query_ledgers(orders: Orders, params: Params) -> dict[str, Any]:
+def query_ledgers(book: Book, params: Params) -> dict[str, Any]:
     """`QueryLedgers`: up to 20 by ledger id."""
     names = text(params, "id").split(",")
     require(any(names), "EGeneral:Invalid arguments")
-    found = {each.id: each.row() for each in orders.ledger.entries}
+    found = {each.id: each.row() for each in book.ledger.entries}
     return {name: found[name] for name in names if name in found}
+
+
+def _counted(name: str, params: Params, rows: dict[str, dict[str, Any]], many: int) -> dict[str, Any]:
+    return {name: rows} if _is_yes(params, "without_count") else {name: rows, "count": many}
 
 
 def _fits(order: Order, params: Params) -> bool:

@@ -16,7 +16,7 @@ NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A trade of ours. `fee` is in the quote asset."""
+    """A trade of ours. `fee` is in the quote asset, or in the base asset if the order asked for that."""
 
     id: str
     order: str
@@ -29,6 +29,7 @@ class Fill:
     fee: Decimal
     maker: bool
     number: int
+    pays_in_base: bool = False
 
     @property
     def cost(self) -> Decimal:
@@ -40,14 +41,19 @@ class Fill:
         return {
             "ordertxid": self.order, "postxid": "TKH2SE-M7IF5-CFI7LT", "pair": self.pair.id, "time": self.time,
             "type": self.side, "ordertype": self.kind, "price": f"{self.price:.5f}", "cost": f"{self.cost:.5f}",
-            "fee": f"{self.fee:.5f}", "vol": f"{self.volume:.8f}", "margin": "0.00000", "leverage": "0", "misc": "",
+            "fee": shown_fee(self.fee, self.pays_in_base), "vol": f"{self.volume:.8f}", "margin": "0.00000",
+            "leverage": "0", "misc": "",
             "trade_id": self.number, "maker": self.maker,
         }  # fmt: skip
 
 
 @dataclass(slots=True)
 class Order:
-    """An order that was accepted. `price` is its limit, `trigger` what its price has to reach before it counts."""
+    """An order that was accepted.
+
+    price: its limit.  trigger: what the last price has to reach before it counts.
+    basis: the price when it was accepted; what an order holds that names no price goes by it.
+    """
 
     txid: str
     pair: Pair
@@ -55,9 +61,9 @@ class Order:
     kind: str
     volume: Decimal
     opened: float
+    basis: Decimal
     price: Decimal | None = None
     trigger: Decimal | None = None
-    text: str = ""
     prices: tuple[str, str] = ("0", "0")
     time_in_force: str = "GTC"
     flags: str = "fciq"
@@ -92,6 +98,16 @@ class Order:
         """Whether it may not take."""
         return "post" in self.flags.split(",")
 
+    @property
+    def pays_in_base(self) -> bool:
+        """Whether its fees are taken from the base asset."""
+        return "fcib" in self.flags.split(",")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its trigger was not reached yet."""
+        return self.kind not in ("market", "limit", "iceberg") and "touched" not in self.misc
+
     def end(self, status: str, reason: str | None, now: float) -> None:
         """It cannot be filled any more."""
         self.status, self.reason, self.closed = status, reason, now
@@ -105,7 +121,8 @@ class Order:
             "status": self.status, "opentm": self.opened, "starttm": self.starts, "expiretm": self.expires,
             "descr": self._description(),
             "vol": f"{self.volume:.8f}", "vol_exec": f"{self.filled:.8f}", "cost": f"{cost:.5f}",
-            "fee": f"{sum((fill.fee for fill in self.fills), NOTHING):.5f}", "price": f"{average:.5f}",
+            "fee": shown_fee(sum((fill.fee for fill in self.fills), NOTHING), self.pays_in_base),
+            "price": f"{average:.5f}",
             "stopprice": f"{self.trigger or 0:.5f}", "limitprice": "0.00000",
             "misc": ",".join(sorted(self.misc)), "oflags": self.flags,
         }  # fmt: skip
@@ -115,11 +132,21 @@ class Order:
             row["trades"] = [fill.id for fill in self.fills]
         return row
 
+    def text(self) -> str:
+        """The order as `descr.order` says it."""
+        words = [self.kind, *(price for price in self.prices if price != "0")]
+        return f"{self.side} {self.volume:.8f} {self.pair.altname} @ {' '.join(words)}"
+
     def _description(self) -> dict[str, str]:
         return {
             "pair": self.pair.altname, "aclass": "forex", "type": self.side, "ordertype": self.kind,
-            "price": self.prices[0], "price2": self.prices[1], "leverage": "none", "order": self.text, "close": "",
+            "price": self.prices[0], "price2": self.prices[1], "leverage": "none", "order": self.text(), "close": "",
         }  # fmt: skip
+
+
+def shown_fee(fee: Decimal, in_base: bool) -> str:
+    """A fee as it is told, in the decimals of its asset."""
+    return f"{fee:.10f}" if in_base else f"{fee:.5f}"
 
 
 def new_id(letter: str) -> str:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from engine.simulator import lists
 from engine.simulator.accounts import Customer
+from engine.simulator.book import Book
 from engine.simulator.checks import amount, text
+from engine.simulator.ledger import Window
 from engine.simulator.market import dollars, find_asset, pair_ids
-from engine.simulator.orders import Orders
 from engine.simulator.refusal import Refused
 
-BATCH_AT_MOST = 15
+FEWEST_IN_BATCH, BATCH_AT_MOST = 2, 15
 CANCELS_AT_MOST = 50
 
 Params = Mapping[str, Any]
@@ -31,14 +32,14 @@ class Endpoint(NamedTuple):
 
 def balance(customer: Customer, _: Params) -> dict[str, str]:
     """`Balance`: what is held is not subtracted."""
-    customer.orders.catch_up()
+    customer.book.catch_up()
     return {asset: row["balance"] for asset, row in customer.wallet.rows.items()}
 
 
 def balance_ex(customer: Customer, _: Params) -> dict[str, dict[str, str]]:
     """`BalanceEx`: the same rows with what is held."""
-    customer.orders.catch_up()
-    return customer.wallet.told(customer.orders.holds())
+    customer.book.catch_up()
+    return customer.wallet.told(customer.book.holds())
 
 
 def trade_balance(customer: Customer, params: Params) -> dict[str, str]:
@@ -84,7 +85,9 @@ def add_order(customer: Customer, params: Params) -> dict[str, Any]:
 def add_order_batch(customer: Customer, params: Params) -> dict[str, Any]:
     """`AddOrderBatch`: each order is placed or refused by itself."""
     listed = params.get("orders")
-    if not isinstance(listed, list) or not 2 <= len(listed) <= BATCH_AT_MOST:
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise Refused("EGeneral:Invalid arguments")
+    if not FEWEST_IN_BATCH <= len(listed) <= BATCH_AT_MOST:
         raise Refused("EGeneral:Invalid arguments")
     common = {name: params[name] for name in ("pair", "deadline", "validate") if name in params}
     return {"orders": [_one_of_batch(customer, {**each, **common}) for each in listed]}
@@ -92,7 +95,7 @@ def add_order_batch(customer: Customer, params: Params) -> dict[str, Any]:
 
 def _one_of_batch(customer: Customer, params: Params) -> dict[str, Any]:
     try:
-        placed = customer.orders.place(params)
+        placed = customer.orders.place(params, points=0.5)
     except Refused as refusal:
         return {"error": str(refusal)}
     return {**placed, "txid": placed["txid"][0]} if "txid" in placed else placed
@@ -164,8 +167,12 @@ def trade_volume(customer: Customer, params: Params) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_orders(read: Callable[[Orders, Params], Any]) -> Callable[[Customer, Params], Any]:
-    return lambda customer, params: read(customer.orders, params)
+def _listed(read: Callable[[Book, Params], Any]) -> Callable[[Customer, Params], Any]:
+    return lambda customer, params: read(customer.book, params)
+
+
+def _history(read: Callable[[Book, Params, Window], Any]) -> Callable[[Customer, Params], Any]:
+    return lambda customer, params: read(customer.book, params, customer.key.history)
 
 
 def _moment(seconds: float) -> str:
@@ -187,13 +194,13 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "GetApiKeyInfo": Endpoint(get_api_key_info),
     "GetWebSocketsToken": Endpoint(get_web_sockets_token, frozenset({"create-ws-token"})),
     "OpenPositions": Endpoint(open_positions, _OPEN),
-    "OpenOrders": Endpoint(_of_orders(lists.open_orders), _OPEN),
-    "ClosedOrders": Endpoint(_of_orders(lists.closed_orders), _CLOSED),
-    "QueryOrders": Endpoint(_of_orders(lists.query_orders), _OPEN | _CLOSED),
-    "TradesHistory": Endpoint(_of_orders(lists.trades_history), _CLOSED),
-    "QueryTrades": Endpoint(_of_orders(lists.query_trades), _CLOSED),
-    "Ledgers": Endpoint(_of_orders(lists.ledgers), _LEDGER),
-    "QueryLedgers": Endpoint(_of_orders(lists.query_ledgers), _LEDGER),
+    "OpenOrders": Endpoint(_listed(lists.open_orders), _OPEN),
+    "ClosedOrders": Endpoint(_history(lists.closed_orders), _CLOSED),
+    "QueryOrders": Endpoint(_listed(lists.query_orders), _OPEN | _CLOSED),
+    "TradesHistory": Endpoint(_history(lists.trades_history), _CLOSED),
+    "QueryTrades": Endpoint(_listed(lists.query_trades), _CLOSED),
+    "Ledgers": Endpoint(_history(lists.ledgers), _LEDGER),
+    "QueryLedgers": Endpoint(_listed(lists.query_ledgers), _LEDGER),
     "AddOrder": Endpoint(add_order, _MODIFY),
     "AddOrderBatch": Endpoint(add_order_batch, _MODIFY),
     "AmendOrder": Endpoint(amend_order, _CANCEL),

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
+from engine.simulator.book import Market
 from engine.simulator.market import Pair, Row, asset_rows, find_pair, pair_ids, pair_rows
-from engine.simulator.orders import Market
 from engine.simulator.prices import DEPTH, INTERVALS
 from engine.simulator.refusal import Refused
 

@@ -59,6 +59,7 @@ class Simulator:
         hold_on_earn: bool = False,
         snake_case: bool = False,
         echo_id: bool = False,
+        false_validates: bool = False,
         costs: Mapping[str, float] | None = None,
         lockout_after: int | None = None,
         lockout_for: float = 900.0,
@@ -75,6 +76,7 @@ class Simulator:
             hold_on_earn=hold_on_earn,
             snake_case=snake_case,
             echo_id=echo_id,
+            false_validates=false_validates,
             costs=costs or {},
             lockout_after=lockout_after,
             lockout_for=lockout_for,
@@ -245,12 +247,12 @@ class Simulator:
     def orders(self, name: str) -> list[dict[str, Any]]:
         """Every order that an account ever had accepted, the first one first: its row, with its ``txid``."""
         with self._exchange.customer(name) as customer:
-            return [{"txid": order.txid, **order.row(trades=True)} for order in customer.orders.all()]
+            return [{"txid": order.txid, **order.row(trades=True)} for order in customer.book.all()]
 
     def fill(self, name: str, txid: str, volume: str) -> None:
         """Let a stranger take a part of a resting order. Raises `LookupError` or `ValueError`."""
         with self._exchange.customer(name) as customer:
-            customer.orders.fill(txid, Decimal(volume))
+            customer.book.fill(txid, Decimal(volume))
 
     # Faults
 

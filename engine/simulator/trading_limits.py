@@ -39,16 +39,15 @@ class TradingCounter:
         self._monotonic = monotonic
         self._levels: dict[str, tuple[float, float]] = {}
 
-    def add(self, pair: str, open_orders: int, orders: int = 1) -> None:
-        """An order is placed, or a batch of them. Raises `Refused`; the fixed part is charged even then."""
+    def add(self, pair: str, open_orders: int, points: float = 1.0) -> None:
+        """An order is placed; one of a batch is half a point. Raises `Refused`; it is charged even then."""
         if self._tier is None:
             return
-        points = 1.0 if orders == 1 else orders / 2
         level = self._level(pair)
         self._charge(pair, points)
         if level + points > self._tier.trades:
             raise Refused("EOrder:Rate limit exceeded")
-        if open_orders + orders > self._tier.open_orders:
+        if open_orders + 1 > self._tier.open_orders:
             raise Refused("EOrder:Orders limit exceeded")
 
     def amend(self, pair: str, age: float) -> None:

@@ -1,0 +1,199 @@
+"""The orders of one account and what happens to them: they trade as the price moves, and end as time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import count
+
+from engine.simulator.charges import fee_of, hold_of
+from engine.simulator.ledger import Ledger
+from engine.simulator.market import Pair
+from engine.simulator.matching import Deal, is_reached, meeting
+from engine.simulator.order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, Fill, Order, new_id
+from engine.simulator.prices import Prices, Quote
+from engine.simulator.wallet import Wallet
+
+_numbers = count(40_000_000)
+
+
+@dataclass(slots=True)
+class Market:
+    """What all accounts share: the clock, the prices, the exchange's mode and ways.
+
+    listing_lag: seconds for which a new order is missing from the lists.
+    false_validates: the form text ``validate=false`` only validates, as was seen in 2017.
+    """
+
+    wall: Callable[[], float]
+    prices: Prices
+    status: str = "online"
+    listing_lag: float = 0.0
+    false_validates: bool = False
+    _moment: float | None = None
+
+    def now(self) -> float:
+        """The exchange's time."""
+        return self.wall() if self._moment is None else self._moment
+
+    @contextmanager
+    def moment(self, at: float) -> Iterator[None]:
+        """Live through a moment of the past: what was due then happens then, however late somebody looks."""
+        before, self._moment = self._moment, at
+        try:
+            yield
+        finally:
+            self._moment = before
+
+
+class Book:
+    """The orders of one account, and what they do to its wallet. The exchange holds its lock around every method."""
+
+    def __init__(self, market: Market, wallet: Wallet) -> None:
+        self.market = market
+        self.ledger = Ledger()
+        self._wallet = wallet
+        self._orders: dict[str, Order] = {}
+        self._armed_until: float | None = None
+
+    # What is there
+
+    def all(self) -> list[Order]:
+        """Every order that was ever accepted, the first one first."""
+        self.catch_up()
+        return list(self._orders.values())
+
+    def listed(self) -> list[Order]:
+        """The same, without those so new that the lists do not have them yet."""
+        latest = self.market.now() - self.market.listing_lag
+        return [order for order in self.all() if order.opened <= latest]
+
+    def live(self) -> list[Order]:
+        """Those that can still be filled or canceled."""
+        return [order for order in self._orders.values() if order.is_live]
+
+    def holds(self) -> dict[str, Decimal]:
+        """What the live orders hold, by asset."""
+        held: dict[str, Decimal] = {}
+        for order in self.live():
+            asset, needed = hold_of(order)
+            held[asset] = held.get(asset, Decimal(0)) + needed
+        return held
+
+    def free(self, asset: str, given_back: Order | None = None) -> Decimal:
+        """What a new order could use, with what this order holds if it is one of these."""
+        back = hold_of(given_back)[1] if given_back is not None and given_back.txid in self._orders else Decimal(0)
+        return self._wallet.free(asset, self.holds()) + back
+
+    def quote(self, order: Order) -> Quote:
+        """What the order's pair costs now."""
+        return self.market.prices.quote(order.pair)
+
+    # What is done
+
+    def put_in(self, order: Order) -> None:
+        """Another order, which meets the price at once."""
+        self._orders[order.txid] = order
+        self.meet(order, arrives=True)
+
+    def cancel(self, found: Iterable[Order], reason: str = "User requested") -> int:
+        """End these orders; how many they were."""
+        canceled = list(found)
+        for order in canceled:
+            order.end(CANCELED, reason, self.market.now())
+        return len(canceled)
+
+    def arm(self, until: float | None) -> None:
+        """Cancel everything at this moment unless another one is given before; `None`: never."""
+        self._armed_until = until
+
+    # What happens by itself
+
+    def catch_up(self) -> None:
+        """Let happen, in its order, what the clock has brought: orders begin and expire, the unfed switch fires."""
+        while (at := min(self._coming(), default=None)) is not None and at <= self.market.now():
+            with self.market.moment(at):
+                self._come(at)
+
+    def price_moved(self, pair: Pair) -> None:
+        """The price is another: orders are triggered and filled."""
+        for order in self.live():
+            if order.pair.id == pair.id:
+                self.meet(order)
+
+    def fill(self, txid: str, volume: Decimal) -> None:
+        """A stranger takes a part of a resting order, at its price. Raises `LookupError` or `ValueError`."""
+        self.catch_up()
+        order = self._orders.get(txid)
+        if order is None or not order.is_live:
+            raise LookupError(f"no order {txid} is open")
+        if not 0 < volume <= order.left or order.price is None or order.is_waiting:
+            raise ValueError(f"{volume} of {txid} cannot be filled: {order.left} is left, at {order.price}")
+        self._trade(order, volume, Deal(order.price, maker=True))
+
+    def _coming(self) -> Iterator[float]:
+        if self._armed_until is not None:
+            yield self._armed_until
+        for order in self.live():
+            if order.expires:
+                yield order.expires
+            if order.status == PENDING:
+                yield order.starts
+
+    def _come(self, at: float) -> None:
+        for order in self.live():
+            if order.expires and order.expires <= at:
+                order.end(EXPIRED, None, at)
+            elif order.status == PENDING and order.starts <= at:
+                order.status = OPEN
+                self.meet(order, arrives=True)
+        if self._armed_until is not None and self._armed_until <= at:
+            self._armed_until = None
+            self.cancel(self.live(), "Cancel all orders after")
+
+    def meet(self, order: Order, *, arrives: bool = False) -> None:
+        """Let an order meet the price: it may be triggered, filled, or canceled because it may not rest or take."""
+        quote = self.quote(order)
+        if order.status != OPEN:
+            return
+        if order.is_waiting:
+            if not is_reached(order, quote):
+                return
+            order.misc.add("touched")
+            arrives = True
+        outcome = meeting(order, quote, arrives=arrives)
+        if isinstance(outcome, Deal) and not self._can_pay(order, outcome):
+            outcome = "Insufficient funds"
+        if isinstance(outcome, Deal):
+            self._trade(order, order.left, outcome)
+        elif outcome:
+            order.end(CANCELED, outcome, self.market.now())
+
+    def _can_pay(self, order: Order, deal: Deal) -> bool:
+        """Whether a price that is worse than what an order without one was accepted at can still be paid."""
+        at_this = replace(order, price=deal.price)
+        asset, needed = hold_of(at_this)
+        return needed <= self.free(asset, order)
+
+    def _trade(self, order: Order, volume: Decimal, deal: Deal) -> None:
+        fee = fee_of(order, deal.price, volume, maker=deal.maker)
+        fill = Fill(
+            new_id("T"), order.txid, order.pair, order.side, order.kind, self.market.now(), deal.price, volume, fee,
+            deal.maker, next(_numbers), order.pays_in_base,
+        )  # fmt: skip
+        sign = 1 if order.side == "buy" else -1
+        fees = (fee, Decimal(0)) if order.pays_in_base else (Decimal(0), fee)
+        amounts = (sign * volume, -sign * fill.cost)
+        assets = (order.pair.base, order.pair.quote)
+        self.ledger.write(
+            fill,
+            [
+                (asset, change, part, self._wallet.change(asset, change - part))
+                for asset, change, part in zip(assets, amounts, fees, strict=True)
+            ],
+        )
+        order.fills.append(fill)
+        if order.left <= 0:
+            order.end(CLOSED, None, self.market.now())

@@ -1,0 +1,52 @@
+"""What becomes of an order at a price. It decides, and changes nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from engine.simulator.checks import TRAILING
+from engine.simulator.order import Order
+from engine.simulator.prices import Quote
+
+_MAY_NOT_REST = {"IOC": "Immediate or cancel", "FOK": "Fill or kill"}
+
+
+class Deal(NamedTuple):
+    """At which price an order trades, and whether it rested until then."""
+
+    price: Decimal
+    maker: bool
+
+
+def meeting(order: Order, quote: Quote, *, arrives: bool) -> Deal | str | None:
+    """What becomes of an order: a deal, the reason why it is canceled, or `None`: it rests.
+
+    An order that arrives at the book takes the price that is there. One that rests trades at its own.
+    """
+    if order.price is None:
+        return Deal(touch(order.side, quote), maker=False)
+    if not crosses(order, quote):
+        return _MAY_NOT_REST.get(order.time_in_force)
+    if not arrives:
+        return Deal(order.price, maker=True)
+    return "Post only order" if order.is_post_only else Deal(touch(order.side, quote), maker=False)
+
+
+def touch(side: str, quote: Quote) -> Decimal:
+    """The best price that a new order of this side finds."""
+    return quote.ask if side == "buy" else quote.bid
+
+
+def crosses(order: Order, quote: Quote) -> bool:
+    """Whether the price is as good as the order's limit, or better."""
+    best = touch(order.side, quote)
+    return order.price is None or (best <= order.price if order.side == "buy" else best >= order.price)
+
+
+def is_reached(order: Order, quote: Quote) -> bool:
+    """Whether the last price has reached the order's trigger. Nothing here follows the price of a trailing stop."""
+    if order.trigger is None:
+        return order.kind not in TRAILING
+    rises = (order.side == "buy") == order.kind.startswith("stop-loss")
+    return quote.last >= order.trigger if rises else quote.last <= order.trigger
