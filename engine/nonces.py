@@ -30,6 +30,10 @@ LOST = (
     "you go on: check that the clock is right. If a nonce was ever raised above the clock ('kraken-engine nonce raise' "
     "or 'nonce import'), raise it again. If Kraken answers EAPI:Invalid nonce, make a new API key. Check the disk."
 )
+FAILS = (
+    "{error} Until this is mended no nonce above the mark is used: calls end as not sent, and cancels go while the "
+    "nonces that are kept for them last."
+)
 COPY_FAILS = "{error} Until this is mended, " + FILE_NAME + " alone keeps the nonce marks."
 
 
@@ -49,7 +53,8 @@ class Nonces:
     fails, the engine goes on. A damaged file is put aside and begun anew with what the other knows.
 
     `warn(code, sentence)` is told of ``nonces-restored`` (one file was damaged or gone, the other knows the marks),
-    ``nonces-lost`` (both were) and ``nonces-copy-failing`` (once, until it can be written again).
+    ``nonces-lost`` (both were), ``nonces-failing`` and ``nonces-copy-failing`` (the main file and the copy cannot be
+    written; once, until they can be again).
 
     Raises `StoreError` when the main file cannot be used for another reason than damage, or when the copy cannot be and
     the main file does not know the marks: then somebody has to mend that first.
@@ -155,6 +160,7 @@ class _Marks:
 
     def __init__(self, store: Store, copy: Store | None, marks: Mapping[str, int], warn: Warn, fails: bool) -> None:
         self._store, self._copy, self._warn, self._copy_fails = store, copy, warn, fails
+        self._fails = False
         self._durable = dict(marks)
         self._writing = threading.Lock()
         self._renewing: set[str] = set()
@@ -171,7 +177,7 @@ class _Marks:
             if mark > self._durable.get(key_id, 0):
                 began = time.monotonic()
                 self._write_copy(key_id, mark)
-                self._store.put(key_id, _document(mark))
+                self._write(key_id, mark)
                 self._durable[key_id] = mark
                 self.reservations += 1
                 self.write_seconds += time.monotonic() - began
@@ -202,6 +208,16 @@ class _Marks:
             logger.info("A nonce mark was not renewed: %s", error)  # the call that needs it will say so
         finally:
             self._renewing.discard(key_id)
+
+    def _write(self, key_id: str, mark: int) -> None:
+        try:
+            self._store.put(key_id, _document(mark))
+            self._fails = False
+        except StoreError as error:
+            if not self._fails:
+                self._warn("nonces-failing", FAILS.format(error=error))
+            self._fails = True
+            raise
 
     def _write_copy(self, key_id: str, mark: int) -> None:
         if self._copy is None:

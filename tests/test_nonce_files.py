@@ -230,9 +230,14 @@ def test_without_the_main_file_nothing_above_the_mark_is_issued(tmp_path: Path, 
     cancels = [nonces.issue(KEY, cancel=True) for _ in range(KEPT_FOR_CANCELS)]
     assert highest < cancels[0] < cancels[-1] <= mark
     failing.clear()
+    assert warnings.codes() == ["nonces-failing"], "once, however often it fails"
     assert nonces.issue(KEY) == clock.now
+    failing.add(FILE_NAME)
+    clock.now += 10 * SECOND
+    with pytest.raises(NonceNotDurable, match="broken"):
+        nonces.issue(KEY)
+    assert warnings.codes() == ["nonces-failing"] * 2, "and again after it had recovered"
     nonces.close()
-    assert not warnings
 
 
 def test_unusable_copy_does_not_stop_an_intact_main_file(tmp_path: Path) -> None:
