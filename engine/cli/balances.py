@@ -15,8 +15,9 @@ from engine.actors.archive import read_balances, read_history, recorded_accounts
 from engine.app import Engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
-from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, show, table
+from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, show, table, waiting
 from engine.cli.owner import directory_owner
+from engine.cli.served import ServedEngine, served_engine
 from engine.config import Config
 from engine.errors import StoreInUse
 from engine.rules.balances import BalanceSnapshot
@@ -40,14 +41,18 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
     Each account is asked once, all at the same time. A balance that cannot be fetched is the last known one (stale), or
     unknown when there never was a good reply: a failure is never shown as 0.
 
-    While an engine is running on the same state directory, what it last stored is read instead, and stderr says so.
-    Whether an account is available only that engine knows, so that this ends with code 1.
+    While a serve is running on the same state directory, it is asked. While another engine is, what it last stored is
+    read instead, and stderr says so; whether an account is available only that engine knows, so that this ends with
+    code 1.
     """
     found = options.load(need_accounts=False)
     if history:
         _print_history(found, options.json)
         return Exit.DONE
-    if not found.accounts and directory_owner(found.state_dir) is not None:
+    service = served_engine(found.state_dir)
+    if service is not None:
+        rows = _through(service, found, timeout)
+    elif not found.accounts and directory_owner(found.state_dir) is not None:
         rows = _stored(found)
     else:
         rows = _fetched(options, options.load(), timeout)
@@ -60,7 +65,7 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
     found = replace(found, settings=replace(found.settings, call_timeout=seconds))
     engine = options.engine(found)
     try:
-        with engine:
+        with engine, waiting("Asking Kraken"):
             rows = _fetch(engine, found, seconds + ANSWERED_WITHIN)
     except StoreInUse:
         if directory_owner(found.state_dir) is None:
@@ -68,6 +73,16 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
         rows = _stored(found)
     for warning in engine.status().warnings:
         say(f"warning: {warning.message}")
+    return rows
+
+
+def _through(service: ServedEngine, found: Config, timeout: float | None) -> list[Row]:
+    seconds = found.settings.call_timeout if timeout is None else timeout
+    say("The running service is asked.")
+    with waiting("Asking the service"):
+        rows: list[Row] = service.ask(
+            "balances", {"max_age": found.settings.max_age, "timeout": seconds}, timeout=seconds
+        )
     return rows
 
 

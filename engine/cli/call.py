@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, account_named, common, pass_options
-from engine.cli.output import document, say
+from engine.cli.output import document, say, waiting
+from engine.cli.served import ServedEngine, served_engine
+from engine.config import Config
+from engine.kraken.endpoints import private_endpoint
 
 
 @click.command()
@@ -25,13 +30,20 @@ def call(options: Options, account: str, endpoint: str, parameters: tuple[str, .
       kraken-engine call MASTER AddOrder pair=XBTUSD type=buy ordertype=market volume=0.01 validate=true
 
     The engine adds the nonce, the signature and, for a key that has one, the otp. Without --live, calls that would
-    change something at Kraken are refused, except with validate=true and except cancels.
+    change something at Kraken are refused, except with validate=true and except cancels. While a serve is running on
+    the same state directory, the call goes through it.
     """
     params = _params(parameters)
+    found = options.load(need_accounts=False)
+    service = served_engine(found.state_dir)
+    if service is not None:
+        with waiting(f"{endpoint} for {account}, through the running service"):
+            document(_through(service, found, account, endpoint, params, timeout=timeout, live=options.live))
+        return
     found = options.load()
     engine = options.engine(found, account_named(found, account), balances=())
     try:
-        with engine:
+        with engine, waiting(f"{endpoint} for {account}"):
             result = engine.call(account, endpoint, params, timeout)
     except KeyboardInterrupt:
         say("The call was interrupted: if it changes something, it may have been done.")
@@ -40,6 +52,15 @@ def call(options: Options, account: str, endpoint: str, parameters: tuple[str, .
         for warning in engine.status().warnings:
             say(f"warning: {warning.message}")
     document(result)
+
+
+def _through(
+    service: ServedEngine, found: Config, account: str, endpoint: str, params: dict[str, str], *,
+    timeout: float | None, live: bool,
+) -> Any:  # fmt: skip
+    asked = {"account": account, "endpoint": endpoint, "params": params, "timeout": timeout, "live": live}
+    patience = found.settings.call_timeout if timeout is None else timeout
+    return service.call(asked, timeout=patience, writes=private_endpoint(endpoint).writes)
 
 
 def _params(texts: tuple[str, ...]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import click
@@ -13,11 +13,14 @@ from rich.text import Text
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, QUIET, console, document
+from engine.cli.served import served_engine
 from engine.cli.words import as_options
+from engine.config import Config
 from engine.doctor import Finding, Level, examine
 
 _STYLES = {Level.OK: GOOD, Level.WARN: "yellow", Level.BAD: BAD, Level.SKIPPED: QUIET}
 _LEVEL_WIDTH = 8
+LONGEST = 40.0  # seconds that a service looks at one account
 
 
 @click.command()
@@ -31,10 +34,12 @@ def doctor(options: Options) -> int:
     and the nonce mark. It only reads at Kraken.
 
     While an engine is running on the same state directory, no key is used: its marks are read, all that needs no key
-    is tested, and the process is named. The exit code is 0 unless something is bad.
+    is tested, and the process is named; a serve looks at its accounts itself. The exit code is 0 unless something is
+    bad.
     """
     found = options.load(need_accounts=False)
-    findings = examine(found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings)
+    findings = examine(found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings,
+                       owner=_through(found))  # fmt: skip
     findings = map(_in_words, findings)
     seen = list(findings) if options.json else list(_shown(console(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
@@ -43,6 +48,19 @@ def doctor(options: Options) -> int:
     else:
         console().print(_summary(seen))
     return Exit.DONE if is_ok else Exit.REFUSED
+
+
+def _through(found: Config) -> Callable[[str], Iterator[Finding]] | None:
+    """Has a running service look at an account; `None` without one."""
+    service = served_engine(found.state_dir)
+    if service is None:
+        return None
+
+    def owner(account: str) -> Iterator[Finding]:
+        for told in service.ask("doctor", {"account": account}, timeout=LONGEST):
+            yield Finding(told["check"], told["account"], Level(told["level"]), told["found"], told["advice"])
+
+    return owner
 
 
 def _in_words(finding: Finding) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -12,6 +12,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -84,6 +85,19 @@ def show(out: Console, made: Table) -> None:
 def seconds_in_words(seconds: float | None) -> str:
     """A span of time, as a person reads it."""
     return "-" if seconds is None else span(seconds)
+
+
+@contextlib.contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Show on stderr, where that is a terminal, that something takes its time; nothing is left of it afterwards."""
+    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        yield
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True) as progress:
+        progress.add_task(text, total=None)
+        yield
 
 
 def _plain(value: Any) -> str:

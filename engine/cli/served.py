@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,20 @@ class ServedEngine:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    def call(self, asked: dict[str, Any], *, timeout: float, writes: bool) -> Any:
+        """One private call: Kraken's result, with fractional numbers as `Decimal`. No answer is `CallUnknown`."""
+        return self.ask("call", asked, timeout=timeout, writes=writes, number=Decimal)
+
     def ask(
-        self, what: str, asked: dict[str, Any] | None = None, *, timeout: float = 10.0, writes: bool = False
-    ) -> Any:
+        self, what: str, asked: dict[str, Any] | None = None, *, timeout: float = 10.0, writes: bool = False,
+        number: Callable[[str], Any] = float,
+    ) -> Any:  # fmt: skip
         """One question. When no answer comes, `CallUnknown` if it `writes`, else `StoreError`."""
         link = _Link(self._directory, timeout + GRACE)
         with contextlib.closing(link):
             try:
                 link.request("POST", f"/admin/{what}", json.dumps(asked or {}))
-                told = json.loads(link.getresponse().read(), parse_float=Decimal)
+                told = json.loads(link.getresponse().read(), parse_float=number)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if writes:
                     raise CallUnknown("The service gave no answer: look up what became of the call.") from error

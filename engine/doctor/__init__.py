@@ -2,5 +2,6 @@
 
 from engine.doctor.examination import examine
 from engine.doctor.finding import Finding, Level, span
+from engine.doctor.running import examine_running
 
-__all__ = ["Finding", "Level", "examine", "span"]
+__all__ = ["Finding", "Level", "examine", "examine_running", "span"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.app import Engine
 from engine.config import state_directory
 from engine.doctor.account import CALL_PATIENCE, Calls, account_findings, without_key
-from engine.doctor.finding import Finding, bad, ok, skipped, warn
+from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
 from engine.doctor.network import Network
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
@@ -59,14 +59,16 @@ def examine(
     clock: Clock = SYSTEM_CLOCK,
     resolver: Resolver | None = None,
     patience: float = PATIENCE,
+    owner: Callable[[str], Iterable[Finding]] | None = None,
 ) -> Iterator[Finding]:
     """Look at everything that an engine with these arguments needs; gives each finding as soon as it is there.
 
     Guarantees: nothing is changed at Kraken; a key that Kraken refuses is not tried again; ends within `patience` and
     a few seconds; never raises; tells no secret. While another engine owns the state directory, its marks are read and
-    no key is used. `resolver` looks up names for the checks of the network.
+    no key is used, unless `owner` has that engine look at an account. `resolver` looks up names for the checks of the
+    network.
     """
-    examination = _Examination(tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock)
+    examination = _Examination(tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock, owner)
     return _contained(examination.findings(resolver or Resolver(), TimeLeft(clock, patience)))
 
 
@@ -74,8 +76,15 @@ class _Examination:
     """One run of the test."""
 
     def __init__(
-        self, accounts: tuple[Account, ...], url: str, directory: Path, settings: Settings, clock: Clock
+        self,
+        accounts: tuple[Account, ...],
+        url: str,
+        directory: Path,
+        settings: Settings,
+        clock: Clock,
+        owner: Callable[[str], Iterable[Finding]] | None,
     ) -> None:
+        self._owner = owner
         self._accounts = accounts
         self._url = url
         self._directory = directory
@@ -123,7 +132,11 @@ class _Examination:
         obstacle = self._obstacle(engine.start)
         if obstacle is not None:
             yield obstacle
-            yield from self._without_keys("the key could not be used, as said above")
+            if self._owner is not None and obstacle.level is Level.OK:
+                for account in self._accounts:
+                    yield from _contained(iter(self._owner(account.name)), account.name)
+            else:
+                yield from self._without_keys("the key could not be used, as said above")
             return
         try:
             yield self._usable()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from engine.errors import CallError, ConfigError, EngineError
+from engine.doctor import examine_running
+from engine.errors import CallError, ConfigError, EngineError, NotLive
+from engine.kraken.endpoints import CallClass, is_dry_run, private_endpoint
 from engine.web.gateway.answers import written
 from engine.web.service import Service
 
@@ -37,10 +38,23 @@ async def _balances(service: Service, asked: dict[str, Any]) -> Any:
 
 
 async def _call(service: Service, asked: dict[str, Any]) -> Any:
-    """One private call, with the engine's own repeats."""
+    """One private call, with the engine's own repeats. What changes something needs the caller's own word for it."""
+    endpoint = private_endpoint(asked["endpoint"])
+    params = asked.get("params") or {}
+    is_harmless = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL or not endpoint.writes
+    if not is_harmless and asked.get("live") is not True:
+        raise NotLive(f"{endpoint.name} would change something at Kraken: start it with live=True.")
     return await run_in_threadpool(
         service.engine.call, asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout")
     )
+
+
+async def _doctor(service: Service, asked: dict[str, Any]) -> Any:
+    """What the engine finds about one of its accounts."""
+    findings = await run_in_threadpool(
+        lambda: list(examine_running(service.engine, asked["account"], service.settings))
+    )
+    return [each.to_dict() for each in findings]
 
 
 async def _gateway_keys(service: Service, _: dict[str, Any]) -> Any:
@@ -63,7 +77,7 @@ def _route(name: str, answer: Answer) -> Route:
     async def endpoint(request: Request) -> Response:
         service: Service = request.app.state.service
         try:
-            asked = json.loads(await request.body() or b"{}", parse_float=Decimal)
+            asked = json.loads(await request.body() or b"{}")
             return Response(written({"result": await answer(service, asked)}), media_type="application/json")
         except EngineError as error:
             return JSONResponse({"error": failure(error)})
@@ -86,6 +100,7 @@ ROUTES = [
     _route("status", _status),
     _route("balances", _balances),
     _route("call", _call),
+    _route("doctor", _doctor),
     _route("gateway-keys", _gateway_keys),
     _route("issue", _issue),
     _route("revoke", _revoke),

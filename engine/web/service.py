@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.app import Engine
+from engine.values import Settings
 from engine.web.feed import Feed
 from engine.web.gateway.door import Gateway
 from engine.web.metrics import Metrics
@@ -18,3 +19,4 @@ class Service:
     feed: Feed
     metrics: Metrics
     gateway: Gateway
+    settings: Settings

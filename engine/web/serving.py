@@ -60,7 +60,7 @@ def serve(
         local = undo.enter_context(contextlib.closing(_local(state_dir)))
         undo.callback(_remove, state_dir / SOCKET_NAME)
         gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-        service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway)
+        service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway, settings)
         servers = [
             _Server(_config(tcp_app(service, options), options), tcp),
             _Server(_config(socket_app(service)), local),

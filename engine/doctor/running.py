@@ -1,0 +1,35 @@
+"""The part of the test that needs the keys, made by the engine that owns them while it goes on working."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.app import Engine
+from engine.doctor.account import CALL_PATIENCE, Calls, account_findings
+from engine.doctor.finding import Finding
+from engine.doctor.nonce import nonce_finding
+from engine.doctor.time_left import TimeLeft
+from engine.values import SYSTEM_CLOCK, Settings
+
+
+def examine_running(engine: Engine, account: str, settings: Settings) -> Iterator[Finding]:
+    """Look at one account of a running engine: its key, permissions, one balance and the nonce mark.
+
+    Only reads at Kraken, and a key that Kraken refuses is not tried again. Raises `UnknownName`.
+    """
+    before = _mark(engine, account)
+    calls = Calls()
+    engine.subscribe(calls)
+    try:
+        engine.balance(account, 0.0, CALL_PATIENCE)
+        left = TimeLeft(SYSTEM_CLOCK, 3 * CALL_PATIENCE)
+        now = SYSTEM_CLOCK.wall_ns()
+        kraken = yield from account_findings(engine, account, settings, calls, left, now / 1e9)
+        yield nonce_finding(account, before, now, kraken, _mark(engine, account))
+    finally:
+        engine.unsubscribe(calls)
+
+
+def _mark(engine: Engine, account: str) -> int:
+    lane = engine.status().lane
+    return lane.keys[account].mark if lane is not None and account in lane.keys else 0
