@@ -671,6 +671,7 @@ def test_ctrl_c_ends_at_once_though_kraken_never_answers(arguments: list[str], t
         connection = server.accept()[0]
         with connection:
             assert connection.recv(1000), "it waits for an answer"
+            time.sleep(0.3)  # Python misses a signal in the moment before its main thread begins to wait
             process.send_signal(signal.SIGINT)
             with Stopwatch() as watch:
                 process.communicate(timeout=PATIENCE)
