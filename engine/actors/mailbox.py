@@ -82,6 +82,7 @@ class Mailbox:
         self._bell = threading.Lock()  # a Condition would make a lock for each message
         self._bell.acquire()
         self._is_waiting = False
+        self._handled: Any = None
         self._closed = False
         self._ended = False
         self.is_stopping = False
@@ -109,10 +110,13 @@ class Mailbox:
     def get(self) -> Any:
         """The next message; waits for one."""
         self.reader = threading.get_ident()
+        if self._handled is not None:
+            self._handled.message = None  # pykka's loop holds the envelope until the next one comes
         while True:
             with self._lock:
                 envelope = self._take()
                 if envelope is not None:
+                    self._handled = envelope
                     return envelope
                 self._is_waiting = True
             self._bell.acquire()
