@@ -48,6 +48,8 @@ SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance
 class _Wake:
     """The poller's or the scheduler's message: a refresh is due. Only the newest one counts."""
 
+    __slots__ = ("turn",)
+
     def __init__(self, turn: int) -> None:
         self.turn = turn
 

@@ -23,6 +23,8 @@ Start = Callable[[], "pykka.ActorRef[Any]"]
 class Address:
     """A name that messages can be sent to: they reach whoever bears it now."""
 
+    __slots__ = ("_name", "_supervisor")
+
     def __init__(self, supervisor: Supervisor, name: str) -> None:
         self._supervisor = supervisor
         self._name = name
