@@ -144,6 +144,48 @@ def test_others_go_on_undisturbed(sim: Simulator, master: Engine) -> None:
     assert not sim.refused_nonces
 
 
+def test_who_reads_while_accounts_come_and_go_gets_an_answer_or_is_told_that_there_is_none(
+    sim: Simulator, master: Engine
+) -> None:
+    stop, odd = threading.Event(), []
+
+    def read(look: Callable[[], object]) -> None:
+        while not stop.wait(0.0005):
+            try:
+                look()
+            except UnknownName:
+                pass
+            except BaseException as error:
+                odd.append(error)
+                return
+
+    looks: tuple[Callable[[], object], ...] = (
+        lambda: (master.balance("BOB"), master.is_available("BOB"), master.error_count("BOB")),
+        lambda: master.balance("BOB", max_age=0, timeout=PATIENCE),
+        lambda: master.status().to_dict(),
+        lambda: master.balances,
+        lambda: master.history("BOB"),
+    )
+    with master as engine:
+        readers = [threading.Thread(target=read, args=(look,)) for look in looks]
+        for reader in readers:
+            reader.start()
+        for _ in range(15):
+            engine.add_account(sim.accounts[2])
+            engine.remove_account("BOB")
+        stop.set()
+        for reader in readers:
+            reader.join(PATIENCE)
+        assert set(engine.balances) == {"MASTER"}
+    assert not odd
+
+
+@pytest.mark.parametrize("age", ["5", float("nan"), (), 1j])
+def test_what_is_no_age_is_refused(master: Engine, age: object) -> None:
+    with pytest.raises(ConfigError, match="max_age"):
+        master.balance("MASTER", max_age=age)  # type: ignore[arg-type]
+
+
 def test_a_busy_lane_changes_nothing(sim: Simulator, tmp_path: Path) -> None:
     settings = Settings(refresh_every=600, call_timeout=0.3, local_limits=False)
     with Engine(sim.accounts[:2], url=sim.url, state_dir=tmp_path, settings=settings, balances=()) as engine:

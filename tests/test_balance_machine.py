@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,9 @@ from tests.conftest import Events
 
 NAMES = ("MASTER", "ALICE")
 PATIENCE = 30.0
-PACE = Settings(refresh_every=0.05, max_age=3600.0, call_timeout=PATIENCE, local_limits=False)
+PACE = Settings(
+    refresh_every=0.05, max_age=3600.0, call_timeout=PATIENCE, cut_read_after=0.02, local_limits=False
+)  # fmt: skip
 FAULTS: dict[str, Callable[[str], Fault]] = {
     "refused": lambda name: Fault.error("EService:Unavailable", account=name),
     "unlisted": lambda name: Fault.error("EWhat:Is this", account=name),
@@ -60,6 +62,7 @@ class BalanceMachine(RuleBasedStateMachine):
         self.wrong: dict[str, list[Any]] = {name: [] for name in NAMES}
         self.revoked: set[str] = set()
         self.shown: dict[str, datetime] = {}
+        self.orders = 0
         for name in NAMES:
             self.change(name, Decimal(1))
         self.engine = self.begin()
@@ -102,6 +105,33 @@ class BalanceMachine(RuleBasedStateMachine):
                 self.wait_for(name, lambda snapshot: snapshot.error_count >= 3 or snapshot.standing is Standing.BLOCKED)
                 assert not self.engine.is_available(name)
 
+    @rule(name=st.sampled_from(NAMES))
+    def a_read_hangs_and_a_cancel_cuts_it(self, name: str) -> None:
+        """Our own doing: it counts for nothing, and no balance from before the cancel is FRESH after it."""
+        if self.wrong[name] or name in self.revoked:
+            return
+        self.orders += 1
+        txid, errors = f"OAAAAA-AAAAA-{self.orders:06}", self.engine.error_count(name)
+        self.sim.add_open_order(name, txid)
+        hang = self.sim.fault(Fault.hang(account=name, endpoint="BalanceEx", times=1))
+        seen = len([call for call in self.sim.calls if (call.account, call.endpoint) == (name, "BalanceEx")])
+        self.sim.wait_for_calls(seen + 1, account=name, endpoint="BalanceEx", ended=False, timeout=PATIENCE)
+        asked = datetime.now(UTC)
+        self.engine.call(name, "CancelOrder", {"txid": txid}, timeout=PATIENCE)
+        snapshot = self.engine.balance(name)
+        hang.remove()
+        assert snapshot.error_count <= errors
+        assert snapshot.state is not BalanceState.FRESH or (snapshot.as_of is not None and snapshot.as_of > asked)
+
+    @rule(name=st.sampled_from(NAMES))
+    def the_key_is_replaced(self, name: str) -> None:
+        """What was known was the old key's, and is forgotten at once."""
+        new = self.sim.replace_key(name)
+        self.change(name, self.now[name])
+        self.engine.replace_key(name, new.key, new.secret)
+        self.revoked.discard(name)
+        self.shown.pop(name, None)
+
     @rule()
     def the_engine_is_restarted(self) -> None:
         self.engine.stop()
@@ -124,10 +154,9 @@ class BalanceMachine(RuleBasedStateMachine):
         self.revoked.clear()
         for name in NAMES:
             self.available.wait_for(became_available(self.engine, name), PATIENCE)
-            snapshot = self.engine.balance(name)
-            assert snapshot.error_count == 0
-            assert snapshot.last_error is None
-            assert self.engine.balance(name, max_age=0, timeout=PATIENCE).cash == self.now[name]
+            assert self.engine.error_count(name) == 0
+            snapshot = self.engine.balance(name, max_age=0, timeout=PATIENCE)
+            assert (snapshot.cash, snapshot.last_error) == (self.now[name], None)
 
     def wait_for(self, name: str, holds: Callable[[BalanceSnapshot], bool]) -> BalanceSnapshot:
         for _ in range(200):

@@ -123,6 +123,13 @@ class Crew:
         """The actor of that name. Raises `KeyError`."""
         return self._actors.ref(name)
 
+    def find(self, name: str) -> pykka.ActorRef[Any] | None:
+        """The actor of that name, `None` when there is none."""
+        try:
+            return self.ref(name)
+        except KeyError:
+            return None
+
     def tell(self, name: str, message: Any) -> None:
         """Tell an actor something that does not matter when it is not there."""
         tell_if_alive(Address(self._actors, name), message)

@@ -42,7 +42,7 @@ class AccountDesk:
             wait = self._house.seconds(timeout)
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known
                 self._house.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
-        return self._house.board[account]
+        return self._house.known(account)
 
     def resume(self, account: str) -> None:
         """`Engine.resume`."""

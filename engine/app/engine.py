@@ -161,7 +161,9 @@ class Engine:
     @property
     def balances(self) -> Mapping[str, pykka.ActorRef[Any]]:
         """The refs of the `BalanceActor`s by account. Raises `EngineStopped` when the engine is not running."""
-        return {name: self._house.ref(balance_of(name)) for name in self._house.kept}
+        crew = self._house.crew
+        found = {name: crew.find(balance_of(name)) for name in tuple(self._house.kept)}
+        return {name: ref for name, ref in found.items() if ref is not None}
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
@@ -193,7 +195,8 @@ class Engine:
         """The last known balance, at once; with `max_age` (seconds) refreshed first when it is older.
 
         Never raises for the network and waits at most `timeout` seconds: what is known then is returned with its
-        state. Callers of the same time share one refresh. Raises `UnknownName` for an account that is not here.
+        state. Callers of the same time share one refresh. Raises `UnknownName` for an account that is not here, and
+        `ConfigError` for what is no number of seconds.
         """
         return self._accounts.balance(account, max_age, timeout)
 
@@ -208,13 +211,11 @@ class Engine:
 
     def is_available(self, account: str) -> bool:
         """Whether the account may be used: after a good reply, and not after too many failures."""
-        self._house.check_account(account)
-        return self._house.is_running and self._house.board[account].is_available
+        return self._house.known(account).is_available and self._house.is_running
 
     def error_count(self, account: str) -> int:
         """The account's failures in a row."""
-        self._house.check_account(account)
-        return self._house.board[account].error_count
+        return self._house.known(account).error_count
 
     def add_account(self, account: Account | tuple[str, str, str]) -> None:
         """Take in one more account while the others go on; its balance is kept from now on.
@@ -276,7 +277,12 @@ class Engine:
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
-        """Give every event to an actor (told) or a callable (called in a thread of ours), from now on and in order."""
+        """Give every event to an actor (told) or a callable (called in a thread of ours), from now on and in order.
+
+        Callables share that thread: while one takes its time the others wait, and each account's balances become one
+        event, the newest with the sum of the changes. Beyond 10,000 waiting events calls are left out, and the engine
+        says so. An actor is told at once; what waits in its own mailbox is its own business.
+        """
         self._subscribers.append(subscriber)
         if self._house.is_running:
             self._house.crew.tell(EVENTS, Subscribe(subscriber))

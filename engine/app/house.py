@@ -94,6 +94,11 @@ class House:
         except KeyError:
             raise EngineStopped("The engine is not running.") from None
 
+    def known(self, account: str) -> BalanceSnapshot:
+        """The newest snapshot of an account. Raises `UnknownName` for one that is not here, or not any more."""
+        self.check_account(account)
+        return self.board.get(account) or self.blank(account)
+
     def check_account(self, account: str) -> None:
         """Raise `UnknownName` for an account that is not here."""
         if not isinstance(account, str) or account not in self.accounts:
