@@ -36,6 +36,11 @@ class TrustedClock:
             return None
         return skew(self._clock.wall_ns(), self._kraken.now_ns(self._clock.monotonic()))
 
+    @property
+    def kraken(self) -> float | None:
+        """Kraken's time in Unix seconds, behind the truth by up to a second and a reply's way; `None`: not known."""
+        return None if self._kraken is None else self._kraken.now_ns(self._clock.monotonic()) / 1e9
+
     def monotonic(self) -> float:
         """Seconds; never goes back."""
         return self._clock.monotonic()

@@ -7,7 +7,8 @@
     ├─ StoreError ── StoreInUse (pid) · StoreDamaged
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut · ConnectFailed ·
-    │   │                 NotLive · PairUnsettled · EngineStopped · UnknownName¹ · NonceNotDurable²
+    │   │                 NotLive · PairUnsettled · EngineStopped · UnknownName¹ · IdInUse¹ ·
+    │   │                 NonceNotDurable²
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked
@@ -141,6 +142,13 @@ class EngineStopped(CallNotSent):
 
 class UnknownName(ConfigError, CallNotSent):
     """There is no account or no endpoint of that name."""
+
+    def __init__(self, message: str, **about: Any) -> None:
+        CallError.__init__(self, message, **about)
+
+
+class IdInUse(ConfigError, CallNotSent):
+    """The id of a placement names another order already."""
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import sqlitedict
@@ -40,8 +40,11 @@ SLICE = 0.05  # seconds of it waited at a time, so that a machine that stood sti
 LOCK_PATIENCE = 0.5
 AT_ONCE = 400  # documents in one statement; SQLite takes so many values
 
+T = TypeVar("T")
+
 _BESIDE = ("-journal", "-wal", "-shm")
 _REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
+_DELETE = f"DELETE FROM {TABLE} WHERE key IN "  # noqa: S608
 
 # What SQLite says when the trouble is around the file, not in it.
 _AROUND_NAMES = "PERM BUSY LOCKED NOMEM READONLY INTERRUPT IOERR FULL CANTOPEN PROTOCOL NOLFS AUTH"
@@ -126,14 +129,15 @@ class Store:
     def put_all(self, documents: Mapping[str, Any]) -> None:
         """Write some documents; otherwise like `put`. Up to `AT_ONCE` of them are written all or none."""
         rows = [(name, seal(name, document)) for name, document in documents.items()]
-        with self._lock:
-            if self._dict is None:
-                raise StoreError(f"The store file {self.path} is closed.")
-            self._check_writer()
-            self._check_files()
-            for start in range(0, len(rows), AT_ONCE):
-                self._write(rows[start : start + AT_ONCE])
-            self._check_files()
+        with self._writing():
+            for part in _parts(rows):
+                self._execute(_REPLACE + ",".join(["(?, ?)"] * len(part)), [text for row in part for text in row])
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove some documents; a name that is not there does no harm. Otherwise like `put_all`."""
+        with self._writing():
+            for part in _parts(names):
+                self._execute(f"{_DELETE}({','.join('?' * len(part))})", list(part))
 
     def close(self) -> None:
         """Close the file; nothing is lost. A second call does nothing."""
@@ -145,12 +149,23 @@ class Store:
             if not _in_time(partial(_has_ended, writer)):
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
 
-    def _write(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Hand the rows to sqlitedict's writer and wait, but not for ever, as its own `__setitem__` would."""
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time, and only to the file that was opened."""
+        with self._lock:
+            if self._dict is None:
+                raise StoreError(f"The store file {self.path} is closed.")
+            self._check_writer()
+            self._check_files()
+            yield
+            self._check_files()
+
+    def _execute(self, statement: str, values: list[str]) -> None:
+        """Hand a statement to sqlitedict's writer and wait, but not for ever, as its own `__setitem__` would."""
         done: queue.Queue[Any] = queue.Queue()
         writer = self._dict.conn
         try:
-            writer.execute(_REPLACE + ",".join(["(?, ?)"] * len(rows)), [part for row in rows for part in row], done)
+            writer.execute(statement, values, done)
             if not _in_time(partial(_has_come, done)):
                 self._late = done
                 raise StoreError(f"Cannot write to {self.path}: the disk does not answer.")
@@ -175,6 +190,10 @@ class Store:
         for path, identity in self._files.items():
             if _identity(path) != identity:
                 raise StoreError(f"The store file {path} was replaced while in use: restart the engine.")
+
+
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
 
 
 def _in_time(is_over: Callable[[float], bool]) -> bool:

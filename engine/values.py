@@ -164,6 +164,7 @@ class Settings:
     cut_read_after, cut_write_after: how long a hung call may hold up something more urgent.
     order_deadline: how long Kraken may take to accept an order.
     settle_margin: how long after the deadline a lost order may still appear.
+    follow_every: how often open orders are looked at.
     tier: Kraken's rate-limit tier, ``starter``, ``intermediate`` or ``pro``.
     local_limits: count calls as Kraken does and keep back what would be refused.
     cash: the plain names of the assets that count as cash.
@@ -185,6 +186,7 @@ class Settings:
     cut_write_after: float = 3.0
     order_deadline: float = 10.0
     settle_margin: float = 60.0
+    follow_every: float = 15.0
     tier: str = "starter"
     local_limits: bool = True
     cash: tuple[str, ...] = ("USD", "USDT")
@@ -207,6 +209,8 @@ class Settings:
             raise ConfigError("Settings.ca_file and Settings.proxy are texts, or None.")
         if self.errors_to_unavailable != int(self.errors_to_unavailable):
             raise ConfigError("Settings.errors_to_unavailable has to be a whole number.")
+        if self.order_deadline > 59:
+            raise ConfigError("Settings.order_deadline may be 59 seconds at most: Kraken takes no later one.")
         if self.polling_share > 1:
             raise ConfigError("Settings.polling_share is a share: more than 0 and at most 1.")
         check_tier(self.tier)
@@ -219,7 +223,7 @@ class Settings:
 
 _POSITIVE = (
     "refresh_every", "max_age", "errors_to_unavailable", "call_timeout", "cut_read_after",
-    "cut_write_after", "order_deadline", "settle_margin", "polling_share",
+    "cut_write_after", "order_deadline", "settle_margin", "follow_every", "polling_share",
 )  # fmt: skip
 
 

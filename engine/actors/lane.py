@@ -86,7 +86,7 @@ class Lane:
         endpoint = private_endpoint(call.endpoint)
         self._permit(endpoint, call.params)
         try:
-            return self._send(account, endpoint, call.params, deadline, token)
+            return self._send(account, endpoint, call, deadline, token)
         except InvalidNonce as error:
             if self._settings.proxy and endpoint.writes:
                 raise CallUnknown(
@@ -95,7 +95,7 @@ class Lane:
                 ) from None
             if not self._limits.may_sign_again(account.name):
                 raise
-        return self._send(account, endpoint, call.params, deadline, token)
+        return self._send(account, endpoint, call, deadline, token)
 
     def resume(self, account: str) -> None:
         """The account's key is mended: its calls go again at once. Raises `UnknownName`."""
@@ -187,13 +187,17 @@ class Lane:
             )
 
     def _send(
-        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], deadline: float, token: Ticket
+        self, account: Account, endpoint: Endpoint, call: PrivateCall, deadline: float, token: Ticket
     ) -> Reply:
         """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
+        params = call.params
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
         self._limits.check(account.name, endpoint, call_class(endpoint, params), params)
         cause = ""
         try:
+            self._ask_time(deadline, token)
+            if call.at_send is not None:
+                encoded = encode(endpoint, {**params, **call.at_send(self._clock.kraken)}, otp=account.otp)
             reply = self._exchange(account, endpoint, encoded, deadline, token)
         except InvalidNonce as error:
             cause = self._diagnosis(account)
@@ -210,7 +214,6 @@ class Lane:
     def _exchange(
         self, account: Account, endpoint: Endpoint, encoded: Body, deadline: float, token: Ticket
     ) -> Reply:
-        self._ask_time(deadline, token)
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)

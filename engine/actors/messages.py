@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,10 @@ class PrivateCall:
     """Who is told `CallDone` or `CallFailed`: an actor ref, or anything with a `tell` method."""
     tag: Any = None
     """Yours: it comes back with the answer."""
+    at_send: Callable[[float | None], Mapping[str, Any]] | None = None
+    """Called in the lane's thread when the call is about to go out, with Kraken's time (Unix seconds; `None`: not
+    known); returns the parameters that only then can be said. Raises `CallNotSent` for a call that must not go. Called
+    again when the call is signed again."""
 
     def __repr__(self) -> str:
         """Without what is secret (promise G11): of the parameters that is the otp."""

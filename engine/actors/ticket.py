@@ -161,8 +161,18 @@ def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
         run_elsewhere(partial(_deliver, receiver, message))
 
 
+class QuickReply:
+    """Base of what takes an answer in without waiting for anything, and so is told it in the lane's thread."""
+
+    __slots__ = ()
+
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Take the answer in."""
+        raise NotImplementedError
+
+
 _WITHDRAWABLE = (Answer, FutureReply)  # whatever else has such methods is the host's: it is only told
-_QUICK = (*_WITHDRAWABLE, pykka.ActorRef)
+_QUICK = (*_WITHDRAWABLE, QuickReply, pykka.ActorRef)
 
 
 def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:

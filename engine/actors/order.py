@@ -1,0 +1,308 @@
+"""The `OrderActor`: places orders at most once, and finds out what became of each (promise G9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pykka
+
+from engine.actors.actor import EngineActor, tell_if_alive
+from engine.actors.dispatch import Dispatch
+from engine.actors.events import EngineWarning, OrderChanged
+from engine.actors.following import SOON, Following
+from engine.actors.inquiries import Errand, Inquiries, Orders
+from engine.actors.journal import Journal
+from engine.actors.mailbox import PatientMailbox
+from engine.actors.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.order_messages import CancelComes, CancelSaid, FindOrder, LookNow, PlaceOrder, UnsettledFunds
+from engine.actors.settling import Settling
+from engine.errors import CallError, EngineStopped, IdInUse, StoreError
+from engine.rules.order_states import OrderNews, OrderState
+from engine.rules.placement import Placement
+from engine.rules.settlement import joined, news_of, query
+from engine.values import Clock, Settings
+
+SAVE_AGAIN = 5.0  # seconds
+
+_DOUBLED = (
+    "Account {account} has {count} orders at Kraken for the one placement {id!r}: {txids}. This must not be; cancel "
+    "what is too much, and please report it."
+)
+_LEFT_OPEN = (
+    "What became of order {id!r} on {pair} of account {account} is not known from the run before; it is looked up, and "
+    "until then no other goes out on that pair."
+)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """Who waits for a placement: until it is settled, or until it is over."""
+
+    until_over: bool = False
+    said_done: bool = False
+    future: Future[Placement] = field(default_factory=Future)
+
+    def is_served_by(self, state: OrderState) -> bool:
+        return state.is_over if self.until_over else state.is_settled
+
+
+@dataclass(frozen=True, slots=True)
+class _Do:
+    """Tells the actor to do something in its own thread, now that its time has come."""
+
+    action: Callable[[], object]
+
+
+class OrderActor(EngineActor):
+    """Keeps the journal of one engine's placements, sends each once through the lane, and settles what is unknown.
+
+    - A placement is durable as *planned* before the lane hears of it and as *sent* before it goes out; it has a
+      `cl_ord_id` of ours and a deadline in Kraken's time.
+    - An unknown outcome is looked up again and again, in the settle class, and never sent again. Absence counts from
+      complete replies that were asked for `settle_margin` after the deadline, measured monotonically; after a restart
+      that time begins anew.
+    - An open order is looked at every `Settings.follow_every` seconds until it is over.
+    - What happens is published as `OrderChanged`; `disturb` is called when it changes a balance.
+
+    The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
+    start. What it is told before it stops, it still writes down. `private` is the lane, by name.
+    """
+
+    @staticmethod
+    def _create_actor_inbox() -> PatientMailbox:
+        return PatientMailbox()
+
+    def __init__(
+        self,
+        directory: Path,
+        private: Any,
+        *,
+        settings: Settings,
+        clock: Clock,
+        after: Callable[[float, Callable[[], None]], None],
+        publish: Callable[[Any], None],
+        disturb: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._private, self._settings, self._after = private, settings, after
+        self._publish, self._disturb = publish, disturb
+        self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9)
+        self._inquiries = Inquiries(private, self.actor_ref, clock.monotonic)
+        self._settling = Settling(self._inquiries, settings, clock.monotonic, self._later, self._learn)
+        self._following = Following(
+            self._inquiries, settings.follow_every, self._later, self._open_txids, self._take_in
+        )
+        self._waiters: dict[str, list[_Waiter]] = {}
+        self._is_failing = False
+
+    def on_start(self) -> None:
+        """Take up what an earlier run has left. Runs in the actor's thread."""
+        lost = [each for each in (self._journal.damage, self._journal.obstacle) if each]
+        if lost:
+            self._publish(EngineWarning("orders-lost", " ".join(lost)))
+        self._save()
+        for row in self._journal.rows(OrderState.UNKNOWN):
+            sentence = _LEFT_OPEN.format(id=row.id, pair=row.pair, account=row.account)
+            self._publish(EngineWarning("order-unknown", sentence))
+            self._settling.open(row)
+        for account in {row.account for row in self._journal.rows(OrderState.PLACED)}:
+            self._following.soon(account)
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one message. Runs in the actor's thread; waits for nothing but the disk."""
+        match message:
+            case PlaceOrder(plan=plan, timeout=timeout):
+                return self._place(plan, timeout)
+            case FindOrder(account=account, name=name):
+                return self._journal.find(account, name)
+            case UnsettledFunds(account=account):
+                return self._journal.reserved(account)
+            case CancelComes(cl_ord_id=name):
+                return self._journal.spend(name)
+            case CancelSaid():
+                return self._after_cancel(message)
+            case LookNow(account=account):
+                return self._look_now(account)
+            case CallDone() | CallFailed():
+                return self._inquiries.take(message)
+            case _Do(action=action):
+                return action()
+            case _:
+                return super().on_receive(message)
+
+    def closing(self) -> None:
+        """Answer whoever waits with what is known, and close the journal."""
+        for name, waiters in self._waiters.items():
+            row = self._journal.row(name)
+            for waiter in waiters:
+                if row is not None:
+                    waiter.future.set_result(row)
+        self._following.end(EngineStopped("The engine is stopping."))
+        self._journal.close()
+
+    # Placing
+
+    def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
+        known = self._journal.find(plan.account, plan.id)
+        if known is not None and known.id == plan.id:
+            if known.order != plan.order:
+                raise IdInUse(f"The id {plan.id!r} names another order already: give this one an id of its own.")
+            if not known.may_repeat:
+                return self._wait(known, _Waiter(), timeout)
+        self._journal.plan(plan)
+        self._publish(OrderChanged(plan.account, plan.receipt))
+        waiting = self._wait(plan, _Waiter(), timeout)
+        self._send(plan, min(timeout, self._settings.call_timeout))
+        return waiting
+
+    def _send(self, plan: Placement, timeout: float) -> None:
+        name = plan.cl_ord_id
+        told = partial(self._tell_answered, name)
+        dispatch = Dispatch(self._journal, name, self._settings.order_deadline, told)
+        params = {**plan.params, "cl_ord_id": name}
+        call = PrivateCall(
+            plan.account, "AddOrder", params, timeout, reply_to=dispatch, at_send=dispatch.at_send
+        )
+        try:
+            self._private.tell(call)
+        except (pykka.ActorDeadError, KeyError):
+            dispatch.tell(CallFailed(call, EngineStopped("The engine is not running.")))
+
+    def _tell_answered(self, name: str, error: CallError | None) -> None:
+        """Run by the lane's thread."""
+        tell_if_alive(self.actor_ref, _Do(partial(self._answered, name, error)))
+
+    def _answered(self, name: str, error: CallError | None) -> None:
+        row = self._journal.row(name)
+        if row is None:
+            return
+        self._save()
+        if row.state is OrderState.UNKNOWN:
+            self._settling.open(row)
+        elif row.state is OrderState.PLACED:
+            self._following.soon(row.account)
+        self._changed(row, error)
+
+    # Waiting
+
+    def _wait(self, row: Placement, waiter: _Waiter, timeout: float) -> Placement | Future[Placement]:
+        if waiter.is_served_by(row.state):
+            return row
+        self._waiters.setdefault(row.cl_ord_id, []).append(waiter)
+        self._later(max(0.0, timeout), partial(self._give_up, row.cl_ord_id, waiter))
+        return waiter.future
+
+    def _give_up(self, name: str, waiter: _Waiter) -> None:
+        row = self._journal.row(name)
+        if row is None or waiter not in self._waiters.get(name, ()):
+            return
+        if waiter.said_done and row.state is OrderState.PLACED:  # Kraken's word for it counts
+            self._learn(name, OrderNews.FOUND_CANCELED, {"reason": "Kraken said that it is canceled."})
+        else:
+            self._waiters[name].remove(waiter)
+            waiter.future.set_result(row)
+
+    def _changed(self, row: Placement, error: CallError | None = None) -> None:
+        """Something happened to a placement: tell everybody whom it concerns."""
+        self._publish(OrderChanged(row.account, row.receipt))
+        waiters = self._waiters.pop(row.cl_ord_id, [])
+        left = [waiter for waiter in waiters if not waiter.is_served_by(row.state)]
+        if left:
+            self._waiters[row.cl_ord_id] = left
+        for waiter in (each for each in waiters if each not in left):
+            if error is None or waiter.until_over:
+                waiter.future.set_result(row)
+            else:
+                waiter.future.set_exception(error)
+
+    # What Kraken says of orders
+
+    def _learn(self, name: str, news: OrderNews, changes: dict[str, Any]) -> None:
+        """Take in what a look at Kraken has brought."""
+        before = self._journal.row(name)
+        row = self._journal.note(name, news, **changes)
+        if before is None or (row.state, row.filled, row.txids) == (before.state, before.filled, before.txids):
+            return
+        self._save()
+        if row.state is not OrderState.NOT_PLACED:
+            self._disturb(row.account)
+        if len(row.txids) > 1:
+            txids = ", ".join(row.txids)
+            sentence = _DOUBLED.format(account=row.account, count=len(row.txids), id=row.id, txids=txids)
+            self._publish(EngineWarning("order-doubled", sentence))
+        if row.state is OrderState.PLACED and before.state is not OrderState.PLACED:
+            self._following.soon(row.account)
+        self._changed(row)
+
+    def _take_in(self, account: str, found: Orders) -> None:
+        for row in self._open(account, OrderState.PLACED):
+            orders = [found[txid] for txid in row.txids if txid in found]
+            if orders and len(orders) == len(row.txids):
+                self._learn(row.cl_ord_id, news_of(orders), joined(orders))
+
+    def _open(self, account: str, *states: OrderState) -> list[Placement]:
+        wanted = states or tuple(state for state in OrderState if not state.is_over)
+        return [row for row in self._journal.rows(*wanted) if row.account == account]
+
+    def _open_txids(self, account: str) -> list[str]:
+        return [txid for row in self._open(account, OrderState.PLACED) for txid in row.txids]
+
+    def _look_now(self, account: str) -> Future[list[Placement]]:
+        answer: Future[list[Placement]] = Future()
+
+        def looked(done: Future[None]) -> None:
+            error = done.exception()
+            if error is None:
+                answer.set_result(self._open(account))
+            else:
+                answer.set_exception(error)
+
+        self._following.now(account).add_done_callback(looked)
+        return answer
+
+    # Cancels
+
+    def _after_cancel(self, said: CancelSaid) -> Placement | Future[Placement] | None:
+        row = self._journal.row(said.cl_ord_id)
+        if row is None:
+            return None
+        waiter = _Waiter(until_over=True, said_done=said.done)
+        waiting = self._wait(row, waiter, said.timeout)
+        self._settling.hurry(row.cl_ord_id)
+        self._look_at(row.cl_ord_id, waiter)
+        return waiting
+
+    def _look_at(self, name: str, waiter: _Waiter) -> None:
+        """Look at an order as long as somebody waits for its end."""
+        row = self._journal.row(name)
+        if row is None or waiter not in self._waiters.get(name, ()):
+            return
+        if row.state is not OrderState.PLACED:
+            self._later(SOON, partial(self._look_at, name, waiter))
+            return
+
+        def looked(errand: Errand, found: Orders) -> None:
+            self._take_in(errand.account, found)
+            self._later(SOON, partial(self._look_at, name, waiter))
+
+        self._inquiries.begin(row.account, query(row.txids), looked, lambda errand, _: looked(errand, {}))
+
+    # Disk and time
+
+    def _save(self) -> None:
+        try:
+            self._journal.save()
+            self._is_failing = False
+        except StoreError as error:
+            if not self._is_failing:
+                self._publish(EngineWarning("order-not-kept", f"What is known of an order could not be kept: {error}"))
+            self._is_failing = True
+            self._later(SAVE_AGAIN, self._save)
+
+    def _later(self, seconds: float, action: Callable[[], object]) -> None:
+        self._after(seconds, partial(tell_if_alive, self.actor_ref, _Do(action)))
