@@ -20,7 +20,8 @@ from engine.cli.options import Options
 from engine.doctor import Finding, Level, examine
 from engine.doctor import account as account_check
 from engine.doctor import network as network_check
-from engine.doctor.key import KeyInfo, key_findings
+from engine.doctor.key import key_findings
+from engine.kraken.key_info import KeyInfo
 from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.simulator import Fault, Simulator

@@ -12,7 +12,7 @@ from typing import Any
 
 import pykka
 
-from engine.actors.actor import stop_actor, tell_if_alive, wait_finished
+from engine.actors.actor import tell_if_alive
 from engine.actors.archive import ArchiveActor, read_balances
 from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN
@@ -20,6 +20,7 @@ from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, rea
 from engine.actors.disturbance import Disturbance
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
+from engine.actors.order import OrderActor
 from engine.actors.poller import Poller
 from engine.actors.private import KrakenPrivateActor
 from engine.actors.publisher import Publisher, Subscribe
@@ -34,7 +35,7 @@ from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
 
-EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE = "events", "private", "archive", "catalogue"
+EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
 EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
 STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
@@ -46,7 +47,7 @@ def balance_of(account: str) -> str:
 
 
 class Crew:
-    """Events, the private lane, the archive, the catalogue, then one balance for each account that is `kept`.
+    """Events, the private lane, archive, catalogue and orders, then one balance for each account that is `kept`.
 
     `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
     `subscribers` is the engine's own list, which it changes as they come and go.
@@ -89,6 +90,7 @@ class Crew:
             self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
             self._names.table = read_names(self._state_dir)
             self._actors.start(CATALOGUE, self._start_catalogue)
+            self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
             for name in self._kept:
                 self._actors.start(balance_of(name), partial(self._start_balance, name))
@@ -100,8 +102,8 @@ class Crew:
         """Stop them in the reverse order of their start; everything stays inside `deadline` (`time.monotonic()`)."""
         self._actors.stop_watching()
         for name in reversed(self._actors.names()):
-            if name == PRIVATE_LANE:
-                _end_call_under_way(self._actors.ref(name), deadline)
+            if name in (ORDERS, PRIVATE_LANE):  # first for the journal, which takes in how the call under way ends
+                _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
             if not self._actors.stop(name, deadline - time.monotonic()):
                 logger.error("The actor %s did not stop in time.", name)
         self._scheduler.stop(max(0.0, deadline - time.monotonic()))
@@ -139,6 +141,10 @@ class Crew:
         kept = [self._accounts[name] for name in tuple(self._kept) if name in self._accounts]
         tiers = {account.name: account.tier or self._settings.tier for account in kept}
         return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
+
+    def plain_name(self, row: str) -> str:
+        """The plain name of an asset that Kraken calls `row`."""
+        return self._names.table.locate(row).asset
 
     def report(self) -> LaneReport | None:
         """Where the private lane stands; `None` before it has started."""
@@ -202,6 +208,12 @@ class Crew:
             self._state_dir, fetch=self._fetch, learn=self._names.learn, after=self._scheduler.after, clock=self._clock
         )
 
+    def _start_orders(self) -> pykka.ActorRef[Any]:
+        return OrderActor.start(
+            self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            after=self._scheduler.after, publish=self.publish, disturb=self.disturb,
+        )  # fmt: skip
+
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
             name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
@@ -225,13 +237,13 @@ class Crew:
             return {}
 
 
-def _end_call_under_way(ref: pykka.ActorRef[Any], deadline: float) -> None:
-    """Answer what waits, and give a write under way some time before it is cut."""
+def _end_calls(ref: pykka.ActorRef[Any], deadline: float) -> None:
+    """Answer what waits, and give a write under way some time before it is cut; until the lane has nothing to do."""
     mailbox: Any = ref.actor_inbox
     mailbox.close()
-    stop_actor(ref)
     grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
-    while not wait_finished(ref, LOOK_AGAIN) and time.monotonic() < deadline:
+    while not mailbox.is_idle and time.monotonic() < deadline:
         ticket = mailbox.under_way
         if ticket is not None and (ticket.call_class is CallClass.READ or time.monotonic() >= grace):
             mailbox.cut_under_way()  # and again: it may have been between two exchanges
+        time.sleep(LOOK_AGAIN)

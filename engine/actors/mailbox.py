@@ -121,6 +121,11 @@ class Mailbox:
                 self._is_waiting = True
             self._bell.acquire()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the actor has handled everything and waits for a message, or has ended."""
+        return self._is_waiting or self._ended
+
     def backlog(self) -> int:
         """How many messages wait."""
         return sum(map(len, self._queues))

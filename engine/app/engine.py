@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -27,9 +28,11 @@ from engine.app import interval
 from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
 from engine.app.house import LONGEST, House
+from engine.app.orders import OrderDesk
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.history import BalancePoint
+from engine.rules.orders import Order, OrderReceipt
 from engine.status import EngineStatus
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Secret, Settings
@@ -67,6 +70,7 @@ class Engine:
         self._house = House(distinct(accounts), balances, self._settings, clock)
         self._calls = CallDesk(self._house)
         self._accounts = AccountDesk(self._house)
+        self._orders = OrderDesk(self._house, self._calls, live=live)
         self._url = url
         check_url(url, self._settings)
         check_proxy(self._settings.proxy)
@@ -188,6 +192,65 @@ class Engine:
     ) -> Any:
         """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`."""
         return self._calls.public(endpoint, params, timeout)
+
+    def place(
+        self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
+    ) -> OrderReceipt:
+        """Place an order: at most one is on the exchange afterwards, whatever is lost on the way.
+
+        It is checked and rounded first, never beyond what was asked; written down before it is sent; and looked up, not
+        sent again, when its outcome is unknown. `id` (1 to 128 printable characters) names the placement: the same id
+        again, also after a restart, ends as the first one did and places nothing; for a placement that was not sent, it
+        is another try. An id is remembered for a week after its order is over. Without one every call is new.
+
+        Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
+        `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has it: the end comes
+        as an `OrderChanged`, and `order()` tells it. Raises `CallNotSent` when nothing was placed (`PairUnsettled`
+        while another order on the pair is unknown, `IdInUse` when the id names another order), `OrderRejected` or
+        another `CallRefused` when we or Kraken refuse it, `PermissionDenied` for a key with which nobody could find out
+        what became of an order, `ConfigError` for what is no order or no id.
+
+        Without `live=True` Kraken only checks the order, and the receipt has `live=False` and is not kept.
+        """
+        return self._orders.place(account, order, id, timeout)
+
+    def cancel(
+        self, account: str, receipt: OrderReceipt | str, timeout: float | None = None
+    ) -> OrderReceipt:
+        """Cancel a placement, named by its receipt, id or txid; returns what became of it.
+
+        It is canceled when Kraken says so: the receipt that returns may be *closed* when it was filled before, *not
+        placed* when it had not been sent, and still *placed* when Kraken has taken the cancel and not done it yet.
+        Raises `UnknownName` for what was not placed here, a `CallError` when the cancel itself did not go through, and
+        `OrderUnknown` when it is not known in time whether there is an order at all.
+        """
+        return self._orders.cancel(account, receipt, timeout)
+
+    def cancel_all(self, account: str, timeout: float | None = None) -> int:
+        """Cancel every open order of the account, also those placed elsewhere; how many, as Kraken counts them.
+
+        A placement that still waits in the lane ends as *not sent*. Raises a `CallError`.
+        """
+        return self._orders.cancel_all(account, timeout)
+
+    def open_orders(self, account: str, timeout: float | None = None) -> tuple[OrderReceipt, ...]:
+        """The placements of this engine that are not over, after a look at Kraken; the oldest first.
+
+        Also those whose outcome is unknown. For orders placed elsewhere call ``OpenOrders``. Raises a `CallError` when
+        Kraken cannot be asked.
+        """
+        return self._orders.open(account, timeout)
+
+    def order(self, account: str, id: str) -> OrderReceipt:
+        """What is known of a placement, by its id, `cl_ord_id` or txid; asks nobody. Raises `UnknownName`."""
+        return self._orders.find(account, id)
+
+    def reserved(self, account: str) -> Mapping[str, Decimal]:
+        """What placements may take whose outcome is not known yet, by plain asset name: it is not available.
+
+        Infinite for a market buy, since nobody knows what it costs.
+        """
+        return self._orders.reserved(account)
 
     def balance(
         self, account: str, max_age: float | None = None, timeout: float | None = None

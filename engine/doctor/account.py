@@ -9,10 +9,11 @@ from typing import Any
 from engine.actors.events import CallFinished
 from engine.app import Engine
 from engine.doctor.finding import Finding, bad, ok, skipped
-from engine.doctor.key import KeyInfo, key_findings
+from engine.doctor.key import key_findings
 from engine.doctor.refusal import is_about_key, refused
 from engine.doctor.time_left import TimeLeft
 from engine.errors import CallError, InvalidNonce, PermissionDenied
+from engine.kraken.key_info import KeyInfo
 from engine.values import Settings
 
 CALL_PATIENCE = 10.0  # seconds

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from engine.doctor.finding import Finding, bad, ok, skipped, warn
 from engine.kraken.endpoints import PERMISSIONS, PRIVATE
+from engine.kraken.key_info import KeyInfo
 from engine.values import Settings
 
 EXPIRES_SOON = 14 * 86_400.0  # seconds
@@ -16,38 +15,6 @@ _LAST = 253_402_300_799  # the end of the year 9999
 
 _PAGE = "on Kraken's API page (Settings, API)"
 _MOVE_MONEY = frozenset({"withdraw-funds", "add-withdraw-address", "update-withdraw-address"})
-
-
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
-    """What `GetApiKeyInfo` says, in the spelling of Kraken's documents or in the older one. `None`: it does not say."""
-
-    name: str | None
-    permissions: frozenset[str] | None
-    window: int | None
-    valid_until: int | None
-    """Unix seconds; 0 is for ever."""
-    addresses: int | None
-    """How many addresses may use the key; 0 is any."""
-    nonce: int | None
-    """The highest nonce that Kraken has seen."""
-
-    @classmethod
-    def of(cls, result: Mapping[str, Any]) -> KeyInfo:
-        """Read a reply. Never raises; what cannot be read is `None`."""
-
-        def value(camel: str, snake: str) -> Any:
-            return result.get(camel, result.get(snake))
-
-        permissions, addresses = value("permissions", "permissions"), value("ipAllowlist", "ip_allowlist")
-        return cls(
-            name=_one_line(value("apiKeyName", "api_key_name")),
-            permissions=frozenset(map(str, permissions)) if isinstance(permissions, list) else None,
-            window=_number(value("nonceWindow", "nonce_window")),
-            valid_until=_number(value("validUntil", "valid_until")),
-            addresses=len(addresses) if isinstance(addresses, list) else None,
-            nonce=_number(value("nonce", "nonce")),
-        )
 
 
 def key_findings(account: str, info: KeyInfo, settings: Settings, now: float) -> Iterator[Finding]:
@@ -59,6 +26,7 @@ def key_findings(account: str, info: KeyInfo, settings: Settings, now: float) ->
     else:
         yield _permissions(account, info.permissions)
         yield _withdrawals(account, info.permissions, settings)
+    yield from _orders(account, info)
     yield _unless_unknown("nonce-window", account, info.window, _window)
     yield _unless_unknown("expiry", account, info.valid_until, lambda name, until: _expiry(name, until, now))
     yield _unless_unknown("addresses", account, info.addresses, _addresses)
@@ -86,6 +54,18 @@ def _permissions(account: str, granted: frozenset[str]) -> Finding:
         )  # fmt: skip
     trades = "place orders and look them up" if can["AddOrder"] else "not place orders"
     return ok("permissions", f"The key may read balances, and {trades}.", account)
+
+
+def _orders(account: str, info: KeyInfo) -> Iterator[Finding]:
+    """Whether the engine places live orders with the key, for one that may place some."""
+    if info.permissions is None or not PRIVATE["AddOrder"].allowed(info.permissions):
+        return
+    obstacle = info.order_obstacle
+    if obstacle is None:
+        yield ok("orders", "The engine places orders with this key: it can find out what became of each.", account)
+    else:
+        what, remedy = obstacle
+        yield warn("orders", f"The engine places no orders with this key: {what}.", f"{remedy} {_PAGE}.", account)
 
 
 def _withdrawals(account: str, granted: frozenset[str], settings: Settings) -> Finding:
@@ -126,17 +106,3 @@ def _addresses(account: str, count: int) -> Finding:
         "addresses", f"The key is bound to {many}, and this machine's is among them now.",
         f"That is safe as long as the address stays. Before it changes, put the new one on the list {_PAGE}.", account,
     )  # fmt: skip
-
-
-def _number(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
-
-
-def _one_line(value: object, longest: int = 60) -> str | None:
-    if not isinstance(value, str) or not value.strip():
-        return None
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(value.split()))
-    return line if len(line) <= longest else line[:longest] + "…"

@@ -1,0 +1,235 @@
+"""The desk for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import pykka
+
+from engine.actors.crew import ORDERS
+from engine.actors.order_messages import CancelComes, CancelSaid, FindOrder, LookNow, PlaceOrder, UnsettledFunds
+from engine.actors.pairs import PairBook
+from engine.app.calls import CallDesk
+from engine.app.house import House
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallUnknown,
+    ConfigError,
+    DeadlinePassed,
+    EngineStopped,
+    OrderRejected,
+    OrderUnknown,
+    PermissionDenied,
+    UnknownName,
+)
+from engine.kraken.key_info import KeyInfo
+from engine.kraken.refusals import UNLISTED, meaning_of
+from engine.rules.order_checks import fit, params_of, reserves
+from engine.rules.order_states import OrderState
+from engine.rules.orders import Order, OrderReceipt, check_id
+from engine.rules.placement import Placement
+from engine.values import Pair
+
+ANSWER_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
+KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
+
+
+class OrderDesk:
+    """Places, cancels and tells of orders for `Engine`, which says what is guaranteed. Thread-safe."""
+
+    def __init__(self, house: House, calls: CallDesk, *, live: bool) -> None:
+        self._house, self._calls, self._live = house, calls, live
+        self.pairs = PairBook(self._fetch, house.clock.monotonic)
+        self._keys: dict[str, tuple[KeyInfo, float]] = {}
+        self._lock = threading.Lock()
+
+    def place(self, account: str, order: Order, name: str | None, timeout: float) -> OrderReceipt:
+        """`Engine.place`."""
+        self._house.check_account(account)
+        if not isinstance(order, Order):
+            raise ConfigError("What is placed is an Order.")
+        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        name = None if name is None else check_id(name)
+        if name is not None and self._live:
+            known = self._ask(FindOrder(account, name), deadline)
+            if known is not None and known.id == name and known.order == order and not known.may_repeat:
+                return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
+        plan = self._plan(account, order, name, deadline)
+        if not self._live:
+            return self._validate(plan, deadline)
+        return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
+
+    def cancel(self, account: str, receipt: OrderReceipt | str, timeout: float | None) -> OrderReceipt:
+        """`Engine.cancel`."""
+        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        row = self._find(account, receipt, deadline)
+        self._tell(CancelComes(row.cl_ord_id))
+        if row.state.is_over:
+            return row.receipt
+        said = self._cancel(row, deadline)
+        wait = max(0.0, deadline - self._house.clock.monotonic())
+        row = self._after(CancelSaid(row.cl_ord_id, said, wait), deadline)
+        if not row.state.is_settled:
+            raise OrderUnknown(f"What became of order {row.id!r} is not known yet.", row.receipt, account=account)
+        return row.receipt
+
+    def cancel_all(self, account: str, timeout: float | None) -> int:
+        """`Engine.cancel_all`."""
+        result = self._calls.call(account, "CancelAll", None, timeout)
+        self._tell(LookNow(account))
+        count = result.get("count")
+        return count if isinstance(count, int) else 0
+
+    def open(self, account: str, timeout: float | None) -> tuple[OrderReceipt, ...]:
+        """`Engine.open_orders`."""
+        self._house.check_account(account)
+        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        return tuple(row.receipt for row in self._ask(LookNow(account), deadline))
+
+    def find(self, account: str, name: str) -> OrderReceipt:
+        """`Engine.order`."""
+        deadline = self._house.clock.monotonic() + self._house.settings.call_timeout
+        return self._find(account, name, deadline).receipt
+
+    def reserved(self, account: str) -> Mapping[str, Decimal]:
+        """`Engine.reserved`."""
+        self._house.check_account(account)
+        deadline = self._house.clock.monotonic() + self._house.settings.call_timeout
+        by_row: dict[str, Decimal] = self._ask(UnsettledFunds(account), deadline)
+        named: dict[str, Decimal] = {}
+        for row, amount in by_row.items():
+            asset = self._house.crew.plain_name(row)
+            named[asset] = named.get(asset, Decimal(0)) + amount
+        return MappingProxyType(named)
+
+    def pair(self, name: str, timeout: float | None) -> Pair:
+        """The facts of a pair. Raises `OrderRejected` when there is none, else how Kraken could not be asked."""
+        return self.pairs.get(name, self._house.seconds(timeout))
+
+    # Before anything is sent
+
+    def _plan(self, account: str, order: Order, name: str | None, deadline: float) -> Placement:
+        """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
+        try:
+            pair = self.pairs.get(order.pair, self._left(deadline))
+            fitted = fit(order, pair)
+            self._check_key(account, deadline)
+        except CallUnknown as error:  # a question that was not answered is no order that may have been placed
+            raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
+        cl_ord_id = uuid.uuid4().hex
+        return Placement(
+            account=account,
+            id=name or cl_ord_id,
+            named=name is not None,
+            cl_ord_id=cl_ord_id,
+            key_id=self._house.accounts[account].key_id,
+            order=order,
+            fitted=fitted,
+            pair=pair.id,
+            params=params_of(fitted, pair),
+            reserved=reserves(fitted, pair),
+            times={OrderState.PLANNED.value: self._house.clock.wall_ns() / 1e9},
+        )
+
+    def _check_key(self, account: str, deadline: float) -> None:
+        key_id = self._house.accounts[account].key_id
+        now = self._house.clock.monotonic()
+        with self._lock:
+            known, since = self._keys.get(key_id, (None, 0.0))
+        if known is None or now - since > KEY_IS_KNOWN_FOR or known.order_obstacle is not None:
+            known = KeyInfo.of(self._calls.call(account, "GetApiKeyInfo", None, self._left(deadline)))
+            with self._lock:
+                self._keys[key_id] = (known, now)
+        if known.order_obstacle is not None:
+            what, remedy = known.order_obstacle
+            raise PermissionDenied(
+                f"No order is placed with the key of account {account}: {what}. {remedy} on Kraken's API page.",
+                account=account, endpoint="AddOrder",
+            )  # fmt: skip
+
+    def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
+        """Kraken checks the order and does nothing."""
+        params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
+        try:
+            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline))
+        except CallUnknown as error:
+            raise CallNotSent(f"Kraken did not say whether it would take the order: {error}") from None
+        described = result.get("descr")
+        return OrderReceipt(
+            plan.id, plan.account, plan.order, OrderState.NOT_PLACED, cl_ord_id=plan.cl_ord_id, live=False,
+            description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
+            reason="Kraken only checked it: the engine is not live.",
+        )  # fmt: skip
+
+    # After that
+
+    @staticmethod
+    def _ended(row: Placement) -> OrderReceipt:
+        """The receipt, or the error that says why there is no order."""
+        match row.state:
+            case OrderState.PLACED | OrderState.CLOSED | OrderState.CANCELED:
+                return row.receipt
+            case OrderState.REFUSED:
+                error = (meaning_of(row.code or "") or UNLISTED).error
+                raise error(row.reason or "Kraken refused the order.", kraken_code=row.code, account=row.account)
+            case OrderState.NOT_PLACED:
+                raise CallNotSent(f"Order {row.id!r} was not placed: {row.reason}", account=row.account)
+            case _:
+                raise OrderUnknown(
+                    f"Whether order {row.id!r} was placed is not known yet: it is looked up, and an OrderChanged will "
+                    "say. Do not place it again.",
+                    row.receipt, account=row.account, endpoint="AddOrder",
+                )  # fmt: skip
+
+    def _cancel(self, row: Placement, deadline: float) -> bool:
+        """Whether Kraken says that it is canceled; it may have been gone before."""
+        name = {"txid": row.txids[0]} if row.txids else {"cl_ord_id": row.cl_ord_id}
+        try:
+            result = self._calls.call(row.account, "CancelOrder", name, self._left(deadline))
+        except OrderRejected:
+            return False  # EOrder:Unknown order, and the like: it is looked up what became of it
+        return bool(result.get("count")) and not result.get("pending")
+
+    def _find(self, account: str, receipt: OrderReceipt | str, deadline: float) -> Placement:
+        self._house.check_account(account)
+        name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
+        row: Placement | None = self._ask(FindOrder(account, name), deadline)
+        if row is None:
+            raise UnknownName(f"Account {account} has no placement {str(name)[:140]!r} here.", account=account)
+        return row
+
+    def _after(self, said: CancelSaid, deadline: float) -> Placement:
+        row: Placement = self._ask(said, deadline)
+        return row
+
+    def _fetch(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
+        return self._calls.public(endpoint, params, seconds)
+
+    def _left(self, deadline: float) -> float:
+        left = deadline - self._house.clock.monotonic()
+        if left <= 0:
+            raise DeadlinePassed("The time was over before the order could be sent.")
+        return left
+
+    def _tell(self, message: Any) -> None:
+        self._house.crew.tell(ORDERS, message)
+
+    def _ask(self, message: Any, deadline: float) -> Any:
+        wait = max(0.0, deadline - self._house.clock.monotonic()) + ANSWER_GRACE
+        try:
+            return self._house.ref(ORDERS).ask(message, timeout=wait)
+        except pykka.ActorDeadError:
+            raise EngineStopped("The engine is not running.") from None
+        except pykka.Timeout:
+            if isinstance(message, PlaceOrder):
+                receipt = message.plan.receipt
+                raise OrderUnknown("The journal does not answer: look the order up.", receipt) from None
+            raise DeadlinePassed("The journal of orders does not answer.") from None
+        except CallError as error:
+            raise error.about(getattr(message, "account", None), "AddOrder") from None

@@ -1,0 +1,81 @@
+"""What Kraken says about an API key, and whether orders may be placed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.kraken.endpoints import PRIVATE
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What `GetApiKeyInfo` says, in the spelling of Kraken's documents or in the older one. `None`: it does not say."""
+
+    name: str | None
+    permissions: frozenset[str] | None
+    window: int | None
+    valid_until: int | None
+    """Unix seconds; 0 is for ever."""
+    addresses: int | None
+    """How many addresses may use the key; 0 is any."""
+    nonce: int | None
+    """The highest nonce that Kraken has seen."""
+    query_from: int | None = None
+    """Unix seconds before which the key sees no history; 0 is no such limit."""
+    query_until: int | None = None
+    """The same for the end."""
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> KeyInfo:
+        """Read a reply. Never raises; what cannot be read is `None`."""
+
+        def value(camel: str, snake: str) -> Any:
+            return result.get(camel, result.get(snake))
+
+        permissions, addresses = value("permissions", "permissions"), value("ipAllowlist", "ip_allowlist")
+        return cls(
+            name=_one_line(value("apiKeyName", "api_key_name")),
+            permissions=frozenset(map(str, permissions)) if isinstance(permissions, list) else None,
+            window=_number(value("nonceWindow", "nonce_window")),
+            valid_until=_number(value("validUntil", "valid_until")),
+            addresses=len(addresses) if isinstance(addresses, list) else None,
+            nonce=_number(value("nonce", "nonce")),
+            query_from=_number(value("queryFrom", "query_from")),
+            query_until=_number(value("queryTo", "query_to")),
+        )
+
+    @property
+    def order_obstacle(self) -> tuple[str, str] | None:
+        """Why no order may be placed with the key, and the remedy; `None` when it may.
+
+        Whoever places an order has to be able to find out what became of it: that takes both permissions to look, all
+        of the history, and a nonce window of 0, since otherwise a lost request may be carried out after a later one.
+        What Kraken does not say counts as wrong, but for the range of the history, which few keys have.
+        """
+        needed = [PRIVATE[name] for name in ("AddOrder", "OpenOrders", "ClosedOrders")]
+        if self.permissions is None or self.window is None:
+            return "Kraken does not say what it may do", "Look it up"
+        missing = [each.permission_text for each in needed if not each.allowed(self.permissions)]
+        if missing:
+            return f"it lacks the permission {' and '.join(missing)}", "Give it that permission"
+        if self.query_from or self.query_until:
+            return "it sees only a part of the history", "Take the dates of its history away"
+        if self.window:
+            return f"its nonce window is {self.window}, so that an order can be doubled", "Set the window to 0"
+        return None
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
+def _one_line(value: object, longest: int = 60) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        return None
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(value.split()))
+    return line if len(line) <= longest else line[:longest] + "…"
