@@ -106,7 +106,8 @@ def replace_volume(order: Order) -> Order:
 def test_g9_many_threads_with_one_id_place_one_order(sim: Simulator, live: Engine) -> None:
     with sim_delay(sim):
         receipts: list[OrderReceipt] = []
-        threads = [threading.Thread(target=lambda: receipts.append(live.place("MASTER", FILLS, id="x"))) for _ in "12345"]
+        place = lambda: receipts.append(live.place("MASTER", FILLS, id="x"))  # noqa: E731
+        threads = [threading.Thread(target=place) for _ in range(5)]
         for thread in threads:
             thread.start()
         for thread in threads:
