@@ -36,7 +36,7 @@ __all__ = ["authority", "serve"]  # fixtures
 ANY_HOST = Settings(any_host=True)
 HOUR = 3600
 NETWORK = ("dns", "connection", "tls", "kraken", "clock", "system-status")
-KEY = ("key", "permissions", "withdrawals", "nonce-window", "expiry", "addresses", "balance", "nonce")
+KEY = ("key", "permissions", "withdrawals", "orders", "nonce-window", "expiry", "addresses", "balance", "nonce")
 WITHOUT_KEY = ("key", "permissions", "balance", "nonce")
 
 

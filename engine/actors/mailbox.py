@@ -86,7 +86,7 @@ class Mailbox:
         self._closed = False
         self._ended = False
         self.is_stopping = False
-        """Whether the actor has stopped or was told to."""
+        """Whether the actor has stopped, or is told to or about to be."""
         self._finished: threading.Event | None = None
         self.reader: int | None = None
         """The ident of the actor's thread, once it has looked for a message."""
@@ -137,7 +137,7 @@ class Mailbox:
     def close(self) -> None:
         """Take in nothing more but a stop, and answer everybody who waits."""
         with self._lock:
-            self._closed = True
+            self._closed = self.is_stopping = True
             left = [envelope for queue in self._queues[1:] for envelope in queue]
             for queue in self._queues[1:]:
                 queue.clear()
@@ -147,7 +147,7 @@ class Mailbox:
     def end(self) -> None:
         """Take in nothing at all: the actor handles no more messages."""
         with self._lock:
-            self._ended = self.is_stopping = True
+            self._ended = True
             stops = list(self._queues[0])
             self._queues[0].clear()
         self.close()
