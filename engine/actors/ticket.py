@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -17,6 +18,8 @@ from engine.errors import CallError, CallNotSent, UnknownName
 from engine.kraken.endpoints import call_class, is_dry_run, private_endpoint
 
 logger = logging.getLogger(__name__)
+
+SLICE = 0.25  # seconds
 
 
 class Answer:
@@ -46,8 +49,14 @@ class Answer:
         self._bell.release()
 
     def wait(self, seconds: float) -> CallDone | CallFailed | None:
-        """The answer, or `None` when there is none within `seconds`. Asked once."""
-        self._bell.acquire(timeout=seconds)
+        """The answer, or `None` when there is none within `seconds`. Asked once.
+
+        Waits a `SLICE` at a time: a Ctrl-C in the moment before a wait begins is seen only when that wait is over.
+        """
+        until = time.monotonic() + seconds
+        while not self._bell.acquire(timeout=max(0.0, min(SLICE, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                break
         return self._message
 
 
