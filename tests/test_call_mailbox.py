@@ -14,10 +14,11 @@ from pykka import ThreadingFuture
 from pykka._envelope import Envelope
 
 from engine import Engine, PrivateCall, Settings
-from engine.actors.call_mailbox import CallMailbox
+from engine.actors.call_mailbox import BOUNDS, CallMailbox
 from engine.actors.placements import OrderQueue
-from engine.actors.ticket import FutureReply, Ticket
-from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped
+from engine.actors.ticket import Answer, FutureReply, Ticket
+from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
+from engine.kraken.endpoints import CallClass
 from engine.rules.service import CUTS_A_MINUTE, CUTS_OF_ONE_READ, covers, patience
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK
@@ -277,6 +278,41 @@ def test_ask_that_races_a_stop_is_answered() -> None:
         with pytest.raises(Exception, match="stopped"):
             future.get(timeout=0)
         mailbox.put(Envelope(message))
+
+
+class Slowly(Answer):
+    """The answer to a read at which a look takes a millisecond."""
+
+    looks = 0
+    timers: Timers
+
+    @property
+    def is_withdrawn(self) -> bool:
+        type(self).looks += 1
+        self.timers.now += 0.001
+        return False
+
+    @is_withdrawn.setter
+    def is_withdrawn(self, value: bool) -> None:
+        pass
+
+
+def test_a_full_mailbox_refuses_quickly_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G4: reads are refused when it is full, and the lane is not held up by the looking for room."""
+    room = 500
+    monkeypatch.setitem(BOUNDS, CallClass.READ, room)
+    mailbox = CallMailbox()
+    timers = Slowly.timers = Timers()
+    mailbox.bind(settings=SETTINGS, monotonic=timers.monotonic, after=timers.after, cut=lambda ticket: False)
+    for _ in range(room):
+        mailbox.put(Envelope(PrivateCall("A", "Balance", reply_to=Slowly())))
+    Slowly.looks = 0
+    for number in range(200):
+        timers.now = number * 0.05
+        refused = FutureReply()
+        mailbox.put(Envelope(PrivateCall("A", "Balance", reply_to=refused)))
+        assert isinstance(refused.future.exception(0), MailboxFull)
+    assert 0 < Slowly.looks <= 2 * room
 
 
 def test_a_hundred_thousand_calls_are_taken_and_answered_in_order() -> None:

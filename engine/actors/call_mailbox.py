@@ -26,6 +26,7 @@ BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
 _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # tickets, since the lane waits for the lock meanwhile
+LOOKED_FOR_AT_MOST = 20  # a look for withdrawn calls takes up to a twentieth of the time: the lane waits meanwhile
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -155,10 +156,11 @@ class CallMailbox(Mailbox):
         """Make room: calls that were answered or withdrawn while they waited. Holds the lock; looks now and then."""
         now = self._monotonic()
         if now >= self._drop_after:
-            self._drop_after = now + SWEEP_EVERY
             wanted = [each for each in queue if not _is_ticket(each) or each.message.is_wanted]
             queue.clear()
             queue.extend(wanted)
+            took = self._monotonic() - now
+            self._drop_after = now + took + max(SWEEP_EVERY, LOOKED_FOR_AT_MOST * took)
 
     # Deadlines
 
