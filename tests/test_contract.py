@@ -1,0 +1,138 @@
+"""The public contract: the names, signatures, defaults and errors that outside programs are written against."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import engine as package
+from engine import (
+    Account,
+    BalanceSnapshot,
+    BalanceState,
+    CallDone,
+    CallFailed,
+    Engine,
+    EngineStatus,
+    EngineWarning,
+    KrakenBroker,
+    PrivateCall,
+    Settings,
+    errors,
+)
+from engine.broker import AccountType
+
+NEEDED = object()
+METHODS: dict[Callable[..., Any], dict[str, Any]] = {
+    Engine.start: {},
+    Engine.stop: {"timeout": 10},
+    Engine.call: {"account": NEEDED, "endpoint": NEEDED, "params": None, "timeout": None},
+    Engine.submit: {"account": NEEDED, "endpoint": NEEDED, "params": None, "timeout": None},
+    Engine.public: {"endpoint": NEEDED, "params": None},
+    Engine.balance: {"account": NEEDED, "max_age": None, "timeout": None},
+    Engine.is_available: {"account": NEEDED},
+    Engine.error_count: {"account": NEEDED},
+    Engine.add_account: {"account": NEEDED},
+    Engine.remove_account: {"account": NEEDED},
+    Engine.replace_key: {"account": NEEDED, "key": NEEDED, "secret": NEEDED},
+    Engine.resume: {"account": NEEDED},
+    Engine.status: {},
+    Engine.subscribe: {"subscriber": NEEDED},
+    Engine.unsubscribe: {"subscriber": NEEDED},
+    EngineStatus.to_dict: {},
+    BalanceSnapshot.at: {"now": NEEDED},
+    KrakenBroker.connect: {},
+    KrakenBroker.get_account_balance: {},
+    KrakenBroker.get_account_balance_detailed: {},
+    KrakenBroker.is_available: {},
+    KrakenBroker.get_error_count: {},
+    KrakenBroker.disconnect: {},
+    KrakenBroker.__init__: {"account_type": AccountType.MASTER, "account": None, "engine": None},
+    Account.__init__: {"name": NEEDED, "key": NEEDED, "secret": NEEDED},
+    PrivateCall.__init__: {
+        "account": NEEDED, "endpoint": NEEDED, "params": ..., "timeout": None, "reply_to": None, "tag": None,
+    },
+    CallDone.__init__: {"call": NEEDED, "result": NEEDED, "warnings": ()},
+    CallFailed.__init__: {"call": NEEDED, "error": NEEDED},
+    EngineWarning.__init__: {"code": NEEDED, "message": NEEDED},
+    Engine.__init__: {"accounts": NEEDED},
+}  # fmt: skip
+SETTINGS = {
+    "refresh_every": 5.0, "max_age": 15.0, "errors_to_unavailable": 3, "call_timeout": 10.0, "cut_read_after": 0.5,
+    "cut_write_after": 3.0, "order_deadline": 10.0, "settle_margin": 60.0, "tier": "starter", "local_limits": True,
+    "cash": ("USD", "USDT"), "polling_share": 0.5, "allow_withdrawals": False, "proxy": None, "ca_file": None,
+    "any_host": False,
+}  # fmt: skip
+TREE = {
+    "EngineError": "ConfigError StoreError CallError BalanceUnknown AccountUnavailable GateDenied",
+    "StoreError": "StoreInUse StoreDamaged",
+    "CallError": "CallNotSent CallRefused CallUnknown",
+    "CallNotSent": "DeadlinePassed MailboxFull CounterFull LockedOut ConnectFailed NotLive PairUnsettled EngineStopped",
+    "CallRefused": "InvalidNonce InvalidKey InvalidSignature PermissionDenied RateLimited TemporaryLockout "
+    "InsufficientFunds OrderRejected InvalidArguments MarketUnavailable",
+    "CallUnknown": "OrderUnknown",
+}
+NAMES = """
+    Account Engine Settings BalanceSnapshot BalanceState AssetBalance BalanceChanged AvailabilityChanged CallFinished
+    EngineWarning KrakenPrivateActor BalanceActor PrivateCall CallDone CallFailed KrakenBroker AccountType EngineStatus
+"""
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__qualname__)
+def test_what_the_contract_names_may_be_given_by_place_and_by_name(method: Callable[..., Any]) -> None:
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    named = METHODS[method]
+    assert [each.name for each in parameters][: len(named)] == list(named)
+    for each in parameters[: len(named)]:
+        assert each.kind is each.POSITIONAL_OR_KEYWORD
+        if named[each.name] is NEEDED:
+            assert each.default is each.empty
+        elif named[each.name] is not ...:
+            assert each.default == named[each.name]
+    for each in parameters[len(named) :]:
+        assert each.default is not each.empty, f"{each.name} is not in the contract, so it has to have a default"
+
+
+def test_engine_and_account_take_the_rest_by_name() -> None:
+    engine = inspect.signature(Engine).parameters
+    assert engine["url"].default == "https://api.kraken.com"
+    assert engine["live"].default is False
+    assert engine["state_dir"].default is None
+    account = inspect.signature(Account).parameters
+    assert account["tier"].default is account["otp"].default is None
+    for each in (*(engine[name] for name in ("url", "state_dir", "settings", "live")), account["tier"], account["otp"]):
+        assert each.kind is each.KEYWORD_ONLY
+
+
+def test_settings_are_frozen_with_the_defaults_of_the_contract() -> None:
+    settings = Settings()
+    assert {name: getattr(settings, name) for name in SETTINGS} == SETTINGS
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.max_age = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("base", TREE)
+def test_the_tree_of_errors_is_that_of_the_contract(base: str) -> None:
+    for name in TREE[base].split():
+        assert issubclass(getattr(errors, name), getattr(errors, base))
+    assert issubclass(errors.EngineError, Exception)
+
+
+def test_errors_carry_what_the_contract_says() -> None:
+    error = errors.CallRefused("no", account="A", endpoint="E", kraken_code="EAPI:x", retry_after=1.5)
+    assert (error.account, error.endpoint, error.kraken_code, error.retry_after) == ("A", "E", "EAPI:x", 1.5)
+    assert errors.StoreInUse("taken", 7).pid == 7
+    assert errors.OrderUnknown("lost", "a receipt").receipt == "a receipt"
+
+
+def test_names_are_importable_from_the_package() -> None:
+    assert not [name for name in NAMES.split() if name not in package.__all__]
+    assert {state.name for state in BalanceState} == {"FRESH", "STALE", "UNKNOWN"}
+    parts = "account state age cash available_cash assets as_of is_available error_count last_error"
+    assert not [name for name in parts.split() if not hasattr(BalanceSnapshot("A"), name)]
+    for name in ("private", "balances"):
+        assert isinstance(inspect.getattr_static(Engine, name), property)
