@@ -84,13 +84,14 @@ def _draw(ratios: Sequence[Finding], path: Path) -> None:
     names = [f"{each.topic}: {each.what}" for each in ratios]
     values = [each.value for each in ratios]
     colours = {True: "#2a7a3f", None: "#6b7a8f", False: "#b3402a"}
-    bars = axes.barh(names, values, color=[colours[each.met] for each in ratios])
+    axes.barh(names, values, color=[colours[each.met] for each in ratios])
     spans = [[each.value - each.low for each in ratios], [each.high - each.value for each in ratios]]
     axes.errorbar(values, names, xerr=spans, fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
-    axes.bar_label(bars, labels=[f"  {each.value:.2f} ×  {each.goal}" for each in ratios], padding=6, fontsize=8)
+    for row, each in enumerate(ratios):
+        axes.text(1.15 * each.high, row, f"{_number(each.value)} ×  {each.goal}", va="center", fontsize=8)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    axes.set_xlim(right=4 * max([1.0, *values]))
+    axes.set_xlim(right=20 * max([1.0, *values]))
     axes.invert_yaxis()
     axes.set_title("this engine against its peers, as ratios (more is better)", fontsize=10)
     figure.savefig(path, dpi=110)
