@@ -132,6 +132,15 @@ class BalanceMachine(RuleBasedStateMachine):
         self.revoked.discard(name)
         self.shown.pop(name, None)
 
+    @rule(name=st.sampled_from(NAMES))
+    def the_account_goes_and_comes_back(self, name: str) -> None:
+        """What was known of it is known again at once, as old as it was; the other goes on."""
+        account = self.sim.accounts[NAMES.index(name)]
+        self.engine.remove_account(name)
+        self.engine.add_account(account)
+        if name in self.shown:
+            assert self.engine.balance(name).as_of is not None
+
     @rule()
     def the_engine_is_restarted(self) -> None:
         self.engine.stop()

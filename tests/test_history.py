@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from engine import BalanceChanged, BalancePoint, BalanceSnapshot, Engine
 from engine.actors.actor import stop_actor, wait_finished
-from engine.actors.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, read_history
+from engine.actors.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, Flush, read_history
 from engine.actors.messages import BalanceRecord
 from engine.errors import UnknownName
 from engine.rules.history import AT_LEAST_EVERY, MOST
@@ -120,6 +120,21 @@ def test_what_a_slow_disk_delays_is_written_together(tmp_path: Path) -> None:
     assert wait_finished(archive, PATIENCE)
     assert [point.cash for point in read_history(tmp_path, "MASTER")] == list(range(100))
     assert read_documents(tmp_path / FILE_NAME)["MASTER"]["result"] == {"number": 99}
+
+
+def test_a_flush_is_answered_when_it_is_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    held = Held()
+    archive = ArchiveActor.start(tmp_path, publish=print)
+    archive.tell(record(0, held))
+    archive.tell(record(1))
+    flushed = archive.ask(Flush(), block=False)
+    archive.tell(record(2, held))
+    held.go.set()
+    flushed.get(timeout=PATIENCE)
+    assert [point.cash for point in read_history(tmp_path, "MASTER")][:2] == [0, 1]
+    stop_actor(archive)
+    assert wait_finished(archive, PATIENCE)
 
 
 def test_a_point_that_rots_costs_no_other(tmp_path: Path) -> None:

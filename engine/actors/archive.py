@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,12 @@ class _Kept(NamedTuple):
     number: int
     key_id: str
     point: BalancePoint | None
+
+
+class Flush:
+    """Asks the `ArchiveActor` to write what it was told before; the answer comes when that is over."""
+
+    __slots__ = ()
 
 
 class ArchiveActor(EngineActor):
@@ -68,19 +75,15 @@ class ArchiveActor(EngineActor):
 
     def on_receive(self, message: Any) -> None:
         """Take in one record, and write when no other waits. Runs in the actor's thread."""
-        if not isinstance(message, BalanceRecord):
-            super().on_receive(message)
-            return
-        try:
-            self._take(message)
-            if self.actor_inbox.empty() or self._taken >= AT_ONCE:
-                self._write()
-                self._failing = False
-        except StoreError as error:
-            self._newest.clear()  # which points were written is not known any more
-            if not self._failing:
-                self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
-            self._failing = True
+        match message:
+            case BalanceRecord():
+                self._attempt(partial(self._take, message))
+                if self.actor_inbox.empty() or self._taken >= AT_ONCE:
+                    self._attempt(self._write)
+            case Flush():
+                self._attempt(self._write)
+            case _:
+                super().on_receive(message)
 
     def closing(self) -> None:
         """Write what is left, then close the files."""
@@ -91,6 +94,15 @@ class ArchiveActor(EngineActor):
         finally:
             self._store.close()
             self._history.close()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except StoreError as error:
+            self._newest.clear()  # which points were written is not known any more
+            if not self._failing:
+                self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
+            self._failing = True
 
     def _take(self, record: BalanceRecord) -> None:
         self._taken += 1
@@ -112,6 +124,7 @@ class ArchiveActor(EngineActor):
         points, self._points = self._points, {}
         self._store.put_all(balances)
         self._history.put_all(points)
+        self._failing = False
 
 
 def read_balances(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -13,7 +14,7 @@ from typing import Any
 import pykka
 
 from engine.actors.actor import tell_if_alive
-from engine.actors.archive import ArchiveActor, read_balances
+from engine.actors.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN
 from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
@@ -38,6 +39,7 @@ logger = logging.getLogger("engine")
 EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
 EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
 STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
+WRITTEN_WITHIN = 1.0  # seconds; a disk that takes longer costs an account that comes back its very last balance
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 
 
@@ -109,7 +111,9 @@ class Crew:
         self._scheduler.stop(max(0.0, deadline - time.monotonic()))
 
     def add_balance(self, account: str) -> None:
-        """Keep one more account's balance, beginning with what the store knows of it."""
+        """Keep one more account's balance, beginning with what the store knows of it, also when it was just removed."""
+        with contextlib.suppress(KeyError, pykka.Timeout, pykka.ActorDeadError):
+            self._actors.ref(ARCHIVE).ask(Flush(), timeout=WRITTEN_WITHIN)
         self._board.update(self._restored([self._accounts[account]]))
         self._actors.start(balance_of(account), partial(self._start_balance, account))
 
