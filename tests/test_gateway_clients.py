@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from engine.simulator import Fault, Simulator
 from engine.values import Secret
 from engine.web.gateway.credentials import Credentials
 from tests.conftest import private_calls
-from tests.served import Reply, Served, served
+from tests.served import Reply, Served, served, until
 from tests.stopwatch import PATIENCE
 
 pytestmark = [
@@ -203,6 +204,48 @@ def test_answers_are_krakens_own_or_in_its_words(sim: Simulator, tmp_path: Path)
             assert call("Balance").json == {"error": ["EService:Unavailable"]}
         assert call("Balance", Origin="http://evil.example").status == 403
         assert call("Balance", Host="evil.example").status == 421
+
+
+def test_a_client_that_hangs_up_takes_its_waiting_order_with_it(sim: Simulator, tmp_path: Path) -> None:
+    """G9: who has given up, and perhaps asks again, does not get an order later."""
+    with served(sim, tmp_path, "--live") as service:
+        key = key_of(service, "MASTER", "bot", "--trading")
+        hang = sim.fault(Fault.hang(endpoint="AddOrder", account="ALICE"))
+        other = key_of(service, "ALICE", "bot", "--trading")
+        in_the_way = start(service, signed(service, other, "AddOrder", time.time_ns(), ORDER))
+        sim.wait_for_calls(1, endpoint="AddOrder", ended=False)
+        waiting = start(service, signed(service, key, "AddOrder", time.time_ns(), ORDER))
+        until(lambda: service.ask("/api/state").json["cells"]["waiting-order"]["t"] == "1")
+        waiting.close()
+        until(lambda: 'gateway_requests_total{outcome="gone"} 1.0' in service.ask("/metrics").text)
+        hang.remove()
+        assert b'"txid"' in in_the_way.makefile("rb").read()
+        in_the_way.close()
+        assert sim.placements("MASTER") == []
+
+
+def start(service: Served, call: tuple[str, bytes, dict[str, str]]) -> socket.socket:
+    """Send a call, and leave its answer to whoever has the connection."""
+    path, body, headers = call
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    client = socket.create_connection(("127.0.0.1", service.port), PATIENCE)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
+    client.sendall(head.encode() + body)
+    return client
+
+
+def test_a_call_that_waits_when_the_service_stops_is_answered(sim: Simulator, tmp_path: Path) -> None:
+    """G13."""
+    with served(sim, tmp_path) as service:
+        key = key_of(service)
+        sim.fault(Fault.hang())
+        first, second = (start(service, signed(service, key, "Balance", time.time_ns())) for _ in range(2))
+        until(lambda: service.ask("/api/state").json["cells"]["waiting-read"]["t"] != "0")
+        assert service.stop()[0] == 0
+        answers = sorted(each.makefile("rb").read().splitlines()[-1] for each in (first, second))
+        assert answers[-1] == b'{"error":["EService:Unavailable"]}'
+        for each in (first, second):
+            each.close()
 
 
 def test_keys_are_revocable_and_their_secrets_are_kept_nowhere(sim: Simulator, tmp_path: Path) -> None:

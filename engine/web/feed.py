@@ -52,9 +52,9 @@ class Feed:
                 self._note(*told)
 
     def _note(self, kind: str, state: str, text: str) -> None:
-        """Put an event on top; one that is there already is only counted, so that a failing read hides nothing."""
+        """Put an event on top; a failed call that is there already is only counted, so that it hides nothing."""
         times = 1
-        for known in [each for each in islice(self._events, 20) if each["told"] == text]:
+        for known in [each for each in islice(self._events, 20) if kind == "call" and each["told"] == text]:
             self._events.remove(known)
             times = int(known["times"]) + 1
         now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC).isoformat(timespec="milliseconds")

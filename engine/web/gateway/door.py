@@ -65,7 +65,7 @@ class Gateway:
         self._public = asyncio.Semaphore(PUBLIC_AT_ONCE)
         self.credentials = credentials
         self.answered = Counter[str]()
-        """How many requests were done, refused by the gateway itself, and failed."""
+        """How many requests were done, refused by the gateway itself, failed, and given up by their client."""
 
     async def private(self, request: Request) -> Response:
         """One signed call."""
@@ -198,7 +198,10 @@ class Gateway:
         gone = asyncio.ensure_future(_until_gone(request))
         try:
             await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
-            return call.result() if call.done() else Response(status_code=NOBODY)
+            if call.done():
+                return call.result()
+            self.answered["gone"] += 1
+            return Response(status_code=NOBODY)
         finally:
             for task in (call, gone):
                 task.cancel()
