@@ -40,9 +40,13 @@ def test_health_metrics_and_page_through_an_outage(sim: Simulator, tmp_path: Pat
             assert service.ask("/healthz").json == {"status": "ok", "troubles": []}
             assert "MASTER, ALICE, BOB are not available" in service.ask("/").text
             _check_metrics(service)
+            told = "".join(service.ask(path).text for path in ("/", "/api/state", "/api/history", "/metrics", "/readyz"))
         until(lambda: service.ask("/readyz").status == 200)
         code, log = service.stop()
     assert code == 0
+    for account in sim.accounts:
+        assert account.key not in told + log, "G11"
+        assert account.secret not in told + log
     records = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert {"event": "availability", "account": "MASTER", "is_available": False}.items() <= next(
         each for each in records if each.get("is_available") is False and each["account"] == "MASTER"

@@ -11,6 +11,9 @@ from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinish
 
 logger = logging.getLogger("engine")
 
+_OTHERS = ("uvicorn.error", "asyncio")
+"""Libraries of the service whose errors belong into the same log."""
+
 
 class _Stderr(logging.StreamHandler[Any]):
     """The one handler of this program's, though it may be asked for more than once."""
@@ -40,6 +43,10 @@ def log_to_stderr(log_format: str = "text", *, verbose: bool = True) -> None:
     if handler is None:
         handler = _Stderr()
         logger.addHandler(handler)
+    for name in _OTHERS:
+        if handler not in (other := logging.getLogger(name)).handlers:
+            other.addHandler(handler)
+            other.setLevel(logging.ERROR)  # below that they speak of every client that sends nonsense
     handler.setFormatter(_Json() if log_format == "json" else text)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
