@@ -15,6 +15,7 @@ SAYS = {
     "crash_and_restart": "0 nonces refused",
     "embed_in_your_system": "asked inside the actor: cash 18000",
     "many_accounts": "ERIN's balance changed by {'USD': Decimal('100.0000')}",
+    "place_and_lose_the_reply": "Orders on the exchange: 1",
     "outage": "available: False, errors: 3",
     "sixty_second_test": "available:      True",
 }
