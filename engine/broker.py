@@ -11,7 +11,7 @@ from typing import Any
 
 from engine import config
 from engine.app import Engine
-from engine.errors import BalanceUnknown, ConfigError
+from engine.errors import BalanceUnknown, ConfigError, UnknownName
 from engine.rules.balances import BalanceSnapshot, BalanceState
 from engine.values import MASTER
 
@@ -33,7 +33,7 @@ class KrakenBroker:
     counted: the first `connect()` starts it, the last `disconnect()` stops it. A given `engine` is used as it is and
     never stopped.
 
-    Raises `ConfigError` when a USER broker names no account.
+    Raises `ConfigError` when a USER broker names no account, or for a type that there is not.
     """
 
     def __init__(
@@ -42,7 +42,10 @@ class KrakenBroker:
         account: str | None = None,
         engine: Engine | None = None,
     ) -> None:
-        account_type = AccountType(account_type)
+        try:
+            account_type = AccountType(account_type)
+        except ValueError:
+            raise ConfigError(f"{account_type!r} is no type of account: use AccountType.MASTER or .USER.") from None
         if account is None and account_type is AccountType.USER:
             raise ConfigError("A broker for a user names the account: KrakenBroker(AccountType.USER, 'ALICE').")
         self.account_type = account_type
@@ -55,14 +58,21 @@ class KrakenBroker:
     def connect(self) -> bool:
         """Start the engine when needed and fetch the balance; `True` after one good balance.
 
-        Never raises for the network. Raises `ConfigError`, `StoreInUse` or `StoreError` when the engine cannot start.
+        Never raises for the network. Raises `ConfigError`, `StoreInUse` or `StoreError` when the engine cannot start,
+        `UnknownName` when it does not have the account.
         """
         with self._turn:
+            is_new = self._engine is None
             if self._engine is None:
                 self._engine, self._directory = _acquire()
             self._engine.start()  # does nothing while it runs
-        self._refreshed()
-        return self.is_available()
+        try:
+            self._refreshed()
+            return self.is_available()
+        except UnknownName:
+            if is_new:
+                self.disconnect()  # a broker that is good for nothing must not keep the engine running
+            raise
 
     def disconnect(self) -> None:
         """Give the shared engine back; a second call does nothing."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import AccountType, BalanceUnknown, ConfigError, Engine, KrakenBroker
+from engine.errors import UnknownName
 from engine.simulator import Fault, Simulator
 
 
@@ -120,3 +121,20 @@ def test_given_engine_is_used_and_left_running(engine: Engine) -> None:
 def test_user_without_a_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="names the account"):
         KrakenBroker(AccountType.USER)
+
+
+def test_type_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no type of account"):
+        KrakenBroker("both")  # type: ignore[arg-type]
+
+
+def test_broker_of_an_unknown_account_does_not_keep_the_engine_running(environment: None) -> None:
+    """G13: every test fails on a thread left over."""
+    with pytest.raises(UnknownName, match="NOBODY"):
+        KrakenBroker(AccountType.USER, "NOBODY").connect()
+    broker = KrakenBroker()
+    assert broker.connect()
+    with pytest.raises(UnknownName):
+        KrakenBroker(AccountType.USER, "NOBODY").connect()
+    assert broker.is_available(), "the others go on"
+    broker.disconnect()
