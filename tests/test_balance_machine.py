@@ -112,10 +112,10 @@ class BalanceMachine(RuleBasedStateMachine):
             return
         self.orders += 1
         txid, errors = f"OAAAAA-AAAAA-{self.orders:06}", self.engine.error_count(name)
-        self.sim.add_open_order(name, txid)
         hang = self.sim.fault(Fault.hang(account=name, endpoint="BalanceEx", times=1))
         seen = len([call for call in self.sim.calls if (call.account, call.endpoint) == (name, "BalanceEx")])
         self.sim.wait_for_calls(seen + 1, account=name, endpoint="BalanceEx", ended=False, timeout=PATIENCE)
+        self.sim.add_open_order(name, txid)  # not before: it holds money, and no balance may show that here
         asked = datetime.now(UTC)
         self.engine.call(name, "CancelOrder", {"txid": txid}, timeout=PATIENCE)
         snapshot = self.engine.balance(name)
