@@ -14,9 +14,11 @@ from engine.actors.events import (
     EngineWarning,
     KeyChanged,
     OrderChanged,
+    PassFinished,
 )
 from engine.actors.messages import CallDone, CallFailed, PrivateCall, ReadBalance
 from engine.actors.private import KrakenPrivateActor
+from engine.actors.trading import RunPass, TradingActor
 from engine.app import Engine
 from engine.broker import AccountType, KrakenBroker
 from engine.errors import (
@@ -27,6 +29,7 @@ from engine.errors import (
     CallUnknown,
     ConfigError,
     EngineError,
+    GateDenied,
     NotLive,
     OrderRejected,
     OrderUnknown,
@@ -38,15 +41,22 @@ from engine.errors import (
 )
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.rules.gate_report import GateReport, GateResult, GateState
+from engine.rules.gates import FIVE_GATES
 from engine.rules.history import BalancePoint
 from engine.rules.order_states import OrderState
 from engine.rules.orders import Order, OrderReceipt
+from engine.rules.plan import TradePlan
+from engine.rules.verdicts import Allow, Deny, Gate
+from engine.rules.view import Candidate, TradeView
 from engine.status import EngineStatus
 from engine.values import Account, AssetBalance, Secret, Settings
 
 __all__ = [
+    "FIVE_GATES",
     "Account",
     "AccountType",
+    "Allow",
     "AssetBalance",
     "AvailabilityChanged",
     "BalanceActor",
@@ -62,11 +72,18 @@ __all__ = [
     "CallNotSent",
     "CallRefused",
     "CallUnknown",
+    "Candidate",
     "ConfigError",
+    "Deny",
     "Engine",
     "EngineError",
     "EngineStatus",
     "EngineWarning",
+    "Gate",
+    "GateDenied",
+    "GateReport",
+    "GateResult",
+    "GateState",
     "KeyChanged",
     "KrakenBroker",
     "KrakenPrivateActor",
@@ -79,14 +96,19 @@ __all__ = [
     "OrderUnknown",
     "Outcome",
     "PairUnsettled",
+    "PassFinished",
     "PrivateCall",
     "ReadBalance",
+    "RunPass",
     "Secret",
     "Settings",
     "Standing",
     "StoreDamaged",
     "StoreError",
     "StoreInUse",
+    "TradePlan",
+    "TradeView",
+    "TradingActor",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

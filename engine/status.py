@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from engine.actors.events import EngineWarning, KeyChanged
 from engine.actors.report import LaneReport
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.gate_report import GateReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class EngineStatus:
     """Counters, nonces and the clock, as the private lane has them; `None` while it does not run."""
     dead: tuple[str, ...] = ()
     """Threads that should run and do not; a dead actor is replaced within a second."""
+    passes: Mapping[str, GateReport] = field(default_factory=dict)
+    """The last pass of each account through its gates."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -65,6 +68,7 @@ class EngineStatus:
             "cuts": self.cuts,
             "lane": None if self.lane is None else self.lane.to_dict(),
             "dead": list(self.dead),
+            "passes": {name: each.to_dict() for name, each in self.passes.items()},
         }
 
 

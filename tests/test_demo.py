@@ -32,7 +32,7 @@ def test_demo_sees_everything_it_claims(tmp_path: Path) -> None:
     assert watch.seconds < 60
     assert told["ok"]
     assert all(promise["kept"] for promise in told["promises"])
-    assert {promise["act"] for promise in told["promises"]} == {"balances", "kill -9", "outage", "recovery"}
+    assert {promise["act"] for promise in told["promises"]} == {"balances", "kill -9", "outage", "recovery", "gates"}
     seen = " ".join(promise["seen"] for promise in told["promises"])
     assert f"{KILLS} kills" in seen
     assert "1 at a time" in seen
@@ -41,6 +41,10 @@ def test_demo_sees_everything_it_claims(tmp_path: Path) -> None:
     assert {(each["state"], each["is_available"]) for each in during} == {("stale", False)}
     assert all(each["error_count"] >= 3 and Decimal(each["cash"]) > 0 for each in during)
     assert {(each["state"], each["is_available"]) for each in told["balances"]["After the outage"]} == {("fresh", True)}
+    stopped, passed = told["passes"]
+    assert [each["state"] for each in passed["gates"]] == ["passed"] * 5
+    assert stopped["gates"][-1]["state"] == "not reached"
+    assert len(stopped["reasons"]) >= 3
     assert list(tmp_path.iterdir()) == [], "nothing is written to the user's home"
     assert "Traceback" not in done.stderr
 

@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
+    "custom_gate": "Small orders        denied       It costs 6834.24; 360.00 at most may.",
+    "five_gates": "1 order on the exchange: O",
+    "paper_bot": "60 passes, 5 orders",
     "crash_and_restart": "0 nonces refused",
     "embed_in_your_system": "asked inside the actor: cash 18000",
     "many_accounts": "ERIN's balance changed by {'USD': Decimal('100.0000')}",

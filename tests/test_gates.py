@@ -161,6 +161,11 @@ CAPITAL: Mapping[str, Change] = {
         reserved={"USD": Decimal(900)}, plan=TradePlan(reserve={"USD": "99"})
     ),
     "What is free of USD and XBT is not known": bal(assets={"USD": amount("1000", None), "XBT": amount("1", None)}),
+    "The order takes 1001.5904 USD, fee included; 1000 USD may be used.": set_(
+        plan=TradePlan(order=Order("XBTUSD", "buy", "limit", "0.0344", "29000"))
+    ),
+    "The order takes 0.5 XBT; 0 XBT may be used.": set_(plan=TradePlan(order=SELL)),
+    "What an order on ETHUSD takes is not known": set_(plan=TradePlan(order=Order("ETHUSD", "buy", "market", "1"))),
     "What is free of USD": set_(balance=BalanceSnapshot("MASTER")),
 }
 MARKETS: Mapping[str, Change] = {
@@ -271,6 +276,13 @@ def test_one_good_pair_of_several_is_enough_and_the_bad_one_is_left_out() -> Non
     seen = view(plan=plan, scan=Scan(both), markets={"XBTUSD": MARKET, "ETHUSD": Market(problem="No answer.")})
     assert market_scan(seen) == Allow("XBTUSD (best)")
     assert capital_validation(seen) == Allow("1000 USD for XBTUSD")
+
+
+def test_a_plan_may_have_its_order_in_place_of_a_strategy() -> None:
+    wanted = TradePlan(pairs=("ETHUSD",), order=LIMIT)
+    assert wanted.pairs == ("XBTUSD",)
+    assert wanted.strategy(Candidate("XBTUSD"), view()) is LIMIT
+    assert capital_validation(view(plan=wanted)) == Allow("291.16 USD needed, and there")
 
 
 def test_a_later_gate_says_what_an_earlier_one_lacked() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pykka
 
-from engine.actors.actor import tell_if_alive
+from engine.actors.actor import stop_actor, tell_if_alive
 from engine.actors.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN
@@ -37,15 +37,23 @@ from engine.values import Account, Clock, Settings
 logger = logging.getLogger("engine")
 
 EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
+TRADING = "trading "  # the names of those who trade begin with it
 EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
 STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
 WRITTEN_WITHIN = 1.0  # seconds; a disk that takes longer costs an account that comes back its very last balance
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 
+After = Callable[[float, Callable[[], None]], None]
+
 
 def balance_of(account: str) -> str:
     """The name of an account's `BalanceActor`."""
     return f"balance {account}"
+
+
+def trading_of(account: str) -> str:
+    """The name of an account's `TradingActor`."""
+    return TRADING + account
 
 
 class Crew:
@@ -101,14 +109,30 @@ class Crew:
             raise
 
     def stop(self, deadline: float) -> None:
-        """Stop them in the reverse order of their start; everything stays inside `deadline` (`time.monotonic()`)."""
+        """Stop them in the reverse order of their start; everything stays inside `deadline` (`time.monotonic()`).
+
+        Those who trade are told first and waited for last: their pass under way waits for the others.
+        """
         self._actors.stop_watching()
-        for name in reversed(self._actors.names()):
+        names = self._actors.names()
+        trading = [name for name in names if name.startswith(TRADING)]
+        for name in trading:
+            stop_actor(self._actors.ref(name))
+        others = [name for name in reversed(names) if name not in trading]
+        for name in (*others, *trading):  # these last: a pass under way may wait for the others, and ends with them
             if name in (ORDERS, PRIVATE_LANE):  # first for the journal, which takes in how the call under way ends
                 _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
             if not self._actors.stop(name, deadline - time.monotonic()):
                 logger.error("The actor %s did not stop in time.", name)
         self._scheduler.stop(max(0.0, deadline - time.monotonic()))
+
+    def start_trading(self, account: str, start: Callable[[After], pykka.ActorRef[Any]]) -> None:
+        """Start an account's `TradingActor`; `start` is given the timers."""
+        self._actors.start(trading_of(account), partial(start, self._scheduler.after))
+
+    def stop_trading(self, account: str, timeout: float) -> bool:
+        """Stop an account's `TradingActor`; whether it has finished in time."""
+        return self._actors.stop(trading_of(account), timeout)
 
     def add_balance(self, account: str) -> None:
         """Keep one more account's balance, beginning with what the store knows of it, also when it was just removed."""

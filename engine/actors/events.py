@@ -10,6 +10,7 @@ from engine.errors import CallError, Outcome
 from engine.kraken.balances import summed
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.gate_report import GateReport
 from engine.rules.orders import OrderReceipt
 from engine.values import Value
 
@@ -83,6 +84,14 @@ class OrderChanged:
     account: str
     receipt: OrderReceipt
     """What is known of it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassFinished:
+    """Event: an account went through its gates, or was stopped by them."""
+
+    account: str
+    report: GateReport
 
 
 @dataclass(frozen=True, slots=True)

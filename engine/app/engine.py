@@ -21,18 +21,21 @@ import pykka
 from engine import config
 from engine.actors.archive import read_history
 from engine.actors.crew import EVENTS, PRIVATE_LANE, Crew, balance_of
-from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.events import EngineWarning, KeyChanged, PassFinished
 from engine.actors.lane import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.app import interval
 from engine.app.accounts import AccountDesk
 from engine.app.calls import CallDesk
+from engine.app.gates import GateDesk
 from engine.app.house import LONGEST, House
 from engine.app.orders import OrderDesk
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, moment
+from engine.rules.gate_report import GateReport
 from engine.rules.history import BalancePoint
 from engine.rules.orders import Order, OrderReceipt
+from engine.rules.plan import TradePlan
 from engine.status import EngineStatus
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Secret, Settings
@@ -71,6 +74,7 @@ class Engine:
         self._calls = CallDesk(self._house)
         self._accounts = AccountDesk(self._house)
         self._orders = OrderDesk(self._house, self._calls, live=live)
+        self._gates = GateDesk(self._house, self._calls, self._accounts, self._orders, live=live)
         self._url = url
         check_url(url, self._settings)
         check_proxy(self._settings.proxy)
@@ -148,6 +152,7 @@ class Engine:
         atexit.unregister(self._at_exit)
         self._calls.close()
         crew.stop(deadline)
+        self._gates.closed()
         for name, snapshot in tuple(board.items()):
             board[name] = replace(snapshot, is_available=False, standing=Standing.UNKNOWN)
 
@@ -280,6 +285,45 @@ class Engine:
         """The account's failures in a row."""
         return self._house.known(account).error_count
 
+    def gates(
+        self, account: str, plan: TradePlan | None = None, *, dry: bool = True, timeout: float | None = None
+    ) -> GateReport:
+        """Take an account through its gates once: from the balance to an order that Kraken would take.
+
+        What it does, in this order: fetches the balance when it is older than the plan allows; asks Kraken for its
+        status, the plan's pairs, their prices and the plan's data, in parallel; lets the scanner pick; asks every gate;
+        asks the strategy when no gate before the signal has denied; and, when every gate has allowed, sends the order
+        once: with ``validate``, so that Kraken checks it and places nothing. Only with `dry=False` **and** an engine
+        that is live it is placed. Nothing is sent when a gate denies.
+
+        `plan`: `None` is the plan that the account trades by (`start_trading`), or without one the smallest order for
+        bitcoin that Kraken takes, as a question: it is never placed, also with `dry=False`. The account's own passes
+        and this one run one after the other. Each wait for Kraken takes at most `timeout` seconds (`None`:
+        `Settings.call_timeout`, and 30 for a placement), each piece of your code `TradePlan.patience`.
+
+        Never raises for the network: that is in the report, with every reason; `report.require()` raises `GateDenied`.
+        Raises `UnknownName`, `ConfigError`, or `EngineStopped` when the engine does not run or stops meanwhile.
+        """
+        return self._gates.run(account, plan, dry=dry, timeout=timeout)
+
+    def start_trading(self, account: str, plan: TradePlan) -> None:
+        """Let an account trade by a plan, from now until `stop_trading` or the engine's stop.
+
+        A `TradingActor` takes it through the gates every `plan.interval` seconds, beginning now; without an interval
+        only when `gates` asks. An order that passes is placed where the engine is live, else Kraken checks it. Every
+        pass arrives as a `PassFinished` event, and the last one is in `status()`. Raises `UnknownName`,
+        `EngineStopped`, or `ConfigError` when the account trades already.
+        """
+        self._gates.start(account, plan)
+
+    def stop_trading(self, account: str, timeout: float = 10.0) -> bool:
+        """Let an account trade no longer; whether its pass under way has ended within `timeout` seconds.
+
+        The pass is given up at once, unless its order is being sent. Open orders stay. Does nothing for an account that
+        does not trade.
+        """
+        return self._gates.stop(account, self._house.seconds(timeout))
+
     def add_account(self, account: Account | tuple[str, str, str]) -> None:
         """Take in one more account while the others go on; its balance is kept from now on.
 
@@ -294,6 +338,7 @@ class Engine:
         Its nonce marks and its last known balance stay in the store. Raises `UnknownName`, or `DeadlinePassed` as
         `add_account`.
         """
+        self._gates.stop(account, self._settings.call_timeout)
         self._accounts.remove(account)
 
     def resume(self, account: str) -> None:
@@ -337,6 +382,7 @@ class Engine:
             cuts=mailbox.cuts if mailbox else 0,
             lane=crew.report() if crew else None,
             dead=crew.dead() if crew else (),
+            passes=dict(house.passes),
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
@@ -363,6 +409,8 @@ class Engine:
             logger.warning("%s: %s", event.code, event.message)
         elif isinstance(event, KeyChanged):
             self._house.keys[event.account] = event
+        elif isinstance(event, PassFinished) and event.account in self._house.accounts:
+            self._house.passes[event.account] = event.report
 
 
 def _stop_at_exit(engine: weakref.ref[Engine]) -> None:

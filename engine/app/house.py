@@ -13,6 +13,7 @@ from engine.actors.crew import Crew
 from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.gate_report import GateReport
 from engine.rules.storms import SENTENCES, State
 from engine.values import Account, Clock, Settings
 
@@ -23,7 +24,8 @@ class House:
     """One engine's accounts and actors. Any thread may ask; only `Engine` starts and stops.
 
     board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
-    stands with Kraken. stopped: set while the engine does not run, so that whoever pauses wakes up.
+    stands with Kraken. passes: the last one of each account through its gates.
+    stopped: set while the engine does not run, so that whoever pauses wakes up.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class House:
         for name in self.kept:
             self.check_account(name)
         self.keys = {name: _open(name) for name in self.accounts}
+        self.passes: dict[str, GateReport] = {}
         self.stopped = threading.Event()
         self._crew: Crew | None = None
         self._pid = 0
@@ -82,6 +85,7 @@ class House:
         self.accounts.pop(name, None)
         self.board.pop(name, None)
         self.keys.pop(name, None)
+        self.passes.pop(name, None)
 
     def blank(self, name: str) -> BalanceSnapshot:
         """What is known of an account before its first reply."""

@@ -65,6 +65,11 @@ class OrderDesk:
             return self._validate(plan, deadline)
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
+    def check(self, account: str, order: Order, timeout: float) -> OrderReceipt:
+        """Let Kraken check an order, also where the engine is live; nothing is placed. Raises as `place` does."""
+        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        return self._validate(self._plan(account, order, None, deadline), deadline)
+
     def cancel(self, account: str, receipt: OrderReceipt | str, timeout: float | None) -> OrderReceipt:
         """`Engine.cancel`."""
         deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
@@ -164,7 +169,7 @@ class OrderDesk:
         return OrderReceipt(
             plan.id, plan.account, plan.order, OrderState.NOT_PLACED, cl_ord_id=plan.cl_ord_id, live=False,
             description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
-            reason="Kraken only checked it: the engine is not live.",
+            reason="Kraken only checked it, and placed nothing.",
         )  # fmt: skip
 
     # After that

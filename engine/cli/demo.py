@@ -11,14 +11,17 @@ from engine.cli.balances import show_balances
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, console, document, say, show, table
+from engine.cli.trade import show_report
 from engine.demo import Audience, Check, Report, run
 from engine.demo.report import Rows
+from engine.rules.gate_report import GateReport
 
 _TITLES = {
     "balances": "1. Balances of all accounts through one lane",
     "kill -9": "2. Engines killed with kill -9 in the middle of a call",
     "outage": "3. Kraken hangs, then is gone",
     "recovery": "4. Kraken is back",
+    "gates": "5. From balance to trade: the five gates",
 }
 
 
@@ -29,9 +32,9 @@ def demo(options: Options) -> int:
     """Show the main job on the built-in simulator. Needs no key, no network and no configuration.
 
     MASTER and two users: their balances through one lane; engines killed with kill -9 and restarted within the same
-    second; an outage, during which balances stay at the last known; and the recovery. Everything it claims is
-    verified while it runs, and the exit code is 0 only if all of it was seen. It touches neither your state directory
-    nor your credentials.
+    second; an outage, during which balances stay at the last known; the recovery; and the five gates before a trade.
+    Everything it claims is verified while it runs, and the exit code is 0 only if all of it was seen. It touches
+    neither your state directory nor your credentials.
     """
     if options.json:
         report = run(_Quiet())
@@ -56,6 +59,9 @@ class _Quiet(Audience):
     def balances(self, title: str, rows: Rows) -> None:
         pass
 
+    def gates(self, report: GateReport) -> None:
+        pass
+
     def check(self, check: Check) -> None:
         pass
 
@@ -77,6 +83,9 @@ class _OnTerminal(Audience):
 
     def balances(self, title: str, rows: Rows) -> None:
         show_balances(self._out, title, rows)
+
+    def gates(self, report: GateReport) -> None:
+        show_report(self._out, report)
 
     def check(self, check: Check) -> None:
         self._out.print(Text.assemble(_verdict(check), f"  {check.promise}: {check.seen}"))

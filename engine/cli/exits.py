@@ -31,7 +31,7 @@ from engine.rules.storms import SENTENCES, State
 HELP = """\b
 Exit codes:
   0    done; of balances: every account is available; of demo: everything was seen; of doctor: nothing is bad
-  1    Kraken refused, an account is not available, the demo did not see what it claims, or the doctor found trouble
+  1    Kraken or a gate refused, an account is not available, the demo did not see all, or the doctor found trouble
   2    wrong usage or configuration, or a call that can never be sent as it is; nothing was sent
   3    the state directory cannot be used, or another engine owns it or a key
   4    not sent for a passing reason: nothing reached Kraken, the same call may be made again

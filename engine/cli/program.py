@@ -25,6 +25,7 @@ from engine.cli.options import Options, common
 from engine.cli.output import document, say
 from engine.cli.serve import serve
 from engine.cli.simulate import simulate
+from engine.cli.trade import trade
 from engine.cli.watch import watch
 from engine.errors import EngineError
 from engine.transport import VERSION
@@ -47,7 +48,7 @@ def program() -> None:
     """
 
 
-for command in (demo, doctor, balances, call, nonce, simulate, serve, watch, gateway_key):
+for command in (demo, doctor, balances, call, trade, nonce, simulate, serve, watch, gateway_key):
     program.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""The main job on the built-in simulator: balances, kill -9, an outage and the recovery, each of them checked.
+"""The main job on the built-in simulator: balances, kill -9, an outage, the recovery and the gates, each checked.
 
 Needs no key, no network and no configuration; touches neither the environment nor the user's state directory.
 """

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from engine.demo.crashes import crashes
+from engine.demo.gates import gates
 from engine.demo.outage import outage, recovery
 from engine.demo.report import Audience, Report
 from engine.demo.scene import CASH, PATIENCE, ROWS, Scene, Watch, is_well
@@ -36,7 +37,7 @@ def _play(scene: Scene) -> None:
     crashes(scene)
     with scene.engine() as engine:
         outage(scene, engine)
-        recovery(scene, engine)
+        gates(scene, engine, recovery(scene, engine))
 
 
 def balances(scene: Scene) -> None:

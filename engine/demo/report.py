@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from engine.rules.gate_report import GateReport
+
 Rows = Sequence[Mapping[str, Any]]
 """Balances as `BalanceSnapshot.to_dict()` gives them."""
 
@@ -35,6 +37,10 @@ class Audience(Protocol):
         """The balances at this point."""
         ...
 
+    def gates(self, report: GateReport) -> None:
+        """What a pass through the gates came to."""
+        ...
+
     def check(self, check: Check) -> None:
         """Something was verified, or was not as promised."""
         ...
@@ -46,6 +52,7 @@ class Report:
 
     checks: list[Check] = field(default_factory=list)
     balances: dict[str, Rows] = field(default_factory=dict)
+    passes: list[GateReport] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -59,5 +66,6 @@ class Report:
             "ok": self.is_good,
             "seconds": round(self.seconds, 1),
             "promises": [asdict(check) for check in self.checks],
+            "passes": [each.to_dict() for each in self.passes],
             "balances": {title: list(rows) for title, rows in self.balances.items()},
         }

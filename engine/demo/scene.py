@@ -12,6 +12,7 @@ from typing import Any
 from engine.app import Engine
 from engine.demo.report import Audience, Check, Report
 from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.rules.gate_report import GateReport
 from engine.simulator import Simulator
 from engine.values import Settings
 
@@ -65,6 +66,11 @@ class Scene:
         rows = [snapshot.to_dict() for snapshot in snapshots]
         self.report.balances[title] = rows
         self._audience.balances(title, rows)
+
+    def gates(self, report: GateReport) -> None:
+        """Show a pass through the gates and keep it for the report."""
+        self.report.passes.append(report)
+        self._audience.gates(report)
 
     def check(self, promise: str, kept: bool, seen: str) -> None:
         """Report whether a promise was seen kept."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from engine.rules.balances import BalanceState
-from engine.rules.capital import below_minimum, known, may_be_used, plain, shortfall, smallest, spendable
+from engine.rules.capital import below_minimum, known, may_be_used, needs, plain, shortfall, smallest, spendable
 from engine.rules.health import health_troubles
 from engine.rules.markets import data_troubles, market_troubles, tradable
 from engine.rules.orders import Order
@@ -33,7 +33,9 @@ def health_check(view: TradeView) -> Verdict:
 
 
 def capital_validation(view: TradeView) -> Verdict:
-    """On one pair at least, the smallest order can be paid for: a buy with its fee, or a sell."""
+    """The plan's order can be paid for, fee included; without one, the smallest buy or sell on one pair at least."""
+    if view.plan.order is not None:
+        return _funds_for(view, view.plan.order)
     found = [_funds(view, name) for name in view.plan.pairs]
     good = [seen for seen, _ in found if seen]
     return Allow("; ".join(good)) if good else Deny(*(trouble for _, trouble in found))
@@ -96,6 +98,15 @@ def _balance_seen(view: TradeView) -> str:
     balance = view.balance
     free = Decimal(0) if balance.available_cash is None else balance.available_cash
     return f"{balance.age:.1f} s old, available cash {plain(free)}"
+
+
+def _funds_for(view: TradeView, order: Order) -> Verdict:
+    market = view.market(order.pair)
+    if market.pair is None or market.ticker is None:
+        return Deny(_funds(view, order.pair)[1])
+    trouble = shortfall(view, order, market)
+    asset, amount = needs(order, market, view.plan.slippage)
+    return Deny(trouble) if trouble else Allow(f"{plain(amount)} {asset} needed, and there")
 
 
 def _funds(view: TradeView, name: str) -> tuple[str, str]:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.errors import ConfigError
+from engine.rules.orders import Order
 
 if TYPE_CHECKING:
-    from engine.rules.orders import Order
     from engine.rules.verdicts import Gate, Verdict
     from engine.rules.view import Candidate, TradeView
 
@@ -43,6 +44,8 @@ class TradePlan:
         `Candidate`s). Called in every pass that has market data, also when an earlier gate denies.
     strategy: called with a `Candidate` and the view, for one candidate after the other until it returns an `Order`;
         `None` is no order. Called only when no gate before the signal has denied.
+    order: in place of a strategy the one order that is wanted; capital is then validated for it, and its pair is the
+        plan's.
     gates: the gates in their order; `None`: the five of `FIVE_GATES`. An empty list denies.
     data: what else to fetch before each pass, by a name of yours: endpoint and parameters of a public call, such as
         ``{"candles": ("OHLC", {"pair": "XBTUSD", "interval": 1})}``; in the view as ``view.data["candles"]``.
@@ -62,6 +65,7 @@ class TradePlan:
     pairs: tuple[str, ...] = ("XBTUSD",)
     scanner: Scanner = every_pair
     strategy: Strategy = no_order
+    order: Order | None = None
     gates: tuple[AnyGate, ...] | None = None
     data: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     reserve: Decimal | Mapping[str, Decimal] = Decimal(0)
@@ -75,6 +79,9 @@ class TradePlan:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        if self.order is not None:
+            put(self, "pairs", (self.order.pair,))
+            put(self, "strategy", partial(_always, self.order))
         put(self, "pairs", _pairs(self.pairs))
         put(self, "data", _data(self.data))
         put(self, "reserve", _reserve(self.reserve))
@@ -93,6 +100,10 @@ class TradePlan:
         if isinstance(self.reserve, Mapping):
             return self.reserve.get(asset, Decimal(0))
         return self.reserve if is_quote else Decimal(0)
+
+
+def _always(order: Order, candidate: Candidate, view: TradeView) -> Order:
+    return order
 
 
 def _pairs(value: Any) -> tuple[str, ...]:

@@ -1,0 +1,59 @@
+"""What a pass through the gates takes from the engine around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
+
+from engine.rules.balances import BalanceSnapshot
+from engine.rules.orders import Order, OrderReceipt
+from engine.rules.view import KeyFacts
+from engine.values import Pair
+
+
+class Unsettled(NamedTuple):
+    """Orders whose outcome is not known: a sentence for each, and what they may take of each asset."""
+
+    sentences: tuple[str, ...]
+    reserved: Mapping[str, Decimal]
+
+
+class Surroundings(Protocol):
+    """The engine around the gates, for any thread. Only what takes `seconds` may wait for Kraken."""
+
+    def refreshed(self, account: str, max_age: float, seconds: float) -> BalanceSnapshot:
+        """The balance, fetched anew when it is older; what is known by then."""
+        ...
+
+    def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
+        """A public call. Raises `CallError`, or `ConfigError` for an endpoint that there is not."""
+        ...
+
+    def pair(self, name: str, seconds: float) -> Pair:
+        """The facts of a pair. Raises `CallError`."""
+        ...
+
+    def known(self, account: str) -> BalanceSnapshot:
+        """The last known balance, at once."""
+        ...
+
+    def plain_name(self, asset: str) -> str:
+        """The plain name of an asset that Kraken calls so."""
+        ...
+
+    def key(self, account: str) -> KeyFacts | None:
+        """How the account's key stands; `None` while the lane does not run."""
+        ...
+
+    def skew(self) -> float | None:
+        """Seconds by which this machine's clock is ahead of Kraken's; `None` while that is not known."""
+        ...
+
+    def unsettled(self, account: str) -> Unsettled:
+        """What is not known of the account's orders. Raises `EngineError` when the journal cannot be asked."""
+        ...
+
+    def send(self, account: str, order: Order, seconds: float | None, *, live: bool) -> OrderReceipt:
+        """Place the order, or let Kraken check it; within `seconds`, if any are said. Raises as `Engine.place` does."""
+        ...

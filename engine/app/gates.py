@@ -1,0 +1,167 @@
+"""The desk for the gates: what a pass sees of the engine, and the accounts that trade by a plan."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pykka
+
+from engine.actors.contained import GivenUp
+from engine.actors.crew import trading_of
+from engine.actors.events import PassFinished
+from engine.actors.gatekeeper import Gatekeeper
+from engine.actors.surroundings import Unsettled
+from engine.actors.trading import RunPass, TradingActor
+from engine.app.accounts import AccountDesk
+from engine.app.calls import CallDesk
+from engine.app.house import House
+from engine.app.orders import OrderDesk
+from engine.errors import ConfigError, EngineStopped
+from engine.rules.balances import BalanceSnapshot
+from engine.rules.capital import plain
+from engine.rules.gate_report import GateReport
+from engine.rules.orders import Order, OrderReceipt
+from engine.rules.plan import TradePlan
+from engine.rules.probe import smallest_order
+from engine.rules.view import KeyFacts
+from engine.values import Pair
+
+PLACE_TIMEOUT = 30.0  # seconds, as `Engine.place` has it
+
+
+class GateDesk:
+    """Runs passes for `Engine`, which says what is guaranteed; the `Surroundings` of every pass. Thread-safe."""
+
+    def __init__(
+        self, house: House, calls: CallDesk, accounts: AccountDesk, orders: OrderDesk, *, live: bool
+    ) -> None:
+        self._house, self._calls, self._accounts, self._orders, self._live = house, calls, accounts, orders, live
+        self._lock = threading.Lock()
+        self._keepers: dict[str, Gatekeeper] = {}
+        self._trading: set[str] = set()
+
+    def run(self, account: str, plan: TradePlan | None, *, dry: bool, timeout: float | None) -> GateReport:
+        """`Engine.gates`."""
+        house = self._house
+        house.check_account(account)
+        if plan is not None and not isinstance(plan, TradePlan):
+            raise ConfigError("A plan is a TradePlan.")
+        has_plan = plan is not None or account in self._trading  # without one it is only a question
+        live = self._live and not dry and has_plan
+        house.seconds(timeout)  # raises for what is no time
+        if not house.is_running:
+            raise EngineStopped("The engine is not running.", account=account)
+        if account in self._trading:
+            return self._ask(account, RunPass(plan, live, timeout))
+        try:
+            report = self._keeper(account).run(plan or self.default_plan(), live=live, seconds=timeout)
+        except GivenUp:
+            raise EngineStopped("The engine stopped; nothing was sent.", account=account) from None
+        house.crew.publish(PassFinished(account, report))
+        return report
+
+    def start(self, account: str, plan: TradePlan) -> None:
+        """`Engine.start_trading`."""
+        house = self._house
+        house.check_account(account)
+        if not isinstance(plan, TradePlan):
+            raise ConfigError("A plan is a TradePlan.")
+        with self._lock:
+            if account in self._trading:
+                raise ConfigError(f"Account {account} trades already: stop it first.")
+            house.crew.start_trading(account, lambda after: TradingActor.start(
+                account, plan, self, live=self._live, settings=house.settings, clock=house.clock, after=after,
+                publish=house.crew.publish,
+            ))  # fmt: skip
+            self._trading.add(account)
+
+    def stop(self, account: str, timeout: float) -> bool:
+        """`Engine.stop_trading`."""
+        with self._lock:
+            if account not in self._trading:
+                return True
+            self._trading.discard(account)
+            crew = self._house.running
+            return crew is None or crew.stop_trading(account, timeout)
+
+    def closed(self) -> None:
+        """The engine has stopped, and nobody trades any more."""
+        with self._lock:
+            self._trading.clear()
+
+    def default_plan(self) -> TradePlan:
+        """What is looked at without a plan: whether the smallest order for bitcoin would be taken."""
+        cash = next(iter(self._house.settings.cash), "USD")
+        return TradePlan(pairs=(f"XBT{cash}",), strategy=smallest_order)
+
+    def _ask(self, account: str, message: RunPass) -> GateReport:
+        try:
+            answer: Any = self._house.ref(trading_of(account)).ask(message)
+        except pykka.ActorDeadError:
+            raise EngineStopped("The account stopped trading; nothing was sent.", account=account) from None
+        report: GateReport = answer
+        return report
+
+    def _keeper(self, account: str) -> Gatekeeper:
+        house = self._house
+        with self._lock:
+            if account not in self._keepers:
+                self._keepers[account] = Gatekeeper(
+                    account, self, settings=house.settings, clock=house.clock, is_given_up=house.stopped.is_set
+                )
+            return self._keepers[account]
+
+    # What a pass sees of the engine
+
+    def refreshed(self, account: str, max_age: float, seconds: float) -> BalanceSnapshot:
+        """The balance, fetched anew when it is older."""
+        return self._accounts.balance(account, max_age, seconds)
+
+    def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
+        """A public call."""
+        return self._calls.public(endpoint, params, seconds)
+
+    def pair(self, name: str, seconds: float) -> Pair:
+        """The facts of a pair."""
+        return self._orders.pair(name, seconds)
+
+    def known(self, account: str) -> BalanceSnapshot:
+        """The last known balance."""
+        return self._house.board.get(account) or self._house.blank(account)
+
+    def plain_name(self, asset: str) -> str:
+        """The plain name of an asset."""
+        return self._house.crew.plain_name(asset)
+
+    def key(self, account: str) -> KeyFacts | None:
+        """How the account's key stands."""
+        crew, said = self._house.running, self._house.keys.get(account)
+        lane = crew and crew.report()
+        key = lane and lane.keys.get(account)
+        if not key or said is None:
+            return None
+        return KeyFacts(said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit)
+
+    def skew(self) -> float | None:
+        """By how much this machine's clock is ahead of Kraken's."""
+        crew = self._house.running
+        lane = crew and crew.report()
+        return lane.skew if lane else None
+
+    def unsettled(self, account: str) -> Unsettled:
+        """What is not known of the account's orders."""
+        reserved = self._orders.reserved(account)
+        return Unsettled(tuple(_unsettled(asset, amount) for asset, amount in reserved.items()), reserved)
+
+    def send(self, account: str, order: Order, seconds: float | None, *, live: bool) -> OrderReceipt:
+        """Place the order, or let Kraken check it."""
+        if live:
+            return self._orders.place(account, order, None, PLACE_TIMEOUT if seconds is None else seconds)
+        return self._orders.check(account, order, self._house.seconds(seconds))
+
+
+def _unsettled(asset: str, amount: Decimal) -> str:
+    return f"What became of an earlier order is not known yet: it may take {plain(amount)} {asset}, and is looked up."
