@@ -100,6 +100,14 @@ def test_kraken_unreachable_at_first_and_a_clock_a_year_ahead(sim: Simulator, tm
     assert all(_is_near_now(mark) for mark in read_marks(tmp_path).values())
 
 
+def test_time_that_is_refused_tells_the_time_by_its_date(sim: Simulator, tmp_path: Path) -> None:
+    """Kraken answers, only not with its time: a clock a year ahead must not drive the key ahead for ever."""
+    sim.fault(Fault.error("EService:Unavailable", endpoint="Time"))
+    with _engine(sim, tmp_path, WrongClock(YEAR)) as engine:
+        engine.call("MASTER", "Balance")
+    assert all(_is_near_now(nonce) for nonce in _nonces(sim))
+
+
 def test_time_that_is_not_answered_holds_nothing_back(sim: Simulator, tmp_path: Path) -> None:
     for fault in (Fault.http(502, endpoint="Time"), Fault.body(b'{"error":[],"result":{}}', endpoint="Time")):
         sim.clear_faults()

@@ -247,6 +247,8 @@ class Lane:
         patience = min(TIME_PATIENCE, (deadline - now) / 3)
         try:
             answer = self._transport.get(_TIME.path, deadline=now + patience, ticket=token)
+            if answer.status == HTTP_OK:  # a refusal has a date as well
+                self._clock.learn_date(answer.date)
             self._clock.learn(read_reply(answer.status, answer.body, _TIME).result["unixtime"])
         except ConnectFailed:
             raise
