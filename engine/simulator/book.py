@@ -24,6 +24,8 @@ class Market:
     """What all accounts share: the clock, the prices, the exchange's mode and ways.
 
     listing_lag: seconds for which a new order is missing from the lists.
+    closing_lag: seconds for which an order that ended, and no list of open orders has any more, is missing from those
+    of closed orders; and a trade from those of trades.
     false_validates: the form text ``validate=false`` only validates, as was seen in 2017.
     """
 
@@ -31,6 +33,7 @@ class Market:
     prices: Prices
     status: str = "online"
     listing_lag: float = 0.0
+    closing_lag: float = 0.0
     false_validates: bool = False
     _moment: float | None = None
 
@@ -69,6 +72,18 @@ class Book:
         """The same, without those so new that the lists do not have them yet."""
         latest = self.market.now() - self.market.listing_lag
         return [order for order in self.all() if order.opened <= latest]
+
+    def ended(self) -> list[Order]:
+        """Those that ended, as far as the lists know of it yet; the first to end first."""
+        latest = self.market.now() - self.market.closing_lag
+        ended = [(order.closed, order) for order in self.listed() if order.closed is not None]
+        return [order for closed, order in sorted(ended, key=lambda each: each[0]) if closed <= latest]
+
+    def fills(self) -> list[Fill]:
+        """The trades that the lists know of, the first one first."""
+        latest = self.market.now() - self.market.closing_lag
+        listed = {order.txid for order in self.listed()}
+        return [fill for fill in self.ledger.fills if fill.order in listed and fill.time <= latest]
 
     def live(self) -> list[Order]:
         """Those that can still be filled or canceled."""

@@ -24,6 +24,8 @@ _FLAGS = frozenset({"post", "fcib", "fciq", "viqc", "nompp"})
 _PRICE = re.compile(r"([+#-]?)(\d+(?:\.(\d+))?)(%?)")
 _CLIENT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[!-~]{1,18}")
 _LONGEST_DEADLINE = 61.0  # a minute, and what a clock may be wrong
+_TOO_MUCH = Decimal(10) ** 10
+LOT_DECIMALS = 8
 _SOONEST_EXPIRY, _LATEST_EXPIRY = 4.0, 31 * 86400.0  # five seconds, and what a clock may be wrong; a month
 
 
@@ -106,12 +108,12 @@ def text(params: Params, name: str, default: str = "") -> str:
 
 
 def amount(told: str) -> Decimal | None:
-    """A finite number, or `None`."""
+    """A number that is no larger than anything is here, or `None`."""
     try:
         found = Decimal(told)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and abs(found) < _TOO_MUCH else None
 
 
 def same_id(one: str | None, other: str | None) -> bool:
@@ -138,7 +140,7 @@ def _check_kind(params: Params) -> None:
 
 def _check_volume(params: Params, pair: Pair) -> None:
     volume = amount(text(params, "volume"))
-    if volume is None or volume <= 0:
+    if volume is None or volume <= 0 or volume != round(volume, LOT_DECIMALS):
         raise Refused("EGeneral:Invalid arguments:volume")
     least = pair.costmin if "viqc" in text(params, "oflags") else pair.ordermin
     require(volume >= Decimal(least), "EGeneral:Invalid arguments:volume minimum not met")
@@ -154,7 +156,7 @@ def _check_prices(params: Params, pair: Pair) -> None:
 def check_price(told: str, name: str, pair: Pair) -> None:
     """Refuse what is no price, and one with more decimals than the pair has."""
     match = _PRICE.fullmatch(told)
-    if match is None or not Decimal(match[2]):
+    if match is None or not 0 < Decimal(match[2]) < _TOO_MUCH:
         raise Refused(f"EGeneral:Invalid arguments:{name}")
     if len(match[3] or "") > pair.pair_decimals and not match[4]:
         allowed = f"can only be specified up to {pair.pair_decimals} decimals."

@@ -71,7 +71,7 @@ class Fault:
     @property
     def lets_through(self) -> bool:
         """The call reaches the exchange."""
-        return self.executed or self.late > 0 or self.shape is None
+        return self.executed or self.shape is None
 
     @property
     def slot(self) -> str:
@@ -79,9 +79,12 @@ class Fault:
         return self.name if self.name in ("delay", "jitter") else "fault"
 
     def with_effect_after(self, seconds: float) -> Fault:
-        """The same, but the call takes effect `seconds` later by the exchange's clock, long after its answer."""
+        """The same, but the call takes effect `seconds` later by the exchange's clock, long after its answer.
+
+        It is judged, and its nonce spent, when it arrives: it waits behind all checks but those of the order itself.
+        """
         _check_seconds(seconds)
-        return replace(self, name=f"{self.name}, effect {seconds:g} s later", late=seconds)
+        return replace(self, name=f"{self.name}, effect {seconds:g} s later", late=seconds, executed=True)
 
     # Waiting
 

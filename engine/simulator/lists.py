@@ -25,8 +25,8 @@ def closed_orders(book: Book, params: Params, window: Window) -> dict[str, Any]:
     by, trades = text(params, "closetime", "both"), _is_yes(params, "trades")
     found = [
         Listed(order.txid, _times(order, by), order.row(trades))
-        for order in sorted(book.listed(), key=lambda order: order.closed or 0.0)
-        if not order.is_live and _fits(order, params)
+        for order in book.ended()
+        if _fits(order, params)
     ]
     return _counted("closed", params, *page(params, found, window))
 
@@ -41,8 +41,7 @@ def query_orders(book: Book, params: Params) -> dict[str, Any]:
 def trades_history(book: Book, params: Params, window: Window) -> dict[str, Any]:
     """`TradesHistory`: 50 a page, the newest first. None of them belongs to a position."""
     is_ours = text(params, "type", "all") in ("all", "no position")
-    listed = {order.txid for order in book.listed()} if is_ours else set()
-    found = [Listed(fill.id, (fill.time,), fill.row()) for fill in book.ledger.fills if fill.order in listed]
+    found = [Listed(fill.id, (fill.time,), fill.row()) for fill in book.fills() if is_ours]
     return _counted("trades", params, *page(params, found, window))
 
 

@@ -10,6 +10,7 @@ from engine.simulator.book import Book
 from engine.simulator.charges import hold_of
 from engine.simulator.checks import (
     LIMITS,
+    LOT_DECIMALS,
     TRIGGERED,
     Params,
     amount,
@@ -196,7 +197,8 @@ class Orders:
     def _amended(self, order: Order, params: Params) -> Order:
         """The order as it is wanted; nothing is changed yet."""
         volume = amount(text(params, "order_qty") or f"{order.volume}") or Decimal(0)
-        require(volume > 0, "EGeneral:Invalid arguments:order_qty")
+        is_volume = volume > 0 and volume == round(volume, LOT_DECIMALS)
+        require(is_volume, "EGeneral:Invalid arguments:order_qty")
         for name, old in (("limit_price", order.price), ("trigger_price", order.trigger)):
             if text(params, name):
                 require(old is not None, f"EGeneral:Invalid arguments:{name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -25,6 +25,11 @@ class Quote(NamedTuple):
     def last(self) -> Decimal:
         """The price of the last trade of strangers."""
         return self.ask
+
+
+def nanoseconds(seconds: float) -> int:
+    """As `Trades` counts time, to the microsecond."""
+    return round(seconds * 10**6) * 1000
 
 
 class Prices:
@@ -69,10 +74,23 @@ class Prices:
         """The rows of `Spread`."""
         return [[int(each.since), f"{each.bid:.5f}", f"{each.ask:.5f}"] for each in self._history(pair)]
 
+    def trades(self, pair: Pair, count: int, since: int = 0) -> list[list[Any]]:
+        """The rows of `Trades`: one of strangers at each price there was.
+
+        The first `count` after `since`, which is in nanoseconds; without it the last `count`.
+        """
+        rows = [
+            [f"{each.last:.5f}", "0.01000000", each.since, "b", "l", "", number]
+            for number, each in enumerate(self._history(pair), start=1)
+            if nanoseconds(each.since) > since
+        ]
+        return rows[:count] if since else rows[-count:]
+
     def _candle(self, pair: Pair, start: int, width: int) -> list[Any]:
         history = self._history(pair)
         at = bisect_right(history, float(start), key=lambda quote: quote.since)
-        inside = [quote.last for quote in history[at:] if quote.since < start + width]
+        until = bisect_left(history, float(start + width), lo=at, key=lambda quote: quote.since)
+        inside = [quote.last for quote in history[at:until]]
         opening = history[max(0, at - 1)].last
         prices = [opening, *inside]
         shown = [f"{price:.5f}" for price in (opening, max(prices), min(prices), prices[-1])]

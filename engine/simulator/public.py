@@ -9,10 +9,10 @@ from typing import Any
 
 from engine.simulator.book import Market
 from engine.simulator.market import Pair, Row, asset_rows, find_pair, pair_ids, pair_rows
-from engine.simulator.prices import DEPTH, INTERVALS
+from engine.simulator.prices import DEPTH, INTERVALS, nanoseconds
 from engine.simulator.refusal import Refused
 
-DEEPEST = 500
+DEEPEST, MOST_TRADES = 500, 1000
 STATUSES = frozenset({"online", "maintenance", "cancel_only", "post_only"})
 
 Params = Mapping[str, Any]
@@ -72,13 +72,11 @@ class PublicDesk:
         return {pair.id: rows, "last": rows[-1][0]}
 
     def _trades(self, params: Params) -> dict[str, Any]:
-        """One trade of strangers at each price there was."""
-        pair = _pair(params)
-        rows = [
-            [ask, "0.01000000", float(time), "b", "l", "", number]
-            for number, (time, _, ask) in enumerate(self._market.prices.spreads(pair), start=1)
-        ]
-        return {pair.id: rows, "last": str(rows[-1][2] * 10**9).partition(".")[0]}
+        pair, count, since = _pair(params), _number(params, "count", MOST_TRADES), _number(params, "since", 0)
+        if not 1 <= count <= MOST_TRADES:
+            raise Refused("EGeneral:Invalid arguments:count")
+        rows = self._market.prices.trades(pair, count, since)
+        return {pair.id: rows, "last": str(nanoseconds(rows[-1][2]) if rows else since)}
 
 
 def _pair(params: Params) -> Pair:

@@ -235,9 +235,14 @@ class Simulator:
             raise ValueError(f"there is no pair {pair!r}")
         self._exchange.move_price(found, Decimal(bid), Decimal(ask))
 
-    def set_listing_lag(self, seconds: float) -> None:
-        """Let new orders, and their trades, be missing from every list for so long, by the exchange's clock."""
+    def set_listing_lag(self, seconds: float, *, closing: float = 0.0) -> None:
+        """Let new orders, and their trades, be missing from every list for so long, by the exchange's clock.
+
+        closing: how long orders that ended, and trades, are missing from `ClosedOrders` and `TradesHistory`. Nobody has
+        seen Kraken do that to an order that was listed; what relies on the lists has to survive it all the same.
+        """
         self._exchange.market.listing_lag = seconds
+        self._exchange.market.closing_lag = closing
 
     def set_history(self, name: str, since: int = 0, until: int = 0) -> None:
         """Limit the history that an account's key may query, Unix time; 0 is unlimited."""
