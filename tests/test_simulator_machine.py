@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     initialize,
     invariant,
-    multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -29,8 +28,11 @@ OWNED = {QUOTE: Decimal(5000), "XXBT": Decimal(1), "XETH": Decimal(2)}
 MAKER, TAKER = Decimal("0.0025"), Decimal("0.004")
 PRICE = 1000  # dollars, of everything, in the beginning
 AROUND = st.integers(-30, 30)  # ticks of a dollar
-VOLUMES = st.integers(5, 20_000).map(lambda n: Decimal(n) / 10_000)
-LONG = 3600.0
+VOLUMES = st.one_of(st.integers(20, 20_000), st.integers(5, 20_000)).map(lambda n: Decimal(n) / 10_000)
+PAIRS, SIDES, WHICH = st.sampled_from(["ETHUSD", "XBTUSD"]), st.sampled_from(["buy", "sell"]), st.integers(0, 20)
+HOW = st.sampled_from(["", "", "post", "IOC", "FOK", "GTD"])
+ORDERS = st.tuples(PAIRS, SIDES, VOLUMES, AROUND, HOW, st.sampled_from(["", "", "a", "b"]))
+LONG = 1800.0
 
 
 def up(amount: Decimal) -> Decimal:
@@ -49,6 +51,7 @@ class Wanted:
     expires: float | None = None
     filled: Decimal = Decimal(0)
     client_id: str = ""
+    is_post_only: bool = False
 
     @property
     def asset(self) -> str:
@@ -62,8 +65,6 @@ class Wanted:
 
 class BookMachine(RuleBasedStateMachine):
     """The model: what is owned, which orders are open, and what was filled. It uses the exchange over HTTP alone."""
-
-    placed: Bundle[str] = Bundle("placed")
 
     @initialize()
     def start(self) -> None:
@@ -82,73 +83,68 @@ class BookMachine(RuleBasedStateMachine):
 
     # What the bot does
 
-    @rule(
-        target=placed, pair=st.sampled_from(sorted(BASES)), side=st.sampled_from(["buy", "sell"]), volume=VOLUMES,
-        ticks=AROUND, how=st.sampled_from(["", "", "post", "IOC", "FOK", "GTD"]),
-        client_id=st.sampled_from(["", "a", "b"]),
-    )  # fmt: skip
-    def a_limit_order(self, pair: str, side: str, volume: Decimal, ticks: int, how: str, client_id: str) -> Any:
-        order = Wanted(pair, side, Decimal(PRICE + ticks), volume, client_id=client_id)
-        if how == "GTD":
-            order.expires = self.wall() + LONG
-        asked: dict[str, Any] = {"ordertype": "limit", "price": order.price, **self.how(how, order)}
-        return self.place(order, asked, how)
+    @rule(orders=st.lists(ORDERS, min_size=1, max_size=4))
+    def limit_orders(self, orders: list[tuple[str, str, Decimal, int, str, str]]) -> None:
+        for pair, side, volume, ticks, how, client_id in orders:
+            order = Wanted(pair, side, Decimal(PRICE + ticks), volume, None, Decimal(0), client_id, how == "post")
+            if how == "GTD":
+                order.expires = self.wall() + LONG
+            self.place(order, {"ordertype": "limit", "price": order.price, **self.how(how, order)}, how)
 
-    @rule(target=placed, pair=st.sampled_from(sorted(BASES)), side=st.sampled_from(["buy", "sell"]), volume=VOLUMES)
-    def a_market_order(self, pair: str, side: str, volume: Decimal) -> Any:
-        order = Wanted(pair, side, self.touch(pair, side), volume)
-        return self.place(order, {"ordertype": "market"}, "")
+    @rule(pair=PAIRS, side=SIDES, volume=VOLUMES)
+    def a_market_order(self, pair: str, side: str, volume: Decimal) -> None:
+        self.place(Wanted(pair, side, self.touch(pair, side), volume), {"ordertype": "market"}, "")
 
-    @rule(txid=placed)
-    def a_cancel(self, txid: str) -> None:
-        if txid in self.open:
-            assert self.client.result("CancelOrder", txid=txid) == {"count": 1}
-            self.end(txid)
-        else:
-            assert self.client.error("CancelOrder", txid=txid) == "EOrder:Unknown order"
+    @precondition(lambda self: self.open)
+    @rule(which=WHICH, by_ours=st.booleans())
+    def a_cancel(self, which: int, by_ours: bool) -> None:
+        txid, order = self.one(which)
+        name = {"cl_ord_id": order.client_id} if by_ours and order.client_id else {"txid": txid}
+        assert self.client.result("CancelOrder", **name) == {"count": 1}
+        self.end(txid)
 
-    @rule(client_id=st.sampled_from(["a", "b"]))
-    def a_cancel_by_our_id(self, client_id: str) -> None:
-        ours = [txid for txid, order in self.open.items() if order.client_id == client_id]
-        if ours:
-            assert self.client.result("CancelOrder", cl_ord_id=client_id) == {"count": 1}
-            self.end(*ours)
-        else:
-            assert self.client.error("CancelOrder", cl_ord_id=client_id) == "EOrder:Unknown order"
+    @precondition(lambda self: self.ended)
+    @rule(which=WHICH)
+    def what_has_ended_is_unknown(self, which: int) -> None:
+        txid = sorted(self.ended)[which % len(self.ended)]
+        assert self.client.error("CancelOrder", txid=txid) == "EOrder:Unknown order"
+        assert self.client.error("AmendOrder", txid=txid, limit_price="1") == "EOrder:Unknown order"
+        with pytest.raises(LookupError):
+            self.sim.fill(NAME, txid, "0.0001")
 
+    @precondition(lambda self: len(self.open) > 5)
     @rule()
     def a_cancel_of_all(self) -> None:
         assert self.client.result("CancelAll") == {"count": len(self.open)}
         self.end(*self.open)
 
-    @rule(txid=placed, volume=VOLUMES, ticks=AROUND)
-    def an_amend(self, txid: str, volume: Decimal, ticks: int) -> None:
-        order, price = self.open.get(txid), Decimal(PRICE + ticks)
-        asked = {"txid": txid, "order_qty": volume, "limit_price": price}
-        if order is None:
-            assert self.client.error("AmendOrder", **asked) == "EOrder:Unknown order"
-            return
-        left = volume - order.filled
-        changed = Wanted(order.pair, order.side, price, left, order.expires, order.filled, order.client_id)
-        if left > 0 and changed.hold > self.free(order.asset) + order.hold:
-            assert self.client.error("AmendOrder", **asked) == "EOrder:Insufficient funds"
+    @precondition(lambda self: self.open)
+    @rule(which=WHICH, volume=VOLUMES, ticks=AROUND)
+    def an_amend(self, which: int, volume: Decimal, ticks: int) -> None:
+        txid, order = self.one(which)
+        asked = {"txid": txid, "order_qty": volume, "limit_price": PRICE + ticks}
+        changed = replace(order, price=Decimal(PRICE + ticks), left=volume - order.filled)
+        refusal = self.refusal_of_amend(order, changed)
+        note(f"amended: {asked} -> {refusal or 'done'}")
+        if refusal:
+            assert self.client.error("AmendOrder", **asked) == refusal
             return
         assert self.client.result("AmendOrder", **asked).keys() == {"amend_id"}
-        if left <= 0:
+        if changed.left <= 0:
             self.end(txid)
-            return
-        self.open[txid] = changed
-        if self.crosses(changed):
-            self.trade(txid, self.touch(order.pair, order.side), left, TAKER)
+        else:
+            self.open[txid] = changed
+            if self.crosses(changed):
+                self.trade(txid, self.touch(order.pair, order.side), changed.left, TAKER)
 
-    @rule(minutes=st.sampled_from([0, 10, 30]))
+    @rule(minutes=st.sampled_from([0, 20, 30]))
     def the_switch_is_fed(self, minutes: int) -> None:
         self.client.result("CancelAllOrdersAfter", timeout=minutes * 60)
         self.fires_at = self.wall() + minutes * 60 if minutes else None
 
     # What the market does
 
-    @rule(pair=st.sampled_from(sorted(BASES)), ticks=AROUND, wide=st.integers(1, 5))
+    @rule(pair=PAIRS, ticks=AROUND, wide=st.integers(1, 5))
     def the_price_moves(self, pair: str, ticks: int, wide: int) -> None:
         bid = Decimal(PRICE + ticks)
         self.quotes[pair] = bid, bid + wide
@@ -157,18 +153,15 @@ class BookMachine(RuleBasedStateMachine):
             if order.pair == pair and self.crosses(order):
                 self.trade(txid, order.price, order.left, MAKER)
 
-    @rule(txid=placed, share=st.sampled_from([Decimal("0.25"), Decimal("0.5"), Decimal(1)]))
-    def a_stranger_takes_a_part(self, txid: str, share: Decimal) -> None:
-        if txid in self.open:
-            order = self.open[txid]
-            volume = (order.left * share).quantize(Decimal("1e-8"))
-            self.sim.fill(NAME, txid, f"{volume:f}")
-            self.trade(txid, order.price, volume, MAKER)
-        else:
-            with pytest.raises(LookupError):
-                self.sim.fill(NAME, txid, "0.0001")
+    @precondition(lambda self: self.open)
+    @rule(which=WHICH, share=st.sampled_from([Decimal("0.25"), Decimal("0.5"), Decimal(1)]))
+    def a_stranger_takes_a_part(self, which: int, share: Decimal) -> None:
+        txid, order = self.one(which)
+        volume = (order.left * share).quantize(Decimal("1e-8"))
+        self.sim.fill(NAME, txid, f"{volume:f}")
+        self.trade(txid, order.price, volume, MAKER)
 
-    @rule(minutes=st.sampled_from([1, 15, 61]))
+    @rule(minutes=st.sampled_from([1, 5, 15]))
     def time_passes(self, minutes: int) -> None:
         self.wall.now += minutes * 60
         if self.fires_at is not None and self.wall() >= self.fires_at:
@@ -178,14 +171,14 @@ class BookMachine(RuleBasedStateMachine):
 
     # The model
 
-    def place(self, order: Wanted, asked: dict[str, Any], how: str) -> Any:
+    def place(self, order: Wanted, asked: dict[str, Any], how: str) -> None:
         asked |= {"pair": order.pair, "type": order.side, "volume": f"{order.left:f}"}
         asked |= {"cl_ord_id": order.client_id} if order.client_id else {}
         refusal = self.refusal(order)
         note(f"{asked} -> {refusal or 'placed'}")
         if refusal:
             assert self.client.error("AddOrder", **asked) == refusal
-            return multiple()
+            return
         (txid,) = self.client.result("AddOrder", **asked)["txid"]
         assert txid not in self.open.keys() | self.ended.keys()
         self.open[txid] = order
@@ -193,7 +186,16 @@ class BookMachine(RuleBasedStateMachine):
             self.trade(txid, self.touch(order.pair, order.side), order.left, TAKER)
         elif how in ("IOC", "FOK") or self.crosses(order):
             self.end(txid)
-        return txid
+
+    def one(self, which: int) -> tuple[str, Wanted]:
+        """One of the open orders."""
+        return list(self.open.items())[which % len(self.open)]
+
+    def refusal_of_amend(self, order: Wanted, changed: Wanted) -> str | None:
+        if changed.left > 0 and changed.hold > self.free(order.asset) + order.hold:
+            return "EOrder:Insufficient funds"
+        takes = changed.left > 0 and self.crosses(changed)
+        return "EOrder:Post only order" if takes and order.is_post_only else None
 
     def refusal(self, order: Wanted) -> str | None:
         if order.pair == "ETHUSD" and order.left < Decimal("0.002"):
