@@ -27,9 +27,9 @@ class Quote(NamedTuple):
         return self.ask
 
 
-def nanoseconds(seconds: float) -> int:
-    """As `Trades` counts time, to the microsecond."""
-    return round(seconds * 10**6) * 1000
+def _stamp(seconds: float, number: int) -> int:
+    """The time of a trade in nanoseconds; no two have the same."""
+    return round(seconds * 10**6) * 1000 + number
 
 
 class Prices:
@@ -74,17 +74,17 @@ class Prices:
         """The rows of `Spread`."""
         return [[int(each.since), f"{each.bid:.5f}", f"{each.ask:.5f}"] for each in self._history(pair)]
 
-    def trades(self, pair: Pair, count: int, since: int = 0) -> list[list[Any]]:
-        """The rows of `Trades`: one of strangers at each price there was.
+    def trades(self, pair: Pair, count: int, since: int = 0) -> tuple[list[list[Any]], int]:
+        """The rows of `Trades`, one of strangers at each price there was; and its `last`.
 
         The first `count` after `since`, which is in nanoseconds; without it the last `count`.
         """
-        rows = [
-            [f"{each.last:.5f}", "0.01000000", each.since, "b", "l", "", number]
-            for number, each in enumerate(self._history(pair), start=1)
-            if nanoseconds(each.since) > since
-        ]
-        return rows[:count] if since else rows[-count:]
+        numbered = enumerate(self._history(pair), start=1)
+        found = [(_stamp(each.since, number), number, each) for number, each in numbered]
+        wanted = [each for each in found if each[0] > since]
+        wanted = wanted[:count] if since else wanted[-count:]
+        rows = [[f"{each.last:.5f}", "0.01000000", each.since, "b", "l", "", number] for _, number, each in wanted]
+        return rows, wanted[-1][0] if wanted else since
 
     def _candle(self, pair: Pair, start: int, width: int) -> list[Any]:
         history = self._history(pair)

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.simulator.book import Market
 from engine.simulator.market import Pair, Row, asset_rows, find_pair, pair_ids, pair_rows
-from engine.simulator.prices import DEPTH, INTERVALS, nanoseconds
+from engine.simulator.prices import DEPTH, INTERVALS
 from engine.simulator.refusal import Refused
 
 DEEPEST, MOST_TRADES = 500, 1000
@@ -75,8 +75,8 @@ class PublicDesk:
         pair, count, since = _pair(params), _number(params, "count", MOST_TRADES), _number(params, "since", 0)
         if not 1 <= count <= MOST_TRADES:
             raise Refused("EGeneral:Invalid arguments:count")
-        rows = self._market.prices.trades(pair, count, since)
-        return {pair.id: rows, "last": str(nanoseconds(rows[-1][2]) if rows else since)}
+        rows, last = self._market.prices.trades(pair, count, since)
+        return {pair.id: rows, "last": str(last)}
 
 
 def _pair(params: Params) -> Pair:
