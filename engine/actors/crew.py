@@ -22,6 +22,7 @@ from engine.actors.disturbance import Disturbance
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.order import OrderActor
+from engine.actors.order_messages import DisarmAll
 from engine.actors.poller import Poller
 from engine.actors.private import KrakenPrivateActor
 from engine.actors.publisher import Publisher, Subscribe
@@ -41,6 +42,7 @@ TRADING = "trading "  # the names of those who trade begin with it
 EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
 STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
 WRITTEN_WITHIN = 1.0  # seconds; a disk that takes longer costs an account that comes back its very last balance
+PART_FOR_DISARMING = 0.3  # of a stop's timeout
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 
 After = Callable[[float, Callable[[], None]], None]
@@ -120,6 +122,8 @@ class Crew:
             stop_actor(self._actors.ref(name))
         others = [name for name in reversed(names) if name not in trading]
         for name in (*others, *trading):  # these last: a pass under way may wait for the others, and ends with them
+            if name == ORDERS:
+                self._disarm(deadline)
             if name in (ORDERS, PRIVATE_LANE):  # first for the journal, which takes in how the call under way ends
                 _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
             if not self._actors.stop(name, deadline - time.monotonic()):
@@ -133,6 +137,12 @@ class Crew:
     def stop_trading(self, account: str, timeout: float) -> bool:
         """Stop an account's `TradingActor`; whether it has finished in time."""
         return self._actors.stop(trading_of(account), timeout)
+
+    def _disarm(self, deadline: float) -> None:
+        """An orderly stop needs no dead man's switch; one that cannot be disarmed now is at the next start."""
+        with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout, KeyError):
+            patience = (deadline - time.monotonic()) * PART_FOR_DISARMING
+            self._actors.ref(ORDERS).ask(DisarmAll(), timeout=max(0.0, patience))
 
     def add_balance(self, account: str) -> None:
         """Keep one more account's balance, beginning with what the store knows of it, also when it was just removed."""
@@ -239,7 +249,7 @@ class Crew:
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
             self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
-            after=self._scheduler.after, publish=self.publish, disturb=self.disturb,
+            after=self._scheduler.after, publish=self.publish, disturb=self.disturb, live=self._live,
         )  # fmt: skip
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:

@@ -16,6 +16,7 @@ from engine.rules.placement import Placement
 from engine.store import Store, open_or_replace, put_aside
 
 FILE_NAME = "orders.sqlite"
+SWITCH = "dead man's switch "  # before the account, in the names of what is no placement
 FORGET_EVERY = 500  # plans between two looks for rows that need not be kept
 
 _DAMAGED = (
@@ -51,6 +52,7 @@ class Journal:
         self._live = {name: row for name, row in self._rows.items() if not row.state.is_over}
         in_order = sorted(self._rows.values(), key=lambda row: (not row.may_repeat, _age(row)))
         self._by_id = {(row.account, row.id): row.cl_ord_id for row in in_order}
+        self.switches = _switches(self._store)
         self._unsaved: set[str] = set()
         self._planned = 0
         self._recover()
@@ -138,6 +140,17 @@ class Journal:
             self._store.put_all({name: self._rows[name].to_dict() for name in names})
             self._unsaved.clear()
 
+    def keep_switch(self, account: str, seconds: int) -> None:
+        """Write down that the account's dead man's switch is armed, or with 0 being disarmed. Raises `StoreError`."""
+        self._store.put(SWITCH + account, seconds)
+        self.switches[account] = seconds
+
+    def forget_switch(self, account: str) -> None:
+        """The account's switch is disarmed."""
+        self.switches.pop(account, None)
+        with contextlib.suppress(StoreError):  # found again at the next start, it is disarmed once more
+            self._store.remove([SWITCH + account])
+
     def reserved(self, account: str) -> dict[str, Decimal]:
         """What the placements of an account may take whose outcome is not known, by Kraken's asset name."""
         with self._lock:
@@ -219,11 +232,18 @@ class _NotOurs(StoreDamaged):
 def _load(store: Store, damage: str | None) -> tuple[dict[str, Placement], str | None]:
     rows = {}
     for name, document in store.documents().items():
+        if name.startswith(SWITCH):
+            continue
         try:
             rows[name] = Placement.from_dict(document)
         except (KeyError, TypeError, ValueError, ArithmeticError, ConfigError):
             raise _NotOurs(f"{store.path} holds a row that this version cannot read.") from None
     return rows, damage
+
+
+def _switches(store: Store) -> dict[str, int]:
+    found = {name.removeprefix(SWITCH): seconds for name, seconds in store.documents().items() if SWITCH in name}
+    return {account: seconds for account, seconds in found.items() if isinstance(seconds, int)}
 
 
 def _age(row: Placement) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import pykka
 
 from engine.actors.actor import EngineActor, tell_if_alive
+from engine.actors.dead_man import DeadMan, Fed
 from engine.actors.dispatch import Dispatch
 from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.following import SOON, Following
@@ -19,7 +20,16 @@ from engine.actors.inquiries import Errand, Inquiries, Orders
 from engine.actors.journal import Journal
 from engine.actors.mailbox import PatientMailbox
 from engine.actors.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.order_messages import CancelComes, CancelSaid, FindOrder, LookNow, PlaceOrder, UnsettledFunds
+from engine.actors.order_messages import (
+    ArmSwitch,
+    CancelComes,
+    CancelSaid,
+    DisarmAll,
+    FindOrder,
+    LookNow,
+    PlaceOrder,
+    UnsettledFunds,
+)
 from engine.actors.settling import Settling
 from engine.errors import CallError, EngineStopped, IdInUse, StoreError
 from engine.rules.order_states import OrderNews, OrderState
@@ -87,6 +97,7 @@ class OrderActor(EngineActor):
         after: Callable[[float, Callable[[], None]], None],
         publish: Callable[[Any], None],
         disturb: Callable[[str], None],
+        live: bool,
     ) -> None:
         super().__init__()
         self._private, self._settings, self._after = private, settings, after
@@ -97,6 +108,7 @@ class OrderActor(EngineActor):
         self._following = Following(
             self._inquiries, settings.follow_every, self._later, self._open_txids, self._take_in
         )
+        self._dead_man = DeadMan(self._journal, private, self.actor_ref, self._later, publish, live=live)
         self._waiters: dict[str, list[_Waiter]] = {}
         self._is_failing = False
 
@@ -112,6 +124,7 @@ class OrderActor(EngineActor):
             self._settling.open(row)
         for account in {row.account for row in self._journal.rows(OrderState.PLACED)}:
             self._following.soon(account)
+        self._dead_man.restore()
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message. Runs in the actor's thread; waits for nothing but the disk."""
@@ -128,6 +141,12 @@ class OrderActor(EngineActor):
                 return self._after_cancel(message)
             case LookNow(account=account):
                 return self._look_now(account)
+            case ArmSwitch(account=account, seconds=seconds):
+                return self._dead_man.set(account, seconds)
+            case DisarmAll():
+                return self._dead_man.disarm_all()
+            case CallDone(call=PrivateCall(tag=Fed())) | CallFailed(call=PrivateCall(tag=Fed())):
+                return self._dead_man.take(message)
             case CallDone() | CallFailed():
                 return self._inquiries.take(message)
             case _Do(action=action):
@@ -143,6 +162,7 @@ class OrderActor(EngineActor):
                 if row is not None:
                     waiter.future.set_result(row)
         self._following.end(EngineStopped("The engine is stopping."))
+        self._dead_man.end(EngineStopped("The engine is stopping."))
         self._journal.close()
 
     # Placing

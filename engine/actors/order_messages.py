@@ -56,3 +56,15 @@ class LookNow:
     """Asks for the account's placements that are not over, after a look at Kraken; raises when that fails."""
 
     account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSwitch:
+    """Asks for an account's dead man's switch to be armed with so many seconds, or disarmed with 0."""
+
+    account: str
+    seconds: int
+
+
+class DisarmAll:
+    """Asks for every switch to be disarmed: the engine stops."""

@@ -100,7 +100,7 @@ class Ticket:
         self.call = call
         self.call_class = call_class(endpoint, call.params)
         self.places = endpoint.places
-        self.may_change = endpoint.writes and not is_dry_run(endpoint, call.params)
+        self.may_change = endpoint.changes_now and not is_dry_run(endpoint, call.params)
         self.arrived = arrived
         self.deadline = arrived + timeout
         self.was_cut = False

@@ -250,6 +250,27 @@ class Engine:
         """What is known of a placement, by its id, `cl_ord_id` or txid; asks nobody. Raises `UnknownName`."""
         return self._orders.find(account, id)
 
+    def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
+        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and feed it while the engine is well.
+
+        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it has
+        heard nothing for `seconds` (3 to 86,400): the engine died, its machine is cut off, or its journal cannot be
+        written. It is fed three times in that time, through the lane. Returns when Kraken has confirmed it; a
+        `CallError` says that it has not, and it is tried on until `disarm`.
+
+        It stays armed over a crash: the next live engine on this state directory feeds it again, and says so. `stop()`
+        disarms it. Disarm it before Kraken's maintenance, which counts as hearing nothing. Raises `NotLive`.
+        """
+        self._orders.arm(account, seconds, timeout)
+
+    def disarm(self, account: str, timeout: float | None = None) -> None:
+        """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
+
+        Raises a `CallError` when the first try fails: it is then sent again until it is confirmed, also by the next
+        engine on this state directory, and an `EngineWarning` says so.
+        """
+        self._orders.arm(account, 0, timeout)
+
     def reserved(self, account: str) -> Mapping[str, Decimal]:
         """What placements may take whose outcome is not known yet, by plain asset name: it is not available.
 

@@ -12,7 +12,15 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import ORDERS
-from engine.actors.order_messages import CancelComes, CancelSaid, FindOrder, LookNow, PlaceOrder, UnsettledFunds
+from engine.actors.order_messages import (
+    ArmSwitch,
+    CancelComes,
+    CancelSaid,
+    FindOrder,
+    LookNow,
+    PlaceOrder,
+    UnsettledFunds,
+)
 from engine.actors.pairs import PairBook
 from engine.app.calls import CallDesk
 from engine.app.house import House
@@ -23,6 +31,7 @@ from engine.errors import (
     ConfigError,
     DeadlinePassed,
     EngineStopped,
+    NotLive,
     OrderRejected,
     OrderUnknown,
     PermissionDenied,
@@ -112,6 +121,15 @@ class OrderDesk:
             asset = self._house.crew.plain_name(row)
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
+
+    def arm(self, account: str, seconds: int, timeout: float | None) -> None:
+        """`Engine.arm` and `Engine.disarm`."""
+        self._house.check_account(account)
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds <= 86_400):
+            raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86400.")
+        if seconds and not self._live:
+            raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
+        self._ask(ArmSwitch(account, seconds), self._house.clock.monotonic() + self._house.seconds(timeout))
 
     def pair(self, name: str, timeout: float | None) -> Pair:
         """The facts of a pair. Raises `OrderRejected` when there is none, else how Kraken could not be asked."""

@@ -81,6 +81,11 @@ class Endpoint:
         """The path of the URL, which is also what is signed."""
         return f"/0/{'public' if self.public else 'private'}/{self.name}"
 
+    @property
+    def changes_now(self) -> bool:
+        """Whether it may change what the account holds; a dead man's switch changes nothing when it is set."""
+        return self.writes and self.name != "CancelAllOrdersAfter"
+
     def allowed(self, granted: Collection[str]) -> bool:
         """Whether a key with the permissions `granted` (as GetApiKeyInfo names them) may call it."""
         return all(needed.intersection(granted) for needed in self.permissions)
