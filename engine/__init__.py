@@ -2,55 +2,63 @@
 
 `Engine` is the plain facade, `KrakenBroker` the drop-in for bots; the actors and their messages are for embedding in a
 larger pykka system. Errors are in `engine.errors`, a Kraken to try it on in `engine.simulator`.
+
+A name is loaded when it is first asked for, so that whoever only wants the errors or the simulator waits for no more.
 """
 
-import logging
+from __future__ import annotations
 
-from engine.actors.balance import BalanceActor
-from engine.actors.events import (
-    AvailabilityChanged,
-    BalanceChanged,
-    CallFinished,
-    EngineWarning,
-    KeyChanged,
-    OrderChanged,
-    PassFinished,
-)
-from engine.actors.messages import CallDone, CallFailed, PrivateCall, ReadBalance
-from engine.actors.private import KrakenPrivateActor
-from engine.actors.trading import RunPass, TradingActor
-from engine.app import Engine
-from engine.broker import AccountType, KrakenBroker
-from engine.errors import (
-    BalanceUnknown,
-    CallError,
-    CallNotSent,
-    CallRefused,
-    CallUnknown,
-    ConfigError,
-    EngineError,
-    GateDenied,
-    NotLive,
-    OrderRejected,
-    OrderUnknown,
-    Outcome,
-    PairUnsettled,
-    StoreDamaged,
-    StoreError,
-    StoreInUse,
-)
-from engine.rules.availability import Standing
-from engine.rules.balances import BalanceSnapshot, BalanceState
-from engine.rules.gate_report import GateReport, GateResult, GateState
-from engine.rules.gates import FIVE_GATES
-from engine.rules.history import BalancePoint
-from engine.rules.order_states import OrderState
-from engine.rules.orders import Order, OrderReceipt
-from engine.rules.plan import TradePlan
-from engine.rules.verdicts import Allow, Deny, Gate
-from engine.rules.view import Candidate, TradeView
-from engine.status import EngineStatus
-from engine.values import Account, AssetBalance, Secret, Settings
+import contextlib
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.actors.balance import BalanceActor
+    from engine.actors.events import (
+        AvailabilityChanged,
+        BalanceChanged,
+        CallFinished,
+        EngineWarning,
+        KeyChanged,
+        OrderChanged,
+        PassFinished,
+    )
+    from engine.actors.messages import CallDone, CallFailed, PrivateCall, ReadBalance
+    from engine.actors.private import KrakenPrivateActor
+    from engine.actors.trading import RunPass, TradingActor
+    from engine.app import Engine
+    from engine.broker import AccountType, KrakenBroker
+    from engine.errors import (
+        BalanceUnknown,
+        CallError,
+        CallNotSent,
+        CallRefused,
+        CallUnknown,
+        ConfigError,
+        EngineError,
+        GateDenied,
+        NotLive,
+        OrderRejected,
+        OrderUnknown,
+        Outcome,
+        PairUnsettled,
+        StoreDamaged,
+        StoreError,
+        StoreInUse,
+    )
+    from engine.rules.availability import Standing
+    from engine.rules.balances import BalanceSnapshot, BalanceState
+    from engine.rules.gate_report import GateReport, GateResult, GateState
+    from engine.rules.gates import FIVE_GATES
+    from engine.rules.history import BalancePoint
+    from engine.rules.order_states import OrderState
+    from engine.rules.orders import Order, OrderReceipt
+    from engine.rules.plan import TradePlan
+    from engine.rules.verdicts import Allow, Deny, Gate
+    from engine.rules.view import Candidate, TradeView
+    from engine.status import EngineStatus
+    from engine.values import Account, AssetBalance, Secret, Settings
 
 __all__ = [
     "FIVE_GATES",
@@ -111,4 +119,67 @@ __all__ = [
     "TradingActor",
 ]
 
+_ROOMS = {
+    "engine.actors.balance": ("BalanceActor",),
+    "engine.actors.events": (
+        "AvailabilityChanged",
+        "BalanceChanged",
+        "CallFinished",
+        "EngineWarning",
+        "KeyChanged",
+        "OrderChanged",
+        "PassFinished",
+    ),
+    "engine.actors.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
+    "engine.actors.private": ("KrakenPrivateActor",),
+    "engine.actors.trading": ("RunPass", "TradingActor"),
+    "engine.app": ("Engine",),
+    "engine.broker": ("AccountType", "KrakenBroker"),
+    "engine.errors": (
+        "BalanceUnknown",
+        "CallError",
+        "CallNotSent",
+        "CallRefused",
+        "CallUnknown",
+        "ConfigError",
+        "EngineError",
+        "GateDenied",
+        "NotLive",
+        "OrderRejected",
+        "OrderUnknown",
+        "Outcome",
+        "PairUnsettled",
+        "StoreDamaged",
+        "StoreError",
+        "StoreInUse",
+    ),
+    "engine.rules.availability": ("Standing",),
+    "engine.rules.balances": ("BalanceSnapshot", "BalanceState"),
+    "engine.rules.gate_report": ("GateReport", "GateResult", "GateState"),
+    "engine.rules.gates": ("FIVE_GATES",),
+    "engine.rules.history": ("BalancePoint",),
+    "engine.rules.order_states": ("OrderState",),
+    "engine.rules.orders": ("Order", "OrderReceipt"),
+    "engine.rules.plan": ("TradePlan",),
+    "engine.rules.verdicts": ("Allow", "Deny", "Gate"),
+    "engine.rules.view": ("Candidate", "TradeView"),
+    "engine.status": ("EngineStatus",),
+    "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOM_OF:
+        found = globals()[name] = getattr(importlib.import_module(_ROOM_OF[name]), name)
+        return found
+    if not name.startswith("_"):  # `engine.errors`, which `import engine` alone has not loaded
+        with contextlib.suppress(ModuleNotFoundError):
+            return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -77,10 +77,30 @@ def test_libraries_have_one_door(path: Path) -> None:
 
 
 def test_all_names_exactly_the_public_names() -> None:
-    shown = {name for name, value in vars(engine).items() if not name.startswith("_")}
-    modules = {path.stem if path.stem != "__init__" else path.parent.name for path in MODULES}
-    assert set(engine.__all__) == shown - modules - {"logging"}
-    assert engine.__all__ == sorted(engine.__all__, key=lambda name: (not name.isupper(), name)), "constants first"
+    """What is declared for type checkers, what is loaded on demand and what `__all__` lists are the same names."""
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    for_checkers = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(engine.__all__) == sorted(for_checkers)
+    for name, room in for_checkers.items():
+        assert getattr(engine, name) is getattr(importlib.import_module(str(room)), name)
+    assert set(engine.__all__) <= set(dir(engine))
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = engine.Nothing
+
+
+def test_modules_are_there_without_an_import_of_their_own() -> None:
+    code = "import engine; engine.errors.CallError; engine.simulator.Simulator; print(hasattr(engine, 'nothing'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_every_error_of_the_contract_is_there() -> None:

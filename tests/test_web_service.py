@@ -40,7 +40,8 @@ def test_health_metrics_and_page_through_an_outage(sim: Simulator, tmp_path: Pat
             assert service.ask("/healthz").json == {"status": "ok", "troubles": []}
             assert "MASTER, ALICE, BOB are not available" in service.ask("/").text
             _check_metrics(service)
-            told = "".join(service.ask(path).text for path in ("/", "/api/state", "/api/history", "/metrics", "/readyz"))
+            pages = ("/", "/api/state", "/api/history", "/metrics", "/readyz")
+            told = "".join(service.ask(path).text for path in pages)
         until(lambda: service.ask("/readyz").status == 200)
         code, log = service.stop()
     assert code == 0
