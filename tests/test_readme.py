@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_its_first_lines_run(sim: Simulator, tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("FRESH 18000")
+
+
+def test_its_lines_on_the_simulator_run(tmp_path: Path) -> None:
+    block = README.split("\nThe simulator\n===")[1].split(".. code-block:: python\n\n")[1].split("\n=====")[0]
+    code = textwrap.dedent(block)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60,
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "open\nclosed\n", "")
 
 
 def test_it_is_valid_restructuredtext() -> None:

@@ -28,6 +28,8 @@ REMEMBERED = 1_000  # calls; it may run for days
 def simulate(options: Options, port: int, accounts: str) -> int:
     """Run the built-in simulator of Kraken until Ctrl-C, on this machine only.
 
+    Orders rest, hold, fill and are listed as on Kraken; prices stand still, since nobody else trades there.
+
     Prints lines to paste into another shell: the URL, new credentials, and a state directory for trying things out
     that is removed at the end.
     """
