@@ -10,6 +10,7 @@ import pytest
 
 from engine.cli import main
 from engine.simulator import Fault, Simulator
+from tests.served import served
 from tests.test_cli import Ran, _of, cli  # noqa: F401 - `cli` is a fixture
 
 BUY = ("trade", "MASTER", "--pair", "XBTUSD", "--side", "buy")
@@ -61,6 +62,28 @@ def test_what_kraken_refuses_ends_with_1_and_what_may_be_there_with_5(
     assert ran.code == 1
     assert "What became of an earlier order is not known yet" in ran.out
     assert len(sim.orders("MASTER")) == 1
+
+
+def test_a_running_service_takes_the_order_and_places_it_only_when_it_is_live(sim: Simulator, tmp_path: Path) -> None:
+    with served(sim, tmp_path) as service:
+        done = service.command(*LIMIT, "--json")
+        assert (done.returncode, json.loads(done.stdout)["outcome"]) == (
+            0, "Checked by Kraken, not placed: buy 0.001 XBTUSD @ limit 60000.",
+        )  # fmt: skip
+        done = service.command(*LIMIT, "--live")
+        assert done.returncode == 2
+        assert "The running service is not live" in done.stderr
+        assert sim.orders("MASTER") == []
+    (tmp_path / "live").mkdir()
+    with served(sim, tmp_path / "live", "--live") as service:
+        assert service.command(*LIMIT).returncode == 0
+        assert sim.orders("MASTER") == []
+        done = service.command(*LIMIT, "--live")
+        assert "Placed: buy 0.001 XBTUSD @ limit 60000." in done.stdout
+        assert len(sim.orders("MASTER")) == 1
+        sim.set_status("maintenance")
+        assert service.command(*LIMIT, "--live").returncode == 1
+        assert len(sim.orders("MASTER")) == 1
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,7 @@ from engine.values import Clock, Pair
 CALLS_AT_ONCE = 8
 TICKERS_AT_ONCE = 40  # pairs in one call: Kraken's edge refuses addresses that are too long
 GRACE = 2.0  # seconds beyond a call's own time
-
-_NO_JOURNAL = "What became of earlier orders is not known. "
+TOO_LATE = "No answer came in time."
 
 
 class Lookout:
@@ -41,22 +40,24 @@ class Lookout:
         """
         with _Asking(self._clock, self._is_given_up) as asking:
             balance, was_refreshed = self._balance(asking, plan.max_balance_age, seconds)
+            # after the balance: what was settled since then has made that one stale
+            unsettled = asking.ask(partial(self._engine.unsettled, self._account))
             system = asking.ask(partial(self._engine.public, "SystemStatus", {}, seconds))
             data = {name: asking.ask(partial(self._engine.public, *call, seconds)) for name, call in plan.data.items()}
             pairs = {name: asking.ask(partial(self._engine.pair, name, seconds)) for name in plan.pairs}
             asking.wait(pairs.values(), seconds)
             prices = self._ask_prices(asking, pairs.values(), seconds)
-            asking.wait([system, *data.values(), *prices.values()], seconds)
+            asking.wait([unsettled, system, *data.values(), *prices.values()], seconds)
             read = {name: each for name, each in data.items() if each.problem is None}
-            unsettled = self._unsettled()
+            sentences, reserved = _unsettled(unsettled)
             view = TradeView(
                 account=self._account, plan=plan, now=0.0, balance=balance, live=live, was_refreshed=was_refreshed,
                 system=_system(system), counts=self._counts,
-                unsettled=unsettled.sentences, reserved=unsettled.reserved,
+                unsettled=sentences, reserved=reserved,
                 markets={name: self._market(each, prices) for name, each in pairs.items()},
                 data={name: each.value for name, each in read.items()},
                 data_at={name: each.at for name, each in read.items()},
-                missing={name: str(each.problem) for name, each in data.items() if name not in read},
+                missing={name: each.problem or TOO_LATE for name, each in data.items() if name not in read},
             )  # fmt: skip
         if self._is_given_up():
             raise GivenUp  # what was asked may have been answered by the stop
@@ -94,17 +95,20 @@ class Lookout:
         if answer.problem is not None:
             return Market(problem=answer.problem)
         pair: Pair = answer.value
-        asked = prices[pair.id]
-        ticker = asked.value.get(pair.id) if asked.problem is None else None
-        problem = asked.problem or (None if ticker else "Kraken's Ticker has no prices of it that can be read.")
         base, quote = self._engine.plain_name(pair.base), self._engine.plain_name(pair.quote)
+        asked = prices.get(pair.id)
+        if asked is None or asked.problem is not None:  # not asked: the pair itself became known too late
+            return Market(pair, base, quote, problem=TOO_LATE if asked is None else asked.problem)
+        ticker = asked.value.get(pair.id)
+        problem = None if ticker else "Kraken's Ticker has no prices of it that can be read."
         return Market(pair, base, quote, ticker, asked.at, problem)
 
-    def _unsettled(self) -> Unsettled:
-        try:
-            return self._engine.unsettled(self._account)
-        except EngineError as error:
-            return Unsettled((f"{_NO_JOURNAL}{error}",), {})
+
+def _unsettled(answer: _Answer) -> Unsettled:
+    if answer.problem is not None:
+        return Unsettled((f"What became of earlier orders is not known. {answer.problem}",), {})
+    known: Unsettled = answer.value
+    return known
 
 
 def _system(answer: _Answer) -> SystemState:
@@ -123,7 +127,7 @@ class _Answer:
         self._question, self._clock = question, clock
         self.at = float("-inf")
         self.value: Any = None
-        self.problem: str | None = "No answer came in time."
+        self.problem: str | None = TOO_LATE
         self.future: futures.Future[None] | None = None
 
     def __call__(self) -> None:

@@ -85,7 +85,7 @@ class _OnTerminal(Audience):
         show_balances(self._out, title, rows)
 
     def gates(self, report: GateReport) -> None:
-        show_report(self._out, report)
+        show_report(self._out, report.to_dict())
 
     def check(self, check: Check) -> None:
         self._out.print(Text.assemble(_verdict(check), f"  {check.promise}: {check.seen}"))

@@ -44,7 +44,7 @@ class ServedEngine:
                     raise CallUnknown("The service gave no answer: look up what became of the call.") from error
                 raise StoreError(f"The service on {self._directory} gives no answer: {error}.") from error
         if "error" in told:
-            raise _raised(told["error"])
+            raise raised(told["error"])
         return told["result"]
 
 
@@ -79,7 +79,7 @@ class _Link(http.client.HTTPConnection):
             raise
 
 
-def _raised(told: dict[str, Any]) -> EngineError:
+def raised(told: dict[str, Any]) -> EngineError:
     """The error as the engine raised it."""
     kind = getattr(errors, str(told.get("type")), EngineError)
     message = str(told.get("message"))

@@ -110,7 +110,10 @@ class GateReport:
             "candidate": self.candidate and {"pair": self.candidate.pair, "note": self.candidate.note},
             "order": self.order and self.order.to_dict(),
             "receipt": self.receipt and self.receipt.to_dict(),
-            "error": self.error and {"type": type(self.error).__name__, "message": str(self.error)},
+            "outcome": self.outcome,
+            "error": self.error and {
+                "type": type(self.error).__name__, "message": str(self.error), "kraken_code": self.error.kraken_code,
+            },
             "seconds": round(self.seconds, 3),
         }
 

@@ -19,6 +19,8 @@ from starlette.routing import Route
 from engine.doctor import examine_running
 from engine.errors import CallError, ConfigError, EngineError, NotLive
 from engine.kraken.endpoints import CallClass, is_dry_run, private_endpoint
+from engine.rules.orders import Order
+from engine.rules.plan import TradePlan
 from engine.web.gateway.answers import written
 from engine.web.service import Service
 
@@ -47,6 +49,20 @@ async def _call(service: Service, asked: dict[str, Any]) -> Any:
     return await run_in_threadpool(
         service.engine.call, asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout")
     )
+
+
+async def _trade(service: Service, asked: dict[str, Any]) -> Any:
+    """One order through the five gates; placed only by the caller's own word, and where the service is live."""
+    live = asked.get("live") is True
+    if live and not service.engine.status().live:
+        raise NotLive("The running service is not live, so that nothing can be placed: start it with live=True.")
+    plan = TradePlan(
+        order=Order.from_dict(asked["order"]), reserve=asked["reserve"], max_spread=asked["max_spread"]
+    )
+    report = await run_in_threadpool(
+        lambda: service.engine.gates(asked["account"], plan, dry=not live, timeout=asked.get("timeout"))
+    )
+    return report.to_dict()
 
 
 async def _doctor(service: Service, asked: dict[str, Any]) -> Any:
@@ -100,6 +116,7 @@ ROUTES = [
     _route("status", _status),
     _route("balances", _balances),
     _route("call", _call),
+    _route("trade", _trade),
     _route("doctor", _doctor),
     _route("gateway-keys", _gateway_keys),
     _route("issue", _issue),
