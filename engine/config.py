@@ -69,7 +69,7 @@ def state_directory(
     path = Path(chosen) if chosen else (Path(base) if base else Path("~/.local/state")) / "kraken-engine"
     try:
         return Path(os.path.abspath(path.expanduser()))  # the host may change its directory
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # also where the working directory is gone
         raise ConfigError(f"{str(path)!r} cannot be a state directory: {error}.") from None
 
 

@@ -36,6 +36,17 @@ def test_secrets_may_come_from_files(tmp_path: Path) -> None:
     assert found.accounts[0].secret.reveal() == SECRET
 
 
+def test_state_directory_is_one_sentence_where_the_working_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigError, match="'here' cannot be a state directory"):
+        state_directory("here")
+    assert state_directory(tmp_path) == tmp_path
+
+
 @pytest.mark.parametrize("endless", ["/dev/zero", "long"])
 def test_file_of_a_secret_that_does_not_end_is_one_sentence(tmp_path: Path, endless: str) -> None:
     (tmp_path / "long").write_text("A" * 100_000)
