@@ -263,6 +263,7 @@ def test_a_read_is_cut_twice_then_only_for_cancels_and_cuts_are_bounded() -> Non
     assert patience(3, 0, 0, 2 * CUTS_A_MINUTE, 0.5, 3.0) is None
     assert patience(1, 0, 0, 0, 0.5, 3.0) == 3.0
     assert patience(1, 2, 0, 0, 0.5, 3.0) is None
+    assert patience(1, 0, 0, 100 * CUTS_A_MINUTE, 0.5, 3.0) == 3.0, "a hung write always gives way to a cancel"
     assert patience(0, 0, 0, 0, 0.5, 3.0) is None
 
 

@@ -14,8 +14,8 @@ CANCEL, ORDER, SETTLE, READ = range(4)
 CUTS_OF_ONE_READ = 2
 """A read that was cut this often gives way only to cancels, so that it is not cut for ever."""
 CUTS_A_MINUTE = 6
-"""A late read may count as an invalid nonce at Kraken, and those add up to a lockout: this many cuts a minute for
-orders and settles, twice as many for cancels."""
+"""A late read may count as an invalid nonce at Kraken, and those add up to a lockout: this many cuts of reads
+a minute for orders and settles, twice as many for cancels. Cuts of writes count as well, and are never denied."""
 
 COVERS_ALL = "CancelAll"
 
@@ -36,12 +36,12 @@ def patience(
     """
     if waiting is None or waiting >= under_way:
         return None
+    if under_way < SETTLE:  # a write that hangs always gives way to a cancel; that takes long enough to be seldom
+        return write
     for_cancel = waiting == CANCEL
     if cuts_this_minute >= CUTS_A_MINUTE * (2 if for_cancel else 1):
         return None
-    if under_way >= SETTLE:
-        return read if for_cancel or cuts_of_it < CUTS_OF_ONE_READ else None
-    return write
+    return read if for_cancel or cuts_of_it < CUTS_OF_ONE_READ else None
 
 
 def names_of(params: Mapping[str, Any]) -> set[str]:
