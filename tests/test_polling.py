@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from engine import Engine, Settings
 from engine.actors.poller import GIVEN_UP_AFTER, Poller
+from engine.errors import CallUnknown
 from engine.kraken.limits import TIERS
+from engine.rules.availability import Availability, next_refresh
 from engine.rules.polling import Queue, interval, rest
 from engine.simulator import Fault, Simulator
 
 SHARE = 0.5
+FOR_EVER = float("inf")
 SETTINGS = Settings(refresh_every=5.0, polling_share=SHARE, call_timeout=10.0, local_limits=False)
 
 
@@ -50,10 +53,13 @@ class Exchange:
         self.time = time
         self.poller = Poller(settings, monotonic=time.monotonic, after=time.after)
         self.begun: dict[str, list[float]] = {}
+        self.good: dict[str, list[float]] = {}
         self.busy = 0.0
 
-    def open(self, who: str, seconds: float, *, failing: bool = False) -> None:
-        self.begun[who] = []
+    def open(self, who: str, seconds: float, *, away: tuple[float, float] = (0.0, 0.0)) -> None:
+        """An account whose refresh takes so long; between the two times of `away` it fails."""
+        self.begun[who], self.good[who] = [], []
+        state = Availability()
 
         def wake() -> None:
             self.begun[who].append(self.time.now)
@@ -61,10 +67,17 @@ class Exchange:
             self.time.after(seconds, done)
 
         def done() -> None:
-            self.poller.done(who, good=not failing)
-            self.poller.plan(who, self.poller.interval(None), wake, failing=failing)
+            nonlocal state
+            fails = away[0] <= self.begun[who][-1] < away[1]
+            error = CallUnknown("no answer") if fails else None
+            state = state.after_failure(error, 3) if error else state.after_success()
+            self.poller.done(who, good=not fails)
+            every = self.poller.retry_in(None) if fails else self.poller.interval(None)
+            if not fails:
+                self.good[who].append(self.time.now)
+            self.poller.plan(who, next_refresh(state, every, error), wake, failing=fails)
 
-        self.poller.plan(who, 0.0, wake, failing=failing)
+        self.poller.plan(who, 0.0, wake, failing=away[0] <= 0.0 < away[1])
 
 
 def test_few_accounts_keep_the_interval_that_was_set() -> None:
@@ -107,13 +120,28 @@ def test_accounts_that_hang_do_not_starve_healthy_ones() -> None:
     time = Time()
     exchange = Exchange(time)
     for number in range(10):
-        exchange.open(f"hangs{number}", 10.0, failing=True)
+        exchange.open(f"hangs{number}", 10.0, away=(0.0, FOR_EVER))
         exchange.open(f"well{number}", 0.02)
     time.run_to(2000.0)
     for number in range(10):
         gaps = [b - a for a, b in itertools.pairwise(exchange.begun[f"well{number}"])]
         assert max(gaps) <= 5.0 + 2 * 20.0, "one hung call and its rest, not those of all ten"
         assert len(exchange.begun[f"hangs{number}"]) >= 5, "and those are tried again, too"
+
+
+def test_when_an_outage_is_over_nobody_waits_for_a_turn_that_is_far_away() -> None:
+    """A thousand accounts on a slow exchange, which goes away before most of them had their first balance."""
+    time = Time()
+    exchange = Exchange(time)
+    for number in range(1000):
+        exchange.open(f"A{number}", 0.05, away=(20.0, 35.0))
+    known: dict[float, int] = {}
+    for end in (20.0, 35.0, 95.0, 200.0):
+        time.run_to(end)
+        known[end] = sum(map(bool, exchange.good.values()))
+    assert known[35.0] == known[20.0] < 300
+    assert known[95.0] - known[35.0] > 0.8 * 60.0 * SHARE / 0.05, "the lane is used for what polling may take of it"
+    assert known[200.0] == 1000
 
 
 def test_a_turn_that_never_ends_is_given_up() -> None:

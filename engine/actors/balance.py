@@ -253,7 +253,8 @@ class BalanceActor(EngineActor):
         """A refresh is over, well or badly: publish what is known now and plan the next one."""
         self._availability = after
         self._poller.done(snapshot.account, good=error is None)
-        pause = next_refresh(after, self._poller.interval(self._decay), error)
+        every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
+        pause = next_refresh(after, every, error)
         waits = False
         if isinstance(error, CounterFull) and error.retry_after is not None:
             waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room

@@ -46,9 +46,19 @@ class Poller:
 
     def interval(self, decay: float | None) -> float:
         """Seconds between two refreshes of an account whose key's counter loses `decay` points in a second."""
+        return self._interval(len(self._wakes), decay)
+
+    def retry_in(self, decay: float | None) -> float:
+        """Seconds until one that failed is tried again: as if it were alone, since healthy ones go first anyway.
+
+        So many accounts are not left waiting for their next turn, with an idle lane, when an outage is over.
+        """
+        return self._interval(1, decay)
+
+    def _interval(self, accounts: int, decay: float | None) -> float:
         counted = decay if self._settings.local_limits else None
         return interval(
-            self._settings.refresh_every, len(self._wakes), self._mean or 0.0, self._settings.polling_share, counted
+            self._settings.refresh_every, accounts, self._mean or 0.0, self._settings.polling_share, counted
         )
 
     def plan(self, who: str, seconds: float, wake: Callable[[], None], *, failing: bool = False) -> None:
