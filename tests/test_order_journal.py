@@ -151,7 +151,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 TestJournalMachine = JournalMachine.TestCase
-TestJournalMachine.settings = settings(max_examples=25, stateful_step_count=25)
+TestJournalMachine.settings = settings(max_examples=15, stateful_step_count=25)
 
 
 def test_what_cannot_be_written_is_not_sent(tmp_path: Path) -> None:

@@ -138,8 +138,9 @@ LOST = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("order", [RESTS, FILLS], ids=["rests", "fills at once"])
-@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize(
+    ("fault", "order"), [(fault, FILLS) for fault in LOST] + [("reset", RESTS), ("EService:Unavailable", RESTS)]
+)
 def test_g9_a_lost_reply_is_looked_up_and_never_sent_again(
     sim: Simulator, live: Engine, fault: str, order: Order
 ) -> None:
@@ -341,6 +342,55 @@ def test_an_order_without_kraken_s_time_is_not_sent(sim: Simulator, tmp_path: Pa
     with running(sim, tmp_path) as engine, pytest.raises((CallNotSent, CallRefused)):
         engine.place("MASTER", RESTS, timeout=2.0)
     assert sent(sim) == 0
+
+
+def test_a_refused_nonce_is_signed_again_with_the_same_name_and_deadline(sim: Simulator, live: Engine) -> None:
+    sim.fault(Fault.error("EAPI:Invalid nonce", endpoint="AddOrder", times=1))
+    assert live.place("MASTER", RESTS).state is OrderState.PLACED
+    first, second = (call for call in sim.calls if call.endpoint == "AddOrder")
+    for name in ("cl_ord_id", "deadline"):
+        assert first.params[name] == second.params[name]
+    assert first.nonce < second.nonce
+
+
+def test_a_placement_that_waits_in_the_lane_is_ended_by_its_cancel_and_its_id_is_used_up(
+    sim: Simulator, live: Engine, seen: Events
+) -> None:
+    live.place("MASTER", RESTS)  # so that nothing has to be asked any more
+    sim.fault(Fault.delay(1.0, executed=True, endpoint="AddOrder", times=1))
+    failures: list[CallError] = []
+
+    def place() -> None:
+        try:
+            live.place("MASTER", RESTS, id="x")
+        except CallError as error:
+            failures.append(error)
+
+    first = threading.Thread(target=lambda: live.place("ALICE", FILLS))
+    first.start()
+    sim.wait_for_calls(2, endpoint="AddOrder", ended=False)
+    second = threading.Thread(target=place)
+    second.start()
+    seen.wait_for(lambda event: isinstance(event, OrderChanged) and event.receipt.id == "x")
+    assert live.cancel("MASTER", "x").state is OrderState.NOT_PLACED
+    first.join()
+    second.join()
+    assert type(failures[0]) is CallNotSent
+    with pytest.raises(CallNotSent):
+        live.place("MASTER", RESTS, id="x")
+    assert len(sim.placements("MASTER")) == 1
+
+
+def test_a_placement_whose_time_is_over_in_the_lane_was_not_sent(sim: Simulator, live: Engine) -> None:
+    live.place("MASTER", RESTS)
+    sim.fault(Fault.delay(1.5, executed=True, endpoint="AddOrder", times=1))
+    first = threading.Thread(target=lambda: live.place("ALICE", FILLS))
+    first.start()
+    sim.wait_for_calls(2, endpoint="AddOrder", ended=False)
+    with pytest.raises(CallNotSent):
+        live.place("MASTER", RESTS, id="x", timeout=0.3)
+    first.join()
+    assert len(sim.placements("MASTER")) == 1
 
 
 def test_a_stop_answers_whoever_waits_for_a_placement(sim: Simulator, tmp_path: Path) -> None:

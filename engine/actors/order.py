@@ -38,6 +38,7 @@ from engine.rules.settlement import joined, news_of, query
 from engine.values import Clock, Settings
 
 SAVE_AGAIN = 5.0  # seconds
+ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 
 _DOUBLED = (
     "Account {account} has {count} orders at Kraken for the one placement {id!r}: {txids}. This must not be; cancel "
@@ -55,6 +56,7 @@ class _Waiter:
 
     until_over: bool = False
     said_done: bool = False
+    has_waited_longer: bool = False
     future: Future[Placement] = field(default_factory=Future)
 
     def is_served_by(self, state: OrderState) -> bool:
@@ -221,7 +223,10 @@ class OrderActor(EngineActor):
         row = self._journal.row(name)
         if row is None or waiter not in self._waiters.get(name, ()):
             return
-        if waiter.said_done and row.state is OrderState.PLACED:  # Kraken's word for it counts
+        if row.state in (OrderState.PLANNED, OrderState.SENT) and not waiter.has_waited_longer:
+            waiter.has_waited_longer = True  # the lane's answer is due at the same time
+            self._later(ANSWER_GRACE, partial(self._give_up, name, waiter))
+        elif waiter.said_done and row.state is OrderState.PLACED:  # Kraken's word for it counts
             self._learn(name, OrderNews.FOUND_CANCELED, {"reason": "Kraken said that it is canceled."})
         else:
             self._waiters[name].remove(waiter)

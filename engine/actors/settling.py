@@ -17,7 +17,7 @@ from engine.values import Settings
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between looks; they double
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds between looks; they double
 
 _ABSENT = "Kraken has no such order, as it says after the time in which one could have appeared: it was not placed."
 
