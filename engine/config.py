@@ -68,7 +68,11 @@ def state_directory(
     base = environ.get("XDG_STATE_HOME")
     path = Path(chosen) if chosen else (Path(base) if base else Path("~/.local/state")) / "kraken-engine"
     try:
-        return Path(os.path.abspath(path.expanduser()))  # the host may change its directory
+        absolute = Path(os.path.abspath(path.expanduser()))  # the host may change its directory
+        os.fsencode(absolute)
+        if "\0" in str(absolute):
+            raise ValueError("it holds a NUL")
+        return absolute
     except (OSError, RuntimeError, ValueError) as error:  # also where the working directory is gone
         raise ConfigError(f"{str(path)!r} cannot be a state directory: {error}.") from None
 

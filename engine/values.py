@@ -121,6 +121,8 @@ class Account:
         for part, value in (("API key", key), ("API secret", secret)):
             if not isinstance(value, str | Secret) or not _secret(value).reveal():
                 raise ConfigError(f"Account {name} has no {part}: give both the key and its secret.")
+        if not isinstance(otp, str | Secret | None):
+            raise ConfigError(f"The otp of account {name} has to be a text.")
         set_field = object.__setattr__
         set_field(self, "name", name)
         set_field(self, "key", _secret(key))
@@ -214,7 +216,8 @@ class Settings:
         if self.polling_share > 1:
             raise ConfigError("Settings.polling_share is a share: more than 0 and at most 1.")
         check_tier(self.tier)
-        if isinstance(self.cash, str) or not all(isinstance(name, str) for name in self.cash):
+        names = self.cash if isinstance(self.cash, list | tuple) else (None,)
+        if not all(isinstance(name, str) for name in names):
             raise ConfigError("Settings.cash is a tuple of asset names, such as ('USD', 'USDT').")
         object.__setattr__(self, "cash", tuple(self.cash))
         if isinstance(self.proxy, str):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from engine import ConfigError
+from engine import Account, ConfigError, Engine, Settings
 from engine.config import load, state_directory
 from engine.values import KRAKEN_URL
 
@@ -45,6 +46,21 @@ def test_state_directory_is_one_sentence_where_the_working_directory_is_gone(
     with pytest.raises(ConfigError, match="'here' cannot be a state directory"):
         state_directory("here")
     assert state_directory(tmp_path) == tmp_path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Account("A", "k", SECRET, otp=5),
+        lambda: Settings(cash=None),
+        lambda: Engine([], settings={"max_age": 1}),
+        lambda: state_directory("a\0b"),
+        lambda: state_directory("\ud800"),
+    ],
+)
+def test_parts_of_the_wrong_kind_are_a_config_error(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigError):
+        make()
 
 
 @pytest.mark.parametrize("endless", ["/dev/zero", "long"])

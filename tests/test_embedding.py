@@ -479,6 +479,11 @@ def test_arguments_of_the_wrong_kind_are_one_sentence(
         engine.call(*arguments)
 
 
+def test_parameters_of_a_public_call_are_a_mapping(engine: Engine) -> None:
+    with pytest.raises(CallNotSent, match="mapping"):
+        engine.public("Ticker", ["XBTUSD"])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("max_age", ["5", float("nan")])
 def test_max_age_that_is_no_number_is_one_sentence(engine: Engine, max_age: Any) -> None:
     with pytest.raises(ConfigError, match="is no max_age"):

@@ -13,7 +13,7 @@ from engine.actors.crew import PRIVATE_LANE
 from engine.actors.messages import CallDone, PrivateCall
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
-from engine.errors import CallError, CallUnknown, DeadlinePassed, EngineStopped
+from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import PRIVATE, Endpoint, public_endpoint
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import encode_form
@@ -68,6 +68,8 @@ class CallDesk:
         found = public_endpoint(endpoint)
         if not self._house.is_running:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
+        if params is not None and not isinstance(params, Mapping):
+            raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
         return self._get(found, params or {}, self._house.seconds(timeout))
 
     def fetch(self, endpoint: str, seconds: float) -> Any:

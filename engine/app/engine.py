@@ -30,6 +30,7 @@ from engine.app.calls import CallDesk
 from engine.app.gates import GateDesk
 from engine.app.house import LONGEST, House
 from engine.app.orders import OrderDesk
+from engine.errors import ConfigError
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.gate_report import GateReport
@@ -70,6 +71,8 @@ class Engine:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._settings = settings or Settings()
+        if not isinstance(self._settings, Settings):
+            raise ConfigError("The settings of an engine are a Settings, or None.")
         self._house = House(distinct(accounts), balances, self._settings, clock)
         self._calls = CallDesk(self._house)
         self._accounts = AccountDesk(self._house)
