@@ -11,6 +11,7 @@ import time
 import urllib.parse
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import ccxt
 import ccxt.async_support
@@ -186,11 +187,10 @@ def test_answers_are_krakens_own_or_in_its_words(sim: Simulator, tmp_path: Path)
         assert call("TradeBalance").text == came
         sim.fault(Fault.error("EOrder:Insufficient funds", endpoint="AddOrder", times=1))
         assert call("AddOrder", ORDER).json == {"error": ["EOrder:Insufficient funds"]}
-        sim.fault(Fault.close(executed=True, endpoint="AddOrder", times=1))
-        unknown = call("AddOrder", ORDER)
+        sim.fault(Fault.close(executed=True, endpoint="CancelAll", times=1))
+        unknown = call("CancelAll")
         assert unknown.status == 504
         assert "error" not in unknown.text
-        assert len(sim.placements("MASTER")) == 1
         assert call("Nothing").json == {"error": ["EGeneral:Unknown method"]}
         assert call("Withdraw", {"asset": "XBT", "key": "k", "amount": "1"}).json == {
             "error": ["EGeneral:Permission denied"]
@@ -206,22 +206,58 @@ def test_answers_are_krakens_own_or_in_its_words(sim: Simulator, tmp_path: Path)
         assert call("Balance", Host="evil.example").status == 421
 
 
-def test_a_client_that_hangs_up_takes_its_waiting_order_with_it(sim: Simulator, tmp_path: Path) -> None:
-    """G9: who has given up, and perhaps asks again, does not get an order later."""
+def test_an_order_goes_through_the_journal(sim: Simulator, tmp_path: Path) -> None:
+    """G9, for clients that know nothing of it: a lost reply is looked up, and a name places once, also after a kill."""
+    named = {**ORDER, "cl_ord_id": "signal-42"}
+    with served(sim, tmp_path, "--live") as service:
+        key = key_of(service, "MASTER", "bot", "--trading")
+        nonce = iter(range(time.time_ns(), 2**63, 1000))
+
+        def call(service: Served, endpoint: str, params: dict[str, str]) -> Reply:
+            return send(service, signed(service, key, endpoint, next(nonce), params))
+
+        sim.fault(Fault.close(executed=True, endpoint="AddOrder", times=1))
+        first = call(service, "AddOrder", named).json
+        (placed,) = sim.placements("MASTER")
+        assert first == {"error": [], "result": {"descr": {"order": ANY}, "txid": [placed.txid]}}
+        assert call(service, "AddOrder", named).json == first
+        other = call(service, "AddOrder", {**named, "volume": "0.02"}).json
+        assert other == {"error": ["EGeneral:Invalid arguments:cl_ord_id not unique"]}
+        for name, value in (("userref", "7"), ("close[ordertype]", "limit"), ("volume", "0"), ("price", "1e3")):
+            assert call(service, "AddOrder", {**ORDER, name: value}).json == {"error": ["EGeneral:Invalid arguments"]}
+        assert call(service, "AddOrder", {**ORDER, "volume": "0.00000001"}).json == {"error": ["EOrder:Invalid order"]}
+        assert call(service, "AddOrder", {**ORDER, "validate": "true"}).json["error"] == []
+        orders = until(lambda: service.ask("/api/state").json["rows"]["orders"])
+        assert orders[0][:4] == ["good", "placed", "MASTER", "signal-42"]
+        service.process.kill()
+        service.process.communicate()
+    with served(sim, tmp_path, "--live") as again:
+        nonce = iter(range(time.time_ns() + 2 * 10**9, 2**63, 1000))  # the mark is up to a second ahead after a kill
+        assert call(again, "AddOrder", named).json["result"]["txid"] == first["result"]["txid"]
+        assert until(lambda: again.ask("/api/state").json["rows"]["orders"])[0][3] == "signal-42", "known after a kill"
+        assert call(again, "CancelOrder", {"cl_ord_id": "signal-42"}).json["result"]["count"] == 1
+        assert again.stop()[0] == 0
+    assert len(sim.placements("MASTER")) == 1
+    assert sim.refused_nonces == 0
+
+
+def test_a_client_that_hangs_up_takes_its_waiting_call_with_it(sim: Simulator, tmp_path: Path) -> None:
+    """Who has given up, and perhaps asks again, does not get it later. An order is different: the journal has it."""
     with served(sim, tmp_path, "--live") as service:
         key = key_of(service, "MASTER", "bot", "--trading")
         hang = sim.fault(Fault.hang(endpoint="AddOrder", account="ALICE"))
         other = key_of(service, "ALICE", "bot", "--trading")
         in_the_way = start(service, signed(service, other, "AddOrder", time.time_ns(), ORDER))
         sim.wait_for_calls(1, endpoint="AddOrder", ended=False)
-        waiting = start(service, signed(service, key, "AddOrder", time.time_ns(), ORDER))
+        change = {"txid": "OAAAAA-BBBBB-CCCCCC", "pair": "XBTUSD", "volume": "1"}
+        waiting = start(service, signed(service, key, "EditOrder", time.time_ns(), change))
         until(lambda: service.ask("/api/state").json["cells"]["waiting-order"]["t"] == "1")
         waiting.close()
         until(lambda: 'gateway_requests_total{outcome="gone"} 1.0' in service.ask("/metrics").text)
         hang.remove()
         assert b'"txid"' in in_the_way.makefile("rb").read()
         in_the_way.close()
-        assert sim.placements("MASTER") == []
+        assert "EditOrder" not in [call.endpoint for call in sim.calls]
 
 
 def start(service: Served, call: tuple[str, bytes, dict[str, str]]) -> socket.socket:

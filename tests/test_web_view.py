@@ -56,13 +56,13 @@ def status_of(*accounts: BalanceSnapshot, **facts: Any) -> EngineStatus:
 )
 def test_the_verdict_names_who_is_not_available(available: tuple[bool, ...], verdict: str, state: str) -> None:
     accounts = [account_of(f"A{number}", is_available=is_available) for number, is_available in enumerate(available)]
-    cells = view_of(status_of(*accounts), [], {}).cells
+    cells = view_of(status_of(*accounts), [], {}, []).cells
     assert (cells["verdict"].text, cells["verdict"].state) == (verdict, state)
 
 
 def test_a_balance_that_is_not_known_is_no_number() -> None:
     """G6, on the page."""
-    cells = view_of(status_of(account_of(cash=None, as_of=None, standing=Standing.UNKNOWN)), [], {}).cells
+    cells = view_of(status_of(account_of(cash=None, as_of=None, standing=Standing.UNKNOWN)), [], {}, []).cells
     assert cells["a-MASTER-cash"].text == "unknown"
     assert cells["a-MASTER-age"].text == "never"
     assert cells["a-MASTER-state"].text == "unknown"
@@ -70,7 +70,7 @@ def test_a_balance_that_is_not_known_is_no_number() -> None:
 
 def test_a_stopped_engine_has_no_available_account() -> None:
     status = status_of(running=False)
-    assert view_of(status, [], {}).cells["verdict"].text == "The engine has stopped"
+    assert view_of(status, [], {}, []).cells["verdict"].text == "The engine has stopped"
     assert list(not_available(status)) == ["MASTER"]
     assert troubles(status) == ["The engine does not run."]
 
@@ -109,8 +109,8 @@ def test_whatever_a_text_holds_it_stays_text(evil: str) -> None:
     event = {"time": "t", "state": "bad", "kind": "k", "text": f"</table><img src={evil}>"}
     plain, read = _Reader(), _Reader()
     harmless = status_of(account_of(assets={"x": asset}))
-    plain.feed(page(harmless, view_of(harmless, [event], {})))
-    read.feed(page(status, view_of(status, [event], {})))
+    plain.feed(page(harmless, view_of(harmless, [event], {}, [])))
+    read.feed(page(status, view_of(status, [event], {}, [])))
     assert read.tags == plain.tags
     assert f"<script>{evil}" in read.text
 
@@ -123,10 +123,10 @@ def test_markup_is_only_what_was_made_here() -> None:
 
 
 def test_messages_bring_only_what_has_changed_and_let_ages_tick() -> None:
-    first = view_of(status_of(account_of().at(NOW)), [], {})
+    first = view_of(status_of(account_of().at(NOW)), [], {}, [])
     later = status_of(account_of().at(NOW.replace(second=1)), as_of=NOW.replace(second=1))
-    assert view_of(later, [], {}).changes(first)["cells"] == {}, "an age that only ticked is not told again"
-    renewed = view_of(status_of(account_of(cash=Decimal(2)).at(NOW)), [], {})
+    assert view_of(later, [], {}, []).changes(first)["cells"] == {}, "an age that only ticked is not told again"
+    renewed = view_of(status_of(account_of(cash=Decimal(2)).at(NOW)), [], {}, [])
     assert set(renewed.changes(first)["cells"]) == {"a-MASTER-cash"} | (
         {"a-MASTER-age"} if not renewed.cells["a-MASTER-age"].looks_like(first.cells["a-MASTER-age"]) else set()
     )

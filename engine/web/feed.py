@@ -11,10 +11,18 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinished, EngineWarning, KeyChanged
+from engine.actors.events import (
+    AvailabilityChanged,
+    BalanceChanged,
+    CallFinished,
+    EngineWarning,
+    KeyChanged,
+    OrderChanged,
+)
 from engine.errors import Outcome
 from engine.status import EngineStatus
 from engine.values import SYSTEM_CLOCK, Clock
+from engine.web.orders import OpenOrders
 from engine.web.series import Series
 from engine.web.view import View, view_of
 
@@ -40,10 +48,12 @@ class Feed:
         self._clients: set[asyncio.Queue[bytes | None]] = set()
         self._is_closed = False
         self.series = Series()
-        self._shown = view_of(status(), [], {})
+        self.orders = OpenOrders()
+        self._shown = view_of(status(), [], {}, [])
 
     def __call__(self, event: Any) -> None:
         """Take in an event of the engine's."""
+        self.orders(event)
         told = _told(event)
         with self._lock:
             if isinstance(event, CallFinished):
@@ -68,7 +78,7 @@ class Feed:
         """What the page shows now."""
         with self._lock:
             events = list(self._events)
-        return view_of(self._status(), events, self._rates)
+        return view_of(self._status(), events, self._rates, self.orders.receipts())
 
     @property
     def clients(self) -> int:
@@ -141,6 +151,10 @@ def _told(event: Any) -> tuple[str, str, str] | None:
         case KeyChanged():
             state = "good" if event.state == "open" else "bad"
             return "key", state, f"{event.account}: {event.sentence}"
+        case OrderChanged(receipt=receipt):
+            state = "plain" if receipt.state.is_settled else "warn"
+            why = f" {receipt.reason}" if receipt.reason else ""
+            return "order", state, f"{event.account} {receipt.id}: {receipt.state.value}.{why}"
         case EngineWarning():
             return "warning", "warn", event.message
         case BalanceChanged():

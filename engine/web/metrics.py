@@ -51,6 +51,9 @@ class Metrics(Collector):
         yield from _accounts(status)
         with self._tally.lock:
             yield from _calls(self._tally)
+        unsettled = self._feed.orders.unsettled()
+        yield _by("unsettled_orders", "Orders of which it is not known whether Kraken has them.", "account",
+                  {each.account: unsettled[each.account] for each in status.accounts})  # fmt: skip
         yield _gauge("dashboard_clients", "Dashboards that listen.", self._feed.clients)
         yield _total("gateway_requests", "Private calls through the gateway.", "outcome", self._gateway.answered)
 

@@ -40,6 +40,7 @@ def page(status: EngineStatus, view: View) -> str:
             _verdict(view),
             _accounts(names, view),
             _lane(names, view),
+            _orders(view),
             _charts(),
             _assets(names, view),
             _events(view),
@@ -130,6 +131,21 @@ def _lane(names: Sequence[str], view: View) -> Markup:
         if f"k-{name}-state" in view.cells
     )
     return _section("lane", "The private lane", facts, _table(columns, rows, class_="keys"))
+
+
+def _orders(view: View) -> Markup:
+    rows = (
+        _row(
+            element("td", element("span", GLYPHS[state], class_="glyph", aria_hidden="true"), word,
+                    role="cell", class_="kind"),
+            *(element("td", each, role="cell") for each in texts),
+            state=state,
+        )
+        for state, word, *texts in view.rows["orders"]
+    )  # fmt: skip
+    columns = ("State", "Account", "Id", "Order", "Filled", "Kraken's name")
+    table = _table(columns, rows, class_="orders", rows="orders")
+    return _section("orders", "Orders", element("p", _cell("orders-count", view, mark=True), class_="sum"), table)
 
 
 def _charts() -> Markup:

@@ -96,6 +96,7 @@ async def _run(service: Service, servers: list[_Server], ready: Callable[[], Non
     ticking = asyncio.create_task(_tick(service.feed, stop, service.engine))
     announcing = asyncio.create_task(_announce(servers, ready))
     stopping = asyncio.create_task(stop.wait())
+    learning = loop.run_in_executor(None, service.feed.orders.learn, service.engine)
     try:
         await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
         logger.info("The service stops.")
@@ -104,6 +105,7 @@ async def _run(service: Service, servers: list[_Server], ready: Callable[[], Non
         service.feed.close()
         await asyncio.to_thread(service.engine.stop, STOP_PATIENCE)  # which answers every call that is still due
         await asyncio.gather(*running)
+        await learning
         await service.gateway.close()
     finally:
         for task in (ticking, announcing, stopping):

@@ -14,6 +14,7 @@ from typing import Any
 from engine.actors.report import KeyReport
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.orders import OrderReceipt
 from engine.status import EngineStatus
 
 CLASSES = ("cancel", "order", "settle", "read")
@@ -75,12 +76,19 @@ class View:
         return View(self.shape, self.now, cells, rows).to_dict()
 
 
-def view_of(status: EngineStatus, events: Sequence[Mapping[str, str]], rates: Mapping[str, float]) -> View:
-    """The page for one state of the engine; `rates` are nonces a second by account."""
+def view_of(
+    status: EngineStatus,
+    events: Sequence[Mapping[str, str]],
+    rates: Mapping[str, float],
+    orders: Sequence[OrderReceipt],
+) -> View:
+    """The page for one state of the engine; `rates` are nonces a second by account, `orders` those not over."""
     cells: dict[str, Cell] = {}
     rows: dict[str, Sequence[Sequence[str]]] = {
-        "events": [(each["time"], each["state"], each["kind"], each["text"]) for each in events]
+        "events": [(each["time"], each["state"], each["kind"], each["text"]) for each in events],
+        "orders": [_order(each) for each in orders],
     }
+    cells["orders-count"] = _orders(orders)
     _verdict(status, cells)
     for snapshot in status.accounts:
         _account(snapshot, status, cells)
@@ -165,6 +173,26 @@ def _lane(status: EngineStatus, cells: dict[str, Cell]) -> None:
     skew = None if status.lane is None else status.lane.skew
     cells["skew"] = Cell("not known yet") if skew is None else Cell(*_skew(skew))
     cells["cuts"] = Cell(str(status.cuts))
+
+
+def _orders(orders: Sequence[OrderReceipt]) -> Cell:
+    unsettled = sum(not each.state.is_settled for each in orders)
+    if unsettled:
+        return Cell(f"{unsettled} not settled: whether Kraken has them is being looked up", "bad")
+    return Cell(f"{len(orders)} open, all settled" if orders else "none open", "good")
+
+
+def _order(receipt: OrderReceipt) -> tuple[str, ...]:
+    order = receipt.order
+    price = "" if order.price is None else f" at {_plain(order.price)}"
+    what = f"{order.side} {_plain(order.volume)} {order.pair} {order.type}{price}"
+    state = "good" if receipt.state.is_settled else "bad"
+    filled = f"{_plain(receipt.filled)} filled"
+    return (state, receipt.state.value, receipt.account, receipt.id, what, filled, ", ".join(receipt.txids))
+
+
+def _plain(value: Decimal | str) -> str:
+    return value if isinstance(value, str) else amount(value)
 
 
 def _skew(skew: float) -> tuple[str, str]:

@@ -18,12 +18,18 @@ from engine.errors import (
     ConnectFailed,
     CounterFull,
     DeadlinePassed,
+    EngineError,
     EngineStopped,
+    IdInUse,
+    InsufficientFunds,
+    InvalidArguments,
     LockedOut,
     MailboxFull,
     NonceNotDurable,
     NotLive,
+    OrderRejected,
     PairUnsettled,
+    PermissionDenied,
     RateLimited,
     UnknownMethod,
     UnknownName,
@@ -44,6 +50,11 @@ LOCKOUT = "EGeneral:Temporary lockout"
 _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     ((UnknownName, UnknownMethod), UNKNOWN_METHOD),
     ((CounterFull, MailboxFull, RateLimited), RATE_LIMIT),
+    (IdInUse, f"{INVALID_ARGUMENTS}:cl_ord_id not unique"),
+    (InsufficientFunds, "EOrder:Insufficient funds"),
+    (OrderRejected, "EOrder:Invalid order"),
+    (InvalidArguments, INVALID_ARGUMENTS),
+    (PermissionDenied, PERMISSION_DENIED),
     (PairUnsettled, "EOrder:Rate limit exceeded"),
     (LockedOut, LOCKOUT),
     (NotLive, PERMISSION_DENIED),
@@ -64,7 +75,7 @@ def refusal(code: str) -> Response:
     return _json(f'{{"error":[{json.dumps(code)}]}}')
 
 
-def failure(error: CallError) -> Response:
+def failure(error: EngineError) -> Response:
     """A call that was not done.
 
     An unknown outcome is HTTP 504 without an error list: an error would tempt a client to send the call again.
@@ -72,7 +83,7 @@ def failure(error: CallError) -> Response:
     if isinstance(error, CallUnknown):
         return Response("The outcome is unknown: look it up before anything is sent again.\n", 504,
                         media_type="text/plain")  # fmt: skip
-    if isinstance(error, CallRefused) and error.kraken_code:
+    if isinstance(error, CallError) and error.kraken_code:
         return refusal(error.kraken_code)
     return refusal(next((word for kind, word in _WORDS if isinstance(error, kind)), UNAVAILABLE))
 

@@ -8,7 +8,9 @@ import hmac
 import itertools
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,16 +20,30 @@ from starlette.responses import Response
 from engine.actors.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.ticket import FutureReply
 from engine.app import Engine
-from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, StoreError, UnknownName
-from engine.kraken.endpoints import Endpoint, private_endpoint, public_endpoint
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallUnknown,
+    DeadlinePassed,
+    EngineError,
+    EngineStopped,
+    NotLive,
+    StoreError,
+    UnknownName,
+)
+from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.signing import Signer, encode
 from engine.rules.repeat import pause_before_repeat
 from engine.web.gateway import answers
 from engine.web.gateway.asked import Asked, Unreadable, read_body, read_query
 from engine.web.gateway.credentials import Credential, Credentials
+from engine.web.gateway.orders import NAME, order_of, result_of
 from engine.web.gateway.replay import ReplayGuard
 
 PUBLIC_AT_ONCE = 20
+PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these
+ADD_ORDER = "AddOrder"
+_NAMES_AN_ORDER = frozenset({"CancelOrder", "AmendOrder", "OpenOrders", "ClosedOrders"})
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
 NOBODY = 499  # the status of an answer that nobody waits for
 GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
@@ -54,7 +70,8 @@ class Gateway:
     """Answers `/0/private/*` and `/0/public/*`. Lives in the thread of the event loop.
 
     Guarantees: a call goes to the engine only with a good signature of a key in force, once, and only when that key may
-    make it; the client's nonce is never used at Kraken. A client that hangs up takes a call that still waits with it.
+    make it; the client's nonce is never used at Kraken. A client that hangs up takes a call that still waits with it,
+    but not an order, which the journal has by then.
     """
 
     def __init__(self, engine: Engine, credentials: Credentials, *, timeout: float) -> None:
@@ -63,6 +80,7 @@ class Gateway:
         self._guards: dict[Credential, ReplayGuard] = {}
         self._writing = asyncio.Lock()
         self._public = asyncio.Semaphore(PUBLIC_AT_ONCE)
+        self._placing = ThreadPoolExecutor(PLACED_AT_ONCE, "kraken-engine gateway")
         self.credentials = credentials
         self.answered = Counter[str]()
         """How many requests were done, refused by the gateway itself, failed, and given up by their client."""
@@ -76,6 +94,8 @@ class Gateway:
         except Refused as no:
             self.answered["refused"] += 1
             return answers.refusal(no.code)
+        if endpoint.name == ADD_ORDER and not is_dry_run(endpoint, asked.params):
+            return await self._place(credential.account, asked)
         return await self._unless_gone(request, self._call(credential.account, endpoint, asked))
 
     async def public(self, request: Request) -> Response:
@@ -97,6 +117,7 @@ class Gateway:
             if guard.highest < guard.mark:
                 with contextlib.suppress(StoreError):
                     await run_in_threadpool(self.credentials.keep_mark, credential, guard.highest)
+        self._placing.shutdown(wait=False)
         self.credentials.close()
 
     async def _authenticated(self, request: Request, body: bytes) -> tuple[Credential, Asked]:
@@ -155,9 +176,35 @@ class Gateway:
             raise Refused(answers.INVALID_ARGUMENTS) from None
         return endpoint
 
+    async def _place(self, account: str, asked: Asked) -> Response:
+        """An order, through the engine's journal. It goes on when its client hangs up: the journal knows it by name."""
+        try:
+            if not self._engine.status().live:
+                raise NotLive("The engine is not live.", account=account)
+            order, name = order_of(asked.params)
+            place = partial(self._engine.place, account, order, id=name, timeout=self._timeout)
+            receipt = await asyncio.get_running_loop().run_in_executor(self._placing, place)
+        except EngineError as error:
+            self.answered["failed"] += 1
+            return answers.failure(error)
+        self.answered["done"] += 1
+        return answers.done(result_of(receipt))
+
+    def _translated(self, account: str, endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The client's own names of orders in the words that Kraken knows: a placement has a name of the engine's."""
+        name = params.get(NAME)
+        if endpoint.name not in _NAMES_AN_ORDER or not isinstance(name, str):
+            return params
+        with contextlib.suppress(EngineError):
+            return {**params, NAME: self._engine.order(account, name).cl_ord_id}
+        return params
+
     async def _call(self, account: str, endpoint: Endpoint, asked: Asked) -> Response:
         """The call with its repeats, as `Engine.call` makes them, without a thread that waits."""
         deadline = time.monotonic() + self._timeout
+        if NAME in asked.params:
+            params = await run_in_threadpool(self._translated, account, endpoint, asked.params)
+            asked = Asked(asked.nonce, params)
         for attempt in itertools.count():
             told = await self._attempt(account, endpoint, asked, deadline - time.monotonic())
             if isinstance(told, CallDone):

@@ -56,18 +56,30 @@ function setText(node, text) {
 function showRows(name, rows) {
   const body = document.querySelector(`tbody[data-rows="${CSS.escape(name)}"]`);
   if (!body) return;
-  body.replaceChildren(...rows.map(name === "events" ? eventRow : assetRow));
+  body.replaceChildren(...rows.map({ events: eventRow, orders: orderRow }[name] ?? assetRow));
 }
 
 function eventRow([when, state, kind, text]) {
   const row = part("tr", "", "row");
   row.dataset.state = state;
-  const sort = part("td", "kind", "cell");
+  const time = part("td", "time", "cell", new Date(when).toLocaleTimeString());
+  row.append(time, marked(state, kind), part("td", "text", "cell", text));
+  return row;
+}
+
+function orderRow([state, word, ...texts]) {
+  const row = part("tr", "", "row");
+  row.dataset.state = state;
+  row.append(marked(state, word), ...texts.map((each) => part("td", "", "cell", each)));
+  return row;
+}
+
+function marked(state, word) {
+  const made = part("td", "kind", "cell");
   const glyph = part("span", "glyph", null, GLYPHS[state] ?? "");
   glyph.setAttribute("aria-hidden", "true");
-  sort.append(glyph, kind);
-  row.append(part("td", "time", "cell", new Date(when).toLocaleTimeString()), sort, part("td", "text", "cell", text));
-  return row;
+  made.append(glyph, word);
+  return made;
 }
 
 function assetRow([name, ...amounts]) {
