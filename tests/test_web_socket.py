@@ -46,6 +46,17 @@ def test_commands_go_through_the_running_service(sim: Simulator, tmp_path: Path)
         refused = service.command("call", "NOBODY", "Balance")
         assert (refused.returncode, "NOBODY" in refused.stderr) == (2, True)
 
+        trade = ("trade", "MASTER", "--pair", "XBTUSD", "--side", "buy", "--max-spread", "5", "--volume")
+        passed = service.command(*trade, "0.001")
+        assert (passed.returncode, "Checked by Kraken, not placed" in passed.stdout) == (0, True), passed
+        stopped = service.command(*trade, "99", "--json")
+        assert stopped.returncode == 1
+        assert json.loads(stopped.stdout)["passed"] is False
+        gates = until(lambda: service.ask("/api/state").json["rows"]["gates"])
+        assert len(gates) == 5
+        assert "bad" in [row[0] for row in gates]
+        assert 'gate_decisions_total{decision="passed"' in service.ask("/metrics").text
+
         marks = service.command("nonce", "show", "--json")
         assert [row["account"] for row in json.loads(marks.stdout)["keys"]] == ["MASTER", "ALICE", "BOB"]
         watched = service.command("watch")

@@ -18,6 +18,7 @@ from engine.actors.events import (
     EngineWarning,
     KeyChanged,
     OrderChanged,
+    PassFinished,
 )
 from engine.errors import Outcome
 from engine.status import EngineStatus
@@ -151,6 +152,9 @@ def _told(event: Any) -> tuple[str, str, str] | None:
         case KeyChanged():
             state = "good" if event.state == "open" else "bad"
             return "key", state, f"{event.account}: {event.sentence}"
+        case PassFinished(report=report):
+            state = "good" if report.passed else "warn"
+            return "gates", state, f"{event.account}: {report.outcome} {' '.join(report.reasons)}".strip()
         case OrderChanged(receipt=receipt):
             state = "plain" if receipt.state.is_settled else "warn"
             why = f" {receipt.reason}" if receipt.reason else ""

@@ -110,6 +110,10 @@ def _calls(tally: Tally) -> Iterator[Metric]:
         calls.add_metric([call_class, outcome], count)
     yield calls
     yield _total("call_errors", "Private calls that were not done, by error class.", "category", tally.errors)
+    gates = CounterMetricFamily("kraken_engine_gate_decisions", "What gates decided.", labels=["gate", "decision"])
+    for (gate, decision), count in sorted(tally.gates.items()):
+        gates.add_metric([gate, decision], count)
+    yield gates
     yield _total("warnings", "Warnings of the engine, by code.", "code", tally.warnings)
     yield _histogram("call_duration_seconds", "Time under way of a private call.", tally.durations)
     yield _histogram("queue_wait_seconds", "Time in the queue of a private call.", tally.waits)

@@ -40,6 +40,7 @@ def page(status: EngineStatus, view: View) -> str:
             _verdict(view),
             _accounts(names, view),
             _lane(names, view),
+            _gates(view),
             _orders(view),
             _charts(),
             _assets(names, view),
@@ -133,7 +134,18 @@ def _lane(names: Sequence[str], view: View) -> Markup:
     return _section("lane", "The private lane", facts, _table(columns, rows, class_="keys"))
 
 
+def _gates(view: View) -> Markup:
+    columns = ("State", "Account", "Gate", "What it saw, or why not", "When")
+    return _marked("gates", "Gates of the last pass", columns, view)
+
+
 def _orders(view: View) -> Markup:
+    columns = ("State", "Account", "Id", "Order", "Filled", "Kraken's name")
+    return _marked("orders", "Open and unsettled orders", columns, view)
+
+
+def _marked(name: str, title: str, columns: Sequence[str], view: View) -> Markup:
+    """A table whose rows begin with a state and its word, and a sentence above it."""
     rows = (
         _row(
             element("td", element("span", GLYPHS[state], class_="glyph", aria_hidden="true"), word,
@@ -141,11 +153,10 @@ def _orders(view: View) -> Markup:
             *(element("td", each, role="cell") for each in texts),
             state=state,
         )
-        for state, word, *texts in view.rows["orders"]
+        for state, word, *texts in view.rows[name]
     )  # fmt: skip
-    columns = ("State", "Account", "Id", "Order", "Filled", "Kraken's name")
-    table = _table(columns, rows, class_="orders", rows="orders")
-    return _section("orders", "Orders", element("p", _cell("orders-count", view, mark=True), class_="sum"), table)
+    table = _table(columns, rows, class_="marked", rows=name)
+    return _section(name, title, element("p", _cell(f"{name}-count", view, mark=True), class_="sum"), table)
 
 
 def _charts() -> Markup:

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Any
 
-from engine.actors.events import CallFinished, EngineWarning
+from engine.actors.events import CallFinished, EngineWarning, PassFinished
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -42,6 +42,7 @@ class Tally:
         self.calls = Counter[tuple[str, str]]()
         self.errors = Counter[str]()
         self.warnings = Counter[str]()
+        self.gates = Counter[tuple[str, str]]()
         self.durations: dict[str, Histogram] = {}
         self.waits: dict[str, Histogram] = {}
 
@@ -52,6 +53,8 @@ class Tally:
                 self._count(event)
             elif isinstance(event, EngineWarning):
                 self.warnings[event.code] += 1
+            elif isinstance(event, PassFinished):
+                self.gates.update((each.gate, each.state.value.replace(" ", "_")) for each in event.report.results)
 
     def _count(self, event: CallFinished) -> None:
         self.calls[event.call_class, event.outcome.value.replace(" ", "_")] += 1

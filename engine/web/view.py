@@ -14,6 +14,7 @@ from typing import Any
 from engine.actors.report import KeyReport
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.gate_report import GateReport, GateResult, GateState
 from engine.rules.orders import OrderReceipt
 from engine.status import EngineStatus
 
@@ -28,6 +29,9 @@ _WORDS = {
     Standing.BLOCKED: ("bad", "key refused"),
 }
 GLYPHS = {"good": "✓", "warn": "!", "bad": "✕", "plain": "·"}
+_GATES = {
+    GateState.PASSED: "good", GateState.DENIED: "bad", GateState.UNKNOWN: "bad", GateState.NOT_REACHED: "plain",
+}  # fmt: skip
 _STATES = {"fresh": "good", "stale": "warn", "unknown": "bad"}
 
 
@@ -87,7 +91,9 @@ def view_of(
     rows: dict[str, Sequence[Sequence[str]]] = {
         "events": [(each["time"], each["state"], each["kind"], each["text"]) for each in events],
         "orders": [_order(each) for each in orders],
+        "gates": [_gate(report, each) for report in status.passes.values() for each in report.results],
     }
+    cells["gates-count"] = _passes(status)
     cells["orders-count"] = _orders(orders)
     _verdict(status, cells)
     for snapshot in status.accounts:
@@ -180,6 +186,21 @@ def _orders(orders: Sequence[OrderReceipt]) -> Cell:
     if unsettled:
         return Cell(f"{unsettled} not settled: whether Kraken has them is being looked up", "bad")
     return Cell(f"{len(orders)} open, all settled" if orders else "none open", "good")
+
+
+def _passes(status: EngineStatus) -> Cell:
+    stopped = [name for name, report in status.passes.items() if not report.passed]
+    if not status.passes:
+        return Cell("no pass yet")
+    if stopped:
+        return Cell(f"{', '.join(stopped)}: stopped in the last pass", "warn")
+    return Cell("every last pass went through", "good")
+
+
+def _gate(report: GateReport, result: GateResult) -> tuple[str, ...]:
+    told = " ".join(result.reasons) or result.seen
+    when = f"{report.as_of:%H:%M:%S} UTC, {'live' if report.live else 'dry run'}"
+    return (_GATES[result.state], result.state.value, report.account, result.gate, told, when)
 
 
 def _order(receipt: OrderReceipt) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ function setText(node, text) {
 function showRows(name, rows) {
   const body = document.querySelector(`tbody[data-rows="${CSS.escape(name)}"]`);
   if (!body) return;
-  body.replaceChildren(...rows.map({ events: eventRow, orders: orderRow }[name] ?? assetRow));
+  body.replaceChildren(...rows.map({ events: eventRow, orders: markedRow, gates: markedRow }[name] ?? assetRow));
 }
 
 function eventRow([when, state, kind, text]) {
@@ -67,7 +67,7 @@ function eventRow([when, state, kind, text]) {
   return row;
 }
 
-function orderRow([state, word, ...texts]) {
+function markedRow([state, word, ...texts]) {
   const row = part("tr", "", "row");
   row.dataset.state = state;
   row.append(marked(state, word), ...texts.map((each) => part("td", "", "cell", each)));
