@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,19 +57,25 @@ class Exchange:
         self.good: dict[str, list[float]] = {}
         self.busy = 0.0
 
-    def open(self, who: str, seconds: float, *, away: tuple[float, float] = (0.0, 0.0)) -> None:
-        """An account whose refresh takes so long; between the two times of `away` it fails."""
+    def open(
+        self, who: str, seconds: float, *, away: tuple[float, float] = (0.0, 0.0), fails_in: float | None = None
+    ) -> None:
+        """An account whose refresh takes so long; between the two times of `away` it fails, after `fails_in`."""
         self.begun[who], self.good[who] = [], []
         state = Availability()
 
+        def is_away() -> bool:
+            return away[0] <= self.begun[who][-1] < away[1]
+
         def wake() -> None:
             self.begun[who].append(self.time.now)
-            self.busy += seconds
-            self.time.after(seconds, done)
+            takes = fails_in if fails_in is not None and is_away() else seconds
+            self.busy += takes
+            self.time.after(takes, done)
 
         def done() -> None:
             nonlocal state
-            fails = away[0] <= self.begun[who][-1] < away[1]
+            fails = is_away()
             error = CallUnknown("no answer") if fails else None
             state = state.after_failure(error, 3) if error else state.after_success()
             self.poller.done(who, good=not fails)
@@ -134,7 +141,7 @@ def test_when_an_outage_is_over_nobody_waits_for_a_turn_that_is_far_away() -> No
     time = Time()
     exchange = Exchange(time)
     for number in range(1000):
-        exchange.open(f"A{number}", 0.05, away=(20.0, 35.0))
+        exchange.open(f"A{number}", 0.05, away=(20.0, 35.0), fails_in=0.001)
     known: dict[float, int] = {}
     for end in (20.0, 35.0, 95.0, 200.0):
         time.run_to(end)
@@ -206,3 +213,8 @@ def test_the_interval_that_results_is_in_the_status(tmp_path: Path) -> None:
         assert set(intervals) == set(names)
         assert min(intervals.values()) >= 30 * 0.02 / 0.5
         assert engine.status().to_dict()["refresh_intervals"].keys() == set(names)
+        sim.fault(Fault.error("EService:Unavailable", account="U7"))
+        failed = engine.balance("U7", max_age=0, timeout=30)
+        assert failed.error_count >= 1
+        assert failed.next_attempt is not None
+        assert failed.next_attempt < datetime.now(UTC) + timedelta(seconds=1), "one that fails does not wait so long"
