@@ -102,11 +102,9 @@ class BookMachine(RuleBasedStateMachine):
         name = {"cl_ord_id": order.client_id} if by_ours and order.client_id else {"txid": txid}
         assert self.client.result("CancelOrder", **name) == {"count": 1}
         self.end(txid)
+        self.is_unknown(txid)
 
-    @precondition(lambda self: self.ended)
-    @rule(which=WHICH)
-    def what_has_ended_is_unknown(self, which: int) -> None:
-        txid = sorted(self.ended)[which % len(self.ended)]
+    def is_unknown(self, txid: str) -> None:
         assert self.client.error("CancelOrder", txid=txid) == "EOrder:Unknown order"
         assert self.client.error("AmendOrder", txid=txid, limit_price="1") == "EOrder:Unknown order"
         with pytest.raises(LookupError):
@@ -137,7 +135,8 @@ class BookMachine(RuleBasedStateMachine):
             if self.crosses(changed):
                 self.trade(txid, self.touch(order.pair, order.side), changed.left, TAKER)
 
-    @rule(minutes=st.sampled_from([0, 20, 30]))
+    @precondition(lambda self: self.open)
+    @rule(minutes=st.sampled_from([0, 5, 20]))
     def the_switch_is_fed(self, minutes: int) -> None:
         self.client.result("CancelAllOrdersAfter", timeout=minutes * 60)
         self.fires_at = self.wall() + minutes * 60 if minutes else None
@@ -161,7 +160,7 @@ class BookMachine(RuleBasedStateMachine):
         self.sim.fill(NAME, txid, f"{volume:f}")
         self.trade(txid, order.price, volume, MAKER)
 
-    @rule(minutes=st.sampled_from([1, 5, 15]))
+    @rule(minutes=st.sampled_from([1, 5, 25]))
     def time_passes(self, minutes: int) -> None:
         self.wall.now += minutes * 60
         if self.fires_at is not None and self.wall() >= self.fires_at:

@@ -59,6 +59,7 @@ class Book:
         self.ledger = Ledger()
         self._wallet = wallet
         self._orders: dict[str, Order] = {}
+        self._live: list[Order] = []
         self._armed_until: float | None = None
 
     # What is there
@@ -87,7 +88,8 @@ class Book:
 
     def live(self) -> list[Order]:
         """Those that can still be filled or canceled."""
-        return [order for order in self._orders.values() if order.is_live]
+        self._live = [order for order in self._live if order.is_live]
+        return list(self._live)
 
     def holds(self) -> dict[str, Decimal]:
         """What the live orders hold, by asset."""
@@ -111,6 +113,7 @@ class Book:
     def put_in(self, order: Order) -> None:
         """Another order, which meets the price at once."""
         self._orders[order.txid] = order
+        self._live.append(order)
         self.meet(order, arrives=True)
 
     def cancel(self, found: Iterable[Order], reason: str = "User requested") -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ class Listed(NamedTuple):
 
     id: str
     times: tuple[float, ...]
-    row: dict[str, Any]
+    row: Callable[[], dict[str, Any]]
 
 
 def page(params: Params, found: Sequence[Listed], window: Window = (0, 0)) -> tuple[dict[str, dict[str, Any]], int]:
@@ -69,7 +69,7 @@ def page(params: Params, found: Sequence[Listed], window: Window = (0, 0)) -> tu
     high = min(end if end is not None else float("inf"), window[1] or float("inf"))
     newest = [each for each in reversed(found) if any(low < time <= high for time in each.times)]
     skipped = int(_moment(params, "ofs", ()) or 0)
-    return {each.id: each.row for each in newest[skipped : skipped + PAGE]}, len(newest)
+    return {each.id: each.row() for each in newest[skipped : skipped + PAGE]}, len(newest)
 
 
 def _moment(params: Params, name: str, found: Sequence[Listed]) -> float | None:

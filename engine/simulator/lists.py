@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from engine.simulator.book import Book
@@ -24,7 +25,7 @@ def closed_orders(book: Book, params: Params, window: Window) -> dict[str, Any]:
     """`ClosedOrders`: 50 a page, the newest first."""
     by, trades = text(params, "closetime", "both"), _is_yes(params, "trades")
     found = [
-        Listed(order.txid, _times(order, by), order.row(trades))
+        Listed(order.txid, _times(order, by), partial(order.row, trades))
         for order in book.ended()
         if _fits(order, params)
     ]
@@ -41,7 +42,7 @@ def query_orders(book: Book, params: Params) -> dict[str, Any]:
 def trades_history(book: Book, params: Params, window: Window) -> dict[str, Any]:
     """`TradesHistory`: 50 a page, the newest first. None of them belongs to a position."""
     is_ours = text(params, "type", "all") in ("all", "no position")
-    found = [Listed(fill.id, (fill.time,), fill.row()) for fill in book.fills() if is_ours]
+    found = [Listed(fill.id, (fill.time,), fill.row) for fill in book.fills() if is_ours]
     return _counted("trades", params, *page(params, found, window))
 
 
@@ -58,7 +59,7 @@ def ledgers(book: Book, params: Params, window: Window) -> dict[str, Any]:
     assets, kind = text(params, "asset", "all"), text(params, "type", "all")
     wanted = {find_asset(name) for name in assets.split(",")}
     found = [
-        Listed(each.id, (each.time,), each.row())
+        Listed(each.id, (each.time,), each.row)
         for each in book.ledger.entries
         if kind in ("all", each.kind) and (assets == "all" or each.asset in wanted)
     ]
