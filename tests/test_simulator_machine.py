@@ -141,6 +141,12 @@ class BookMachine(RuleBasedStateMachine):
         self.client.result("CancelAllOrdersAfter", timeout=minutes * 60)
         self.fires_at = self.wall() + minutes * 60 if minutes else None
 
+    @precondition(lambda self: self.open)
+    @rule(minutes=st.sampled_from([1, 25]))
+    def the_switch_is_armed_and_time_passes(self, minutes: int) -> None:
+        self.the_switch_is_fed(5)
+        self.time_passes(minutes)
+
     # What the market does
 
     @rule(pair=PAIRS, ticks=AROUND, wide=st.integers(1, 5))
@@ -160,6 +166,7 @@ class BookMachine(RuleBasedStateMachine):
         self.sim.fill(NAME, txid, f"{volume:f}")
         self.trade(txid, order.price, volume, MAKER)
 
+    @precondition(lambda self: self.open)
     @rule(minutes=st.sampled_from([1, 5, 25]))
     def time_passes(self, minutes: int) -> None:
         self.wall.now += minutes * 60
