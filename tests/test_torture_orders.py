@@ -81,7 +81,7 @@ def lose_and_kill(seed: int, state: Path) -> None:
     assert {placement.txid for placement in placed} == known, f"seed {seed}: forgotten; {ends}"
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1, 1001, 1004, 1006])  # faults that strike, and kills that come after them
 def test_g9_one_order_per_placement_over_faults_and_kill_9(seed: int, tmp_path: Path) -> None:
     lose_and_kill(seed, tmp_path / "state")
 
