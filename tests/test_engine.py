@@ -43,6 +43,7 @@ from engine.errors import (
     MarketUnavailable,
     UnknownName,
 )
+from engine.kraken.endpoints import PRIVATE
 from engine.simulator import Fault, Simulator
 from engine.values import SYSTEM_CLOCK
 from tests.conftest import QUICK, Events
@@ -233,6 +234,18 @@ def test_engine_comes_back_after_a_refused_start(sim: Simulator, engine: Engine,
     engine.stop()
     with second:
         assert second.call("MASTER", "Balance")
+
+
+def test_nothing_that_moves_money_out_is_sent_though_the_engine_is_live(sim: Simulator, tmp_path: Path) -> None:
+    """Of all that Kraken has, by its name; and nothing that Kraken may add one day, since the table is a list."""
+    moves = {name for name in PRIVATE if "Withdraw" in name or "Transfer" in name}
+    assert len(moves) >= 8
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, live=True, balances=()) as engine:
+        for name in sorted(moves | {"WithdrawEverything"}):
+            for params in ({}, {"validate": True}):
+                with pytest.raises(CallNotSent):
+                    engine.call("MASTER", name, params)
+    assert not [call for call in sim.calls if call.private]
 
 
 @pytest.mark.parametrize("url", ["http://api.kraken.com", "https://evil.example", "ftp://localhost", "nonsense", ""])
