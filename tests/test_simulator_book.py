@@ -9,9 +9,6 @@ from typing import Any
 
 import krakenex
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from engine.simulator import Fault, Simulator
 
@@ -403,63 +400,3 @@ def test_what_a_key_tells_of_itself(clock: Time) -> None:
         assert client.call("AddOrder", **order, cl_ord_id=UUID)["cl_ord_id"] == UUID
         assert client.call("GetWebSocketsToken")["expires"] == 900
         client.close()
-
-
-SIDES, SIZES = st.sampled_from(["buy", "sell"]), st.integers(1, 40)
-PRICES = st.integers(600, 900).map(lambda hundreds: hundreds * 100)
-
-
-class BookMachine(RuleBasedStateMachine):
-    """Against the books of an accountant: what comes in, what goes out, and what is promised."""
-
-    @initialize()
-    def open(self) -> None:
-        self.clock = Time()
-        self.sim = Simulator(["MASTER"], wall=self.clock, monotonic=self.clock).start()
-        self.sim.set_balance("MASTER", {"ZUSD": "20000.0000", "USD.F": "20000.0000", "XXBT": "1.0000000000"})
-        self.sim.set_price("XBTUSD", "69990", "70000")
-        self.kraken = Kraken(self.sim)
-
-    @rule(side=SIDES, price=PRICES, size=SIZES, flag=st.sampled_from(["", "post"]))
-    def limit(self, side: str, price: int, size: int, flag: str) -> None:
-        order = {"pair": "XBTUSD", "type": side, "ordertype": "limit", "price": str(price), "volume": f"0.{size:03}"}
-        self.kraken.ask("AddOrder", **order, oflags=flag)
-
-    @rule(side=SIDES, size=SIZES)
-    def market(self, side: str, size: int) -> None:
-        self.kraken.ask("AddOrder", pair="XBTUSD", type=side, ordertype="market", volume=f"0.{size:03}")
-
-    @rule(price=PRICES)
-    def the_price_moves(self, price: int) -> None:
-        self.sim.set_price("XBTUSD", str(price - 10), str(price))
-
-    @rule(which=st.integers(0, 100))
-    def cancel(self, which: int) -> None:
-        live = [order["txid"] for order in self.sim.orders("MASTER") if order["status"] == "open"]
-        if live:
-            assert self.kraken.call("CancelOrder", txid=live[which % len(live)]) == {"count": 1}
-
-    @invariant()
-    def the_books_balance(self) -> None:
-        rows = self.kraken.call("BalanceEx")
-        orders = self.sim.orders("MASTER")
-        signs = {"buy": 1, "sell": -1}
-        bought = sum(signs[o["descr"]["type"]] * Decimal(o["vol_exec"]) for o in orders)
-        paid = sum(signs[o["descr"]["type"]] * Decimal(o["cost"]) + Decimal(o["fee"]) for o in orders)
-        usd = sum(Decimal(rows[name]["balance"]) for name in ("ZUSD", "USD.F"))
-        assert Decimal(rows["XXBT"]["balance"]) == 1 + bought
-        assert usd == 40000 - paid
-        held = sum(Decimal(o["vol"]) - Decimal(o["vol_exec"]) for o in orders
-                   if o["status"] == "open" and o["descr"]["type"] == "sell")  # fmt: skip
-        assert Decimal(rows["XXBT"]["hold_trade"]) == held
-        assert all(Decimal(row["balance"]) >= 0 for row in rows.values()), "nothing was spent twice"
-        assert usd >= Decimal(rows["ZUSD"]["hold_trade"])
-
-    def teardown(self) -> None:
-        if hasattr(self, "sim"):
-            self.kraken.close()
-            self.sim.close()
-
-
-def test_the_book_keeps_its_books() -> None:
-    run_state_machine_as_test(BookMachine, settings=settings(max_examples=15, stateful_step_count=20, deadline=None))

@@ -176,6 +176,12 @@ def test_ccxt_reads_the_ledger(exchange: ccxt.kraken) -> None:
     assert exchange.fetch_ledger_entry(entries[0]["id"])["currency"] == entries[0]["currency"]
 
 
+def test_ccxt_reads_fees_and_finds_no_position(exchange: ccxt.kraken) -> None:
+    fee = exchange.fetch_trading_fee(SYMBOL)
+    assert (fee["maker"], fee["taker"]) == (float(MAKER), float(TAKER))
+    assert exchange.fetch_positions() == []
+
+
 def test_ccxt_has_a_dead_mans_switch(exchange: ccxt.kraken) -> None:
     armed = exchange.cancel_all_orders_after(60_000)["result"]
     assert exchange.parse8601(armed["triggerTime"]) - exchange.parse8601(armed["currentTime"]) == 60_000
@@ -339,6 +345,14 @@ def test_sdk_turns_pages(sim: Simulator, trade: Trade, user: User) -> None:
         seen.append(list(closed["closed"]))
     placed = [placement.txid for placement in sim.placements("MASTER")]
     assert [*seen[0], *seen[1]] == placed[::-1]
+
+
+def test_sdk_reads_the_account(trade: Trade, user: User) -> None:
+    assert user.get_trade_balance()["eb"] == "78342.4000", "at the price that a bitcoin had in the beginning"
+    assert user.get_open_positions() == {}
+    assert user.get_trade_volume(pair=PAIR)["fees"]["XXBTZUSD"]["fee"] == "0.4000"
+    place(trade, ordertype="stop-loss", side="sell", price=28000)
+    assert user.get_balance("XBT") == {"currency": "XXBT", "balance": 1.0, "available_balance": 0.9}
 
 
 def test_sdk_gets_a_token_and_a_dead_mans_switch(trade: Trade) -> None:

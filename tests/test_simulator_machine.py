@@ -23,7 +23,7 @@ from tests.test_simulator import Client, Clock
 
 NAME, BEGAN = "MASTER", 1_700_000_000.0
 BASES = {"XBTUSD": "XXBT", "ETHUSD": "XETH"}
-QUOTE = "ZUSD"
+QUOTE, EARN = "ZUSD", "USD.F"  # dollars that earn are spent as well
 OWNED = {QUOTE: Decimal(5000), "XXBT": Decimal(1), "XETH": Decimal(2)}
 MAKER, TAKER = Decimal("0.0025"), Decimal("0.004")
 PRICE = 1000  # dollars, of everything, in the beginning
@@ -72,7 +72,8 @@ class BookMachine(RuleBasedStateMachine):
         self.sim = Simulator([NAME], wall=self.wall, monotonic=self.wall).start()
         self.client = Client(self.sim)
         self.owned = dict(OWNED)
-        self.sim.set_balance(NAME, {asset: f"{amount:f}" for asset, amount in OWNED.items()})
+        rows = {asset: f"{amount:f}" for asset, amount in OWNED.items()}
+        self.sim.set_balance(NAME, {**rows, QUOTE: "2000.0000", EARN: "3000.0000"})
         self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
         for pair in BASES:
             self.the_price_moves(pair, 0, 1)
@@ -249,9 +250,12 @@ class BookMachine(RuleBasedStateMachine):
 
     @invariant()
     def balances_and_holds_are_those_of_the_model(self) -> None:
-        for asset, row in self.client.result("BalanceEx").items():
-            assert Decimal(row["balance"]) == self.owned[asset] >= 0, asset
-            assert Decimal(row["hold_trade"]) == self.held(asset) <= self.owned[asset], asset
+        rows = self.client.result("BalanceEx")
+        assert all(Decimal(row["balance"]) >= 0 for row in rows.values())
+        for asset in OWNED:
+            mine = [rows[name] for name in ((QUOTE, EARN) if asset == QUOTE else (asset,))]
+            assert sum(Decimal(row["balance"]) for row in mine) == self.owned[asset], asset
+            assert sum(Decimal(row["hold_trade"]) for row in mine) == self.held(asset) <= self.owned[asset], asset
 
     @invariant()
     def every_accepted_order_is_in_one_list(self) -> None:

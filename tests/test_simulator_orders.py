@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.simulator import Fault, Simulator
+from engine.simulator.private import ENDPOINTS
 from tests.stopwatch import PATIENCE
 from tests.test_simulator import Client
 from tests.test_simulator_book import NOW, Kraken, Time
@@ -340,3 +343,37 @@ def test_a_batch_of_rubbish_is_refused(sim: Simulator, orders: Any) -> None:
     client.close()
     assert reply["error"] or all(row["error"] for row in reply["result"]["orders"])
     assert not sim.orders("MASTER")
+
+
+NAMES = [
+    "pair", "type", "ordertype", "volume", "price", "price2", "oflags", "timeinforce", "starttm", "expiretm",
+    "deadline", "validate", "userref", "cl_ord_id", "txid", "order_qty", "limit_price", "trigger_price", "post_only",
+    "orders", "cl_ord_ids", "timeout", "start", "end", "ofs", "closetime", "trades", "without_count", "asset", "id", "leverage",
+]  # fmt: skip
+WORDS = st.sampled_from([
+    "XBTUSD", "buy", "sell", "limit", "market", "stop-loss-limit", "0.01", "60000", "-1", "+5", "#5%", "0", "", "true",
+    "post", "viqc", "fcib", "GTD", "NaN", "1e400", "-0", "both", "ZUSD", "OAAAAA-BBBBB-CCCCCC", "2026-01-01T00:00:00Z",
+])  # fmt: skip
+VALUES = st.recursive(
+    WORDS | st.text(max_size=8) | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=4,
+)
+
+
+def test_whatever_is_asked_gets_an_answer() -> None:
+    """No parameter breaks the exchange: each call is answered with a result or with an error in Kraken's form."""
+    with Simulator() as sim:
+        client = Client(sim)
+        sim.set_balance("MASTER", {"ZUSD": "1000000", "XXBT": "100"})
+
+        @settings(max_examples=300, deadline=None)
+        @given(st.sampled_from(sorted(ENDPOINTS)), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
+        def ask(endpoint: str, params: dict[str, Any]) -> None:
+            likely = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "60000"}
+            reply = client.call(endpoint, as_json=True, **{**likely, **params})
+            assert reply["error"] == [] or reply["error"][0].startswith("E")
+            assert ("result" in reply) != bool(reply["error"])
+
+        ask()
+        client.close()

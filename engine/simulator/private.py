@@ -149,9 +149,9 @@ def get_web_sockets_token(customer: Customer, _: Params) -> dict[str, Any]:
     return {"token": secrets.token_urlsafe(32), "expires": 900}
 
 
-def open_positions(customer: Customer, _: Params) -> dict[str, Any]:
-    """`OpenPositions`: there are none."""
-    return {}
+def open_positions(customer: Customer, params: Params) -> dict[str, Any] | list[Any]:
+    """`OpenPositions`: there are none. Consolidated ones would be a list, as ccxt reads it."""
+    return [] if params.get("consolidation") else {}
 
 
 def trade_volume(customer: Customer, params: Params) -> dict[str, Any]:
