@@ -11,6 +11,7 @@ import krakenex
 import pytest
 
 from engine.simulator import Fault, Simulator
+from tests.test_simulator import Client
 
 NOW = 1_790_000_000.0
 UUID = "0123456789abcdef0123456789abcdef"
@@ -362,18 +363,15 @@ def test_a_tier_counts_orders_and_their_age(clock: Time) -> None:
 
 
 def test_a_batch_is_placed_order_by_order(sim: Simulator) -> None:
-    import engine
-
     orders = [
         {"type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01", "cl_ord_id": UUID},
         {"type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.00001"},
     ]
-    settings = engine.Settings(local_limits=False, refresh_every=600)
-    with engine.Engine(sim.accounts, url=sim.url, settings=settings, live=True, balances=()) as ours:
-        placed, refused = ours.call("MASTER", "AddOrderBatch", {"pair": "XBTUSD", "orders": orders})["orders"]
-        assert placed["txid"]
-        assert refused == {"error": "EGeneral:Invalid arguments:volume minimum not met"}
-        assert ours.call("MASTER", "CancelOrderBatch", {"orders": [placed["txid"]]}) == {"count": 1}
+    client = Client(sim)
+    placed, refused = client.result("AddOrderBatch", as_json=True, pair="XBTUSD", orders=orders)["orders"]
+    assert refused == {"error": "EGeneral:Invalid arguments:volume minimum not met"}
+    assert client.result("CancelOrderBatch", as_json=True, orders=[placed["txid"]]) == {"count": 1}
+    client.close()
 
 
 def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Time) -> None:

@@ -348,7 +348,8 @@ def test_a_batch_of_rubbish_is_refused(sim: Simulator, orders: Any) -> None:
 NAMES = [
     "pair", "type", "ordertype", "volume", "price", "price2", "oflags", "timeinforce", "starttm", "expiretm",
     "deadline", "validate", "userref", "cl_ord_id", "txid", "order_qty", "limit_price", "trigger_price", "post_only",
-    "orders", "cl_ord_ids", "timeout", "start", "end", "ofs", "closetime", "trades", "without_count", "asset", "id", "leverage",
+    "orders", "cl_ord_ids", "timeout", "start", "end", "ofs", "closetime", "trades", "without_count", "asset", "id",
+    "leverage",
 ]  # fmt: skip
 WORDS = st.sampled_from([
     "XBTUSD", "buy", "sell", "limit", "market", "stop-loss-limit", "0.01", "60000", "-1", "+5", "#5%", "0", "", "true",
