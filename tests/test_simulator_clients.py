@@ -349,7 +349,7 @@ def test_sdk_turns_pages(sim: Simulator, trade: Trade, user: User) -> None:
 
 def test_sdk_reads_the_account(trade: Trade, user: User) -> None:
     assert user.get_trade_balance()["eb"] == "78342.4000", "at the price that a bitcoin had in the beginning"
-    assert user.get_open_positions() == {}
+    assert user.get_open_positions() == [], "it asks for consolidated ones"
     assert user.get_trade_volume(pair=PAIR)["fees"]["XXBTZUSD"]["fee"] == "0.4000"
     place(trade, ordertype="stop-loss", side="sell", price=28000)
     assert user.get_balance("XBT") == {"currency": "XXBT", "balance": 1.0, "available_balance": 0.9}
