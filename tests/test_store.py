@@ -256,7 +256,7 @@ def test_closed_store_says_so(tmp_path: Path) -> None:
 SLOW = """
 import sys, threading, time
 from pathlib import Path
-from engine import store
+from engine.store import store
 
 def open_slow(path):
     opened = store._open_dict(path)

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from engine import Engine
-from engine import store as store_module
 from engine.errors import NonceNotDurable, StoreError
 from engine.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
 from engine.rules.nonce import KEPT_FOR_CANCELS, SECOND
 from engine.simulator import Simulator
 from engine.store import Store
+from engine.store import store as store_module
 from tests.conftest import QUICK
 from tests.stopwatch import PATIENCE, Stopwatch
 from tests.torture import KEYS, Issuer, TurnedClock, Warnings, issue, make_marks, needs_strace
