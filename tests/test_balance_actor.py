@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +24,7 @@ from engine import (
     Settings,
 )
 from engine.actors.actor import stop_actor, wait_finished
+from engine.actors.balance import ASK_AGAIN_IN
 from engine.actors.messages import Disturbed
 from engine.rules.availability import Standing
 from engine.simulator import Fault, Simulator
@@ -291,6 +293,29 @@ def test_who_was_answered_never_reads_a_fresh_balance_from_before_his_call(sim: 
             assert after.as_of is not None
             assert after.state is BalanceState.STALE or after.as_of > asked
             assert known.state is BalanceState.STALE, "and who kept a snapshot sees it there, too"
+
+
+def test_an_account_that_trades_without_a_pause_is_refreshed_all_the_same(sim: Simulator, tmp_path: Path) -> None:
+    """Not starved by one order after the other, and not once for each of them: that would use up the key's counter."""
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        engine.balance("MASTER", max_age=600)
+        seen = len([call for call in sim.calls if call.endpoint == "BalanceEx"])
+        over = threading.Event()
+
+        def trade() -> None:
+            while not over.is_set():
+                engine.call("MASTER", "CancelAll")
+
+        trader = threading.Thread(target=trade)
+        began = time.monotonic()
+        trader.start()
+        try:
+            sim.wait_for_calls(seen + 2, endpoint="BalanceEx", timeout=PATIENCE)
+            assert time.monotonic() - began >= ASK_AGAIN_IN
+        finally:
+            over.set()
+            trader.join(PATIENCE)
 
 
 def test_a_call_that_is_only_checked_disturbs_nothing(sim: Simulator, tmp_path: Path) -> None:

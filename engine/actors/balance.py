@@ -40,7 +40,7 @@ from engine.values import SYSTEM_CLOCK, Clock, Settings
 JITTER = 0.1
 LONGEST = 1e6  # seconds that an asker may be willing to wait
 EXTENDED, PLAIN = "BalanceEx", "Balance"
-ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel
+ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel; nor sooner for the next one
 TRY_EXTENDED_EVERY = 20  # refreshes
 SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
 
@@ -112,6 +112,8 @@ class BalanceActor(EngineActor):
         self._under_way: PrivateCall | None = None
         self._disturbance = disturbance or Disturbance()
         self._turn = 0
+        self._asks_at: float | None = None
+        self._not_before = float("-inf")
         self._refreshes = 0
         self._empty = BalanceSnapshot(
             account, max_age=self._settings.max_age, _clock=clock, _disturbed_at=self._disturbance.at
@@ -186,7 +188,7 @@ class BalanceActor(EngineActor):
         """The balance is not what it was: STALE at once, and asked for again soon."""
         self._disturbance.note(at)
         if self._under_way is None:
-            self._ask_in(SETTLES_IN)
+            self._ask_in(max(SETTLES_IN, self._not_before - self._clock.monotonic()))
 
     def _wake(self, turn: int) -> None:
         if turn == self._turn:
@@ -198,6 +200,7 @@ class BalanceActor(EngineActor):
         """Ask the private actor for a balance, unless that is under way."""
         if self._under_way is not None:
             return
+        self._asks_at = None
         self._stand(self._availability.asked())
         as_of = (moment(self._clock.wall_ns()), self._clock.monotonic())
         self._refreshes += 1
@@ -261,6 +264,8 @@ class BalanceActor(EngineActor):
             pause = error.retry_after if waits else pause
         elif error is None and snapshot.disturbed:  # newer than what was known, but not the truth any more
             waits, pause = True, min(pause, ASK_AGAIN_IN)
+        held = None if error is None else error.retry_after
+        self._not_before = self._clock.monotonic() + (ASK_AGAIN_IN if held is None else held)
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
         self._snapshot = replace(
             snapshot, is_available=after.is_available, standing=after.standing, error_count=after.errors,
@@ -291,14 +296,21 @@ class BalanceActor(EngineActor):
 
     def _plan(self, pause: float) -> None:
         """Refresh after `pause`, when it is this account's turn."""
+        self._asks_at = None
         self._turn += 1
         wake = partial(tell_if_alive, self.actor_ref, _Wake(self._turn))
         self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
 
     def _ask_in(self, pause: float) -> None:
-        """Refresh after `pause`, whoever's turn it is: somebody waits for it, or the balance has changed."""
-        self._turn += 1
-        self._later(pause, _Wake(self._turn))
+        """Refresh after `pause`, whoever's turn it is: somebody waits for it, or the balance has changed.
+
+        One that comes sooner stays: an account that trades without a pause is refreshed all the same.
+        """
+        at = self._clock.monotonic() + pause
+        if self._asks_at is None or at < self._asks_at:
+            self._asks_at = at
+            self._turn += 1
+            self._later(pause, _Wake(self._turn))
 
     def _later(self, seconds: float, message: Any) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, message))

@@ -36,8 +36,8 @@ class BalanceChanged(Value):
 class AvailabilityChanged:
     """Event: an account became available or unavailable, or is unavailable for another reason.
 
-    Each one's `before` is the `after` of the account's last one. Between ``available`` and ``degraded``, and between
-    ``unavailable`` and ``recovering``, nothing is told; `BalanceSnapshot.standing` shows them.
+    Each one's `before` is the `after` of the account's last one in this run. Between ``available`` and ``degraded``,
+    and between ``unavailable`` and ``recovering``, nothing is told; `BalanceSnapshot.standing` shows them.
     """
 
     account: str
