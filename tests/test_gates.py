@@ -165,6 +165,9 @@ CAPITAL: Mapping[str, Change] = {
         plan=TradePlan(order=Order("XBTUSD", "buy", "limit", "0.0344", "29000"))
     ),
     "The order takes 0.5 XBT; 0 XBT may be used.": set_(plan=TradePlan(order=SELL)),
+    "What an order on XBTUSD takes is not known": lambda seen: market(ticker=None)(
+        replace(seen, plan=TradePlan(order=LIMIT))
+    ),
     "What an order on ETHUSD takes is not known": set_(plan=TradePlan(order=Order("ETHUSD", "buy", "market", "1"))),
     "What is free of USD": set_(balance=BalanceSnapshot("MASTER")),
 }
@@ -260,7 +263,9 @@ def test_every_set_of_defects_gives_every_reason() -> None:
         key(trades={"XBTUSD": 59.0}), key(trades={"ETHUSD": 1000.0}), set_(skew=-5.0),
         lambda seen: replace(key(level=99.0)(seen), counts=False), key(denied=("Ledgers",)),
         key(state="call-refused", denied=("Ledgers",)), set_(system=SystemState("online", NOW - 5.0)),
-        market(at=NOW - 5.0), set_(balance=balance(usd="291.16")), set_(plan=TradePlan(max_spread="0.0004")),
+        market(at=NOW - 5.0),
+        set_(plan=TradePlan(data={"mine": ("OHLC", {})}), data={"mine": {}}, data_at={"mine": NOW - 5.0}),
+        set_(balance=balance(usd="291.16")), set_(plan=TradePlan(max_spread="0.0004")),
         set_(plan=TradePlan(reserve="708.84")), set_(plan=TradePlan(reserve={"XBT": "5"})),
         set_(signal=Signal(Order("XXBTZUSD", "buy", "limit", "0.0344", "28953.9"))),
         lambda seen: replace(bal(assets={"XBT": amount("0.5")})(seen), signal=Signal(SELL)),
@@ -283,6 +288,15 @@ def test_a_plan_may_have_its_order_in_place_of_a_strategy() -> None:
     assert wanted.pairs == ("XBTUSD",)
     assert wanted.strategy(Candidate("XBTUSD"), view()) is LIMIT
     assert capital_validation(view(plan=wanted)) == Allow("291.16 USD needed, and there")
+
+
+@pytest.mark.parametrize(("usd", "xbt", "passes"), [
+    ("3.012", "0", True), ("3.01199999", "0", False), ("0", "0.0001", True), ("0", "0.00009999", False),
+])  # fmt: skip
+def test_the_smallest_order_is_enough_and_less_is_not(usd: str, xbt: str, passes: bool) -> None:
+    """0.0001 XBT at 30000 and a fee of 0.4 %."""
+    mine = balance(usd=usd, assets={"USD": amount(usd), "XBT": amount(xbt)})
+    assert isinstance(capital_validation(view(balance=mine)), Allow) == passes
 
 
 def test_a_later_gate_says_what_an_earlier_one_lacked() -> None:

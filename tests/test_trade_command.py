@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from engine import Engine, NotLive, Order
 from engine.cli import main
 from engine.simulator import Fault, Simulator
+from engine.web.admin import _trade
 from tests.served import served
 from tests.test_cli import Ran, _of, cli  # noqa: F401 - `cli` is a fixture
 
 BUY = ("trade", "MASTER", "--pair", "XBTUSD", "--side", "buy")
 LIMIT = (*BUY, "--volume", "0.001", "--type", "limit", "--price", "60000")
+LIMITED = Order("XBTUSD", "buy", "limit", "0.001", "60000")
 Cli = Callable[..., Ran]
 
 
@@ -64,26 +70,23 @@ def test_what_kraken_refuses_ends_with_1_and_what_may_be_there_with_5(
     assert len(sim.orders("MASTER")) == 1
 
 
-def test_a_running_service_takes_the_order_and_places_it_only_when_it_is_live(sim: Simulator, tmp_path: Path) -> None:
-    with served(sim, tmp_path) as service:
-        done = service.command(*LIMIT, "--json")
-        assert (done.returncode, json.loads(done.stdout)["outcome"]) == (
-            0, "Checked by Kraken, not placed: buy 0.001 XBTUSD @ limit 60000.",
-        )  # fmt: skip
-        done = service.command(*LIMIT, "--live")
-        assert done.returncode == 2
-        assert "The running service is not live" in done.stderr
-        assert sim.orders("MASTER") == []
-    (tmp_path / "live").mkdir()
-    with served(sim, tmp_path / "live", "--live") as service:
+def test_a_running_service_takes_the_order_and_places_it_only_when_told(sim: Simulator, tmp_path: Path) -> None:
+    with served(sim, tmp_path, "--live") as service:
         assert service.command(*LIMIT).returncode == 0
         assert sim.orders("MASTER") == []
-        done = service.command(*LIMIT, "--live")
-        assert "Placed: buy 0.001 XBTUSD @ limit 60000." in done.stdout
+        done = service.command(*LIMIT, "--live", "--json")
+        assert json.loads(done.stdout)["outcome"] == "Placed: buy 0.001 XBTUSD @ limit 60000."
         assert len(sim.orders("MASTER")) == 1
-        sim.set_status("maintenance")
-        assert service.command(*LIMIT, "--live").returncode == 1
-        assert len(sim.orders("MASTER")) == 1
+
+
+def test_a_service_that_is_not_live_does_not_pass_a_check_for_a_placement(sim: Simulator, tmp_path: Path) -> None:
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state") as engine:
+        service: Any = SimpleNamespace(engine=engine)
+        asked = {"account": "MASTER", "order": LIMITED.to_dict(), "reserve": "0", "max_spread": "0.5", "timeout": None}
+        with pytest.raises(NotLive):
+            asyncio.run(_trade(service, {**asked, "live": True}))
+        assert asyncio.run(_trade(service, asked))["passed"]
+    assert sim.orders("MASTER") == []
 
 
 @pytest.mark.parametrize(

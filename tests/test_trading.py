@@ -227,7 +227,7 @@ def test_an_order_that_may_have_been_placed_is_unknown_and_stops_the_next_pass(s
     live.gates("MASTER", plan())
     sim.set_listing_lag(3600.0)  # nobody finds it
     sim.fault(Fault.http(504, executed=True, endpoint="AddOrder", times=1))
-    report = live.gates("MASTER", plan(), dry=False, timeout=2.0)
+    report = live.gates("MASTER", plan(), dry=False, timeout=1.0)
     assert states(report) == ["passed"] * 4 + ["unknown"]
     assert "may be on the exchange" in report.outcome
     assert report.receipt is not None
@@ -399,7 +399,7 @@ def test_a_stop_in_the_middle_of_a_pass_is_clean(sim: Simulator, tmp_path: Path,
         asked = pool.submit(engine.gates, "MASTER")
         sim.wait_for_calls(before + 1, endpoint=where, ended=False)
         with Stopwatch() as watch:
-            engine.stop(timeout=4.0)  # a write gets half of it
+            engine.stop(timeout=1.0)  # a write gets half of it
         assert watch.seconds < SOON
         if where == "AddOrder":  # it was on its way, as a question
             assert not asked.result(PATIENCE).passed

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from engine.rules.balances import BalanceState
-from engine.rules.capital import below_minimum, known, may_be_used, needs, plain, shortfall, smallest, spendable
+from engine.rules.capital import below_minimum, may_be_used, needs, plain, shortfall, smallest, spendable
 from engine.rules.health import health_troubles
 from engine.rules.markets import data_troubles, market_troubles, tradable
 from engine.rules.orders import Order
@@ -120,14 +120,13 @@ def _funds(view: TradeView, name: str) -> tuple[str, str]:
 
 
 def _what_is_enough(view: TradeView, name: str, market: Market) -> tuple[str, str]:
-    pair, _ = known(market)
     volume, cost = smallest(market)
     pays, sells = spendable(view, market.quote, is_quote=True), spendable(view, market.base, is_quote=False)
     if pays is None or sells is None:
         return "", f"What is free of {market.quote} and {market.base} is not known."
     if pays >= cost:
         return f"{plain(pays)} {market.quote} for {name}", ""
-    if sells >= max(pair.ordermin, volume):
+    if sells >= volume:
         return f"{plain(sells)} {market.base} to sell on {name}", ""
     return "", (
         f"The smallest order on {name} takes {plain(cost)} {market.quote}, fee included, or {plain(volume)} "
