@@ -40,7 +40,7 @@ from engine.values import SYSTEM_CLOCK, Clock, Settings
 JITTER = 0.1
 LONGEST = 1e6  # seconds that an asker may be willing to wait
 EXTENDED, PLAIN = "BalanceEx", "Balance"
-ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel; nor sooner for the next one
+ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel, and while they go on
 TRY_EXTENDED_EVERY = 20  # refreshes
 SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
 
@@ -200,7 +200,8 @@ class BalanceActor(EngineActor):
         """Ask the private actor for a balance, unless that is under way."""
         if self._under_way is not None:
             return
-        self._asks_at = None
+        if self._asks_at is not None:  # the next order's refresh follows no sooner, or each would cost a call
+            self._asks_at, self._not_before = None, self._clock.monotonic() + ASK_AGAIN_IN
         self._stand(self._availability.asked())
         as_of = (moment(self._clock.wall_ns()), self._clock.monotonic())
         self._refreshes += 1
@@ -261,11 +262,10 @@ class BalanceActor(EngineActor):
         waits = False
         if isinstance(error, CounterFull) and error.retry_after is not None:
             waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room
+            self._not_before = self._clock.monotonic() + error.retry_after
             pause = error.retry_after if waits else pause
         elif error is None and snapshot.disturbed:  # newer than what was known, but not the truth any more
             waits, pause = True, min(pause, ASK_AGAIN_IN)
-        held = None if error is None else error.retry_after
-        self._not_before = self._clock.monotonic() + (ASK_AGAIN_IN if held is None else held)
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
         self._snapshot = replace(
             snapshot, is_available=after.is_available, standing=after.standing, error_count=after.errors,
