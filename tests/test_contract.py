@@ -20,6 +20,8 @@ from engine import (
     EngineStatus,
     EngineWarning,
     KrakenBroker,
+    Order,
+    OrderReceipt,
     PrivateCall,
     Settings,
     errors,
@@ -36,6 +38,16 @@ METHODS: dict[Callable[..., Any], dict[str, Any]] = {
     Engine.balance: {"account": NEEDED, "max_age": None, "timeout": None},
     Engine.is_available: {"account": NEEDED},
     Engine.error_count: {"account": NEEDED},
+    Engine.place: {"account": NEEDED, "order": NEEDED},
+    Engine.cancel: {"account": NEEDED, "receipt": NEEDED},
+    Engine.cancel_all: {"account": NEEDED},
+    Engine.open_orders: {"account": NEEDED},
+    Engine.order: {"account": NEEDED, "id": NEEDED},
+    Engine.gates: {"account": NEEDED},
+    Order.__init__: {
+        "pair": NEEDED, "side": NEEDED, "type": NEEDED, "volume": NEEDED, "price": None, "price2": None, "flags": (),
+        "time_in_force": "GTC",
+    },
     Engine.add_account: {"account": NEEDED},
     Engine.remove_account: {"account": NEEDED},
     Engine.replace_key: {"account": NEEDED, "key": NEEDED, "secret": NEEDED},
@@ -78,7 +90,7 @@ TREE = {
 }
 NAMES = """
     Account Engine Settings BalanceSnapshot BalanceState AssetBalance BalanceChanged AvailabilityChanged CallFinished
-    EngineWarning KrakenPrivateActor BalanceActor PrivateCall CallDone CallFailed KrakenBroker AccountType EngineStatus
+    EngineWarning Order OrderReceipt OrderChanged GateReport KrakenPrivateActor BalanceActor PrivateCall CallDone CallFailed KrakenBroker AccountType EngineStatus
 """
 
 
@@ -106,6 +118,15 @@ def test_engine_and_account_take_the_rest_by_name() -> None:
     assert account["tier"].default is account["otp"].default is None
     for each in (*(engine[name] for name in ("url", "state_dir", "settings", "live")), account["tier"], account["otp"]):
         assert each.kind is each.KEYWORD_ONLY
+
+
+def test_a_placement_takes_its_id_and_its_timeout_by_name() -> None:
+    parameters = inspect.signature(Engine.place).parameters
+    for name, default in (("id", None), ("timeout", 30)):
+        assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameters[name].default == default
+    fields = [each.name for each in dataclasses.fields(OrderReceipt)]
+    assert fields[:8] == ["id", "account", "order", "state", "txids", "cl_ord_id", "live", "description"]
 
 
 def test_settings_are_frozen_with_the_defaults_of_the_contract() -> None:
