@@ -90,7 +90,8 @@ TREE = {
 }
 NAMES = """
     Account Engine Settings BalanceSnapshot BalanceState AssetBalance BalanceChanged AvailabilityChanged CallFinished
-    EngineWarning Order OrderReceipt OrderChanged GateReport KrakenPrivateActor BalanceActor PrivateCall CallDone CallFailed KrakenBroker AccountType EngineStatus
+    EngineWarning Order OrderReceipt OrderChanged GateReport
+    KrakenPrivateActor BalanceActor PrivateCall CallDone CallFailed KrakenBroker AccountType EngineStatus
 """
 
 
