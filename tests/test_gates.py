@@ -299,6 +299,34 @@ def test_the_smallest_order_is_enough_and_less_is_not(usd: str, xbt: str, passes
     assert isinstance(capital_validation(view(balance=mine)), Allow) == passes
 
 
+def test_a_bare_reserve_keeps_nothing_back_of_what_is_sold() -> None:
+    mine = balance(usd="0", assets={"USD": amount("0"), "XBT": amount("0.5")})
+    assert capital_validation(view(balance=mine, plan=TradePlan(reserve="1"))) == Allow("0.5 XBT to sell on XBTUSD")
+    kept = reasons(capital_validation, view(balance=mine, plan=TradePlan(reserve={"XBT": "0.4999"})))
+    assert kept == (), "0.0001 is left"
+    assert reasons(capital_validation, view(balance=mine, plan=TradePlan(reserve={"XBT": "0.49991"})))
+
+
+@pytest.mark.parametrize(("order", "passes"), [
+    (Order("XBTUSD", "buy", "market", "0.0001"), True),
+    (Order("XBTUSD", "sell", "market", "0.0001"), False),  # at the bid it is worth less than 3
+    (Order("XBTUSD", "buy", "market", "3", flags="viqc"), True),
+    (Order("XBTUSD", "buy", "market", "2.99", flags="viqc"), False),
+    (Order("XBTUSD", "buy", "limit", "0.0001", "30000"), True),
+    (Order("XBTUSD", "buy", "limit", "0.0001", "29999.9"), False),
+])  # fmt: skip
+def test_an_order_that_is_worth_too_little_is_denied(order: Order, passes: bool) -> None:
+    dear = replace(MARKET, pair=replace(XBT, costmin=Decimal(3)))
+    mine = balance(assets={"USD": amount("1000"), "XBT": amount("1")})
+    seen = view(balance=mine, markets={"XBTUSD": dear}, signal=Signal(order))
+    assert isinstance(signal_execution(seen), Allow) == passes
+
+
+def test_a_full_trading_counter_denies_also_while_the_pair_is_not_known() -> None:
+    said = reasons(health_check, key(trades={"XBTUSD": 60.0})(market(pair=None)(view())))
+    assert "trading counter of XBTUSD is full" in " ".join(said)
+
+
 def test_a_later_gate_says_what_an_earlier_one_lacked() -> None:
     nothing = TradeView("MASTER", TradePlan(), NOW, BalanceSnapshot("MASTER"))
     for gate in FIVE_GATES:

@@ -49,11 +49,8 @@ class Around:
     def plain_name(self, asset: str) -> str:
         return {"XXBT": "XBT", "ZUSD": "USD"}[asset]
 
-    def key(self, account: str) -> KeyFacts | None:
-        return None
-
-    def skew(self) -> float | None:
-        return None
+    def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
+        return None, None
 
     def unsettled(self, account: str) -> Unsettled:
         return Unsettled((), {})

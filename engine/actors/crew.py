@@ -87,7 +87,7 @@ class Crew:
         self._names = AssetNames(look=partial(self.tell, CATALOGUE, Look()))
         self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
         self._is_dropping = False
-        self._report: Callable[[], LaneReport] | None = None
+        self._report: Callable[..., LaneReport] | None = None
         self._scheduler = Scheduler()
         self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
         self._actors = Supervisor(
@@ -184,9 +184,9 @@ class Crew:
         """The plain name of an asset that Kraken calls `row`."""
         return self._names.table.locate(row).asset
 
-    def report(self) -> LaneReport | None:
-        """Where the private lane stands; `None` before it has started."""
-        return None if self._report is None else self._report()
+    def report(self, *only: str) -> LaneReport | None:
+        """Where the private lane stands, with all keys or only those accounts'; `None` before it has started."""
+        return None if self._report is None else self._report(*only)
 
     def dead(self) -> tuple[str, ...]:
         """What should run and does not, by name; a dead actor is replaced within a second."""
@@ -238,7 +238,7 @@ class Crew:
             watch=self._watch,
         )  # fmt: skip
 
-    def _watch(self, report: Callable[[], LaneReport]) -> None:
+    def _watch(self, report: Callable[..., LaneReport]) -> None:
         self._report = report
 
     def _start_catalogue(self) -> pykka.ActorRef[Any]:

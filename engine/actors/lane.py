@@ -145,11 +145,12 @@ class Lane:
         """End the exchange of that call at once, from another thread; `False` when it is not under way."""
         return self._transport.cut(token)
 
-    def report(self) -> LaneReport:
-        """Where it stands. Any thread may ask; it waits for nothing."""
+    def report(self, *only: str) -> LaneReport:
+        """Where it stands, with all keys or only those accounts'. Any thread may ask; it waits for nothing."""
         keys = {}
-        for name, account in tuple(self._accounts.items()):
-            with contextlib.suppress(KeyError):  # it was removed just now
+        for name in only or tuple(self._accounts):
+            with contextlib.suppress(KeyError):  # it is not here, or not any more
+                account = self._accounts[name]
                 trades, trades_limit = self._limits.trades(name)
                 keys[name] = KeyReport(
                     *self._limits.level(name), nonces=self._issued[name], lead=self._nonces.lead(account.key_id),

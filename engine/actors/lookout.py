@@ -65,8 +65,9 @@ class Lookout:
 
     def again(self, view: TradeView) -> TradeView:
         """The same view at this moment: everything in it is older, and what needs no call is read anew."""
+        key, skew = self._engine.lane(self._account)
         return replace(
-            view, now=self._clock.monotonic(), key=self._engine.key(self._account), skew=self._engine.skew(),
+            view, now=self._clock.monotonic(), key=key, skew=skew,
             balance=self._engine.known(self._account).at(moment(self._clock.wall_ns())),
         )  # fmt: skip
 

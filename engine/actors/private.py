@@ -71,7 +71,7 @@ class KrakenPrivateActor(EngineActor):
         scheduler: Scheduler | None = None,
         publish: Callable[[Any], None] = ignore,
         disturb: Callable[[str], None] = ignore,
-        watch: Callable[[Callable[[], LaneReport]], None] = ignore,
+        watch: Callable[[Callable[..., LaneReport]], None] = ignore,
     ) -> None:
         super().__init__()
         settings = settings or Settings()

@@ -42,12 +42,11 @@ class Surroundings(Protocol):
         """The plain name of an asset that Kraken calls so."""
         ...
 
-    def key(self, account: str) -> KeyFacts | None:
-        """How the account's key stands; `None` while the lane does not run."""
-        ...
+    def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
+        """How the account's key stands, and the seconds by which this machine's clock is ahead of Kraken's.
 
-    def skew(self) -> float | None:
-        """Seconds by which this machine's clock is ahead of Kraken's; `None` while that is not known."""
+        `None` where that is not known, or while the lane does not run.
+        """
         ...
 
     def unsettled(self, account: str) -> Unsettled:

@@ -84,8 +84,14 @@ class GateDesk:
             if account not in self._trading:
                 return True
             self._trading.discard(account)
-            crew = self._house.running
-            return crew is None or crew.stop_trading(account, timeout)
+        crew = self._house.running
+        return crew is None or crew.stop_trading(account, timeout)
+
+    def forget(self, account: str) -> None:
+        """The account is not here any more."""
+        self.stop(account, self._house.settings.call_timeout)
+        with self._lock:
+            self._keepers.pop(account, None)
 
     def closed(self) -> None:
         """The engine has stopped, and nobody trades any more."""
@@ -136,20 +142,15 @@ class GateDesk:
         """The plain name of an asset."""
         return self._house.crew.plain_name(asset)
 
-    def key(self, account: str) -> KeyFacts | None:
-        """How the account's key stands."""
+    def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
+        """How the account's key stands, and by how much this machine's clock is ahead of Kraken's."""
         crew, said = self._house.running, self._house.keys.get(account)
-        lane = crew and crew.report()
-        key = lane and lane.keys.get(account)
-        if not key or said is None:
-            return None
-        return KeyFacts(said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit)
-
-    def skew(self) -> float | None:
-        """By how much this machine's clock is ahead of Kraken's."""
-        crew = self._house.running
-        lane = crew and crew.report()
-        return lane.skew if lane else None
+        lane = crew.report(account) if crew else None
+        key = lane.keys.get(account) if lane else None
+        if lane is None or key is None or said is None:
+            return None, lane.skew if lane else None
+        facts = KeyFacts(said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit)
+        return facts, lane.skew
 
     def unsettled(self, account: str) -> Unsettled:
         """What is not known of the account's orders."""
