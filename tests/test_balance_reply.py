@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import BalanceSnapshot
@@ -97,7 +97,8 @@ def test_without_holds_nothing_is_said_to_be_available(reply: dict[str, dict[str
         assert (each.available, each.held) == ((None, None) if spendable else (0, 0))
 
 
-@given(st.lists(replies(), min_size=1, max_size=5))
+@settings(max_examples=50)
+@given(st.lists(replies(), min_size=1, max_size=4))
 def test_changes_add_up(story: list[dict[str, dict[str, Decimal]]]) -> None:
     """The sum of all changes is what is there now, however many of them became one event."""
     states: list[Mapping[str, Any]] = [{}]

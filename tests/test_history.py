@@ -122,6 +122,24 @@ def test_what_a_slow_disk_delays_is_written_together(tmp_path: Path) -> None:
     assert read_documents(tmp_path / FILE_NAME)["MASTER"]["result"] == {"number": 99}
 
 
+def test_a_history_that_cannot_be_read_is_said_once_and_the_balances_are_kept(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    warnings: list[Any] = []
+    archive = ArchiveActor.start(tmp_path, publish=warnings.append)
+    (tmp_path / HISTORY_NAME).chmod(0o666)  # others may write to it, so it is not read any more
+    for number in range(3):
+        archive.tell(record(number, {"number": number}))
+        archive.ask(Flush(), timeout=PATIENCE)
+    assert [warning.code for warning in warnings] == ["balance-not-kept"]
+    (tmp_path / HISTORY_NAME).chmod(0o600)
+    archive.tell(record(4, {"number": 4}))
+    stop_actor(archive)
+    assert wait_finished(archive, PATIENCE)
+    assert len(warnings) == 1
+    assert [point.cash for point in read_history(tmp_path, "MASTER")] == [4]
+    assert read_documents(tmp_path / FILE_NAME)["MASTER"]["result"] == {"number": 4}
+
+
 def test_a_flush_is_answered_when_it_is_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     held = Held()

@@ -77,9 +77,10 @@ class ArchiveActor(EngineActor):
         """Take in one record, and write when no other waits. Runs in the actor's thread."""
         match message:
             case BalanceRecord():
-                self._attempt(partial(self._take, message))
+                is_noted = self._attempt(partial(self._take, message))
                 if self.actor_inbox.empty() or self._taken >= AT_ONCE:
-                    self._attempt(self._write)
+                    is_written = self._attempt(self._write)
+                    self._failing = self._failing and not (is_noted and is_written)
             case Flush():
                 self._attempt(self._write)
             case _:
@@ -95,14 +96,16 @@ class ArchiveActor(EngineActor):
             self._store.close()
             self._history.close()
 
-    def _attempt(self, step: Callable[[], None]) -> None:
+    def _attempt(self, step: Callable[[], None]) -> bool:
         try:
             step()
+            return True
         except StoreError as error:
             self._newest.clear()  # which points were written is not known any more
             if not self._failing:
                 self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
             self._failing = True
+            return False
 
     def _take(self, record: BalanceRecord) -> None:
         self._taken += 1
@@ -124,7 +127,6 @@ class ArchiveActor(EngineActor):
         points, self._points = self._points, {}
         self._store.put_all(balances)
         self._history.put_all(points)
-        self._failing = False
 
 
 def read_balances(
