@@ -115,6 +115,7 @@ def test_engine_and_account_take_the_rest_by_name() -> None:
     assert engine["url"].default == "https://api.kraken.com"
     assert engine["live"].default is False
     assert engine["state_dir"].default is None
+    assert engine["settings"].default == Settings()
     account = inspect.signature(Account).parameters
     assert account["tier"].default is account["otp"].default is None
     for each in (*(engine[name] for name in ("url", "state_dir", "settings", "live")), account["tier"], account["otp"]):

@@ -65,7 +65,7 @@ class Engine:
         *,
         url: str = KRAKEN_URL,
         state_dir: str | os.PathLike[str] | None = None,
-        settings: Settings | None = None,
+        settings: Settings | None = Settings(),  # noqa: B008 - frozen
         live: bool = False,
         balances: Iterable[str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
