@@ -361,6 +361,12 @@ def test_a_deny_has_a_reason() -> None:
             Deny(*wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("wrong", [("", balance_fetch), (7, balance_fetch), ("good", None)])
+def test_a_gate_has_a_name_and_a_function(wrong: Any) -> None:
+    with pytest.raises(ConfigError):
+        Gate(*wrong)
+
+
 def test_a_gate_is_named_like_its_function() -> None:
     def not_on_sundays(_: TradeView) -> Allow:
         return Allow()

@@ -240,8 +240,22 @@ def test_an_order_that_may_have_been_placed_is_unknown_and_stops_the_next_pass(s
 
 # --- the host's code
 
+class Unspeakable(Exception):
+    """Even its text fails."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Unprintable:
+    """What cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 NONSENSE = (lambda *_: 7, lambda *_: "XBTUSD", lambda *_: [None], lambda *_: {"pair": "XBTUSD"})
-RAISING = (ValueError("odd"), KeyError("x"), SystemExit(3), KeyboardInterrupt(), RecursionError())
+RAISING = (ValueError("odd"), KeyError("x"), SystemExit(3), KeyboardInterrupt(), RecursionError(), Unspeakable())
 
 
 WHO = ("scanner", "strategy", "gate")
@@ -254,7 +268,7 @@ def test_what_the_hosts_code_raises_denies_and_ends_nobody(engine: Engine) -> No
 
         report = engine.gates("MASTER", with_code(who, broken))
         assert not report.passed
-        assert f"failed: {type(error).__name__}: " in said(report)
+        assert f"failed: {type(error).__name__}" in said(report)
     assert engine.gates("MASTER", plan()).passed, "the next one is not touched by it"
 
 
@@ -264,6 +278,14 @@ def test_nonsense_of_the_hosts_code_denies(sim: Simulator, engine: Engine) -> No
         assert not report.passed
         assert "has to return" in said(report) or "The scanner picked" in said(report), said(report)
     assert orders(sim) == []
+
+
+def test_what_cannot_be_printed_harms_nobody(engine: Engine) -> None:
+    unprintable: Any = Unprintable()
+    report = engine.gates("MASTER", with_code("gate", lambda _: Allow(unprintable)))
+    assert "failed: RuntimeError" in said(report)
+    report = engine.gates("MASTER", with_code("scanner", lambda _: [Candidate("XBTUSD", unprintable)]))
+    assert states(report)[3:] == ["denied", "not reached"]
 
 
 def with_code(who: str, code: Callable[..., Any], **changes: Any) -> TradePlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -52,8 +53,8 @@ class Contained:
         if not wait(run.ended, seconds, is_given_up):
             raise HostFailed(f"{what} has not returned within {seconds:g} s.")
         thread.join(SLICE)  # it has nothing left to do
-        if run.error is not None:
-            raise HostFailed(f"{what} failed: {type(run.error).__name__}: {run.error}.") from None
+        if run.failure is not None:
+            raise HostFailed(f"{what} failed: {run.failure}.")
         return run.value
 
 
@@ -62,13 +63,15 @@ class _Run:
         self._code = code
         self.ended = threading.Event()
         self.value: Any = None
-        self.error: BaseException | None = None
+        self.failure: str | None = None
 
     def __call__(self) -> None:
         try:
             self.value = self._code()
         except BaseException as error:  # noqa: BLE001 - the host's, and a SystemExit ends nobody
-            self.error = error.with_traceback(None)
+            self.failure = type(error).__name__  # which says enough, should its text fail too
+            with contextlib.suppress(BaseException):
+                self.failure = f"{type(error).__name__}: {error}"
         finally:
             self.ended.set()
 

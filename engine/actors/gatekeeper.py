@@ -75,9 +75,12 @@ class Gatekeeper:
         if gate.check in _OURS:
             return judge(gate, view)
         try:
-            return result_of(gate, self._ask(f"The gate {gate.name!r}", lambda: gate.check(view), view.plan))
+            result: GateResult = self._ask(
+                f"The gate {gate.name!r}", lambda: result_of(gate, gate.check(view)), view.plan
+            )
         except HostFailed as error:
             return denied(gate, str(error))
+        return result
 
     def _scan(self, view: TradeView) -> Scan | None:
         """What the scanner picks; it is not asked where no price is known at all."""

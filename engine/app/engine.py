@@ -360,8 +360,8 @@ class Engine:
     def remove_account(self, account: str) -> None:
         """Let an account go while the others go on: its key is free, its calls that still wait end as *not sent*.
 
-        Its nonce marks and its last known balance stay in the store, its orders at Kraken. It trades no longer, whatever
-        comes of this. Raises `UnknownName`, or `DeadlinePassed` as `add_account`.
+        Its nonce marks and its last known balance stay in the store, its orders at Kraken. It trades no longer, also
+        when this raises: `UnknownName`, or `DeadlinePassed` as `add_account`.
         """
         self._gates.forget(account)
         self._accounts.remove(account)

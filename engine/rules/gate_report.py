@@ -107,7 +107,7 @@ class GateReport:
             "passed": self.passed,
             "gates": [each.to_dict() for each in self.results],
             "reasons": list(self.reasons),
-            "candidate": self.candidate and {"pair": self.candidate.pair, "note": self.candidate.note},
+            "candidate": self.candidate and {"pair": self.candidate.pair, "note": str(self.candidate.note)},
             "order": self.order and self.order.to_dict(),
             "receipt": self.receipt and self.receipt.to_dict(),
             "outcome": self.outcome,

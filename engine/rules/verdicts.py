@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from engine.errors import ConfigError
 from engine.rules.view import TradeView
 
 
@@ -38,6 +39,10 @@ class Gate:
     name: str
     check: Callable[[TradeView], Verdict]
     needs_order: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip() or not callable(self.check):
+            raise ConfigError("A gate is a name and a function: Gate('Small orders', small_orders).")
 
     def __call__(self, view: TradeView) -> Verdict:
         return self.check(view)
