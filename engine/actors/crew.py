@@ -16,7 +16,7 @@ import pykka
 from engine.actors.actor import stop_actor, tell_if_alive
 from engine.actors.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance import BalanceActor
-from engine.actors.call_mailbox import LOOK_AGAIN
+from engine.actors.call_mailbox import LOOK_AGAIN, CallMailbox
 from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
 from engine.actors.disturbance import Disturbance
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
@@ -183,6 +183,14 @@ class Crew:
     def plain_name(self, row: str) -> str:
         """The plain name of an asset that Kraken calls `row`."""
         return self._names.table.locate(row).asset
+
+    def lane_mailbox(self) -> CallMailbox | None:
+        """The lane's mailbox, to look at; `None` while there is no lane."""
+        try:
+            mailbox: CallMailbox = self._actors.ref(PRIVATE_LANE).actor_inbox  # type: ignore[assignment]
+        except KeyError:
+            return None
+        return mailbox
 
     def report(self, *only: str) -> LaneReport | None:
         """Where the private lane stands, with all keys or only those accounts'; `None` before it has started."""

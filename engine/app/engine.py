@@ -386,7 +386,7 @@ class Engine:
         """What the engine is doing now; waits for nothing."""
         house = self._house
         crew = house.running
-        mailbox: Any = crew.ref(PRIVATE_LANE).actor_inbox if crew else None
+        mailbox = crew.lane_mailbox() if crew else None
         under_way = mailbox.under_way if mailbox else None
         spent, left = (mailbox.times() if mailbox else None) or (None, None)
         return EngineStatus(
@@ -397,7 +397,7 @@ class Engine:
             pid=os.getpid(),
             as_of=moment(house.clock.wall_ns()),
             accounts=tuple(house.board.values()),
-            under_way=under_way and (under_way.call.account, under_way.call.endpoint),
+            under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=crew.intervals() if crew else {},
             keys=dict(house.keys),
