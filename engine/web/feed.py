@@ -21,6 +21,7 @@ from engine.actors.events import (
     PassFinished,
 )
 from engine.errors import Outcome
+from engine.rules.order_states import OrderState
 from engine.status import EngineStatus
 from engine.values import SYSTEM_CLOCK, Clock
 from engine.web.orders import OpenOrders
@@ -156,7 +157,7 @@ def _told(event: Any) -> tuple[str, str, str] | None:
             state = "good" if report.passed else "warn"
             return "gates", state, f"{event.account}: {report.outcome} {' '.join(report.reasons)}".strip()
         case OrderChanged(receipt=receipt):
-            state = "plain" if receipt.state.is_settled else "warn"
+            state = "bad" if receipt.state is OrderState.UNKNOWN else "plain"
             why = f" {receipt.reason}" if receipt.reason else ""
             return "order", state, f"{event.account} {receipt.id}: {receipt.state.value}.{why}"
         case EngineWarning():
