@@ -92,11 +92,10 @@ def test_a_pair_that_becomes_known_too_late_has_no_price_and_is_no_error() -> No
                 self.released.set()
             return super().public(endpoint, params, seconds)
 
-    for _ in range(5):
-        view = look(Late(), seconds=SOON_OVER, pairs=("XBTUSD", "XBT/USD"))
-        assert view.market("XBTUSD").ticker is not None
-        assert view.markets["XBT/USD"].ticker is None
-        assert view.markets["XBT/USD"].problem == "No answer came in time."
+    view = look(Late(), seconds=SOON_OVER, pairs=("XBTUSD", "XBT/USD"))
+    assert view.market("XBTUSD").ticker is not None
+    assert view.markets["XBT/USD"].ticker is None
+    assert view.markets["XBT/USD"].problem == "No answer came in time."
 
 
 @pytest.mark.parametrize("what", ["refreshed", "public", "pair", "unsettled"])

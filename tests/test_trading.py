@@ -421,7 +421,7 @@ def test_a_stop_in_the_middle_of_a_pass_is_clean(sim: Simulator, tmp_path: Path,
         asked = pool.submit(engine.gates, "MASTER")
         sim.wait_for_calls(before + 1, endpoint=where, ended=False)
         with Stopwatch() as watch:
-            engine.stop(timeout=1.0)  # a write gets half of it
+            engine.stop(timeout=0.8)  # a write gets half of it
         assert watch.seconds < SOON
         if where == "AddOrder":  # it was on its way, as a question
             assert not asked.result(PATIENCE).passed
