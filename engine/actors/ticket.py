@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -170,14 +171,14 @@ def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
         run_elsewhere(partial(_deliver, receiver, message))
 
 
-class QuickReply:
+class QuickReply(ABC):
     """Base of what takes an answer in without waiting for anything, and so is told it in the lane's thread."""
 
     __slots__ = ()
 
+    @abstractmethod
     def tell(self, message: CallDone | CallFailed) -> None:
         """Take the answer in."""
-        raise NotImplementedError
 
 
 _WITHDRAWABLE = (Answer, FutureReply)  # whatever else has such methods is the host's: it is only told
