@@ -256,6 +256,56 @@ def test_errors_that_say_nothing_of_the_effect(sim: Simulator, kraken: Kraken, e
     assert len(sim.orders("MASTER")) == len(kraken.call("OpenOrders")["open"]) == executed
 
 
+def test_an_order_that_had_expired_is_not_filled_by_a_later_price(
+    sim: Simulator, kraken: Kraken, clock: Time
+) -> None:
+    place(kraken, price="50000", timeinforce="GTD", expiretm="+60")
+    clock.now += 61
+    sim.set_price("XBTUSD", "49990", "50000")
+    assert only(sim)["status"] == "expired"
+
+
+# Limits, and what is told in more than one way
+
+
+def test_a_batch_costs_half_and_its_cancel_may_overflow_the_counter(clock: Time) -> None:
+    with Simulator(wall=clock, monotonic=clock, tier="starter") as sim:
+        sim.set_balance("MASTER", {"ZUSD": "1000000"})
+        client = Client(sim)
+        txids: list[str] = []
+        for _ in range(2):
+            told = client.result("AddOrderBatch", as_json=True, pair="XBTUSD", orders=[USUAL] * 15)
+            txids += [row["txid"] for row in told["orders"]]
+        for _ in range(45):  # with the 30 halves: all 60 points
+            client.result("AddOrder", **{**USUAL, "ordertype": "market", "price": ""})
+        assert client.error("AddOrder", **USUAL) == "EOrder:Rate limit exceeded"
+        assert client.error("CancelOrder", txid=txids[0]) == "EOrder:Rate limit exceeded"
+        assert client.result("CancelOrderBatch", as_json=True, orders=txids) == {"count": 30}
+        client.close()
+
+
+def test_a_call_counter_can_fall_in_steps(clock: Time) -> None:
+    clock.now = 3000.0
+    with Simulator(wall=clock, monotonic=clock, call_limit=(2, 1), decay_every=3) as sim:
+        client = Client(sim)
+        client.result("Balance")
+        client.result("Balance")
+        clock.now += 2
+        assert client.error("Balance") == "EAPI:Rate limit exceeded"
+        clock.now += 1
+        client.result("Balance")
+        client.close()
+
+
+def test_what_is_told_in_more_than_one_way() -> None:
+    with Simulator(minimum_error="EOrder:Order minimum not met", numbers=True, empty_result=True) as sim:
+        client = Client(sim)
+        assert client.result("BalanceEx")["ZUSD"] == {"balance": 12500.0, "hold_trade": 500.0}
+        refused = client.call("AddOrder", **{**USUAL, "volume": "0.00001"})
+        assert refused == {"error": ["EOrder:Order minimum not met"], "result": {}}
+        client.close()
+
+
 # Lists
 
 

@@ -14,6 +14,7 @@ from engine.simulator.market import Pair
 from engine.simulator.matching import Deal, is_reached, meeting
 from engine.simulator.order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, Fill, Order, new_id
 from engine.simulator.prices import Prices, Quote
+from engine.simulator.rules import Rules
 from engine.simulator.wallet import Wallet
 
 _numbers = count(40_000_000)
@@ -26,15 +27,15 @@ class Market:
     listing_lag: seconds for which a new order is missing from the lists.
     closing_lag: seconds for which an order that ended, and no list of open orders has any more, is missing from those
     of closed orders; and a trade from those of trades.
-    false_validates: the form text ``validate=false`` only validates, as was seen in 2017.
+    rules: what sources tell differently.
     """
 
     wall: Callable[[], float]
     prices: Prices
+    rules: Rules
     status: str = "online"
     listing_lag: float = 0.0
     closing_lag: float = 0.0
-    false_validates: bool = False
     _moment: float | None = None
 
     def now(self) -> float:

@@ -29,13 +29,13 @@ LOT_DECIMALS = 8
 _SOONEST_EXPIRY, _LATEST_EXPIRY = 4.0, 31 * 86400.0  # five seconds, and what a clock may be wrong; a month
 
 
-def check_order(params: Params) -> Pair:
+def check_order(params: Params, minimum_error: str) -> Pair:
     """The pair of an order whose parameters can be read; raises `Refused`, in Kraken's words, otherwise."""
     pair = find_pair(text(params, "pair"))
     if pair is None:
         raise Refused("EQuery:Unknown asset pair")
     _check_kind(params)
-    _check_volume(params, pair)
+    _check_volume(params, pair, minimum_error)
     _check_prices(params, pair)
     _check_identity(params)
     return pair
@@ -138,12 +138,12 @@ def _check_kind(params: Params) -> None:
     require(text(params, "ordertype") != "settle-position", "EOrder:Unknown position")
 
 
-def _check_volume(params: Params, pair: Pair) -> None:
+def _check_volume(params: Params, pair: Pair, minimum_error: str) -> None:
     volume = amount(text(params, "volume"))
     if volume is None or volume <= 0 or volume != round(volume, LOT_DECIMALS):
         raise Refused("EGeneral:Invalid arguments:volume")
     least = pair.costmin if "viqc" in text(params, "oflags") else pair.ordermin
-    require(volume >= Decimal(least), "EGeneral:Invalid arguments:volume minimum not met")
+    require(volume >= Decimal(least), minimum_error)
 
 
 def _check_prices(params: Params, pair: Pair) -> None:

@@ -9,69 +9,23 @@ Every private call passes these checks in this order; the first that fails is th
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.simulator.accounts import Customer, Key, SimAccount
 from engine.simulator.asked import Asked
 from engine.simulator.book import Market
-from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout, Monotonic
+from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout
 from engine.simulator.market import Pair
 from engine.simulator.nonces import Nonces, read_nonce
 from engine.simulator.prices import Prices
 from engine.simulator.private import ENDPOINTS, Endpoint
 from engine.simulator.public import PublicDesk
 from engine.simulator.refusal import Refused
+from engine.simulator.rules import Rules
 from engine.simulator.trading_limits import TIERS, TradingCounter
-
-REFUSALS_THAT_MAY_SPEND = frozenset({"signature", "permission"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What differs between what is told about Kraken, so that a test can have it either way.
-
-    signature_error: what a wrong signature is answered with.  otp_error: the same for a wrong or missing one-time
-    password; no source tells Kraken's words.
-    nonce_window, nonce_reuse: see `Nonces`.
-    nonce_spent_by_refusals: which refusals use up the nonce: ``signature``, ``permission``.
-    call_limit: the call counter's limit and its decay per second; `None` counts nothing, unless there is a tier.
-    tier: ``starter``, ``intermediate`` or ``pro``: call counters and trading counters by Kraken's tables.
-    hold_on_earn: what orders hold is told on the ``.F`` row, where an account has one.
-    snake_case: `GetApiKeyInfo` writes its names so.  echo_id: `AddOrder` repeats the `cl_ord_id`.
-    false_validates: an order with the form text ``validate=false`` is only validated, as somebody saw it once.
-    costs: what a call costs, where it differs from the usual.
-    lockout_after: offences in a row that lock a key out; `None` never does.
-    lockout_for: seconds without any try that end a lockout.
-    wall: the exchange's clock, Unix time.  monotonic: what counters and lockouts go by.
-    """
-
-    signature_error: str = "EAPI:Invalid signature"
-    otp_error: str = "EGeneral:Permission denied"
-    nonce_window: int = 0
-    nonce_reuse: bool = False
-    nonce_spent_by_refusals: Collection[str] = ("permission",)
-    call_limit: tuple[float, float] | None = None
-    tier: str | None = None
-    hold_on_earn: bool = False
-    snake_case: bool = False
-    echo_id: bool = False
-    false_validates: bool = False
-    costs: Mapping[str, float] = field(default_factory=dict)
-    lockout_after: int | None = None
-    lockout_for: float = 900.0
-    wall: Callable[[], float] = time.time
-    monotonic: Monotonic = time.monotonic
-
-    def __post_init__(self) -> None:
-        if not set(self.nonce_spent_by_refusals) <= REFUSALS_THAT_MAY_SPEND:
-            raise ValueError(f"only {sorted(REFUSALS_THAT_MAY_SPEND)} refusals can spend a nonce")
-        if self.tier is not None and self.tier not in TIERS:
-            raise ValueError(f"a tier is one of {sorted(TIERS)}")
 
 
 class Answer(NamedTuple):
@@ -106,7 +60,7 @@ class Exchange:
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
         self._late: list[Late] = []
         self._tier = TIERS[rules.tier] if rules.tier else None
-        self.market = Market(rules.wall, Prices(rules.wall), false_validates=rules.false_validates)
+        self.market = Market(rules.wall, Prices(rules.wall), rules)
         self.public = PublicDesk(self.market)
         for account in accounts:
             self.add(account)
@@ -214,6 +168,8 @@ class Exchange:
         """The result in the way that these rules write it."""
         if asked.endpoint == "GetApiKeyInfo" and self._rules.snake_case:
             return {_snake(name): value for name, value in result.items()}
+        if asked.endpoint == "BalanceEx" and self._rules.numbers:
+            return {name: {column: float(text) for column, text in row.items()} for name, row in result.items()}
         if asked.endpoint == "AddOrder" and self._rules.echo_id and (asked.params or {}).get("cl_ord_id"):
             return {**result, "cl_ord_id": asked.params["cl_ord_id"]}  # type: ignore[index]
         return result
@@ -264,7 +220,7 @@ class Exchange:
         rules = self._rules
         nonces = Nonces(window=rules.nonce_window, reuse=rules.nonce_reuse)
         limit = rules.call_limit or (self._tier and (self._tier.calls, self._tier.calls_decay))
-        counter = CallCounter(*limit, rules.monotonic) if limit else None
+        counter = CallCounter(*limit, rules.monotonic, every=rules.decay_every) if limit else None
         return Key(account, nonces, counter)
 
 

@@ -20,24 +20,29 @@ OFFENCES = frozenset({"EAPI:Invalid key", "EAPI:Invalid signature", "EAPI:Invali
 
 
 class CallCounter:
-    """The call counter of one key: rises by each call's cost and falls all the time."""
+    """The call counter of one key: rises by each call's cost and falls all the time, or in steps `every` seconds."""
 
-    def __init__(self, limit: float, decay: float, monotonic: Monotonic) -> None:
+    def __init__(self, limit: float, decay: float, monotonic: Monotonic, *, every: float = 0.0) -> None:
         self._limit = limit
         self._decay = decay
         self._monotonic = monotonic
+        self._every = every
         self._level = 0.0
-        self._counted_at = monotonic()
+        self._counted_at = self._now()
 
     def takes(self, cost: float) -> bool:
         """Count a call of this cost, or say that it is one too many."""
-        now = self._monotonic()
+        now = self._now()
         self._level = max(0.0, self._level - (now - self._counted_at) * self._decay)
         self._counted_at = now
         if self._level + cost > self._limit:
             return False
         self._level += cost
         return True
+
+    def _now(self) -> float:
+        now = self._monotonic()
+        return now - now % self._every if self._every else now
 
 
 class Lockout:

@@ -69,25 +69,25 @@ class Orders:
         """`AddOrder`: check it, and unless it only validates, put it in. `points`: what the trading counter counts."""
         self.book.catch_up()
         self._check_mode(params)
-        pair = check_order(params)
+        pair = check_order(params, self.book.market.rules.minimum_error)
         self._check_unique(text(params, "cl_ord_id"))
         check_deadline(params, self.now())
         check_expiry(params, self.now())
         order = self._made(params, pair)
         result: dict[str, Any] = {"descr": {"order": order.text()}}
-        if not is_dry_run(params, self.book.market.false_validates):
+        if not is_dry_run(params, self.book.market.rules.false_validates):
             self._counter.add(pair.id, sum(other.pair.id == pair.id for other in self.book.live()), points)
             self._check_funds(order)
             self._accept(order, params)
             result["txid"] = [order.txid]
         return result
 
-    def cancel(self, params: Params) -> dict[str, Any]:
-        """`CancelOrder`, by txid, by userref (all that carry it) or by cl_ord_id."""
+    def cancel(self, params: Params, *, of_batch: bool = False) -> dict[str, Any]:
+        """`CancelOrder`, by txid, by userref (all that carry it) or by cl_ord_id. A batch may overflow the counter."""
         self.book.catch_up()
         found = self._named(params)
         for order in found:
-            self._counter.cancel(order.pair.id, self.now() - max(order.opened, order.changed))
+            self._counter.cancel(order.pair.id, self.now() - max(order.opened, order.changed), overflows=of_batch)
         return {"count": self.book.cancel(found)}
 
     def cancel_all(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Orders:
             "expiretm": f"{old.expires}",
         }  # fmt: skip
         asked |= {name: text(params, name) for name in _EDITED if text(params, name)}
-        check_order(asked)
+        check_order(asked, self.book.market.rules.minimum_error)
         check_deadline(asked, self.now())
         order = self._made(asked, old.pair)
         self._check_funds(order, instead_of=old)
@@ -145,7 +145,7 @@ class Orders:
             "status": "ok", "originaltxid": old.txid, "volume": asked["volume"], "price": asked["price"],
             "price2": asked["price2"], "descr": {"order": order.text()},
         }  # fmt: skip
-        if is_dry_run(params, self.book.market.false_validates):
+        if is_dry_run(params, self.book.market.rules.false_validates):
             return told
         self._counter.edit(old.pair.id, self.now() - old.opened)
         self.book.cancel([old])

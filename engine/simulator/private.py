@@ -125,7 +125,7 @@ def cancel_order_batch(customer: Customer, params: Params) -> dict[str, Any]:
     count = 0
     for kind, name in names:
         with suppress(Refused):
-            count += customer.orders.cancel({kind: str(name)})["count"]
+            count += customer.orders.cancel({kind: str(name)}, of_batch=True)["count"]
     return {"count": count}
 
 

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from email.utils import formatdate
 
 from engine.simulator.asked import Asked
 from engine.simulator.exchange import Answer, Exchange
 from engine.simulator.faults import Fault
 from engine.simulator.journal import Entry, Journal
+from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import Link
 from engine.simulator.wire import Ending, Reply, Request
 
 
 class Service:
-    """Serves calls, each in the thread of its connection. `wall` is the exchange's clock."""
+    """Serves calls, each in the thread of its connection."""
 
     def __init__(
         self,
         exchange: Exchange,
         script: FaultScript,
         journal: Journal,
-        wall: Callable[[], float],
+        rules: Rules,
     ) -> None:
         self._exchange = exchange
         self._script = script
         self._journal = journal
-        self._wall = wall
+        self._rules = rules
 
     def date(self) -> str:
         """The text of a `Date` header now."""
-        return formatdate(self._wall(), usegmt=True)
+        return formatdate(self._rules.wall(), usegmt=True)
 
     def serve(self, request: Request, link: Link) -> Ending:
         """Answer a request as it deserves and as the faults will have it."""
@@ -45,7 +46,7 @@ class Service:
             self._hold(struck, link, executed=False)
             answer = self._answer(asked, faults, entry)
             self._hold(struck, link, executed=True)
-            reply = Reply(200, _told(answer), self.date(), keep_alive=request.keep_alive)
+            reply = Reply(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
             shapes = [fault.shape for fault in faults if fault.shape]
             plan = shapes[0](reply) if shapes else reply.plan()
             link.play(plan, entry.end)
@@ -69,6 +70,7 @@ class Service:
         return answer
 
 
-def _told(answer: Answer) -> bytes:
-    told = {"error": [answer.error]} if answer.error else {"error": [], "result": answer.result}
+def _told(answer: Answer, empty_result: bool) -> bytes:
+    refused = {"error": [answer.error], **({"result": {}} if empty_result else {})}
+    told = refused if answer.error else {"error": [], "result": answer.result}
     return json.dumps(told, separators=(",", ":")).encode()

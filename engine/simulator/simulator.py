@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine.simulator.accounts import PERMISSIONS, Amount, SimAccount, read_rows
-from engine.simulator.exchange import Exchange, Rules
+from engine.simulator.exchange import Exchange
 from engine.simulator.faults import Fault
 from engine.simulator.journal import Call, Journal
 from engine.simulator.limits import Monotonic
 from engine.simulator.market import find_pair
 from engine.simulator.orders import Placement
 from engine.simulator.public import STATUSES
+from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import HttpServer, Port
 from engine.simulator.serving import Service
@@ -60,6 +61,10 @@ class Simulator:
         snake_case: bool = False,
         echo_id: bool = False,
         false_validates: bool = False,
+        minimum_error: str = Rules.minimum_error,
+        numbers: bool = False,
+        empty_result: bool = False,
+        decay_every: float = 0.0,
         costs: Mapping[str, float] | None = None,
         lockout_after: int | None = None,
         lockout_for: float = 900.0,
@@ -77,6 +82,10 @@ class Simulator:
             snake_case=snake_case,
             echo_id=echo_id,
             false_validates=false_validates,
+            minimum_error=minimum_error,
+            numbers=numbers,
+            empty_result=empty_result,
+            decay_every=decay_every,
             costs=costs or {},
             lockout_after=lockout_after,
             lockout_for=lockout_for,
@@ -88,7 +97,7 @@ class Simulator:
         self._exchange = Exchange([SimAccount.of(account) for account in accounts], rules)
         self._journal = Journal(remember)
         self._script = FaultScript()
-        self._service = Service(self._exchange, self._script, self._journal, wall)
+        self._service = Service(self._exchange, self._script, self._journal, rules)
         self._server: HttpServer | None = None
         self._closed = threading.Event()
 

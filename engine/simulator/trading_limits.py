@@ -58,13 +58,13 @@ class TradingCounter:
         """An order of that age in seconds is edited. Raises `Refused`."""
         self._change(pair, 1 + _points(_EDIT, age))
 
-    def cancel(self, pair: str, age: float) -> None:
-        """An order of that age in seconds is canceled. Raises `Refused`."""
-        self._change(pair, _points(_CANCEL, age))
+    def cancel(self, pair: str, age: float, *, overflows: bool = False) -> None:
+        """An order of that age in seconds is canceled. Raises `Refused`, unless the counter may overflow."""
+        self._change(pair, _points(_CANCEL, age), overflows=overflows)
 
-    def _change(self, pair: str, points: float) -> None:
+    def _change(self, pair: str, points: float, *, overflows: bool = False) -> None:
         if self._tier is not None:
-            if self._level(pair) + points > self._tier.trades:
+            if not overflows and self._level(pair) + points > self._tier.trades:
                 raise Refused("EOrder:Rate limit exceeded")
             self._charge(pair, points)
 

@@ -1,0 +1,63 @@
+"""What is told of Kraken in more than one way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from engine.simulator.limits import Monotonic
+from engine.simulator.trading_limits import TIERS
+
+REFUSALS_THAT_MAY_SPEND = frozenset({"signature", "permission"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What differs between what is told about Kraken, so that a test can have it either way.
+
+    signature_error: what a wrong signature is answered with.  otp_error: the same for a wrong or missing one-time
+    password; no source tells Kraken's words.
+    nonce_window, nonce_reuse: see `Nonces`.
+    nonce_spent_by_refusals: which refusals use up the nonce: ``signature``, ``permission``.
+    call_limit: the call counter's limit and its decay per second; `None` counts nothing, unless there is a tier.
+    decay_every: seconds from one step in which it falls to the next; 0: it falls all the time.
+    tier: ``starter``, ``intermediate`` or ``pro``: call counters and trading counters by Kraken's tables.
+    hold_on_earn: what orders hold is told on the ``.F`` row, where an account has one.
+    snake_case: `GetApiKeyInfo` writes its names so.  echo_id: `AddOrder` repeats the `cl_ord_id`.
+    false_validates: an order with the form text ``validate=false`` is only validated, as somebody saw it once.
+    minimum_error: what a volume below the pair's minimum is answered with; both ways are told.
+    numbers: `BalanceEx` tells amounts as numbers instead of strings.
+    empty_result: a refusal has an empty ``result`` beside its ``error``.
+    costs: what a call costs, where it differs from the usual.
+    lockout_after: offences in a row that lock a key out; `None` never does.
+    lockout_for: seconds without any try that end a lockout.
+    wall: the exchange's clock, Unix time.  monotonic: what counters and lockouts go by.
+    """
+
+    signature_error: str = "EAPI:Invalid signature"
+    otp_error: str = "EGeneral:Permission denied"
+    nonce_window: int = 0
+    nonce_reuse: bool = False
+    nonce_spent_by_refusals: Collection[str] = ("permission",)
+    call_limit: tuple[float, float] | None = None
+    decay_every: float = 0.0
+    tier: str | None = None
+    hold_on_earn: bool = False
+    snake_case: bool = False
+    echo_id: bool = False
+    false_validates: bool = False
+    minimum_error: str = "EGeneral:Invalid arguments:volume minimum not met"
+    numbers: bool = False
+    empty_result: bool = False
+    costs: Mapping[str, float] = field(default_factory=dict)
+    lockout_after: int | None = None
+    lockout_for: float = 900.0
+    wall: Callable[[], float] = time.time
+    monotonic: Monotonic = time.monotonic
+
+    def __post_init__(self) -> None:
+        if not set(self.nonce_spent_by_refusals) <= REFUSALS_THAT_MAY_SPEND:
+            raise ValueError(f"only {sorted(REFUSALS_THAT_MAY_SPEND)} refusals can spend a nonce")
+        if self.tier is not None and self.tier not in TIERS:
+            raise ValueError(f"a tier is one of {sorted(TIERS)}")
