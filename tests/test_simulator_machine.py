@@ -320,7 +320,7 @@ def run(examples: int, steps: int) -> None:
 
 
 def test_the_book_keeps_its_accounts() -> None:
-    run(examples=40, steps=30)
+    run(examples=20, steps=30)
 
 
 @pytest.mark.torture

@@ -418,7 +418,7 @@ def test_whatever_is_asked_gets_an_answer() -> None:
         client = Client(sim)
         sim.set_balance("MASTER", {"ZUSD": "1000000", "XXBT": "100"})
 
-        @settings(max_examples=300, deadline=None)
+        @settings(max_examples=120, deadline=None)
         @given(st.sampled_from(sorted(ENDPOINTS)), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
         def ask(endpoint: str, params: dict[str, Any]) -> None:
             likely = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "60000"}
