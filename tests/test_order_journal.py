@@ -165,7 +165,7 @@ def test_what_cannot_be_written_is_not_sent(tmp_path: Path) -> None:
     assert journal.find("MASTER", "b") is None
 
 
-def test_an_id_is_remembered_for_a_week_and_what_is_open_for_ever(tmp_path: Path) -> None:
+def test_an_id_is_remembered_for_30_days_and_what_is_open_for_ever(tmp_path: Path) -> None:
     now = [0.0]
     journal = Journal(tmp_path, wall=lambda: now[0])
     for number, (name, named) in enumerate([("named", True), ("ours", False), ("open", True)], 1):

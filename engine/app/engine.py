@@ -209,7 +209,7 @@ class Engine:
         It is checked and rounded first, never beyond what was asked; written down before it is sent; and looked up, not
         sent again, when its outcome is unknown. `id` (1 to 128 printable characters) names the placement: the same id
         again, also after a restart, ends as the first one did and places nothing; for a placement that was not sent, it
-        is another try. An id is remembered for a week after its order is over, a placement without one for an hour.
+        is another try. An id is remembered for 30 days after its order is over, a placement without one for an hour.
         Without an id every call is new.
 
         Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises

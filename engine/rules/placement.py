@@ -10,7 +10,7 @@ from typing import Any
 from engine.rules.order_states import OrderNews, OrderState, after
 from engine.rules.orders import Order, OrderReceipt
 
-REMEMBERED = 7 * 86_400.0
+REMEMBERED = 30 * 86_400.0
 """Seconds for which an id of the caller's is remembered after its order is over."""
 REMEMBERED_UNNAMED = 3600.0
 """The same for a placement without an id: nobody can ask for it again but by its receipt."""
