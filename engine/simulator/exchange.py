@@ -108,11 +108,6 @@ class Exchange:
             for book in books:
                 book.price_moved(pair)
 
-    def customers(self) -> list[str]:
-        """The names of the accounts."""
-        with self._lock:
-            return list(self._by_name)
-
     def owner(self, key: str) -> str | None:
         """Whose key this is, revoked or not."""
         with self._lock:
