@@ -357,7 +357,7 @@ def test_the_causes_of_refused_nonces_are_told_apart(facts: dict[str, Any], word
         ("ETrade:Locked", Answer.DENIED),
         ("EGeneral:Permission denied", Answer.DENIED),
         ("EAuth:Failed", Answer.DENIED),
-        ("EAccount:Invalid permissions:USDT trading restricted for DE.", Answer.OTHER),
+        ("EAccount:Invalid permissions:USDT trading restricted for DE.", Answer.RESTRICTED),
         ("EEarnings:Permission denied", Answer.OTHER),
         ("EGeneral:Temporary lockout", Answer.LOCKOUT),
         ("EOrder:Insufficient funds", Answer.GOOD),
@@ -381,7 +381,7 @@ def test_the_table_drawn_is_the_table_used() -> None:
     drawn = [line.split() for line in (storms.__doc__ or "").splitlines() if line.strip()]
     rows = {row[0]: row[1:] for row in drawn if row[0] in State.__members__}
     order = [GOOD, LOCKED, KEY, NONCE, DENIED, TIMEOUT]
-    assert rows.keys() == State.__members__.keys() - {"REFUSED_CALL"}
+    assert rows.keys() == State.__members__.keys() - {"REFUSED_CALL", "REFUSED_PRODUCT"}
     for name, expected in rows.items():
         guard = KeyGuard(key=Hold(State[name]))
         assert [guard.after(error, "BalanceEx", 1e6).key.state.name for error in order] == expected

@@ -83,10 +83,7 @@ class CallDesk:
         return self._get(public_endpoint(endpoint), params, seconds)
 
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """The parameters with markets named as Kraken takes them; what is no mapping goes as it is, and the lane says so.
-
-        A copy, since the caller may change his.
-        """
+        """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
         kept = _kept(params)
         return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
 
