@@ -198,7 +198,11 @@ class Engine:
     def public(
         self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> Any:
-        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`."""
+        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`.
+
+        Where Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
+        rows are returned and an `EngineWarning` ``partial-answer`` says the error.
+        """
         return self._calls.public(endpoint, params, timeout)
 
     def place(
