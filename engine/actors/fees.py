@@ -21,9 +21,10 @@ PAUSE = 60.0  # seconds after a call that failed
 NEXT_GROUP = 15.0  # seconds after a refusal that one of the names in it may have brought about
 DENIED_FOR = 3600.0  # seconds that a key is not asked for again what Kraken denies to it
 PATIENCE = 2.0  # seconds that a pass waits at most: it then counts with the bound, and the next one knows more
+CALL_TIMEOUT = 3.0  # seconds that the call may take in all: a hung one keeps other reads from the lane
 PAIRS_AT_ONCE = 100  # in one call, of which a pass makes one at most: each costs a point
 
-Submit = Callable[[str, str, Mapping[str, Any]], "Future[Any]"]
+Submit = Callable[[str, str, Mapping[str, Any], float], "Future[Any]"]
 
 
 @dataclass(slots=True)
@@ -45,8 +46,8 @@ class _Key:
 class FeeBook:
     """The fees of all accounts. Any thread may ask; nobody waits longer than `PATIENCE`, and no failure is raised.
 
-    `submit(account, endpoint, params)` makes a private call once; `key_id(account)` names the account's key, with
-    which everything that is known of its fees begins anew; `bound` is the fee where none is told.
+    `submit(account, endpoint, params, timeout)` makes a private call once. `key_id(account)` names the account's key:
+    with another one everything that is known of its fees begins anew. `bound` is the fee where none is told.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class FeeBook:
         if not group:
             return
         done = threading.Event()
-        asked = self._submit(account, TRADE_VOLUME, fee_params(group))
+        asked = self._submit(account, TRADE_VOLUME, fee_params(group), CALL_TIMEOUT)
         asked.add_done_callback(partial(self._answered, key_id, group, done))
         done.wait(max(0.0, min(seconds, PATIENCE)))
 

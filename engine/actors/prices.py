@@ -34,10 +34,10 @@ class Price:
 
 @dataclass(slots=True)
 class _Round:
-    """One `ask`: until when it may take, and how many calls it may still make."""
+    """One `ask`: until when it may call again, and how many calls it has made."""
 
     end: float
-    calls: int = MOST_CALLS
+    calls: int = 0
 
 
 class PriceDesk:
@@ -68,9 +68,9 @@ class PriceDesk:
         if not pairs:
             return {}
         at = self._monotonic()
-        if at >= this.end or not this.calls:
+        if this.calls and (at >= this.end or this.calls >= MOST_CALLS):
             return _all(pairs, Price(at=at, problem=_TOO_MANY if at < this.end else TOO_LATE))
-        this.calls -= 1
+        this.calls += 1
         try:
             rows = self._rows(pairs, this.end - at)
             problem = _NO_ROW

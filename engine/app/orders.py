@@ -6,7 +6,6 @@ import threading
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -59,7 +58,7 @@ class OrderDesk:
         self._house, self._calls, self._live = house, calls, live
         self.pairs = PairBook(self._fetch, house.clock.monotonic)
         self.fees = FeeBook(
-            partial(calls.submit, timeout=None), self._key_id, bound=house.settings.fee_bound,
+            calls.submit, self._key_id, bound=house.settings.fee_bound,
             note=house.drift.noter(TRADE_VOLUME), monotonic=house.clock.monotonic,
         )  # fmt: skip
         self._keys: dict[str, tuple[KeyInfo, float]] = {}
