@@ -19,7 +19,8 @@ from engine.errors import CallError, CallUnknown, CounterFull, InvalidArguments,
 from engine.kraken.drift import MISSING, NEW, ODD
 from engine.kraken.fees import ToldFees, dearest_of, fee_params, read_fees
 from engine.kraken.pair_rows import find_rows, names_of
-from engine.rules.fees import DENIED, NOT_ANSWERED, NOT_TOLD, choose_fee, percent_text
+from engine.rules.fees import DENIED, NOT_ANSWERED, NOT_ASKED, NOT_TOLD, choose_fee, has_room, percent_text
+from engine.rules.view import KeyFacts
 from engine.simulator import Fault, Simulator
 from engine.values import Pair
 from tests.conftest import QUICK
@@ -334,6 +335,26 @@ def test_a_pass_counts_with_what_trade_volume_tells(sim: Simulator, running: Cal
     assert fee.is_own
     assert fee.rate == Decimal(next(iter(told.values()))["fee"]) / 100
     assert len(trade_volumes(sim)) == 2, "one of the first pass, and one of this test's"
+
+
+@pytest.mark.parametrize(("level", "limit", "asks"), [(0, 15, True), (3, 15, True), (3.1, 15, False), (15, 20, False)])
+def test_the_last_points_of_a_key_are_for_orders(level: float, limit: float, asks: bool) -> None:
+    assert has_room(KeyFacts(level=level, limit=limit)) is asks
+    assert not has_room(None)
+
+
+def test_a_starters_first_pass_has_room_to_ask_and_one_with_a_full_counter_goes_on_without(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    counted = replace(QUICK, local_limits=True, refresh_every=3600.0)
+    for number, is_own in enumerate((True, False)):
+        with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / str(number), settings=counted) as engine:
+            for _ in range(0 if is_own else 5):
+                engine.call("MASTER", "Balance")
+            report = gates(engine)
+            assert report.passed, report.reasons
+            assert report.fees["XBTUSD"].is_own == is_own
+    assert str(report.fees["XBTUSD"]) == f"at most 0.80 %: {NOT_ASKED}"
 
 
 def test_a_key_that_may_not_ask_trades_with_the_bound(sim: Simulator, running: Callable[[], Engine]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import Engine, EngineWarning, TradePlan
 from engine.actors.prices import AGAIN_AFTER, MOST_CALLS, TOO_LATE, PriceDesk
 from engine.errors import CallError, CallUnknown, ConnectFailed, InvalidArguments
 from engine.kraken.drift import MISSING, NEW, ODD
 from engine.kraken.tickers import NOBODY_BUYS, NOBODY_SELLS, UNREADABLE, read_tickers
+from engine.rules.probe import smallest_order
+from engine.simulator import Fault, Simulator
 from engine.values import Pair
+from tests.conftest import Events
 from tests.test_gates import PRICES, XBT
 
 ROW = {"a": ["30000.0", "1", "1.000"], "b": ["29999.9", "1", "1.000"], "c": ["30000.0", "0.1"]}
@@ -158,3 +163,29 @@ def test_a_failure_is_the_problem_of_each_pair_and_is_not_repeated() -> None:
 def test_one_row_for_one_question_is_its_answer_whatever_it_is_called(name: str) -> None:
     desk = PriceDesk(lambda *_: {name: ROW}, lambda *_: None, lambda: 1000.0)
     assert desk.ask([XBT], 10.0)["XXBTZUSD"].ticker == PRICES
+
+
+# --- with an engine
+
+PARTIAL = b'{"error":["EQuery:Unknown asset pair"],"result":{"XXBTZUSD":%s}}' % json.dumps(ROW).encode()
+
+
+def test_the_rows_beside_an_error_are_returned_and_the_error_is_a_warning(
+    sim: Simulator, engine: Engine, events: Events
+) -> None:
+    sim.fault(Fault.body(PARTIAL, endpoint="Ticker"))
+    for _ in range(3):
+        assert engine.public("Ticker", {"pair": "XBTUSD,GONEUSD"}) == {"XXBTZUSD": ROW}
+    said = events.wait_for(lambda event: isinstance(event, EngineWarning) and event.code == "partial-answer")
+    assert "'EQuery:Unknown asset pair'" in said.message
+    assert [each.code for each in engine.status().warnings].count("partial-answer") == 1
+
+
+def test_a_pass_goes_on_with_the_pairs_that_have_prices(sim: Simulator, engine: Engine) -> None:
+    sim.fault(Fault.error("EQuery:Unknown asset pair", endpoint="Ticker", times=1))
+    plan = TradePlan(pairs=("ETHUSD", "XBTUSD"), strategy=smallest_order, max_data_age=60.0)
+    report = engine.gates("MASTER", plan)
+    assert report.passed, report.reasons
+    assert [call.params["pair"] for call in sim.calls if call.endpoint == "Ticker"] == [
+        "XETHZUSD,XXBTZUSD", "XETHZUSD", "XXBTZUSD",
+    ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import CallError, CallUnknown, InvalidArguments, PermissionDenied
 from engine.kraken.drift import Note
 from engine.kraken.fees import TRADE_VOLUME, ToldFees, fee_params, read_fees
-from engine.rules.fees import DENIED, NOT_ANSWERED, NOT_TOLD, Fee, choose_fee
+from engine.rules.fees import DENIED, NOT_ANSWERED, NOT_ASKED, NOT_TOLD, Fee, choose_fee
 from engine.values import Pair
 
 YOUNG = 600.0  # seconds that a fee is taken as it is: an account's tier changes once a day at most
@@ -36,7 +36,7 @@ class _Key:
     dearest: Decimal = Decimal(0)
     """The highest fee that it was ever told."""
     not_before: float = float("-inf")
-    silence: str = NOT_ANSWERED
+    silence: str = NOT_ASKED
     """Why there is no fee of a pair that is not in `own`."""
     group: int = PAIRS_AT_ONCE
     """How many pairs are asked for at once; fewer after a refusal, so that one bad name spoils no other."""
@@ -96,7 +96,8 @@ class FeeBook:
             if key.is_asking or now < key.not_before:
                 return []
             due = [pair for pair in pairs if key.own.get(pair.id, (None, now))[1] <= now]
-            key.is_asking = bool(due)
+            if due:
+                key.is_asking, key.silence = True, NOT_ANSWERED
             return due[: key.group]
 
     def _answered(self, key_id: str, group: list[Pair], done: threading.Event, asked: Future[Any]) -> None:

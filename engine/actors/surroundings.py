@@ -41,7 +41,10 @@ class Surroundings(Protocol):
         ...
 
     def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
-        """Ask what the account pays on these pairs, where that is due. Raises nothing; waits a moment at most."""
+        """Ask what the account pays on these pairs, where that is due and the key's call counter has room for it.
+
+        Raises nothing; waits a moment at most.
+        """
         ...
 
     def fee(self, account: str, pair: Pair) -> Fee:

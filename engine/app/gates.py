@@ -23,7 +23,7 @@ from engine.errors import ConfigError, EngineStopped
 from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import plain
-from engine.rules.fees import Fee
+from engine.rules.fees import Fee, has_room
 from engine.rules.gate_report import GateReport
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.plan import TradePlan
@@ -142,7 +142,8 @@ class GateDesk:
 
     def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
         """Ask what the account pays on these pairs, where that is due."""
-        self._orders.fees.refresh(account, pairs, seconds)
+        if not self._house.settings.local_limits or has_room(self.lane(account)[0]):
+            self._orders.fees.refresh(account, pairs, seconds)
 
     def fee(self, account: str, pair: Pair) -> Fee:
         """What a purchase on a pair is counted with."""

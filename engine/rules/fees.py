@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from engine.rules.admission import SETTLEMENT, WRITES
+
+if TYPE_CHECKING:
+    from engine.rules.view import KeyFacts
+
+_OWN, _AFTER_IT = 1, 1  # points: TradeVolume, and then GetApiKeyInfo, which comes before an order
 NOT_TOLD = "Kraken tells no fee of this pair"
+NOT_ASKED = "TradeVolume was not asked yet"
 NOT_ANSWERED = "TradeVolume has not answered"
 DENIED = "Kraken denies TradeVolume to this key"
 
@@ -37,6 +44,11 @@ def choose_fee(own: Decimal | None, bound: Decimal, told: Iterable[Decimal | Non
     if own is not None:
         return Fee(own, is_own=True)
     return Fee(max(each for each in (bound, *told) if each is not None), is_own=False, why=why)
+
+
+def has_room(key: KeyFacts | None) -> bool:
+    """Whether a key's call counter has a point for TradeVolume: never one that the pass or its order may need."""
+    return key is not None and key.level + _OWN + _AFTER_IT + WRITES + SETTLEMENT <= key.limit
 
 
 def percent_text(rate: Decimal) -> str:
