@@ -18,11 +18,11 @@ from engine.kraken.pair_names import (
     market_of,
     name_of,
     names_of,
-    row_of,
     spelled,
     ticker_params,
     with_names,
 )
+from engine.kraken.pair_rows import find_rows
 from engine.kraken.pairs import read_pairs
 from engine.kraken.trades import use_of
 from engine.values import Pair
@@ -130,16 +130,16 @@ def test_two_listings_of_a_share_are_two_markets_and_the_shared_name_means_the_o
         assert names_of(token) == ("AAPLSPVUSD",)
         assert not is_named(token, "AAPLxUSD")
         prices = {"AAPLSPVUSD": 1, "AAPLxUSD": 2}
-        assert (row_of(prices, token), row_of(prices, share)) == (1, 2)
+        assert find_rows(prices, [share, token]) == prices
         assert ticker_params([share, token]) == {"pair": "AAPLxUSD,AAPLSPVUSD", "asset_class": "tokenized_asset"}
 
 
+@pytest.mark.parametrize("known_as", ["XXBTZUSD", "BTC/USD"])
 @pytest.mark.parametrize("key", ["XXBTZUSD", "XBTUSD", "BTC/USD", "XBT/USD"])
-def test_a_row_of_a_reply_is_found_under_any_key(key: str) -> None:
+def test_a_row_of_a_reply_is_found_under_any_key(known_as: str, key: str) -> None:
     rows = {"XETHZUSD": "no", key: "yes"}
-    assert row_of(rows, pair()) == "yes"
-    assert row_of({"XETHZUSD": "no"}, pair()) is None
-    assert row_of({"SOMETHING": "yes"}, pair(), is_alone=True) == "yes"
+    assert find_rows(rows, [pair(known_as)]) == {known_as: "yes"}
+    assert find_rows({"XETHZUSD": "no"}, [pair(known_as)]) == {}
 
 
 @pytest.mark.parametrize(

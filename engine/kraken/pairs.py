@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from engine.errors import CallUnknown
 from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
+from engine.kraken.fees import dearest_of
 from engine.kraken.pair_names import listed_code
 from engine.values import Pair
 
@@ -169,5 +170,8 @@ def _positive(value: Any) -> Decimal:
     return amount
 
 
-def _fee(tiers: Any) -> Decimal:
-    return max(_amount(percent) for _, percent in tiers) / 100
+def _fee(ladder: Any) -> Decimal:
+    fee = dearest_of(ladder)
+    if fee is None:
+        raise ValueError(ladder)
+    return fee
