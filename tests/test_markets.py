@@ -76,6 +76,9 @@ def test_a_refusal_of_one_market_holds_back_no_other(sim: Simulator, tmp_path: P
                 engine.place("MASTER", Order(name, "buy", "limit", "5", "2"))
         assert engine.place("MASTER", RESTS).state is OrderState.PLACED
         assert engine.is_available("MASTER")
+        report = engine.gates("MASTER", TradePlan(order=denied))
+        assert any("denied an order on DOTUSD" in reason for reason in report.reasons)
+        assert engine.status().lane.keys["MASTER"].to_dict()["denied_markets"] == ["DOTUSD"]  # type: ignore[union-attr]
         assert engine.gates("MASTER", TradePlan(order=RESTS)).passed
         engine.resume("MASTER")
         assert engine.place("MASTER", denied).state is OrderState.PLACED

@@ -148,6 +148,10 @@ class Limits:
         """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
         return self._keys[account].guard.denied
 
+    def denied_markets(self, account: str) -> tuple[str, ...]:
+        """The markets on which no order of an account is sent now. Any thread. Raises `KeyError`."""
+        return self._keys[account].guard.denied_markets(self._clock.monotonic())
+
     def resume(self, account: str) -> None:
         """Somebody says that the key is mended: calls go again at once, except during a lockout."""
         key = self._keys[account]
