@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from engine.simulator.wire import Request
 
-_PATH = re.compile(r"/0/(public|private)/([A-Za-z0-9]+)")
+_PATH = re.compile(r"/0/(public|private)/((?:Earn/)?[A-Za-z0-9]+)")
 _METHODS = {"public": "GET", "private": "POST"}
 
 

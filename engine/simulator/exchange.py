@@ -57,6 +57,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._by_name: dict[str, Customer] = {}
         self._by_key: dict[str, Customer] = {}
+        self._by_iban: dict[str, Customer] = {}
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
         self._late: list[Late] = []
         self._tier = TIERS[rules.tier] if rules.tier else None
@@ -80,6 +81,8 @@ class Exchange:
             key = self._new_key(account)
             customer = Customer(key, self.market, counter, hold_on_earn=self._rules.hold_on_earn)
             self._by_name[account.name] = self._by_key[account.key] = customer
+            customer.others = self._by_iban
+            self._by_iban[customer.iban] = customer
 
     def replace_key(self, account: SimAccount) -> None:
         """Give an account another key; the old one is unknown from now on."""
@@ -199,7 +202,7 @@ class Exchange:
         return customer, nonce
 
     def _authorize(self, asked: Asked, endpoint: Endpoint, key: Key, nonce: int) -> None:
-        if not key.may(endpoint.needs):
+        if not (key.may(endpoint.needs) and key.may(endpoint.also)):
             self._spend_if("permission", key.nonces, nonce)
             raise Refused("EGeneral:Permission denied")
         key.nonces.spend(nonce)

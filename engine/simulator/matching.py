@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.simulator.checks import TRAILING
+from engine.simulator.making import trailing_trigger
 from engine.simulator.order import Order
 from engine.simulator.prices import Quote
 
@@ -45,8 +45,16 @@ def crosses(order: Order, quote: Quote) -> bool:
 
 
 def is_reached(order: Order, quote: Quote) -> bool:
-    """Whether the last price has reached the order's trigger. Nothing here follows the price of a trailing stop."""
+    """Whether the last price has reached the order's trigger."""
     if order.trigger is None:
-        return order.kind not in TRAILING
-    rises = (order.side == "buy") == order.kind.startswith("stop-loss")
+        return True
+    rises = (order.side == "buy") != order.kind.startswith("take-profit")
     return quote.last >= order.trigger if rises else quote.last <= order.trigger
+
+
+def followed(order: Order, quote: Quote) -> Decimal | None:
+    """The order's trigger at this price: that of a trailing order follows the price, and never goes back."""
+    if order.trails is None or order.trigger is None:
+        return order.trigger
+    here = trailing_trigger(order, quote.last)
+    return max(order.trigger, here) if order.side == "sell" else min(order.trigger, here)

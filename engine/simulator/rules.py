@@ -32,6 +32,15 @@ class Rules:
     costs: what a call costs, where it differs from the usual.
     lockout_after: offences in a row that lock a key out; `None` never does.
     lockout_for: seconds without any try that end a lockout.
+    fees: what accounts pay, maker and taker, in percent. The usual ones are Kraken's first tier since July 2026.
+    gone_error: what a cancel or amend of an order that is over is answered with: ``EOrder:Unknown order`` was seen
+    live, ``EOrder:Invalid order`` is what Kraken's own client expects.
+    tells_disarmed: `CancelAllOrdersAfter` with 0 tells ``"triggerTime": "0"``; otherwise it is absent.
+    empty_amends: an amend that changes nothing is taken, as it was before 2026.
+    batch_by_row: an order of a batch that fails its checks is refused by itself, and the others are placed.
+    id_with_close: a `cl_ord_id` is taken together with a conditional close.
+    null_id: the row of an order without a `cl_ord_id` tells it as null; otherwise it is absent.
+    loose_booleans: ``validate`` and ``fee_schedule`` take ``True`` and ``1`` for ``true``.
     wall: the exchange's clock, Unix time.  monotonic: what counters and lockouts go by.
     """
 
@@ -53,6 +62,14 @@ class Rules:
     costs: Mapping[str, float] = field(default_factory=dict)
     lockout_after: int | None = None
     lockout_for: float = 900.0
+    fees: tuple[str, str] = ("0.4000", "0.8000")
+    gone_error: str = "EOrder:Unknown order"
+    tells_disarmed: bool = True
+    empty_amends: bool = False
+    batch_by_row: bool = False
+    id_with_close: bool = False
+    null_id: bool = True
+    loose_booleans: bool = False
     wall: Callable[[], float] = time.time
     monotonic: Monotonic = time.monotonic
 
