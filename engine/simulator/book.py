@@ -111,7 +111,8 @@ class Book:
 
     def free(self, asset: str, given_back: Order | None = None) -> Decimal:
         """What a new order could use, with what this order holds if it is one of these."""
-        back = self.fees.hold_of(given_back)[1] if given_back is not None and given_back.txid in self._orders else Decimal(0)
+        is_one = given_back is not None and given_back.txid in self._orders
+        back = self.fees.hold_of(given_back)[1] if given_back is not None and is_one else Decimal(0)
         return self._wallet.free(asset, self.holds()) + back
 
     def quote(self, order: Order) -> Quote:

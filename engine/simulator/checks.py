@@ -168,7 +168,7 @@ def _check_close(params: Params, pair: Pair, takes_id: bool) -> None:
 
 
 def close_of(params: Params) -> dict[str, str]:
-    """The conditional close that is asked for, in a form as ``close[price]``, in JSON as an object; empty texts: none."""
+    """The conditional close that is asked for: in a form as ``close[price]``, in JSON as an object; empty for none."""
     nested = params.get("close")
     if isinstance(nested, dict):
         return {name: text(nested, name) for name in CLOSE_NAMES}
