@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from engine.simulator.market import Pair, find_pair, tick
+from engine.simulator.market import Pair, tick
 from engine.simulator.refusal import Refused
 
 Params = Mapping[str, Any]
@@ -29,16 +29,12 @@ LOT_DECIMALS = 8
 _SOONEST_EXPIRY, _LATEST_EXPIRY = 4.0, 31 * 86400.0  # five seconds, and what a clock may be wrong; a month
 
 
-def check_order(params: Params, minimum_error: str) -> Pair:
-    """The pair of an order whose parameters can be read; raises `Refused`, in Kraken's words, otherwise."""
-    pair = find_pair(text(params, "pair"))
-    if pair is None:
-        raise Refused("EQuery:Unknown asset pair")
+def check_order(params: Params, pair: Pair, minimum_error: str) -> None:
+    """Refuse an order whose parameters cannot be read, in Kraken's words."""
     _check_kind(params)
     _check_volume(params, pair, minimum_error)
     _check_prices(params, pair)
     _check_identity(params)
-    return pair
 
 
 def check_deadline(params: Params, now: float) -> None:

@@ -28,6 +28,7 @@ from engine.simulator.checks import (
 from engine.simulator.market import Pair, find_pair
 from engine.simulator.matching import crosses
 from engine.simulator.order import OPEN, PENDING, Order, new_id
+from engine.simulator.products import check_account, check_pair, pair_of_order, without_leverage
 from engine.simulator.trading_limits import TradingCounter
 
 _EDITED = ("volume", "price", "price2", "oflags", "userref", "deadline")
@@ -48,6 +49,7 @@ class Orders:
     def __init__(self, account: str, book: Book, counter: TradingCounter) -> None:
         self.book = book
         self.placements: list[Placement] = []
+        self.is_us_retail = False
         self._account = account
         self._counter = counter
 
@@ -69,13 +71,17 @@ class Orders:
         """`AddOrder`: check it, and unless it only validates, put it in. `points`: what the trading counter counts."""
         self.book.catch_up()
         self._check_mode(params)
-        pair = check_order(params, self.book.market.rules.minimum_error)
+        rules = self.book.market.rules
+        pair = pair_of_order(params, rules)
+        check_pair(params, pair)
+        check_order(without_leverage(params, pair) if self.is_us_retail else params, pair, rules.minimum_error)
         self._check_unique(text(params, "cl_ord_id"))
         check_deadline(params, self.now())
         check_expiry(params, self.now())
         order = self._made(params, pair)
         result: dict[str, Any] = {"descr": {"order": order.text()}}
-        if not is_dry_run(params, self.book.market.rules.false_validates):
+        if not is_dry_run(params, rules.false_validates):
+            check_account(params, pair, is_us_retail=self.is_us_retail)
             self._counter.add(pair.id, sum(other.pair.id == pair.id for other in self.book.live()), points)
             self._check_funds(order)
             self._accept(order, params)
@@ -137,7 +143,8 @@ class Orders:
             "expiretm": f"{old.expires}",
         }  # fmt: skip
         asked |= {name: text(params, name) for name in _EDITED if text(params, name)}
-        check_order(asked, self.book.market.rules.minimum_error)
+        check_pair(asked, old.pair)
+        check_order(asked, old.pair, self.book.market.rules.minimum_error)
         check_deadline(asked, self.now())
         order = self._made(asked, old.pair)
         self._check_funds(order, instead_of=old)
@@ -177,15 +184,16 @@ class Orders:
 
     def _made(self, params: Params, pair: Pair) -> Order:
         quote, now = self.book.market.prices.quote(pair), self.now()
+        price_now = quote.ask or quote.last
         kind, side = text(params, "ordertype"), text(params, "type")
         volume = amount(text(params, "volume")) or Decimal(0)
         if "viqc" in text(params, "oflags"):
-            volume = (volume / quote.ask).quantize(Decimal("1e-8"))
+            volume = (volume / price_now).quantize(Decimal("1e-8"))
         price, second = (price_of(params, name, quote.last, pair) for name in ("price", "price2"))
         is_triggered = kind not in LIMITS and kind != "market"
         starts = when(params, "starttm", now)
         return Order(
-            new_id("O"), pair, side, kind, volume, now, quote.ask,
+            new_id("O"), pair, side, kind, volume, now, price_now,
             price=second if is_triggered else price if kind in LIMITS else None,
             trigger=price if kind in TRIGGERED else None,
             prices=(text(params, "price") or "0", text(params, "price2") or "0") if kind != "market" else ("0", "0"),
