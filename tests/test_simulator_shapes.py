@@ -16,14 +16,14 @@ import pytest
 from engine.simulator import Rules, Simulator
 from tests.shapes import DECIMAL, DIGITS, ID, Each, Either, Shape, Text, Words, differences
 
-NAME, SLASHED = r"[A-Za-z0-9.]+", r"[A-Z0-9]+/[A-Z]+"
+NAME, SLASHED = r"[A-Za-z0-9.]+", r"[A-Z0-9]+/[A-Z0-9]+"
 PRICE, WHOLE = Text(r"\d+\.\d{5,}"), int
 STATUS = Words("online", "cancel_only", "post_only", "limit_only", "reduce_only")
 MOMENT = Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 # 25 September 2026; that `status` may be absent was told of June 2026, that limits may be, of rows without margin.
 PAIR = {
-    "altname": Text(NAME + "(:BTNL)?"), "wsname": Text(r"[A-Za-z0-9.]+/[A-Z]+(:BTNL)?"),
+    "altname": Text(NAME + "(:BTNL)?"), "wsname": Text(r"[A-Za-z0-9.]+/[A-Z0-9]+(:BTNL)?"),
     "aclass_base": Words("currency", "tokenized_asset"), "base": str, "aclass_quote": Words("currency"), "quote": str,
     "lot": Words("unit", "unit5"), "cost_decimals": int, "pair_decimals": int, "lot_decimals": int,
     "lot_multiplier": int, "leverage_buy": [int], "leverage_sell": [int], "fees": (), "fees_maker": (),

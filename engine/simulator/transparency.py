@@ -20,6 +20,7 @@ DEPTHS = frozenset({10, 25, 100, 250, 1000})
 GROUPINGS = frozenset({1, 5, 10, 25, 50, 100, 250, 500, 1000})
 _LEVELS = 10
 _EVERY = 10**9  # trade
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _VENUE = "PGSL"  # the market identifier code of Kraken's exchange
 
 
@@ -62,8 +63,8 @@ def pre_trade(prices: Prices, pair: Pair, now: float) -> dict[str, Any]:
 
 def post_trade(prices: Prices, pairs: Iterable[Pair], count: int, params: Mapping[str, Any]) -> dict[str, Any]:
     """`PostTrade`: the trades after ``from_ts`` and until ``to_ts``, oldest first. Raises `Refused`."""
-    after, until = _time(params, "from_ts", 0.0), _time(params, "to_ts", float("inf"))
-    rows = ((row[2], pair, row) for pair in pairs for row in prices.trades(pair, _EVERY)[0])
+    after, until = _time(params, "from_ts", _FIRST), _time(params, "to_ts", _LAST)
+    rows = ((_at(row[2]), pair, row) for pair in pairs for row in prices.trades(pair, _EVERY)[0])
     found = [(at, _trade(pair, row)) for at, pair, row in rows if after < at <= until]
     found.sort(key=lambda each: each[0])
     kept = found[:count] if "from_ts" in params else found[-count:]
@@ -73,7 +74,11 @@ def post_trade(prices: Prices, pairs: Iterable[Pair], count: int, params: Mappin
 
 def moment(seconds: float) -> str:
     """A time as these endpoints write it, in microseconds."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return f"{_at(seconds):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _trade(pair: Pair, row: list[Any]) -> dict[str, Any]:
@@ -93,11 +98,11 @@ def _instrument(pair: Pair) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _time(params: Mapping[str, Any], name: str, default: float) -> float:
+def _time(params: Mapping[str, Any], name: str, default: datetime) -> datetime:
     if name not in params:
         return default
     try:
         told = datetime.fromisoformat(str(params[name]))
     except ValueError:
         raise Refused("EGeneral:Invalid arguments") from None
-    return told.replace(tzinfo=told.tzinfo or UTC).timestamp()
+    return told.replace(tzinfo=told.tzinfo or UTC)
