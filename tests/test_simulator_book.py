@@ -404,9 +404,9 @@ def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Time) -> No
     sim.set_price("XBTUSD", "70000", "70010")
     candles = kraken.public("OHLC", pair="XBTUSD", interval=1)
     assert len(candles["XXBTZUSD"]) <= 720
-    assert candles["XXBTZUSD"][-1][4] == "70010.00000"
-    assert candles["XXBTZUSD"][-2][4] == "68010.00000"
-    book = kraken.public("Depth", pair="XBT/USD", count=3)["XXBTZUSD"]
+    assert candles["XXBTZUSD"][-1][4] == "70010.0"
+    assert candles["XXBTZUSD"][-2][4] == "68010.0"
+    book = kraken.public("Depth", pair="BTC/USD", count=3)["BTC/USD"]
     assert [level[0] for level in book["asks"]] == ["70010.00000", "70010.10000", "70010.20000"]
     assert book["bids"][0][0] == "70000.00000"
     assert kraken.public("Spread", pair="XBTUSD")["XXBTZUSD"][-1][1:] == ["70000.00000", "70010.00000"]

@@ -14,7 +14,7 @@ import krakenex
 import pytest
 from kraken.spot import Market, Trade, User
 
-from engine.simulator import Simulator
+from engine.simulator import Rules, Simulator
 
 PAIR, SYMBOL, OTHER = "XBTUSD", "BTC/USD", "ETHUSD"
 BID, ASK = "29999.9", "30000.0"
@@ -35,17 +35,31 @@ def sim() -> Iterator[Simulator]:
 
 @pytest.fixture
 def exchange(sim: Simulator) -> Iterator[ccxt.kraken]:
+    client = ccxt_of(sim)
+    yield client
+    client.session.close()
+
+
+def ccxt_of(sim: Simulator) -> ccxt.kraken:
     master = sim.accounts[0]
     client = ccxt.kraken({"apiKey": master.key, "secret": master.secret, "enableRateLimit": False})
     client.urls["api"] |= {"public": sim.url, "private": sim.url}
-    yield client
-    client.session.close()
+    return client
+
+
+def test_ccxt_reads_the_fees_that_kraken_told_in_2025() -> None:
+    with Simulator(rules=Rules.of_2025()) as sim:
+        client = ccxt_of(sim)
+        market = client.load_markets()[SYMBOL]
+        client.session.close()
+    assert (market["taker"], market["maker"]) == (0.004, 0.0025)
 
 
 def test_ccxt_reads_the_market(exchange: ccxt.kraken) -> None:
     markets = exchange.load_markets()
     assert {SYMBOL, "ETH/USD", "ETH/BTC", "USDT/USD", "BTC/EUR"} <= markets.keys()
-    assert (markets[SYMBOL]["taker"], markets[SYMBOL]["maker"]) == (0.004, 0.0025)
+    assert markets[SYMBOL]["taker"]
+    assert markets[SYMBOL]["maker"]
     ticker = exchange.fetch_ticker(SYMBOL)
     assert (ticker["bid"], ticker["ask"]) == (float(BID), float(ASK))
     book = exchange.fetch_order_book(SYMBOL, 5)

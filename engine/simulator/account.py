@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.simulator.accounts import Customer
-from engine.simulator.market import dollars, find_asset, pair_ids
+from engine.simulator.market import dollars, find_asset, find_pair, key_of
 from engine.simulator.parameters import Params, text, yes
 from engine.simulator.refusal import Refused
 
@@ -96,9 +96,10 @@ def trade_volume(customer: Customer, params: Params) -> dict[str, Any]:
     """`TradeVolume`: none so far, so the first tier's fees, for the pairs that are asked for and no others."""
     rules = customer.book.market.rules
     wants_schedules = yes(params, "fee_schedule", loose=rules.loose_booleans)
-    pairs = pair_ids(_names(params))
-    if pairs is None:
+    found = {name.strip(): find_pair(name.strip(), rules) for name in _names(params)}
+    if not all(found.values()):
         raise Refused("EQuery:Unknown asset pair")
+    pairs = list(dict.fromkeys(key_of(name, pair, rules) for name, pair in found.items() if pair))
     maker, taker = rules.fees
     told: dict[str, Any] = {"currency": "ZUSD", "volume": "0.0000"}
     if pairs:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from engine.simulator.checks import LOT_DECIMALS, check_price
 from engine.simulator.making import priced, shown_prices, trail
-from engine.simulator.market import Pair, find_pair, tick
+from engine.simulator.market import tick
 from engine.simulator.order import Order
 from engine.simulator.parameters import Params, Price, amount, require, text, yes
 from engine.simulator.prices import Quote
@@ -25,7 +25,6 @@ def amended(order: Order, params: Params, quote: Quote, *, takes_nothing: bool =
     yes(params, "post_only")
     require(takes_nothing or any(text(params, name) for name in _AMENDABLE), _NOTHING_TO_AMEND)
     require(order.close is None, "EOrder:Order not editable")
-    _check_pair(text(params, "pair"), order.pair)
     wanted = replace(order, volume=_volume(text(params, "order_qty"), order))
     _set_limit(wanted, text(params, "limit_price"), quote)
     _set_trigger(wanted, text(params, "trigger_price"), quote)
@@ -47,12 +46,6 @@ def edit_params(old: Order, params: Params) -> dict[str, str]:
         "expiretm": f"{old.expires:f}" if old.expires else "0",
     }  # fmt: skip
     return asked | {name: text(params, name) for name in _EDITED if text(params, name)}
-
-
-def _check_pair(told: str, pair: Pair) -> None:
-    found = find_pair(told) if told else pair
-    require(found is not None, "EQuery:Unknown asset pair")
-    require(found == pair, "EGeneral:Invalid arguments:pair")
 
 
 def _volume(told: str, order: Order) -> Decimal:

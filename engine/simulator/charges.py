@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from typing import NamedTuple
 
-from engine.simulator.market import decimals_of
+from engine.simulator.market import cost_decimals, decimals_of
 from engine.simulator.order import Order
 
-_FEE = Decimal("0.00001")  # of a quote asset, as trades tell it
 _BASE_FEE = Decimal("1e-10")
 
 
@@ -39,7 +38,7 @@ class Fees(NamedTuple):
         rate = self.maker if maker else self.taker
         if order.pays_in_base:
             return (volume * rate).quantize(_BASE_FEE, ROUND_UP)
-        return (price * volume * rate).quantize(_FEE, ROUND_UP)
+        return (price * volume * rate).quantize(Decimal(1).scaleb(-cost_decimals(order.pair)), ROUND_UP)
 
     @property
     def _dearest(self) -> Decimal:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 
-from engine.simulator.market import Pair, find_pair
+from engine.simulator.market import Pair
 from engine.simulator.parameters import TOO_MUCH, Params, Price, amount, require, text, when, yes
 from engine.simulator.refusal import Refused
 
@@ -32,16 +32,6 @@ _DEADLINES = (2.0, 60.0)
 _SOONEST_EXPIRY, _LATEST_EXPIRY = 5.0, 30 * 86400.0  # five seconds; a month, as the shorter ones are
 _LEAST_SHOWN = 15  # an iceberg shows at least so small a part of itself
 _ICEBERG = "EGeneral:Invalid arguments:iceberg:ordertype"
-
-
-def pair_of(params: Params) -> Pair:
-    """The pair that is asked for. Raises `Refused`."""
-    kind = text(params, "asset_class") if "asset_class" in params else "tokenized_asset"
-    require(kind == "tokenized_asset", "EGeneral:Invalid arguments:asset_class")
-    pair = find_pair(text(params, "pair"))
-    if pair is None:
-        raise Refused("EQuery:Unknown asset pair")
-    return pair
 
 
 def check_order(params: Params, pair: Pair, minimum_error: str, *, takes_id_with_close: bool = False) -> None:

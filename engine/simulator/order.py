@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.market import Pair
+from engine.simulator.market import Pair, cost_decimals
 from engine.simulator.parameters import Price
 from engine.simulator.trade import Fill, shown_fee
 
@@ -132,15 +132,16 @@ class Order:
         """What the order endpoints tell of it. null_id: a `cl_ord_id` that it does not have is told as null."""
         cost = sum((fill.cost for fill in self.fills), NOTHING)
         average = cost / self.filled if self.filled else NOTHING
+        lots, costs = self.pair.lot_decimals, cost_decimals(self.pair)
         row: dict[str, Any] = {
             "refid": self.refid, "userref": int(self.userref) if self.userref else None,
             "status": self.status, "opentm": self.opened, "starttm": self.starts or 0, "expiretm": self.expires or 0,
             "time_in_force": ("GTD" if self.expires and self.time_in_force == "GTC" else self.time_in_force).lower(),
             "descr": self._description(),
-            "vol": f"{self.volume:.8f}", "vol_exec": f"{self.filled:.8f}", "cost": f"{cost:.5f}",
-            "fee": shown_fee(sum((fill.fee for fill in self.fills), NOTHING), self.pays_in_base),
-            "price": f"{average:.5f}",
-            "stopprice": f"{self.trigger or 0:.5f}", "limitprice": "0.00000",
+            "vol": f"{self.volume:.{lots}f}", "vol_exec": f"{self.filled:.{lots}f}", "cost": f"{cost:.{costs}f}",
+            "fee": shown_fee(sum((fill.fee for fill in self.fills), NOTHING), self.pair, in_base=self.pays_in_base),
+            "price": f"{average:.{costs}f}",
+            "stopprice": f"{self.trigger or 0:.{costs}f}", "limitprice": f"{0:.{costs}f}",
             "misc": ",".join(sorted(self.misc)), "oflags": self.flags,
         }  # fmt: skip
         if self.cl_ord_id is not None or null_id:
@@ -153,7 +154,8 @@ class Order:
 
     def text(self) -> str:
         """The order as `descr.order` says it."""
-        return f"{self.side} {self.volume:.8f} {self.pair.altname} @ {described(self.kind, self.prices)}"
+        volume = f"{self.volume:.{self.pair.lot_decimals}f}"
+        return f"{self.side} {volume} {self.pair.altname} @ {described(self.kind, self.prices)}"
 
     def told(self) -> dict[str, str]:
         """What `AddOrder` tells of it: `close` only where there is a conditional one."""

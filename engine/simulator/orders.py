@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from engine.simulator.book import Book
 from engine.simulator.changes import amended, edit_params
-from engine.simulator.checks import check_deadline, check_expiry, check_order, pair_of
+from engine.simulator.checks import check_deadline, check_expiry, check_order
 from engine.simulator.making import make_order
 from engine.simulator.market import Pair, find_pair
 from engine.simulator.matching import crosses
 from engine.simulator.order import Order
 from engine.simulator.parameters import Params, require, same_id, text, yes
+from engine.simulator.products import check_account, check_pair, pair_of_order, without_leverage
 from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
 from engine.simulator.trading_limits import TradingCounter
@@ -35,6 +36,7 @@ class Orders:
     def __init__(self, account: str, book: Book, counter: TradingCounter) -> None:
         self.book = book
         self.placements: list[Placement] = []
+        self.is_us_retail = False
         self._account = account
         self._counter = counter
 
@@ -91,7 +93,7 @@ class Orders:
         """The pair of what arrives. The trading counter counts it whether or not it passes the checks."""
         self.book.catch_up()
         self._check_mode(params)
-        pair = pair_of(params)
+        pair = pair_of_order(params, self._rules)
         if points:
             self._counter.receive(pair.id, points)
         return pair
@@ -99,7 +101,9 @@ class Orders:
     def _draft(self, params: Params, pair: Pair) -> Order:
         """The order that is asked for, if it passes every check that needs neither the book nor the wallet."""
         rules, now, is_late = self._rules, self.now(), self.book.market.is_past
-        check_order(params, pair, rules.minimum_error, takes_id_with_close=rules.id_with_close)
+        check_pair(params, pair)
+        checked = without_leverage(params, pair) if self.is_us_retail else params
+        check_order(checked, pair, rules.minimum_error, takes_id_with_close=rules.id_with_close)
         check_deadline(params, now, is_late=is_late)
         check_expiry(params, now, is_late=is_late)
         order = make_order(params, pair, self.book.market.prices.quote(pair), now)
@@ -109,6 +113,7 @@ class Orders:
 
     def _enter(self, order: Order, params: Params) -> None:
         """Put an order in that passed its checks, unless the book or the wallet refuse it."""
+        check_account(params, order.pair, is_us_retail=self.is_us_retail)
         self._counter.check_open(sum(other.pair.id == order.pair.id for other in self.book.live()))
         taken = any(same_id(other.cl_ord_id, order.cl_ord_id) for other in self.book.live())
         require(not taken, "EGeneral:Invalid arguments:cl_ord_id not unique")
@@ -153,6 +158,7 @@ class Orders:
         (order,) = self._named(params, "txid", "cl_ord_id")
         self._counter.amend(order.pair.id, self._age(order))
         check_deadline(params, self.now(), is_late=self.book.market.is_past)
+        self._check_pair(params, order)
         wanted = amended(order, params, self.book.quote(order), takes_nothing=self._rules.empty_amends)
         self._check_funds(wanted, instead_of=order)
         takes = wanted.left > 0 and not wanted.is_waiting and crosses(wanted, self.book.quote(order))
@@ -177,7 +183,7 @@ class Orders:
         self._catch_up_for_change()
         self._check_mode(params, is_change=True)
         require(not text(params, "cl_ord_id"), "EGeneral:Invalid arguments:cl_ord_id")
-        pair, is_dry_run = pair_of(params), self._is_dry_run(params)
+        pair, is_dry_run = pair_of_order(params, self._rules), self._is_dry_run(params)
         found = self._named(params, "txid", "userref")
         require(len(found) == 1 and found[0].pair.id == pair.id, _NEVER_WAS)
         (old,) = found
@@ -185,6 +191,7 @@ class Orders:
             self._counter.edit(pair.id, self._age(old))
         require(not old.close and not old.misc & {"touched"}, "EOrder:Order not editable")
         asked = edit_params(old, params)
+        check_pair(asked, pair)
         check_order(asked, pair, self._rules.minimum_error)
         check_deadline(asked, self.now(), is_late=self.book.market.is_past)
         order = make_order(asked, pair, self.book.quote(old), self.now())
@@ -222,6 +229,11 @@ class Orders:
         require(status != "cancel_only", "EService:Market in cancel_only mode")
         is_post = is_change or "post" in text(params, "oflags").split(",")
         require(status != "post_only" or is_post, "EService:Market in post_only mode")
+
+    def _check_pair(self, params: Params, order: Order) -> None:
+        """Refuse a pair that is named and is not the order's."""
+        is_named = "pair" in params
+        require(not is_named or pair_of_order(params, self._rules) == order.pair, "EGeneral:Invalid arguments:pair")
 
     def _check_cost(self, order: Order) -> None:
         cost = order.left * (order.price or order.trigger or order.basis)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.simulator.accounts import Customer
 from engine.simulator.market import find_pair
 from engine.simulator.parameters import Params, amount, require, text
-from engine.simulator.refusal import Refused
+from engine.simulator.refusal import Partly, Refused
 
 FEWEST_IN_BATCH, BATCH_AT_MOST = 2, 15
 CANCELS_AT_MOST = 50
@@ -32,7 +32,10 @@ def add_order_batch(customer: Customer, params: Params) -> dict[str, Any]:
     require(FEWEST_IN_BATCH <= len(listed) <= BATCH_AT_MOST, _UNREADABLE)
     common = {name: params[name] for name in ("pair", "deadline", "validate", "asset_class") if name in params}
     rows: list[Mapping[str, Any]] = [{**each, **common} for each in listed]
-    return {"orders": customer.orders.place_batch(rows)}
+    try:
+        return {"orders": customer.orders.place_batch(rows)}
+    except Refused as refusal:
+        raise Partly(str(refusal), None) from None  # all of it is refused: ``"result": null``
 
 
 def amend_order(customer: Customer, params: Params) -> dict[str, str]:
@@ -82,7 +85,7 @@ def cancel_all_after(customer: Customer, params: Params) -> dict[str, Any]:
 
 def level3(customer: Customer, params: Params) -> dict[str, Any]:
     """`Level3`: the orders of strangers, one at each price."""
-    pair, depth = find_pair(text(params, "pair")), text(params, "depth", "100")
+    pair, depth = find_pair(text(params, "pair"), customer.book.market.rules), text(params, "depth", "100")
     if pair is None:
         raise Refused("EQuery:Unknown asset pair")
     require(depth in _DEPTHS, "EGeneral:Invalid arguments:depth")
