@@ -199,6 +199,8 @@ class BookMachine(RuleBasedStateMachine):
         return list(self.open.items())[which % len(self.open)]
 
     def refusal_of_amend(self, order: Wanted, changed: Wanted) -> str | None:
+        if (changed.left, changed.price) == (order.left, order.price):
+            return "EOrder:No amendable parameters specified"
         if changed.left > 0 and changed.hold > self.free(order.asset) + order.hold:
             return "EOrder:Insufficient funds"
         takes = changed.left > 0 and self.crosses(changed)
@@ -207,11 +209,13 @@ class BookMachine(RuleBasedStateMachine):
     def refusal(self, order: Wanted) -> str | None:
         if order.pair == "ETHUSD" and order.left < Decimal("0.002"):
             return "EGeneral:Invalid arguments:volume minimum not met"
+        if order.left * order.price < Decimal("0.5"):
+            return "EOrder:Cost minimum not met"
         if order.client_id and any(order.client_id == other.client_id for other in self.open.values()):
             return "EGeneral:Invalid arguments:cl_ord_id not unique"
         if order.hold > self.free(order.asset):
             return "EOrder:Insufficient funds"
-        return "EOrder:Cost minimum not met" if order.left * order.price < Decimal("0.5") else None
+        return None
 
     def how(self, how: str, order: Wanted) -> dict[str, Any]:
         if how == "post":

@@ -180,7 +180,8 @@ class Exchange:
     def _dressed(self, asked: Asked, result: Any) -> Any:
         """The result in the way that these rules write it."""
         if asked.endpoint == "GetApiKeyInfo" and self._rules.snake_case:
-            return {_snake(name): value for name, value in (result | {"nonceWindow": str(result["nonceWindow"])}).items()}
+            told = {_snake(name): value for name, value in result.items()}
+            return told | {"nonce_window": str(told["nonce_window"])}
         if asked.endpoint == "BalanceEx" and self._rules.numbers:
             return {name: {column: float(text) for column, text in row.items()} for name, row in result.items()}
         if asked.endpoint == "AddOrder" and self._rules.echo_id and (asked.params or {}).get("cl_ord_id"):
