@@ -1,0 +1,99 @@
+"""Which assets count as cash, and money that is there and not counted (promise G6).
+
+Currencies are compared coarsely, by about how many units make a dollar: that is enough to tell 5,000 euros from nothing
+and from dust, and needs no price.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from types import MappingProxyType
+
+from engine.kraken.assets import AssetTable
+from engine.kraken.balances import spendable_total
+from engine.values import AssetBalance
+
+MUCH_SMALLER = 10
+"""Cash is much smaller than other money when that is worth more than so many times as much."""
+DUST = 1
+"""Dollars: less than this of an asset is not worth a word."""
+
+_DOLLARS = ("USD", "USDT", "USDC", "USDG", "USDD", "USDQ", "USDR", "USDS", "USD1", "USDE", "USDP", "DAI", "PYUSD",
+            "RLUSD", "TUSD", "FDUSD", "GUSD", "LUSD", "UST", "USTC", "BUSD", "AUSD", "SUSD", "FRAX")  # fmt: skip
+_EUROS = ("EUR", "EURT", "EURC", "EURQ", "EURR", "EUROP", "EURS", "EURI")
+_MONEY: Mapping[str, tuple[str, int]] = MappingProxyType(
+    dict.fromkeys(_DOLLARS, ("USD", 1)) | dict.fromkeys(_EUROS, ("EUR", 1))
+    | {"GBP": ("GBP", 1), "TGBP": ("GBP", 1), "CHF": ("CHF", 1), "CAD": ("CAD", 1), "QCAD": ("CAD", 1),
+       "AUD": ("AUD", 1), "AUDX": ("AUD", 1), "SGD": ("SGD", 1), "NZD": ("NZD", 2), "AED": ("AED", 4),
+       "BRL": ("BRL", 5), "PLN": ("PLN", 4), "SEK": ("SEK", 10), "NOK": ("NOK", 10), "DKK": ("DKK", 7),
+       "CZK": ("CZK", 20), "MXN": ("MXN", 20), "ZAR": ("ZAR", 20), "TRY": ("TRY", 40), "THB": ("THB", 30),
+       "INR": ("INR", 90), "JPY": ("JPY", 150), "NGN": ("NGN", 1500), "ARS": ("ARS", 1500), "KRW": ("KRW", 1500),
+       "COP": ("COP", 4000), "IDR": ("IDR", 16000)}
+)  # fmt: skip
+"""Fiat and stablecoins by plain name: in which currency each is, and about how many units make a dollar."""
+
+
+def in_words(names: Iterable[str]) -> str:
+    """The assets that cash counts, as every place names them: ``USD + USDT``."""
+    return " + ".join(names) or "nothing"
+
+
+def elsewhere(assets: Mapping[str, AssetBalance], cash: Sequence[str]) -> tuple[str, ...]:
+    """The fiat and stablecoins of a balance that cash does not count, the most first; none beside enough cash.
+
+    Enough is a tenth of what is not counted, or any amount of a counted asset that is no money by this list, as nobody
+    knows here what it is worth. Only what an order could use is compared, and no dust.
+    """
+    worth = {name: _worth(name, each) for name, each in assets.items() if name in _MONEY and name not in cash}
+    found = sorted((name for name in worth if worth[name] >= DUST), key=lambda name: (-worth[name], name))
+    counted = [(name, assets[name]) for name in cash if name in assets]
+    if any(name not in _MONEY and spendable_total(each) > 0 for name, each in counted):
+        return ()
+    enough = sum(_worth(name, each) for name, each in counted) * MUCH_SMALLER >= sum(worth[name] for name in found)
+    return () if enough else tuple(found)
+
+
+def line_to_count(found: Sequence[str], cash: Sequence[str]) -> str:
+    """The line of the configuration that counts what was found elsewhere, as far as it is one currency."""
+    currency = _MONEY[found[0]][0]
+    names = [name for name in (*cash, *found) if name in _MONEY and _MONEY[name][0] == currency]
+    quoted = ", ".join(f'"{name}"' for name in dict.fromkeys(names))
+    return f"cash = [{quoted}]"
+
+
+def elsewhere_sentence(account: str, found: Sequence[str], cash: Sequence[str]) -> str:
+    """What a person is told of money that cash does not count, with the line to configure."""
+    return (
+        f"Account {account} holds {', '.join(found)}, which is not counted: its cash is {in_words(cash)}. "
+        f"To count it, write under [settings] in the configuration file: {line_to_count(found, cash)}"
+    )
+
+
+def plain_names(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
+    """The names of the configuration as plain names, each once; what the table does not know stays as it is."""
+    return tuple(dict.fromkeys(table.plain(name) or name for name in cash))
+
+
+def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
+    """The names of the configuration that no asset in the table has."""
+    return tuple(name for name in cash if table.plain(name) is None)
+
+
+def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
+    """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
+    near = dict.fromkeys(plain for name in names for plain in _near(name, table))
+    hint = f"did you mean {' or '.join(near)}?" if near else "use names such as USD, EUR or USDT."
+    quoted = ", ".join(repr(name) for name in names)
+    return f"The setting cash names {quoted}, and Kraken lists no such asset: {hint}"
+
+
+def _near(name: str, table: AssetTable) -> list[str]:
+    found = difflib.get_close_matches(name.upper(), table.names, 1, cutoff=0.75)
+    return [table.names[each] for each in found]
+
+
+def _worth(name: str, asset: AssetBalance) -> Fraction:
+    """Coarsely, in dollars."""
+    return Fraction(spendable_total(asset)) / _MONEY[name][1]
