@@ -18,8 +18,8 @@ from engine.actors.messages import BalanceRecord
 from engine.errors import CallError, StoreError
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import counted_once, read_rows, sum_cash
+from engine.kraken.cash_names import plain_names
 from engine.rules.balances import BalanceSnapshot, moment
-from engine.rules.cash import plain_names
 from engine.rules.history import BalancePoint, place
 from engine.store import AT_ONCE, check_outline, open_or_replace, read_documents, read_group
 from engine.values import SYSTEM_CLOCK, Account, Clock, Settings

@@ -9,7 +9,7 @@ from engine.actors.catalogue import AssetNames
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.errors import CallError, CallUnknown
-from engine.kraken.balances import counted_once, left_out
+from engine.kraken.balances import counted_once, left_out, spendable_total
 from engine.rules.auto_earn import AutoEarn, listed_twice
 from engine.rules.cash import elsewhere, elsewhere_sentence
 from engine.values import AssetBalance
@@ -85,7 +85,8 @@ class BalanceReader:
             )))  # fmt: skip
 
     def _tell_elsewhere(self, assets: Assets) -> None:
-        found = elsewhere(assets, self._names.cash)
+        amounts = {name: spendable_total(each) for name, each in assets.items()}
+        found = elsewhere(amounts, self._names.cash)
         if found and self._is_news("elsewhere", *sorted(found)):
             self._publish(EngineWarning("cash-elsewhere", elsewhere_sentence(self._account, found, self._names.cash)))
 

@@ -14,8 +14,8 @@ from engine.actors.drift_log import DriftLog
 from engine.errors import CallError, CallUnknown, ConfigError, StoreError
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import read_rows
+from engine.kraken.cash_names import plain_names, unlisted, unlisted_sentence
 from engine.kraken.drift import MISSING, ODD, Note, unnoted
-from engine.rules.cash import plain_names, unlisted, unlisted_sentence
 from engine.store import open_or_replace, read_documents
 from engine.values import AssetBalance, Clock
 

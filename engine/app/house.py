@@ -14,8 +14,8 @@ from engine.actors.drift_log import DriftLog
 from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
 from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
 from engine.rules.balances import BalanceSnapshot
-from engine.rules.cash import plain_names
 from engine.rules.gate_report import GateReport
 from engine.rules.storms import SENTENCES, State
 from engine.values import Account, Clock, Settings

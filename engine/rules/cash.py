@@ -6,14 +6,10 @@ and from dust, and needs no price.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
-
-from engine.kraken.assets import AssetTable
-from engine.kraken.balances import spendable_total
-from engine.values import AssetBalance
 
 MUCH_SMALLER = 10
 """Cash is much smaller than other money when that is worth more than so many times as much."""
@@ -40,16 +36,16 @@ def in_words(names: Iterable[str]) -> str:
     return " + ".join(names) or "nothing"
 
 
-def elsewhere(assets: Mapping[str, AssetBalance], cash: Sequence[str]) -> tuple[str, ...]:
+def elsewhere(amounts: Mapping[str, Decimal], cash: Sequence[str]) -> tuple[str, ...]:
     """The fiat and stablecoins of a balance that cash does not count, the most first; none beside enough cash.
 
-    Enough is a tenth of what is not counted, or any amount of a counted asset that is no money by this list, as nobody
-    knows here what it is worth. Only what an order could use is compared, and no dust.
+    `amounts`: what of each asset an order could use, by plain name. Enough is a tenth of what is not counted, or any
+    amount of a counted asset that is no money by this list, as nobody knows here what it is worth. Dust does not count.
     """
-    worth = {name: _worth(name, each) for name, each in assets.items() if name in _MONEY and name not in cash}
+    worth = {name: _worth(name, each) for name, each in amounts.items() if name in _MONEY and name not in cash}
     found = sorted((name for name in worth if worth[name] >= DUST), key=lambda name: (-worth[name], name))
-    counted = [(name, assets[name]) for name in cash if name in assets]
-    if any(name not in _MONEY and spendable_total(each) > 0 for name, each in counted):
+    counted = [(name, amounts[name]) for name in cash if name in amounts]
+    if any(name not in _MONEY and each > 0 for name, each in counted):
         return ()
     enough = sum(_worth(name, each) for name, each in counted) * MUCH_SMALLER >= sum(worth[name] for name in found)
     return () if enough else tuple(found)
@@ -71,29 +67,6 @@ def elsewhere_sentence(account: str, found: Sequence[str], cash: Sequence[str]) 
     )
 
 
-def plain_names(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
-    """The names of the configuration as plain names, each once; what the table does not know stays as it is."""
-    return tuple(dict.fromkeys(table.plain(name) or name for name in cash))
-
-
-def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
-    """The names of the configuration that no asset in the table has."""
-    return tuple(name for name in cash if table.plain(name) is None)
-
-
-def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
-    """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
-    near = dict.fromkeys(plain for name in names for plain in _near(name, table))
-    hint = f"did you mean {' or '.join(near)}?" if near else "use names such as USD, EUR or USDT."
-    quoted = ", ".join(repr(name) for name in names)
-    return f"The setting cash names {quoted}, and Kraken lists no such asset: {hint}"
-
-
-def _near(name: str, table: AssetTable) -> list[str]:
-    found = difflib.get_close_matches(name.upper(), table.names, 1, cutoff=0.75)
-    return [table.names[each] for each in found]
-
-
-def _worth(name: str, asset: AssetBalance) -> Fraction:
+def _worth(name: str, amount: Decimal) -> Fraction:
     """Coarsely, in dollars."""
-    return Fraction(spendable_total(asset)) / _MONEY[name][1]
+    return Fraction(amount) / _MONEY[name][1]
