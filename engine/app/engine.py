@@ -304,7 +304,7 @@ class Engine:
         return read_history(self._state_dir, account, self._house.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
-        """Whether the account may be used: after a good reply, and not after too many failures or too long a silence."""
+        """Whether the account may be used: after a good reply, and neither after too many failures nor in silence."""
         return self._house.known(account).is_available and self._house.is_running
 
     def error_count(self, account: str) -> int:
