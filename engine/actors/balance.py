@@ -13,6 +13,7 @@ import pykka
 
 from engine.actors.actor import EngineActor, tell_if_alive
 from engine.actors.balance_reader import BalanceReader
+from engine.actors.balance_timers import GiveUp, Listen, Wake
 from engine.actors.catalogue import AssetNames
 from engine.actors.disturbance import Disturbance
 from engine.actors.drift_log import DriftLog
@@ -47,26 +48,6 @@ ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order 
 TRY_EXTENDED_EVERY = 20  # refreshes
 CONFIRM_IN = 1.0  # seconds after a reply that is not believed until a second one says the same
 SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
-
-
-class _Wake:
-    """The poller's or the scheduler's message: a refresh is due. Only the newest one counts."""
-
-    __slots__ = ("turn",)
-
-    def __init__(self, turn: int) -> None:
-        self.turn = turn
-
-
-class _GiveUp:
-    """The scheduler's message: an asker's time is over."""
-
-    def __init__(self, waiter: Future[BalanceSnapshot]) -> None:
-        self.waiter = waiter
-
-
-class _Listen:
-    """The scheduler's message: unless there was a good reply meanwhile, Kraken is silent now."""
 
 
 class BalanceActor(EngineActor):
@@ -127,7 +108,7 @@ class BalanceActor(EngineActor):
         self._disturbance = disturbance or Disturbance()
         self._reader = BalanceReader(account, self._names, drift or DriftLog(clock, publish), publish, auto_earn)
         self._listener = listener or Listener(self._settings, clock)
-        self._watch = SilenceWatch(account, self._listener, publish, lambda left: self._later(left, _Listen()))
+        self._watch = SilenceWatch(account, self._listener, publish, lambda left: self._later(left, Listen()))
         self._turn = 0
         self._asks_at: float | None = None
         self._not_before = float("-inf")
@@ -167,11 +148,11 @@ class BalanceActor(EngineActor):
                 return self._forget()
             case Disturbed(at=at):
                 return self._disturb(at)
-            case _Wake(turn=turn):
+            case Wake(turn=turn):
                 return self._wake(turn)
-            case _GiveUp(waiter=waiter):
+            case GiveUp(waiter=waiter):
                 return self._waiters.give_up(waiter, self.snapshot())
-            case _Listen():
+            case Listen():
                 return self._listen()
             case _:
                 return super().on_receive(message)
@@ -191,7 +172,7 @@ class BalanceActor(EngineActor):
             return self.snapshot()
         waiter = self._waiters.add(self._refreshes + (0 if self._is_young_enough(message.max_age) else 1))
         timeout = self._settings.call_timeout if message.timeout is None else message.timeout
-        self._later(min(max(0.0, timeout), LONGEST), _GiveUp(waiter))
+        self._later(min(max(0.0, timeout), LONGEST), GiveUp(waiter))
         self._refresh()
         return waiter
 
@@ -331,7 +312,7 @@ class BalanceActor(EngineActor):
         """Refresh after `pause`, when it is this account's turn."""
         self._asks_at = None
         self._turn += 1
-        wake = partial(tell_if_alive, self.actor_ref, _Wake(self._turn))
+        wake = partial(tell_if_alive, self.actor_ref, Wake(self._turn))
         self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
 
     def _ask_in(self, pause: float) -> None:
@@ -343,7 +324,7 @@ class BalanceActor(EngineActor):
         if self._asks_at is None or at < self._asks_at:
             self._asks_at = at
             self._turn += 1
-            self._later(pause, _Wake(self._turn))
+            self._later(pause, Wake(self._turn))
 
     def _later(self, seconds: float, message: Any) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, message))
