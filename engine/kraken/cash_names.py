@@ -21,9 +21,9 @@ def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
 def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
     """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
     near = dict.fromkeys(plain for name in names for plain in _near(name, table))
-    hint = f"did you mean {' or '.join(near)}?" if near else "use names such as USD, EUR or USDT."
+    hint = f"the nearest is {' or '.join(near)}" if near else "use names such as USD, EUR or USDT"
     quoted = ", ".join(repr(name) for name in names)
-    return f"The setting cash names {quoted}, and Kraken lists no such asset: {hint}"
+    return f"The setting cash names {quoted}, and Kraken lists no such asset; {hint}."
 
 
 def _near(name: str, table: AssetTable) -> list[str]:

@@ -44,11 +44,11 @@ def elsewhere(amounts: Mapping[str, Decimal], cash: Sequence[str]) -> tuple[str,
     """
     worth = {name: _worth(name, each) for name, each in amounts.items() if name in _MONEY and name not in cash}
     found = sorted((name for name in worth if worth[name] >= DUST), key=lambda name: (-worth[name], name))
-    counted = [(name, amounts[name]) for name in cash if name in amounts]
-    if any(name not in _MONEY and each > 0 for name, each in counted):
+    counted = {name: amounts[name] for name in cash if name in amounts}
+    if any(counted[name] > 0 for name in counted if name not in _MONEY):
         return ()
-    enough = sum(_worth(name, each) for name, each in counted) * MUCH_SMALLER >= sum(worth[name] for name in found)
-    return () if enough else tuple(found)
+    mine = sum(_worth(name, each) for name, each in counted.items() if name in _MONEY)
+    return () if mine * MUCH_SMALLER >= sum(worth[name] for name in found) else tuple(found)
 
 
 def line_to_count(found: Sequence[str], cash: Sequence[str]) -> str:
@@ -63,7 +63,7 @@ def elsewhere_sentence(account: str, found: Sequence[str], cash: Sequence[str]) 
     """What a person is told of money that cash does not count, with the line to configure."""
     return (
         f"Account {account} holds {', '.join(found)}, which is not counted: its cash is {in_words(cash)}. "
-        f"To count it, write under [settings] in the configuration file: {line_to_count(found, cash)}"
+        f"To count it, write {line_to_count(found, cash)} under [settings] in the configuration file."
     )
 
 
