@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from engine import BalanceSnapshot, Settings
@@ -89,7 +90,8 @@ def test_what_is_known_of_a_failure_stays_and_a_refused_key_is_no_silence() -> N
     told = listener.judged(out).last_error or ""
     assert told.startswith("Kraken is silent")
     assert told.endswith("The connection was refused.")
-    assert listener.judged(listener.judged(out)) == listener.judged(out)
+    earlier = replace(out, last_error="Kraken is silent: it has given this account no good reply since noon.")
+    assert listener.judged(earlier).last_error == listener.sentence("A0"), "it is said once"
     refused = BalanceSnapshot("A0", standing=Standing.BLOCKED, last_error="Kraken refuses this key.")
     assert listener.judged(refused) == refused
 

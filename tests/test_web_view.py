@@ -63,7 +63,8 @@ def test_the_verdict_names_who_is_not_available(available: tuple[bool, ...], ver
 def test_the_verdict_says_since_when_kraken_is_silent() -> None:
     out = account_of(is_available=False, standing=Standing.UNAVAILABLE)
     cells = view_of(status_of(out, silent_since=NOW), [], {}, []).cells
-    assert (cells["verdict"].text, cells["verdict"].state) == ("Kraken has not answered since 00:00:00 UTC", "bad")
+    verdict = cells["verdict"]
+    assert (verdict.text, verdict.state) == ("Kraken is silent: no good reply since 00:00:00 UTC", "bad")
 
 
 def test_cash_names_its_assets_and_what_it_does_not_count() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from engine.actors.events import EngineWarning
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, moment
-from engine.rules.silence import Silence, patience
+from engine.rules.silence import SILENT, Silence, patience
 from engine.values import Clock, Settings
 
 LOOK_AGAIN = 0.01  # seconds at least between two looks
@@ -105,8 +105,11 @@ class Listener:
         sentence, error = found[0].sentence(found[1]), snapshot.last_error or ""
         if snapshot.is_available:
             return replace(snapshot, is_available=False, standing=Standing.UNAVAILABLE, last_error=sentence)
-        is_told = error.startswith(sentence) or (error and found[0] is not Silence.NOT_ANSWERED)
-        return snapshot if is_told else replace(snapshot, last_error=f"{sentence} {error}".rstrip())
+        if error.startswith(SILENT):
+            return replace(snapshot, last_error=sentence)
+        if error and found[0] is not Silence.NOT_ANSWERED:
+            return snapshot  # Kraken itself has said why
+        return replace(snapshot, last_error=f"{sentence} {error}".rstrip())
 
     def _silence(self, account: str) -> tuple[Silence, datetime] | None:
         with self._lock:

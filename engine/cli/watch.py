@@ -21,6 +21,7 @@ from engine.cli.output import BAD, GOOD, QUIET, console, document, seconds_in_wo
 from engine.cli.served import served_engine
 from engine.config import Config
 from engine.rules.cash import in_words
+from engine.rules.silence import SILENT
 
 Status = Mapping[str, Any]
 
@@ -82,7 +83,7 @@ def _verdict(status: Status) -> RenderableType:
     if not status["running"]:
         text = Text("✕ The engine has stopped", style=BAD)
     elif since and out:
-        text = Text(f"✕ Kraken has not answered since {since[11:19]} UTC: no account is available", style=BAD)
+        text = Text(f"✕ {SILENT}: no good reply since {since[11:19]} UTC", style=BAD)
     elif out:
         text = Text(f"✕ {', '.join(out)} {'is' if len(out) == 1 else 'are'} not available", style=BAD)
     else:

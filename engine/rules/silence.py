@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum
 
+SILENT = "Kraken is silent"
 MISSING = 2
 """Planned refreshes that have to be missing."""
 
@@ -18,9 +19,9 @@ MISSING = 2
 class Silence(Enum):
     """Who had no good reply."""
 
-    NOT_ANSWERED = "Kraken is silent: it has not answered since {since}."
-    NO_GOOD_REPLY = "Kraken is silent: it has given no good reply since {since}."
-    ONE_ACCOUNT = "Kraken is silent: it has given this account no good reply since {since}."
+    NOT_ANSWERED = SILENT + ": it has not answered since {since}."
+    NO_GOOD_REPLY = SILENT + ": it has given no good reply since {since}."
+    ONE_ACCOUNT = SILENT + ": it has given this account no good reply since {since}."
 
     def sentence(self, since: datetime) -> str:
         """What a person is told; `since` is the last good reply."""

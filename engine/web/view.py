@@ -18,6 +18,7 @@ from engine.rules.balances import BalanceSnapshot
 from engine.rules.cash import elsewhere, line_to_count
 from engine.rules.gate_report import GateReport, GateResult, GateState
 from engine.rules.orders import OrderReceipt
+from engine.rules.silence import SILENT
 from engine.status import EngineStatus
 
 CLASSES = ("cancel", "order", "settle", "read")
@@ -118,7 +119,7 @@ def _verdict(status: EngineStatus, cells: dict[str, Cell]) -> None:
     elif not out:
         cells["verdict"] = Cell("All accounts are available" if number > 1 else "The account is available", "good")
     elif status.silent_since is not None:
-        cells["verdict"] = Cell(f"Kraken has not answered since {status.silent_since:%H:%M:%S} UTC", "bad")
+        cells["verdict"] = Cell(f"{SILENT}: no good reply since {status.silent_since:%H:%M:%S} UTC", "bad")
     else:
         names = ", ".join(out[:3]) + (f" and {len(out) - 3} more" if len(out) > 3 else "")
         cells["verdict"] = Cell(f"{names} {'is' if len(out) == 1 else 'are'} not available", "bad")
