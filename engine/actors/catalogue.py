@@ -59,7 +59,7 @@ class AssetNames:
     def learn(self, assets: object) -> None:
         """Take in the result of Kraken's Assets."""
         self.table = self.table.with_assets(assets)
-        self._is_listed = self._is_listed or bool(assets)
+        self._is_listed = self._is_listed or self._is_whole(assets)
         self._has_looked.set()
 
     def gave_up(self) -> None:
@@ -73,7 +73,7 @@ class AssetNames:
         """
         if kept is not None:
             self.table = self.table.with_assets(kept["result"])
-            self._is_listed = 0 <= now - kept["fetched"] < NOT_AGAIN_FOR
+            self._is_listed = 0 <= now - kept["fetched"] < NOT_AGAIN_FOR and self._is_whole(kept["result"])
             self.check_cash()
         if unlisted(self._asked, self.table):
             self._look()
@@ -88,6 +88,11 @@ class AssetNames:
         trouble = self.cash_trouble()
         if trouble is not None:
             raise ConfigError(trouble)
+
+    def _is_whole(self, assets: object) -> bool:
+        """Whether a list may prove that Kraken has no such asset: one without dollars or bitcoin is not the whole."""
+        told = assets if isinstance(assets, Mapping) else {}
+        return {"USD", "XBT"} <= {self.table.names.get(name) for name in told}
 
     def cash_trouble(self) -> str | None:
         """What is wrong with the names in cash, as far as it is known."""
