@@ -72,9 +72,9 @@ class CallDesk:
             raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
         return self._get(found, params or {}, self._house.seconds(timeout))
 
-    def fetch(self, endpoint: str, seconds: float) -> Any:
+    def fetch(self, endpoint: str, seconds: float, params: Mapping[str, Any] | None = None) -> Any:
         """A public call for an actor of ours, which may make one before the engine as a whole runs."""
-        return self._get(public_endpoint(endpoint), {}, seconds)
+        return self._get(public_endpoint(endpoint), params or {}, seconds)
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
