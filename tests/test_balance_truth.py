@@ -224,7 +224,7 @@ def test_a_name_in_cash_that_kraken_does_not_list_is_refused_as_soon_as_the_list
     engine = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=wrong)
     engine.subscribe(events)
     with engine:
-        with pytest.raises(ConfigError, match=r"'EURO'.*nearest is EUR\."):
+        with pytest.raises(ConfigError, match=r"'EURO'.*lists EUROP, EUR\."):
             engine.balance("MASTER", max_age=5, timeout=PATIENCE)
         events.wait_for(is_warning("cash-not-listed"))
     again = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=wrong)

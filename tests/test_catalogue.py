@@ -13,7 +13,7 @@ from engine import BalanceChanged, Engine, Settings
 from engine.actors.actor import stop_actor, wait_finished
 from engine.actors.catalogue import FILE_NAME, AssetNames, CatalogueActor, Look, read_names
 from engine.actors.drift_log import DriftLog
-from engine.errors import CallUnknown
+from engine.errors import CallUnknown, ConfigError
 from engine.kraken.assets import AssetTable
 from engine.simulator import Fault, Simulator
 from engine.values import SYSTEM_CLOCK
@@ -82,6 +82,17 @@ def test_tokenized_assets_are_asked_for_where_somebody_holds_some(tmp_path: Path
         stop_actor(ref)
         assert wait_finished(ref, 10)
     assert read_names(tmp_path).locate("BF.A").asset == "BF.A"
+
+
+def test_a_row_of_a_balance_proves_a_name_in_cash() -> None:
+    """Whatever the list of assets says: it may be older than the asset."""
+    names = AssetNames(cash=("USD", "FRESH"))
+    names.learn({"ZUSD": {"altname": "USD"}, "XXBT": {"altname": "XBT"}})
+    with pytest.raises(ConfigError, match="FRESH"):
+        names.check_cash()
+    assert names.read("Balance", {"FRESH": "5"})["FRESH"].total == 5
+    names.check_cash()
+    assert names.cash == ("USD", "FRESH")
 
 
 def test_known_names_ask_for_nothing(sim: Simulator, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class AssetNames:
         self._is_listed = False
         self._has_looked = threading.Event()
         self._wants_shares = False
+        self._met: frozenset[str] = frozenset()  # assets that a balance has had a row of
 
     @property
     def wants_shares(self) -> bool:
@@ -104,12 +105,14 @@ class AssetNames:
 
     def cash_trouble(self) -> str | None:
         """What is wrong with the names in cash, as far as it is known."""
-        found = unlisted(self._asked, self.table) if self._is_listed else ()
+        found = tuple(name for name in unlisted(self._asked, self.table) if self._is_listed and name not in self._met)
         return unlisted_sentence(found, self.table) if found else None
 
     def read(self, endpoint: str, result: Any, note: Note = unnoted) -> Mapping[str, AssetBalance]:
         """The assets of a balance reply. Raises `CallUnknown` when it cannot be read, or not be summed to cash."""
         table = self.table
+        if isinstance(result, Mapping):
+            self._met |= {table.locate(name).asset for name in result}.intersection(self._asked)
         trouble = self.cash_trouble()
         if trouble is not None:
             raise CallUnknown(trouble)
