@@ -281,7 +281,8 @@ def test_what_is_over_and_what_never_was(gone: str) -> None:
 @pytest.mark.parametrize(
     ("timeout", "error"),
     [("86400", "EGeneral:Invalid timeout argument:above max"),
-     ("100000", "EGeneral:Invalid timeout argument:above max"), ("-1", f"{UNREADABLE}:timeout"), ("1.5", f"{UNREADABLE}:timeout"), ("", f"{UNREADABLE}:timeout")],
+     ("100000", "EGeneral:Invalid timeout argument:above max"), ("-1", f"{UNREADABLE}:timeout"),
+     ("1.5", f"{UNREADABLE}:timeout"), ("", f"{UNREADABLE}:timeout")],
 )  # fmt: skip
 def test_the_switch_is_set_to_less_than_a_day(kraken: Client, timeout: str, error: str) -> None:
     assert kraken.error("CancelAllOrdersAfter", timeout=timeout) == error
