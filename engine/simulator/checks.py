@@ -15,7 +15,6 @@ TRIGGERED = frozenset({"stop-loss", "take-profit", "stop-loss-limit", "take-prof
 TRAILING = frozenset({"trailing-stop", "trailing-stop-limit"})
 TWO_PRICES = frozenset({"stop-loss-limit", "take-profit-limit", "trailing-stop-limit"})
 WITH_PRICE = LIMITS | TRIGGERED | TRAILING
-LOT_DECIMALS = 8
 CLOSE = "close[{}]"
 CLOSE_NAMES = ("ordertype", "price", "price2")
 
@@ -117,7 +116,7 @@ def _check_flags(params: Params) -> None:
 
 def _check_volume(params: Params, pair: Pair, minimum_error: str) -> None:
     volume = amount(text(params, "volume"))
-    if volume is None or volume <= 0 or volume != round(volume, LOT_DECIMALS):
+    if volume is None or volume <= 0 or volume != round(volume, pair.lot_decimals):
         raise Refused("EGeneral:Invalid arguments:volume")
     is_quoted = "viqc" in text(params, "oflags").split(",")
     require(volume >= Decimal(pair.costmin if is_quoted else pair.ordermin), minimum_error)
