@@ -18,7 +18,7 @@ ORDER = (
 )  # fmt: skip
 """The topics as one reads them; each is a file of `engine/manual`."""
 
-_DIRECTIVE = re.compile(r"^\.\. code-block:: .*\n\n", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^ *\.\. code-block:: .*\n\n", re.MULTILINE)
 _LINK = re.compile(r"`([^`<]+?)\s*<([^>]+)>`_")
 
 
