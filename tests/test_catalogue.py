@@ -12,6 +12,7 @@ import pytest
 from engine import BalanceChanged, Engine, Settings
 from engine.actors.actor import stop_actor, wait_finished
 from engine.actors.catalogue import FILE_NAME, CatalogueActor, Look, read_names
+from engine.actors.drift_log import DriftLog
 from engine.errors import CallUnknown
 from engine.kraken.assets import AssetTable
 from engine.simulator import Fault, Simulator
@@ -102,7 +103,8 @@ def test_a_failed_fetch_is_tried_again_later_and_later(
     fetch = Failing()
     learned: list[object] = []
     ref = CatalogueActor.start(
-        tmp_path, fetch=fetch, learn=learned.append, after=lambda *timer: timers.append(timer), clock=SYSTEM_CLOCK
+        tmp_path, fetch=fetch, learn=learned.append, after=lambda *timer: timers.append(timer), clock=SYSTEM_CLOCK,
+        drift=DriftLog(SYSTEM_CLOCK, learned.append),
     )
     try:
         ref.ask(Look(), timeout=10)

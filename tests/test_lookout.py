@@ -14,6 +14,7 @@ from engine.actors.contained import GivenUp
 from engine.actors.lookout import GRACE, Lookout
 from engine.actors.surroundings import Unsettled
 from engine.errors import ConnectFailed, EngineStopped, StoreError
+from engine.kraken.drift import Note, unnoted
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.plan import TradePlan
@@ -39,6 +40,9 @@ class Around:
 
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         return self.system if endpoint == "SystemStatus" else TICKER
+
+    def noter(self, endpoint: str) -> Note:
+        return unnoted
 
     def pair(self, name: str, seconds: float) -> Pair:
         return XBT

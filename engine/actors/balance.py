@@ -15,6 +15,7 @@ import pykka
 from engine.actors.actor import EngineActor, tell_if_alive
 from engine.actors.catalogue import AssetNames
 from engine.actors.disturbance import Disturbance
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import AvailabilityChanged, BalanceChanged
 from engine.actors.messages import (
     BalanceRecord,
@@ -75,7 +76,7 @@ class BalanceActor(EngineActor):
     called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
     `disturbance` is shared with whoever knows first that a call of ours has changed the balance.
     `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
-    `names` knows what Kraken's rows are called.
+    `names` knows what Kraken's rows are called. `drift` collects what is new or odd in Kraken's replies.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class BalanceActor(EngineActor):
         record: Callable[[BalanceRecord], None] = ignore,
         known: BalanceSnapshot | None = None,
         disturbance: Disturbance | None = None,
+        drift: DriftLog | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings or Settings()
@@ -111,6 +113,7 @@ class BalanceActor(EngineActor):
         self._waiters: list[Future[BalanceSnapshot]] = []
         self._under_way: PrivateCall | None = None
         self._disturbance = disturbance or Disturbance()
+        self._drift = drift or DriftLog(clock, publish)
         self._turn = 0
         self._asks_at: float | None = None
         self._not_before = float("-inf")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.actors.actor import EngineActor, tell_if_alive
+from engine.actors.drift_log import DriftLog
 from engine.errors import CallError, StoreError
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import read_rows
@@ -74,10 +75,12 @@ class CatalogueActor(EngineActor):
         learn: Callable[[object], None],
         after: Callable[[float, Callable[[], None]], None],
         clock: Clock,
+        drift: DriftLog,
     ) -> None:
         super().__init__()
         self._store, damage = open_or_replace(directory / FILE_NAME)
         self._fetch, self._learn, self._after, self._clock = fetch, learn, after, clock
+        self._drift = drift
         self._not_before = float("-inf")
         self._failures = 0
         if damage is not None:

@@ -19,6 +19,7 @@ from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN, CallMailbox
 from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
 from engine.actors.disturbance import Disturbance
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.order import OrderActor
@@ -80,10 +81,11 @@ class Crew:
         notice: Callable[[Any], None],
         world_stopped: Callable[[], None],
         fetch: Fetch,
+        drift: DriftLog,
     ) -> None:
         self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
         self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
-        self._notice, self._fetch = notice, fetch
+        self._notice, self._fetch, self._drift = notice, fetch, drift
         self._names = AssetNames(look=partial(self.tell, CATALOGUE, Look()))
         self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
         self._is_dropping = False
@@ -243,7 +245,7 @@ class Crew:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish, disturb=self.disturb,
-            watch=self._watch,
+            watch=self._watch, drift=self._drift,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
@@ -251,13 +253,15 @@ class Crew:
 
     def _start_catalogue(self) -> pykka.ActorRef[Any]:
         return CatalogueActor.start(
-            self._state_dir, fetch=self._fetch, learn=self._names.learn, after=self._scheduler.after, clock=self._clock
-        )
+            self._state_dir, fetch=self._fetch, learn=self._names.learn, after=self._scheduler.after, clock=self._clock,
+            drift=self._drift,
+        )  # fmt: skip
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
             self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, disturb=self.disturb, live=self._live,
+            drift=self._drift,
         )  # fmt: skip
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
@@ -265,7 +269,7 @@ class Crew:
             name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self._names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
-            disturbance=self._disturbances[name],
+            disturbance=self._disturbances[name], drift=self._drift,
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
+from engine.actors.drift_log import DriftLog
 from engine.actors.limits import Limits
 from engine.actors.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.report import KeyReport, LaneReport
@@ -59,6 +60,7 @@ class Lane:
         settings: Settings,
         live: bool,
         clock: TrustedClock,
+        drift: DriftLog,
     ) -> None:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
@@ -71,6 +73,7 @@ class Lane:
         self._settings = settings
         self._live = live
         self._clock = clock
+        self._drift = drift
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 

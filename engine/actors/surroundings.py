@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
+from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.view import KeyFacts
@@ -28,6 +29,10 @@ class Surroundings(Protocol):
 
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         """A public call. Raises `CallError`, or `ConfigError` for an endpoint that there is not."""
+        ...
+
+    def noter(self, endpoint: str) -> Note:
+        """Takes what is new or odd in the replies of an endpoint."""
         ...
 
     def pair(self, name: str, seconds: float) -> Pair:

@@ -73,7 +73,7 @@ class Engine:
         self._settings = settings or Settings()
         if not isinstance(self._settings, Settings):
             raise ConfigError("The settings of an engine are a Settings, or None.")
-        self._house = House(distinct(accounts), balances, self._settings, clock)
+        self._house = House(distinct(accounts), balances, self._settings, clock, self._notice)
         self._calls = CallDesk(self._house)
         self._accounts = AccountDesk(self._house)
         self._orders = OrderDesk(self._house, self._calls, live=live)
@@ -117,7 +117,7 @@ class Engine:
         crew = Crew(
             house.accounts, url=self._url, state_dir=self._state_dir, settings=self._settings, live=self._live,
             clock=house.clock, kept=house.kept, board=house.board, subscribers=self._subscribers,
-            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch,
+            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch, drift=house.drift,
         )  # fmt: skip
         self._calls.open(self._url)
         try:
@@ -408,6 +408,7 @@ class Engine:
             lane=crew.report() if crew else None,
             dead=crew.dead() if crew else (),
             passes=dict(house.passes),
+            drift=house.drift.read(),
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:

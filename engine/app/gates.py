@@ -20,6 +20,7 @@ from engine.app.calls import CallDesk
 from engine.app.house import House
 from engine.app.orders import OrderDesk
 from engine.errors import ConfigError, EngineStopped
+from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import plain
 from engine.rules.gate_report import GateReport
@@ -129,6 +130,10 @@ class GateDesk:
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         """A public call."""
         return self._calls.public(endpoint, params, seconds)
+
+    def noter(self, endpoint: str) -> Note:
+        """Takes what is new or odd in the replies of an endpoint."""
+        return self._house.drift.noter(endpoint)
 
     def pair(self, name: str, seconds: float) -> Pair:
         """The facts of a pair."""

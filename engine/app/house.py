@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pykka
 
 from engine.actors.crew import Crew
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
 from engine.rules.balances import BalanceSnapshot
@@ -25,11 +26,17 @@ class House:
 
     board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
     stands with Kraken. passes: the last one of each account through its gates.
+    drift: what is new or odd in Kraken's replies.
     stopped: set while the engine does not run, so that whoever pauses wakes up.
     """
 
     def __init__(
-        self, accounts: Iterable[Account], kept: Iterable[str] | None, settings: Settings, clock: Clock
+        self,
+        accounts: Iterable[Account],
+        kept: Iterable[str] | None,
+        settings: Settings,
+        clock: Clock,
+        notice: Callable[[Any], None],
     ) -> None:
         self.accounts = {account.name: account for account in accounts}
         self.settings = settings
@@ -40,6 +47,8 @@ class House:
             self.check_account(name)
         self.keys = {name: _open(name) for name in self.accounts}
         self.passes: dict[str, GateReport] = {}
+        self._notice = notice
+        self.drift = DriftLog(clock, self._publish)
         self.stopped = threading.Event()
         self._crew: Crew | None = None
         self._pid = 0
@@ -61,6 +70,10 @@ class House:
     def is_running(self) -> bool:
         """Whether it runs in this process."""
         return self.running is not None
+
+    def _publish(self, event: Any) -> None:
+        crew = self.running
+        (self._notice if crew is None else crew.publish)(event)
 
     def opened(self, crew: Crew) -> None:
         """The actors have started."""
