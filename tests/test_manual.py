@@ -105,6 +105,15 @@ def test_python_block_runs(code: str, sim: Simulator, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_simulator_s_example_ends_as_it_says(tmp_path: Path) -> None:
+    code = next(text for name, text in _blocks("python") if name == "engine/manual/simulator.rst-1")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60,
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "open\nclosed\n", "")
+
+
 @pytest.mark.parametrize("text", _cases("toml"))
 def test_toml_block_is_a_configuration(text: str) -> None:
     table = tomllib.loads(text)
@@ -140,7 +149,7 @@ def test_every_command_line_is_one_of_the_program(text: str) -> None:
 
 def test_every_option_and_command_it_names_exists() -> None:
     options = set().union(*map(_options, COMMANDS.values()))
-    for path in DOCUMENTS:
+    for path in (README, *sorted(MANUAL.glob("*.rst"))):
         for literal in _tree(path).findall(docutils_nodes.literal):
             text = literal.astext()
             found = re.match(r"(--[a-z0-9-]+)", text)
@@ -166,7 +175,8 @@ def test_its_settings_are_those_of_the_code() -> None:
 
 def test_its_commands_are_those_of_the_program() -> None:
     table = page("configuration").split("Commands\n---")[1].split("Options of every command")[0]
-    told = {tuple(re.findall(r"^[a-z- ]+", row)[0].split()) for row in re.findall(r"^``([^`]+)`` {2,}", table, re.MULTILINE)}
+    rows = re.findall(r"^``([a-z -]+)[^`]*`` {2,}", table, re.MULTILINE)
+    told = {tuple(row.split()) for row in rows}
     leaves = {words for words, command in COMMANDS.items() if not isinstance(command, click.Group)}
     assert told == leaves
 
