@@ -144,7 +144,8 @@ def test_every_command_line_is_one_of_the_program(text: str) -> None:
         known = max((each for each in COMMANDS if tuple(words[: len(each)]) == each), key=len)
         assert known, f"no such command: {line}"
         command = COMMANDS[known]
-        command.make_parser(click.Context(command, info_name=line)).parse_args(words[len(known):])
+        context = click.Context(command, parent=click.Context(program, **program.context_settings))
+        command.make_parser(context).parse_args(words[len(known) :])
 
 
 def test_every_option_and_command_it_names_exists() -> None:
@@ -214,6 +215,7 @@ def test_help_prints_a_topic(topic: str, capsys: pytest.CaptureFixture[str]) -> 
     assert out == readable(page(topic))
     assert ".. code-block" not in out
     assert ">`_" not in out
+    assert "::\n" not in out
     assert max(map(len, out.splitlines())) <= 132
 
 

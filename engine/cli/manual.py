@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from importlib import resources
 
@@ -52,7 +51,7 @@ def page(topic: str) -> str:
 
 def readable(text: str) -> str:
     """The text without the markup that says nothing to a person at a terminal."""
-    return _LINK.sub(r"\1 (\2)", _DIRECTIVE.sub("", text))
+    return _LINK.sub(r"\1 (\2)", _DIRECTIVE.sub("", text)).replace("::\n", ":\n")
 
 
 def _list_topics(options: Options) -> None:
@@ -62,15 +61,21 @@ def _list_topics(options: Options) -> None:
         return
     width = max(map(len, titles)) + 2
     click.echo("Topics of the manual; kraken-engine help TOPIC prints one:\n")
-    click.echo("\n".join(f"  {topic:{width}}{title}" for topic, title in titles.items()))
+    click.echo("\n".join(f"  {topic:{width}}{_about(title)}" for topic, title in titles.items()))
 
 
 def _title(text: str) -> str:
     return text.split("\n", 1)[0]
 
 
+def _about(title: str) -> str:
+    return title.partition(": ")[2]
+
+
 def _unknown(topic: str, context: click.Context) -> str:
     """What to do about a topic that does not exist."""
+    import difflib  # noqa: PLC0415 - needed here only; every command's start would pay for it
+
     group = context.parent.command if context.parent else None
     if isinstance(group, click.Group) and topic in group.commands:
         return f"The manual has no topic {topic!r}: for that command run kraken-engine {topic} --help."

@@ -44,7 +44,7 @@ class Metrics(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric, by the names that the README lists."""
+        """Every metric, by the names that the manual lists (help service)."""
         status = self._status()
         yield from _engine(status)
         yield from _lane(status)
