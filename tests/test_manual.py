@@ -70,6 +70,13 @@ def test_document_is_valid_and_its_files_exist(path: Path) -> None:
     assert [text for text in named if not (ROOT / text).exists()] == []
 
 
+def test_no_row_of_a_table_is_broken_in_two() -> None:
+    """A line whose first column is not blank begins a row; one that was meant to continue a row leaves a cell empty."""
+    for path in (README, *sorted(MANUAL.glob("*.rst"))):
+        cells = _tree(path).findall(docutils_nodes.entry)
+        assert [each.parent.astext() for each in cells if not each.astext().strip()] == [], path
+
+
 def test_documents_cite_nothing_that_is_not_here() -> None:
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
