@@ -228,7 +228,7 @@ def test_help_prints_a_topic(topic: str, capsys: pytest.CaptureFixture[str]) -> 
     assert ".. code-block" not in out
     assert ">`_" not in out
     assert "::\n" not in out
-    assert max(map(len, out.splitlines())) <= 132
+    assert max(map(len, out.splitlines())) <= 126
 
 
 def test_help_under_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
