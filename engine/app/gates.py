@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.errors import ConfigError, EngineStopped
 from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import plain
+from engine.rules.fees import Fee, has_room
 from engine.rules.gate_report import GateReport
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.plan import TradePlan
@@ -139,6 +140,15 @@ class GateDesk:
         """The facts of a pair."""
         return self._orders.pair(name, seconds)
 
+    def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
+        """Ask what the account pays on these pairs, where that is due."""
+        if not self._house.settings.local_limits or has_room(self.lane(account)[0]):
+            self._orders.fees.refresh(account, pairs, seconds)
+
+    def fee(self, account: str, pair: Pair) -> Fee:
+        """What a purchase on a pair is counted with."""
+        return self._orders.fees.fee(account, pair)
+
     def known(self, account: str) -> BalanceSnapshot:
         """The last known balance."""
         return self._house.board.get(account) or self._house.blank(account)
@@ -154,7 +164,10 @@ class GateDesk:
         key = lane.keys.get(account) if lane else None
         if lane is None or key is None or said is None:
             return None, lane.skew if lane else None
-        facts = KeyFacts(said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit)
+        facts = KeyFacts(
+            said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit,
+            key.denied_markets,
+        )  # fmt: skip
         return facts, lane.skew
 
     def unsettled(self, account: str) -> Unsettled:
