@@ -23,6 +23,7 @@ from engine.cli.exits import HELP, Exit
 from engine.cli.manual import ORDER, page, readable
 from engine.cli.program import main, program
 from engine.simulator import Simulator
+from tests.test_web_service import METRICS
 
 docutils_core = pytest.importorskip("docutils.core")
 docutils_nodes = pytest.importorskip("docutils.nodes")
@@ -210,6 +211,10 @@ def test_it_names_every_error() -> None:
 def test_it_names_every_event() -> None:
     events = {name for name in engine.__all__ if re.search(r"(Changed|Finished|Filled|Warning)$", name)}
     assert events == set(re.findall(r"^``(\w+)`` {2,}", page("embedding"), re.MULTILINE))
+
+
+def test_it_names_every_metric() -> None:
+    assert set(re.findall(r"``(\w+)", page("service"))) >= METRICS
 
 
 # In the terminal
