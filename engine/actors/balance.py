@@ -33,7 +33,16 @@ from engine.actors.private import ignore
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address
 from engine.actors.waiters import Waiters
-from engine.errors import CallError, CallUnknown, CounterFull, EngineStopped, LockedOut, PermissionDenied, UnknownMethod
+from engine.errors import (
+    CallError,
+    CallUnknown,
+    CounterFull,
+    EngineStopped,
+    InvalidNonce,
+    LockedOut,
+    PermissionDenied,
+    UnknownMethod,
+)
 from engine.kraken.balances import differences, sum_cash
 from engine.kraken.limits import TIERS
 from engine.rules.auto_earn import AutoEarn
@@ -47,6 +56,7 @@ EXTENDED, PLAIN = "BalanceEx", "Balance"
 ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel, and while they go on
 TRY_EXTENDED_EVERY = 20  # refreshes
 CONFIRM_IN = 1.0  # seconds after a reply that is not believed until a second one says the same
+AFTER_A_LEAD = 1.1  # seconds: the nonces of a run that ended just now, on another directory, lead the clock by one
 SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
 
 
@@ -276,6 +286,8 @@ class BalanceActor(EngineActor):
             pause = error.retry_after if waits else pause
         elif error is not None and self._reader.is_doubt(error):
             waits, pause = True, CONFIRM_IN
+        elif isinstance(error, InvalidNonce) and after.errors == 1:
+            waits, pause = True, AFTER_A_LEAD
         elif error is None and snapshot.disturbed:  # newer than what was known, but not the truth any more
             waits, pause = True, min(pause, ASK_AGAIN_IN)
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
