@@ -230,7 +230,10 @@ class Lane:
         answer = self._transport.post(endpoint.path, body, headers, deadline=deadline, ticket=token)
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
-        return read_reply(answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9)
+        return read_reply(
+            answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9, retry_after=answer.retry_after,
+            note=self._drift.noter(endpoint.name),
+        )  # fmt: skip
 
     def _diagnosis(self, account: Account) -> str:
         """Why Kraken refused a nonce that was above all of ours."""

@@ -82,7 +82,10 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
             answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
-            return read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
+            return read_reply(
+                answer.status, answer.body, found, now=clock.wall_ns() / 1e9, retry_after=answer.retry_after,
+                note=self._house.drift.noter(found.name),
+            ).result  # fmt: skip
         except CallError as error:
             raise error.about(None, found.name) from None
 
