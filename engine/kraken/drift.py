@@ -54,7 +54,7 @@ _SENTENCES = {
     ODD: "Kraken's {endpoint} replies have a {field} that cannot be read.",
 }
 
-_NEW_ERROR = "Kraken refuses {endpoint} with an error that this engine does not know ({field}): for a write, look it up."
+_NEW_ERROR = "Kraken refuses {endpoint} with an error that this engine does not know ({field})."
 _ERROR = re.compile(r"error(\.E[A-Za-z]+)?")  # as `replies` notes it: the text itself is in the error of the call
 
 

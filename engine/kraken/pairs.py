@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.errors import CallUnknown
+from engine.kraken.fees import dearest_of
 from engine.values import Pair
 
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -42,7 +43,7 @@ def _read(name: str, row: Any) -> Pair | None:
             cost_decimals=_decimals(row["cost_decimals"]),
             ordermin=_amount(row["ordermin"]),
             costmin=_amount(row.get("costmin", "0")),
-            fee=max(_amount(percent) for _, percent in row["fees"]) / 100,
+            fee=dearest_of(row.get("fees")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

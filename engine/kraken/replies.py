@@ -12,25 +12,37 @@ shape; without one of them there is no answer. All other fields beside those two
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from engine.errors import CallError, CallRefused, CallUnknown, NoResult, RateLimited, UnknownMethod
+from engine.errors import (
+    CallError,
+    CallRefused,
+    CallUnknown,
+    InvalidArguments,
+    NoResult,
+    RateLimited,
+    UnknownMethod,
+)
 from engine.kraken.drift import NEW, ODD, Note, field_name, unnoted
 from engine.kraken.endpoints import Endpoint
-from engine.kraken.refusals import UNLISTED, Effect, category, meaning_of
+from engine.kraken.refusals import UNLISTED, Effect, category, meaning_of, normal
 from engine.kraken.strict_json import read_strictly
 from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it."""
+    """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it.
+
+    missing: the errors beside it that say why a name which was asked for has no row (`Endpoint.by_row`).
+    """
 
     result: Any
     warnings: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def read_reply(
@@ -44,7 +56,8 @@ def read_reply(
     the endpoint's, and of errors that are not in the table (field ``error``, with the category where that is known).
 
     Guarantees: returns a `Reply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the bytes
-    are; a reply with an error in it never becomes a `Reply`. Errors name the endpoint, and no account. A reply that has
+    are; a reply with an error in it never becomes a `Reply`, but where the error is about a name that was asked for and
+    the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account. A reply that has
     neither an error nor a result is a `NoResult`. After an HTTP 429, which no page of Kraken's names and a server in
     between may send, `CallError.retry_after` is at least a second; a write may have been done then, unless an error of
     Kraken's in the body says that it was not. The same holds for any other status of 4xx, such as 408 and 425.
@@ -74,8 +87,9 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
     envelope = _envelope(body, note)
     if envelope is None:
         _raise_unreadable(status, body, endpoint)
-    if envelope.errors:
-        _raise_error(envelope, endpoint, now, note)
+    is_partial = _is_partial(envelope, endpoint)
+    if envelope.errors and not is_partial:
+        _raise_error(envelope, endpoint, now)
     if status >= 300:
         _raise_unknown(endpoint, f"HTTP {status} without an error in it")
     if envelope.result is None and not (envelope.has_result and _NULL in endpoint.shape):
@@ -83,7 +97,20 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
     if not isinstance(envelope.result, endpoint.shape):
         note("result", ODD)
         _raise_unknown(endpoint, f"no error, and {_JSON_NAMES.get(type(envelope.result), 'something')} as its result")
-    return Reply(envelope.result, envelope.warnings)
+    return Reply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
+
+
+def _is_partial(envelope: _Envelope, endpoint: Endpoint) -> bool:
+    """Whether errors beside rows are only about other names: Ticker was seen to answer an unknown pair like that.
+
+    A fault of Kraken's is about every row, so then none counts; and of a private reply nothing counts but a whole one.
+    """
+    return endpoint.by_row and bool(envelope.result) and all(_is_about_a_name(code) for code in envelope.errors)
+
+
+def _is_about_a_name(code: str) -> bool:
+    meaning = meaning_of(code)
+    return normal(code).startswith("equery:") or (meaning is not None and meaning.error is InvalidArguments)
 
 
 _STATUS = {3: "a redirect, which is not followed, HTTP", 5: "a failure of Kraken's servers, HTTP"}
@@ -119,12 +146,19 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
         return None
     if not all(isinstance(e, str) and 0 < len(e) <= _LONGEST_ERROR and e.strip() for e in entries):
         return None
-    for name in list(value.keys() - {"error", "result"})[:_MOST_NEW]:
-        note(field_name(name), NEW)
     entries = [_TOKEN.sub("…", e) for e in entries]  # what the server repeats of a request may be the key
     warnings = tuple(e for e in entries if _WARNING.match(e))
     errors = tuple(e for e in entries if not _WARNING.match(e))
+    for field in _new_in(value, errors):
+        note(field, NEW)
     return _Envelope(errors, warnings, value.get("result"), "result" in value)
+
+
+def _new_in(value: Mapping[str, Any], errors: Iterable[str]) -> Iterable[str]:
+    """What an envelope has that is not known here; of an error never the text, which may repeat what was sent."""
+    yield from (field_name(name) for name in list(value.keys() - {"error", "result"})[:_MOST_NEW])
+    for kind in {category(code) for code in errors if meaning_of(code) is None}:
+        yield f"error.{kind}" if kind else "error"
 
 
 _WARNING = re.compile("W[A-Z][A-Za-z]* ?:")  # whatever else comes is an error, as its leading letter is not known
@@ -153,11 +187,9 @@ _MOST_ERRORS, _LONGEST_ERROR = 100, 10_000  # Kraken sends one or two, of a line
 # --- errors ---------------------------------------------------------------------------------------------------
 
 
-def _raise_error(envelope: _Envelope, endpoint: Endpoint, now: float | None, note: Note) -> NoReturn:
+def _raise_error(envelope: _Envelope, endpoint: Endpoint, now: float | None) -> NoReturn:
     """Raise what Kraken's errors mean together: an unknown effect outweighs a refusal, else the first decides."""
     known = [(code, meaning_of(code)) for code in envelope.errors]
-    for kind in {category(code) for code, meaning in known if meaning is None}:
-        note(f"error.{kind}" if kind else "error", NEW)  # never the text: it may repeat what was sent
     open_ = [code for code, meaning in known if meaning is None or meaning.effect is Effect.UNKNOWN]
     waits = [wait for code, meaning in known if (wait := wait_in_error(code, meaning, now)) is not None]
     retry_after = max(waits, default=None)

@@ -59,11 +59,11 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     return {name: _plain(value) for name, value in params.items() if value is not None}
 
 
-def reserves(order: Order, pair: Pair) -> tuple[str, Decimal]:
-    """Which asset an order may take, by Kraken's name, and how much of it: with the highest fee, never too little."""
+def reserves(order: Order, pair: Pair, fee: Decimal) -> tuple[str, Decimal]:
+    """Which asset an order may take, by Kraken's name, and how much of it at most; `fee` is a part of its cost."""
     if order.side == "sell":
         return pair.base, order.volume
-    with_fee = _EXACT.add(1, pair.fee)
+    with_fee = _EXACT.add(1, fee)
     if "viqc" in order.flags:
         return pair.quote, _EXACT.multiply(order.volume, with_fee)
     price = worst_price(order)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.fees import Fee
 from engine.rules.orders import Order
 from engine.rules.plan import TradePlan
 from engine.values import Pair, Ticker
@@ -40,6 +41,8 @@ class Market:
     at: float = float("-inf")
     """When the ticker was asked for, by the monotonic clock."""
     problem: str | None = None
+    fee: Fee | None = None
+    """What a purchase is counted with; there wherever `pair` is."""
 
 
 @dataclass(frozen=True, slots=True)
