@@ -11,6 +11,7 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.limits import Limits
 from engine.actors.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
+from engine.actors.otp_watch import OtpWatch
 from engine.actors.report import KeyReport, LaneReport
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock
@@ -30,6 +31,7 @@ from engine.kraken.signing import Body, Signer, encode
 from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.rules.nonce import AHEAD
+from engine.rules.otp import KEY_INFO
 from engine.rules.storms import diagnose_nonce
 from engine.transport import Transport
 from engine.values import Account, Settings
@@ -74,6 +76,7 @@ class Lane:
         self._live = live
         self._clock = clock
         self._drift = drift
+        self._otps = OtpWatch()
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 
@@ -102,7 +105,8 @@ class Lane:
 
     def resume(self, account: str) -> None:
         """The account's key is mended: its calls go again at once. Raises `UnknownName`."""
-        self._limits.resume(self._account(account).name)
+        self._otps.forget(self._account(account).key_id)
+        self._limits.resume(account)
 
     def key_id(self, account: str) -> str:
         """Which key the account has now."""
@@ -141,6 +145,7 @@ class Lane:
         self._use_key(account)
 
     def _use_key(self, account: Account) -> None:
+        self._otps.forget(account.key_id)
         self._accounts[account.name] = account
         self._signers[account.name] = Signer(account.secret)
 
@@ -210,8 +215,12 @@ class Lane:
             self._limits.after(account.name, endpoint, params, refused, cause=f"EAPI:Invalid nonce: {cause}")
             raise refused from None
         except CallError as error:
-            self._limits.after(account.name, endpoint, params, error)
-            raise
+            told = self._otps.explained(
+                error, account, endpoint.name, lambda: self._ask_about_key(account, deadline, token)
+            )
+            self._limits.after(account.name, endpoint, params, told)
+            raise told from None
+        self._otps.passed(account.key_id)
         self._limits.after(account.name, endpoint, params, None, result=reply.result)
         return reply
 
@@ -234,6 +243,10 @@ class Lane:
             answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9, retry_after=answer.retry_after,
             note=self._drift.noter(endpoint.name),
         )  # fmt: skip
+
+    def _ask_about_key(self, account: Account, deadline: float, token: Ticket) -> None:
+        """The one question that no missing permission can refuse, in the time of the call that was denied."""
+        self._send(account, private_endpoint(KEY_INFO), PrivateCall(account.name, KEY_INFO), deadline, token)
 
     def _diagnosis(self, account: Account) -> str:
         """Why Kraken refused a nonce that was above all of ours."""

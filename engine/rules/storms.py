@@ -138,8 +138,7 @@ SENTENCES: Mapping[State, str] = MappingProxyType(
             f"account is locked. Mend it at Kraken, or put in a new key with 'replace_key'. {_PROBES}"
         ),
         State.REFUSED_CALL: (
-            "Kraken denies this call to this key, so it is kept back; other calls go on. Give the key the permission "
-            f"on Kraken's API page. {_PROBES}"
+            f"Kraken denies this call to this key, so it is kept back; other calls go on. {_PROBES}"
         ),
         State.LOCKED_OUT: (
             "Kraken has locked this key out, usually after too many calls with a bad key, signature or nonce. No call "
