@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from engine import Account, BalanceState, Engine, Settings
-from engine.errors import ConfigError, DeadlinePassed, EngineStopped, OtpNeeded, PermissionDenied, StoreInUse, UnknownName
+from engine.errors import (
+    ConfigError,
+    DeadlinePassed,
+    EngineStopped,
+    OtpNeeded,
+    PermissionDenied,
+    StoreInUse,
+    UnknownName,
+)
 from engine.nonces import read_marks
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events, private_calls

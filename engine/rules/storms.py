@@ -57,6 +57,10 @@ LONGEST = 900.0
 """No pause is longer: a lockout clears in that time, so rarer probes would spare the key nothing."""
 
 
+DENIED_AT_MOST = 100
+"""Endpoints of a key that are held back at a time; Kraken has fewer."""
+
+
 class State(Enum):
     """Where a key stands, or a key with one endpoint (REFUSED_CALL)."""
 
@@ -311,6 +315,8 @@ class KeyGuard:
 
     def _with_call(self, endpoint: str, hold: Hold | None) -> KeyGuard:
         others = {name: each for name, each in self.calls.items() if name != endpoint}
+        if len(others) >= DENIED_AT_MOST:  # the longest denied is forgotten: callers may choose names of their own
+            del others[next(iter(others))]
         return replace(self, calls=MappingProxyType(others if hold is None else {**others, endpoint: hold}))
 
 
