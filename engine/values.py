@@ -317,7 +317,7 @@ class Pair:
     quote: str
     """The asset that pays for it."""
     status: str
-    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``."""
+    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``; empty where Kraken tells none."""
     tick_size: Decimal
     """The step of a price."""
     pair_decimals: int
@@ -330,6 +330,10 @@ class Pair:
     """The least worth of an order, in the quote asset."""
     fee: Decimal | None = None
     """The highest fee that AssetPairs tells, as a part: 0.004 is 0.4 %. `None` where it tells none."""
+    asset_class: str = "currency"
+    """Of what is traded: ``currency``, or ``tokenized_asset`` for a share."""
+    venue: str = ""
+    """Where it is traded when that is not Kraken's own exchange, such as ``BTNL``."""
 
 
 @dataclass(frozen=True, slots=True)

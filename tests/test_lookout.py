@@ -58,7 +58,7 @@ class Around:
         return self.balance
 
     def plain_name(self, asset: str) -> str:
-        return {"XXBT": "XBT", "ZUSD": "USD"}[asset]
+        return {"XXBT": "XBT", "ZUSD": "USD", "LATE": "LATE"}[asset]
 
     def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
         return None, None
@@ -97,7 +97,7 @@ def test_a_pair_that_becomes_known_too_late_has_no_price_and_is_no_error() -> No
         def pair(self, name: str, seconds: float) -> Pair:
             if name == "XBT/USD":
                 self.released.wait(PATIENCE)
-                return Pair(**{each: getattr(XBT, each) for each in Pair.__slots__} | {"id": "LATE"})
+                return Pair(**{each: getattr(XBT, each) for each in Pair.__slots__} | {"id": "LATE", "base": "LATE"})
             return XBT
 
         def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:

@@ -13,6 +13,7 @@ from engine.actors.contained import SLICE, GivenUp
 from engine.actors.prices import TICKER, TOO_LATE, Price, PriceDesk
 from engine.actors.surroundings import Surroundings, Unsettled
 from engine.errors import EngineError
+from engine.kraken.pair_names import TOKENIZED
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.plan import TradePlan
 from engine.rules.view import Market, SystemState, TradeView
@@ -81,13 +82,15 @@ class Lookout:
         return balance, age is not None and age - taken <= max_age
 
     def _ask_prices(self, asking: _Asking, pairs: Iterable[_Answer], seconds: float) -> Mapping[str, _Answer]:
-        """The calls of Ticker by the pair's id, many pairs in one call."""
-        wanted = _known(pairs)
+        """The calls of Ticker by the pair's id, many pairs in one; shares apart, since Kraken wants their class."""
+        wanted = [pair for pair in _known(pairs) if not pair.venue]
         asked: dict[str, _Answer] = {}
-        for first in range(0, len(wanted), TICKERS_AT_ONCE):
-            some = wanted[first : first + TICKERS_AT_ONCE]
-            call = asking.ask(partial(self._prices.ask, some, seconds))
-            asked |= dict.fromkeys((pair.id for pair in some), call)
+        for shares in (False, True):
+            alike = [pair for pair in wanted if (pair.asset_class == TOKENIZED) is shares]
+            for first in range(0, len(alike), TICKERS_AT_ONCE):
+                some = alike[first : first + TICKERS_AT_ONCE]
+                call = asking.ask(partial(self._prices.ask, some, seconds))
+                asked |= dict.fromkeys((pair.id for pair in some), call)
         return asked
 
     def _market(self, answer: _Answer, prices: Mapping[str, _Answer]) -> Market:
@@ -96,6 +99,9 @@ class Lookout:
         pair: Pair = answer.value
         base, quote = self._engine.plain_name(pair.base), self._engine.plain_name(pair.quote)
         fee = self._engine.fee(self._account, pair)
+        if pair.venue:
+            problem = f"Kraken's Ticker tells no prices of the venue {pair.venue}."
+            return Market(pair, base, quote, problem=problem, fee=fee)
         asked = prices.get(pair.id)
         if asked is None or asked.problem is not None:  # not asked: the pair itself became known too late
             return Market(pair, base, quote, problem=TOO_LATE if asked is None else asked.problem, fee=fee)

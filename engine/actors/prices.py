@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.errors import CallError, InvalidArguments
 from engine.kraken.drift import Note
+from engine.kraken.pair_names import ticker_params
 from engine.kraken.pair_rows import find_rows
 from engine.kraken.tickers import NoPrice, read_tickers
 from engine.values import Pair, Ticker
@@ -54,7 +55,10 @@ class PriceDesk:
         self._apart: dict[str, Price] = {}
 
     def ask(self, pairs: Collection[Pair], seconds: float) -> dict[str, Price]:
-        """The prices of these pairs, by id; each of them is in it. A `CallError` becomes the problem of its pairs."""
+        """The prices of these pairs by id; each of them is in it. A `CallError` becomes the problem of its pairs.
+
+        The pairs are all of one asset class, and of Kraken's own venue.
+        """
         now = self._monotonic()
         this = _Round(now + seconds)
         apart = {pair.id: kept for pair in pairs if (kept := self._apart.get(pair.id)) and len(pairs) > 1}
@@ -94,8 +98,7 @@ class PriceDesk:
         return told
 
     def _rows(self, pairs: Sequence[Pair], seconds: float) -> Mapping[str, Ticker | NoPrice]:
-        names = ",".join(pair.id for pair in pairs)
-        rows = read_tickers(self._public(TICKER, {"pair": names}, seconds), note=self._note)
+        rows = read_tickers(self._public(TICKER, ticker_params(pairs), seconds), note=self._note)
         if len(pairs) == len(rows) == 1:  # whatever Kraken calls it, it is the one that was asked for
             return {pairs[0].id: next(iter(rows.values()))}
         return find_rows(rows, pairs)

@@ -13,10 +13,12 @@ import pykka
 from engine.actors.crew import PRIVATE_LANE
 from engine.actors.events import EngineWarning
 from engine.actors.messages import CallDone, PrivateCall
+from engine.actors.pairs import ASSET_PAIRS, PairBook
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import Endpoint, public_endpoint
+from engine.kraken.pair_names import with_names
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import encode_form
 from engine.kraken.unlisted import endpoint_of, public_endpoint_of
@@ -38,6 +40,7 @@ class CallDesk:
     def __init__(self, house: House) -> None:
         self._house = house
         self._public: TransportPool | None = None
+        self.pairs = PairBook(self._ask_pairs, house.clock.monotonic, note=house.drift.noter(ASSET_PAIRS))
         self._missing: dict[str, tuple[str, float]] = {}
 
     def open(self, url: str) -> None:
@@ -58,8 +61,9 @@ class CallDesk:
         deadline = now() + self._house.seconds(timeout)
         for attempt in itertools.count():
             try:
+                named = self._named(endpoint, params)
                 return self._one_attempt(
-                    PrivateCall(account, endpoint, _kept(params), deadline - now(), endpoint_class=endpoint_class)
+                    PrivateCall(account, endpoint, named, deadline - now(), endpoint_class=endpoint_class)
                 )
             except CallError as error:
                 pause = _pause(error, endpoint, params, endpoint_class, attempt)
@@ -74,7 +78,8 @@ class CallDesk:
         """`Engine.submit`."""
         reply = FutureReply()
         try:
-            self._send(PrivateCall(account, endpoint, _kept(params), timeout, reply, endpoint_class=endpoint_class))
+            named = self._named(endpoint, params)
+            self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))
         except CallError as error:
             reply.future.set_exception(error)
         return reply.future
@@ -89,11 +94,19 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
             raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
-        return self._get(found, params or {}, self._house.seconds(timeout))
+        return self._get(found, self._named(endpoint, params), self._house.seconds(timeout))
 
     def fetch(self, endpoint: str, seconds: float) -> Any:
         """A public call for an actor of ours, which may make one before the engine as a whole runs."""
         return self._get(public_endpoint(endpoint), {}, seconds)
+
+    def _ask_pairs(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
+        return self._get(public_endpoint(endpoint), params, seconds)
+
+    def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
+        kept = _kept(params)
+        return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
@@ -151,7 +164,6 @@ class CallDesk:
 
 
 def _kept(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """A copy, since the caller may change his; what is no mapping goes as it is, and the lane says so."""
     return dict(params) if isinstance(params, Mapping) else {} if params is None else params
 
 

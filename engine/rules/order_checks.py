@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DecimalExcepti
 from typing import Any
 
 from engine.errors import ConfigError, MarketUnavailable, OrderRejected
+from engine.kraken.pair_names import TOKENIZED, name_of
 from engine.rules.orders import Order, Price
 from engine.values import Pair
 
@@ -42,7 +43,8 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     """The parameters of AddOrder for an order that fits."""
     in_force = None if order.time_in_force == "GTC" else order.time_in_force
     params = {
-        "pair": pair.id,
+        "pair": name_of(pair),
+        "asset_class": pair.asset_class if pair.asset_class == TOKENIZED else None,
         "type": order.side,
         "ordertype": order.type,
         "volume": order.volume,
@@ -81,6 +83,7 @@ def worst_price(order: Order) -> Decimal | None:
 def _check_status(order: Order, pair: Pair) -> None:
     takes = {
         "online": True,
+        "": True,  # not told: Kraken's answer decides
         "post_only": "post" in order.flags,
         "limit_only": order.type in _WITH_LIMIT,
         "reduce_only": order.reduce_only,
