@@ -51,7 +51,8 @@ class Engine:
 
     Starting needs no network. `with Engine(...) as engine:` starts and stops it; `start()` raises `StoreInUse` when
     another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
-    raises `ConfigError` (for a CA file that cannot be read, `start()` does). Without `live=True` nothing can trade.
+    raises `ConfigError`; for a CA file that cannot be read, and for a name in `Settings.cash` that is not in a list of
+    Kraken's assets of the last hour, `start()` does. Without `live=True` nothing can trade.
     `balances` names the accounts whose balances are kept up to date (`None`: all); the others are only called when
     somebody calls.
 
@@ -301,8 +302,9 @@ class Engine:
         """The last known balance, at once; with `max_age` (seconds) refreshed first when it is older.
 
         Never raises for the network and waits at most `timeout` seconds: what is known then is returned with its
-        state. Callers of the same time share one refresh. Raises `UnknownName` for an account that is not here, and
-        `ConfigError` for what is no number of seconds.
+        state. Callers of the same time share one refresh; with `max_age=0` it was asked for after the call began.
+        Raises `UnknownName` for an account that is not here, and `ConfigError` for what is no number of seconds, or,
+        with `max_age`, for a name in `Settings.cash` that Kraken does not list.
         """
         return self._accounts.balance(account, max_age, timeout)
 
@@ -316,7 +318,7 @@ class Engine:
         return read_history(self._state_dir, account, self._house.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
-        """Whether the account may be used: after a good reply, and not after too many failures."""
+        """Whether the account may be used: after a good reply, and neither after too many failures nor in silence."""
         return self._house.known(account).is_available and self._house.is_running
 
     def error_count(self, account: str) -> int:
@@ -410,7 +412,7 @@ class Engine:
             state_dir=self._state_dir,
             pid=os.getpid(),
             as_of=moment(house.clock.wall_ns()),
-            accounts=tuple(house.board.values()),
+            accounts=tuple(map(house.judged, tuple(house.board.values()))),
             under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=crew.intervals() if crew else {},
@@ -423,6 +425,7 @@ class Engine:
             dead=crew.dead() if crew else (),
             passes=dict(house.passes),
             drift=house.drift.read(),
+            silent_since=crew.listener.silent_since() if crew else None,
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:

@@ -27,7 +27,7 @@ _CLIENT_ID = re.compile(
 )
 _USERREF = re.compile(r"-?[0-9]{1,10}")
 _DEADLINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_DEADLINES = (2.0, 60.0)
+_LATEST_DEADLINE = 60.0
 _SOONEST_EXPIRY, _LATEST_EXPIRY = 5.0, 30 * 86400.0  # five seconds; a month, as the shorter ones are
 _LEAST_SHOWN = 15  # an iceberg shows at least so small a part of itself
 _ICEBERG = "EGeneral:Invalid arguments:iceberg:ordertype"
@@ -44,11 +44,8 @@ def check_order(params: Params, pair: Pair, minimum_error: str, *, takes_id_with
     _check_close(params, pair, takes_id_with_close)
 
 
-def check_deadline(params: Params, now: float, *, is_late: bool = False) -> None:
-    """Refuse an order that comes after its deadline, or whose deadline is not 2 to 60 seconds away.
-
-    is_late: the call arrived before and takes effect only now, so that only the deadline itself counts.
-    """
+def check_deadline(params: Params, now: float, soonest: float) -> None:
+    """Refuse an order that comes after its deadline, or whose deadline is sooner than that or a minute away."""
     told = text(params, "deadline")
     if not told:
         return
@@ -58,8 +55,7 @@ def check_deadline(params: Params, now: float, *, is_late: bool = False) -> None
     except ValueError:
         raise Refused("EGeneral:Invalid arguments:deadline") from None
     require(left > 0, "EService:Deadline elapsed")
-    soonest, latest = _DEADLINES
-    require(is_late or soonest <= left <= latest, "EGeneral:Invalid arguments:deadline")
+    require(soonest <= left <= _LATEST_DEADLINE, "EGeneral:Invalid arguments:deadline")
 
 
 def check_expiry(params: Params, now: float, *, is_late: bool = False) -> None:
