@@ -106,7 +106,8 @@ class CallDesk:
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
         kept = _kept(params)
-        return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
+        can_be_named = isinstance(endpoint, str) and isinstance(kept, Mapping)
+        return with_names(endpoint, kept, self.pairs.known) if can_be_named else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
