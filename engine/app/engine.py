@@ -272,7 +272,7 @@ class Engine:
         """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and feed it while the engine is well.
 
         Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it has
-        heard nothing for `seconds` (3 to 86,400): the engine died, its machine is cut off, or its journal cannot be
+        heard nothing for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
         written. It is fed three times in that time, through the lane. Returns when Kraken has confirmed it; a
         `CallError` says that it has not, and it is tried on until `disarm`.
 

@@ -69,7 +69,7 @@ class Limit(Enum):
     PAUSE = "pause"
 
 
-# By the beginning of the code, without spaces and in lower case; all else is the REST counter's (KRAKEN.md §5.2).
+# By the beginning of the code, without spaces and in lower case; all else is the REST counter's (Kraken's error page).
 _LIMITS = (("eorder:", Limit.TRADES), ("eservice:throttled", Limit.PAUSE), ("eauth:", Limit.PAUSE))
 
 
