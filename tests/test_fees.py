@@ -345,7 +345,7 @@ def test_a_pass_counts_with_what_trade_volume_tells(sim: Simulator, running: Cal
     assert len(trade_volumes(sim)) == 2, "one of the first pass, and one of this test's"
 
 
-@pytest.mark.parametrize(("level", "limit", "asks"), [(0, 15, True), (3, 15, True), (3.1, 15, False), (15, 20, False)])
+@pytest.mark.parametrize(("level", "limit", "asks"), [(0, 15, True), (2, 15, True), (2.1, 15, False), (15, 20, False)])
 def test_the_last_points_of_a_key_are_for_orders(level: float, limit: float, asks: bool) -> None:
     assert has_room(KeyFacts(level=level, limit=limit)) is asks
     assert not has_room(None)

@@ -144,7 +144,7 @@ HEALTH: Mapping[str, Change] = {
     "The key is nonce-refused-once": key(state="nonce-refused-once", sentence="Once."),
     "denies AddOrder, OpenOrders to this key": key(state="call-refused", denied=("OpenOrders", "AddOrder", "Ledgers")),
     "no room for 1 points": key(level=14.1),
-    "no room for 9 points, which looking up an order": lambda seen: replace(key(level=6.1)(seen), live=True),
+    "no room for 10 points, which looking up an order": lambda seen: replace(key(level=5.1)(seen), live=True),
     "trading counter of XBTUSD is full": key(trades={"XBTUSD": 59.5, "ETHUSD": 60.0}),
     "trading counter of XXBTZUSD is full": key(trades={"XXBTZUSD": 59.5}),
     "Order signal-7 is unknown": set_(unsettled=("Order signal-7 is unknown.",)),
@@ -261,7 +261,7 @@ def test_every_set_of_defects_gives_every_reason() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        bal(_fixed_age=15.0), key(level=14.0), lambda seen: replace(key(level=6.0)(seen), live=True),
+        bal(_fixed_age=15.0), key(level=14.0), lambda seen: replace(key(level=5.0)(seen), live=True),
         key(trades={"XBTUSD": 59.0}), key(trades={"ETHUSD": 1000.0}), set_(skew=-5.0),
         lambda seen: replace(key(level=99.0)(seen), counts=False), key(denied=("Ledgers",)),
         key(state="call-refused", denied=("Ledgers",)), set_(system=SystemState("online", NOW - 5.0)),

@@ -131,8 +131,8 @@ class OrderDesk:
     def arm(self, account: str, seconds: int, timeout: float | None) -> None:
         """`Engine.arm` and `Engine.disarm`."""
         self._house.check_account(account)
-        if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds <= 86_400):
-            raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86400.")
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
+            raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
             raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
         self._ask(ArmSwitch(account, seconds), self._house.clock.monotonic() + self._house.seconds(timeout))
