@@ -26,6 +26,7 @@ from engine.errors import (
 )
 from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.replies import Reply, read_reply
+from engine.kraken.shapes import compare
 from engine.kraken.signing import Body, Signer, encode
 from engine.nonces import Nonces
 from engine.ownership import Ownership
@@ -213,6 +214,7 @@ class Lane:
             self._limits.after(account.name, endpoint, params, error)
             raise
         self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        compare(endpoint.name, reply.result, self._drift.noter(endpoint.name))
         return reply
 
     def _exchange(
@@ -253,7 +255,9 @@ class Lane:
             answer = self._transport.get(_TIME.path, deadline=now + patience, ticket=token)
             if answer.status == HTTP_OK:  # a refusal has a date as well
                 self._clock.learn_date(answer.date)
-            self._clock.learn(read_reply(answer.status, answer.body, _TIME).result["unixtime"])
+            told = read_reply(answer.status, answer.body, _TIME).result
+            compare(_TIME.name, told, self._drift.noter(_TIME.name))
+            self._clock.learn(told["unixtime"])
         except ConnectFailed:
             raise
         except (CallError, KeyError, TypeError, ValueError, OverflowError):

@@ -16,6 +16,7 @@ from engine.app.house import House
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import PRIVATE, Endpoint, public_endpoint
 from engine.kraken.replies import read_reply
+from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
 from engine.rules.repeat import pause_before_repeat
 from engine.transport import TransportPool
@@ -82,9 +83,11 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
             answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
-            return read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
+            result = read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
         except CallError as error:
             raise error.about(None, found.name) from None
+        compare(found.name, result, self._house.drift.noter(found.name))
+        return result
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
         answer = Answer()

@@ -15,6 +15,8 @@ Note = Callable[[str, str], None]
 """``note(field, what)``: one observation about one reply; `what` is `NEW`, `MISSING` or `ODD`."""
 
 NEW, MISSING, ODD = "new", "missing", "odd"
+OTHERS = "(others)"
+"""Stands for endpoint and field of what is not told apart any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Drift:
     @property
     def sentence(self) -> str:
         """The change in words."""
+        if self.endpoint == OTHERS:
+            return f"Kraken's replies have more that is {self.what} than is told apart."
         return _SENTENCES[self.what].format(endpoint=self.endpoint, field=self.field)
 
     def to_dict(self) -> dict[str, Any]:
