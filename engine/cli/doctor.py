@@ -18,7 +18,7 @@ from engine.cli.words import as_options
 from engine.config import Config
 from engine.doctor import Finding, Level, examine
 
-_STYLES = {Level.OK: GOOD, Level.WARN: "yellow", Level.BAD: BAD, Level.SKIPPED: QUIET}
+_STYLES = {Level.OK: GOOD, Level.NOTE: "cyan", Level.WARN: "yellow", Level.BAD: BAD, Level.SKIPPED: QUIET}
 _LEVEL_WIDTH = 8
 LONGEST = 40.0  # seconds that a service looks at one account
 
@@ -31,7 +31,9 @@ def doctor(options: Options) -> int:
 
     Looks at the name lookup, the connection, TLS, Kraken's answer and status, this machine's clock, and the state
     directory; and for each account at its key, the key's permissions, nonce window, expiry and addresses, one balance,
-    and the nonce mark. It only reads at Kraken.
+    the nonce mark, and whether it could trade: Kraken checks the smallest order there is (validate) and places nothing.
+    What Kraken tells everybody is compared with what this engine knows; a note says what has changed. It only reads at
+    Kraken.
 
     While an engine is running on the same state directory, no key is used: its marks are read, all that needs no key
     is tested, and the process is named; a serve looks at its accounts itself. The exit code is 0 unless something is
@@ -93,4 +95,6 @@ def _summary(seen: list[Finding]) -> Text:
         return Text(f"{number[Level.BAD]} bad, {number[Level.WARN]} to look at.", style=BAD)
     if number[Level.WARN]:
         return Text(f"Nothing is bad; {number[Level.WARN]} to look at.", style="yellow")
-    return Text("All is well.", style=GOOD)
+    notes = number[Level.NOTE]
+    noted = f" {notes} {'note' if notes == 1 else 'notes'}: Kraken has changed, and the engine copes." if notes else ""
+    return Text(f"All is well.{noted}", style=GOOD)

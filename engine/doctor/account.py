@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.actors.events import CallFinished
 from engine.app import Engine
-from engine.doctor.finding import Finding, bad, ok, skipped
+from engine.doctor.can_trade import CHECK, can_trade
+from engine.doctor.finding import Finding, Level, bad, ok, skipped
 from engine.doctor.key import key_findings
 from engine.doctor.refusal import is_about_key, refused
 from engine.doctor.time_left import TimeLeft
@@ -72,13 +73,18 @@ def account_findings(
         yield from without_key(name, "no call could be made with the key")
         return None
     yield from key_findings(name, info, settings, now)
-    yield _balance(engine, name, first.error, settings, left)
+    balance = _balance(engine, name, first.error, settings, left)
+    yield balance
+    if balance.level is Level.BAD:
+        yield skipped(CHECK, "there is no balance", name)
+    else:
+        yield can_trade(engine, name, info, settings, THIS_TEST)
     return info.nonce
 
 
 def without_key(name: str, why: str) -> Iterator[Finding]:
     """What is said of an account whose key cannot be used, besides the finding on the key itself."""
-    for check in ("permissions", "balance"):
+    for check in ("permissions", "balance", CHECK):
         yield skipped(check, why, name)
 
 

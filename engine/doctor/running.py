@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from engine.app import Engine
 from engine.doctor.account import CALL_PATIENCE, Calls, account_findings
+from engine.doctor.changes import change_findings
 from engine.doctor.finding import Finding
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
@@ -15,7 +16,7 @@ from engine.values import SYSTEM_CLOCK, Settings
 def examine_running(engine: Engine, account: str, settings: Settings) -> Iterator[Finding]:
     """Look at one account of a running engine: its key, permissions, one balance and the nonce mark.
 
-    Only reads at Kraken, and a key that Kraken refuses is not tried again. Raises `UnknownName`.
+    Only reads at Kraken and lets it check an order, and a key that Kraken refuses is not tried again. Raises `UnknownName`.
     """
     before = _mark(engine, account)
     calls = Calls()
@@ -26,6 +27,7 @@ def examine_running(engine: Engine, account: str, settings: Settings) -> Iterato
         now = SYSTEM_CLOCK.wall_ns()
         kraken = yield from account_findings(engine, account, settings, calls, left, now / 1e9)
         yield nonce_finding(account, before, now, kraken, _mark(engine, account))
+        yield from change_findings(engine.status().drift)
     finally:
         engine.unsubscribe(calls)
 

@@ -142,6 +142,10 @@ SHAPES: Mapping[str, Shape] = MappingProxyType({
         _names("timestamp msg"), _names("status"),
         readable={"status": one_of("online maintenance cancel_only post_only")},
     ),
+    # What a balance row is called; a row without it keeps Kraken's own name.
+    "Assets": Shape(
+        _names("aclass decimals display_decimals collateral_value status margin_rate"), _names("altname"), many=True
+    ),
     # No order is placed with a key whose permissions or nonce window are not told: an order could be doubled.
     "GetApiKeyInfo": _plain("permissions", _KEY_INFO),
     "OpenOrders": _under("open", _ORDER),
