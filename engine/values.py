@@ -296,7 +296,7 @@ class Pair:
     quote: str
     """The asset that pays for it."""
     status: str
-    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``."""
+    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``; empty where Kraken tells none."""
     tick_size: Decimal
     """The step of a price."""
     pair_decimals: int
@@ -307,8 +307,12 @@ class Pair:
     """The least volume of an order."""
     costmin: Decimal
     """The least worth of an order, in the quote asset."""
-    fee: Decimal
-    """The highest fee of a taker, as a part: 0.004 is 0.4 %."""
+    fee: Decimal | None
+    """The highest fee of a taker, as a part: 0.004 is 0.4 %; `None` where Kraken tells none."""
+    asset_class: str = "currency"
+    """Of what is traded: ``currency``, or ``tokenized_asset`` for a share."""
+    venue: str = ""
+    """Where it is traded when that is not Kraken's own exchange, such as ``BTNL``."""
 
 
 @dataclass(frozen=True, slots=True)

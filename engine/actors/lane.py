@@ -25,6 +25,7 @@ from engine.errors import (
     UnknownName,
 )
 from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.pair_names import with_names
 from engine.kraken.replies import Reply, read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import Body, Signer, encode
@@ -195,7 +196,7 @@ class Lane:
         self, account: Account, endpoint: Endpoint, call: PrivateCall, deadline: float, token: Ticket
     ) -> Reply:
         """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
-        params = call.params
+        params = with_names(endpoint.name, call.params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
         self._limits.check(account.name, endpoint, call_class(endpoint, params), params)
         cause = ""

@@ -12,6 +12,7 @@ from typing import Any
 from engine.actors.contained import SLICE, GivenUp
 from engine.actors.surroundings import Surroundings, Unsettled
 from engine.errors import EngineError
+from engine.kraken.pair_names import TOKENIZED, market_of, row_of, ticker_params
 from engine.kraken.tickers import read_tickers
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.plan import TradePlan
@@ -80,29 +81,37 @@ class Lookout:
         return balance, age is not None and age - taken <= max_age
 
     def _ask_prices(self, asking: _Asking, pairs: Iterable[_Answer], seconds: float) -> Mapping[str, _Answer]:
-        """The calls of Ticker by the pair's id, many pairs in one call."""
-        ids = list(dict.fromkeys(each.value.id for each in pairs if each.problem is None))
+        """The calls of Ticker by market, many in one call. Shares are asked for apart: Kraken wants their class."""
+        known = {market_of(each.value): each.value for each in pairs if each.problem is None}
         asked: dict[str, _Answer] = {}
-        for first in range(0, len(ids), TICKERS_AT_ONCE):
-            some = ids[first : first + TICKERS_AT_ONCE]
-            call = asking.ask(partial(self._prices, ",".join(some), seconds))
-            asked |= dict.fromkeys(some, call)
+        for shares in (False, True):
+            some = [(market, pair) for market, pair in known.items() if _has_ticker(pair, shares=shares)]
+            for first in range(0, len(some), TICKERS_AT_ONCE):
+                markets = dict(some[first : first + TICKERS_AT_ONCE])
+                params = ticker_params(markets.values())
+                asked |= dict.fromkeys(markets, asking.ask(partial(self._prices, params, seconds)))
         return asked
 
-    def _prices(self, names: str, seconds: float) -> Any:
-        return read_tickers(self._engine.public("Ticker", {"pair": names}, seconds))
+    def _prices(self, params: Mapping[str, str], seconds: float) -> Any:
+        return read_tickers(self._engine.public("Ticker", params, seconds))
 
     def _market(self, answer: _Answer, prices: Mapping[str, _Answer]) -> Market:
         if answer.problem is not None:
             return Market(problem=answer.problem)
         pair: Pair = answer.value
         base, quote = self._engine.plain_name(pair.base), self._engine.plain_name(pair.quote)
-        asked = prices.get(pair.id)
+        if pair.venue:
+            return Market(pair, base, quote, problem=f"Kraken's Ticker tells no prices of the venue {pair.venue}.")
+        asked = prices.get(market_of(pair))
         if asked is None or asked.problem is not None:  # not asked: the pair itself became known too late
             return Market(pair, base, quote, problem=TOO_LATE if asked is None else asked.problem)
-        ticker = asked.value.get(pair.id)
+        ticker = row_of(asked.value, pair, is_alone=len(prices) == 1)
         problem = None if ticker else "Kraken's Ticker has no prices of it that can be read."
         return Market(pair, base, quote, ticker, asked.at, problem)
+
+
+def _has_ticker(pair: Pair, *, shares: bool) -> bool:
+    return not pair.venue and (pair.asset_class == TOKENIZED) is shares
 
 
 def _unsettled(answer: _Answer) -> Unsettled:

@@ -11,10 +11,12 @@ import pykka
 
 from engine.actors.crew import PRIVATE_LANE
 from engine.actors.messages import CallDone, PrivateCall
+from engine.actors.pairs import ASSET_PAIRS, PairBook
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import PRIVATE, Endpoint, public_endpoint
+from engine.kraken.pair_names import with_names
 from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
@@ -30,6 +32,7 @@ class CallDesk:
     def __init__(self, house: House) -> None:
         self._house = house
         self._public: TransportPool | None = None
+        self.pairs = PairBook(self._ask_pairs, house.clock.monotonic, note=house.drift.noter(ASSET_PAIRS))
 
     def open(self, url: str) -> None:
         """Public calls may be made from now on."""
@@ -59,7 +62,7 @@ class CallDesk:
         """`Engine.submit`."""
         reply = FutureReply()
         try:
-            self._send(PrivateCall(account, endpoint, _kept(params), timeout, reply_to=reply))
+            self._send(PrivateCall(account, endpoint, self._named(endpoint, params), timeout, reply_to=reply))
         except CallError as error:
             reply.future.set_exception(error)
         return reply.future
@@ -71,11 +74,22 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
             raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
-        return self._get(found, params or {}, self._house.seconds(timeout))
+        return self._get(found, self._named(endpoint, params), self._house.seconds(timeout))
 
     def fetch(self, endpoint: str, seconds: float) -> Any:
         """A public call for an actor of ours, which may make one before the engine as a whole runs."""
         return self._get(public_endpoint(endpoint), {}, seconds)
+
+    def _ask_pairs(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
+        return self._get(public_endpoint(endpoint), params, seconds)
+
+    def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """The parameters with markets named as Kraken takes them; what is no mapping goes as it is, and the lane says so.
+
+        A copy, since the caller may change his.
+        """
+        kept = _kept(params)
+        return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
@@ -91,7 +105,7 @@ class CallDesk:
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
         answer = Answer()
-        self._send(PrivateCall(account, endpoint, _kept(params), seconds, reply_to=answer))
+        self._send(PrivateCall(account, endpoint, self._named(endpoint, params), seconds, reply_to=answer))
         told = answer.wait(max(0.0, seconds) + ANSWER_GRACE)
         if isinstance(told, CallDone):
             return told.result
@@ -121,7 +135,6 @@ class CallDesk:
 
 
 def _kept(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """A copy, since the caller may change his; what is no mapping goes as it is, and the lane says so."""
     return dict(params) if isinstance(params, Mapping) else {} if params is None else params
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from engine.errors import CallError
-from engine.rules.order_checks import fit, reserves, worst_price
+from engine.rules.order_checks import FEE_BOUND, fit, reserves, worst_price
 from engine.rules.orders import Order
 from engine.rules.view import Market, TradeView
 from engine.values import Pair, Ticker
@@ -42,7 +42,7 @@ def needs(order: Order, market: Market, slippage: Decimal) -> tuple[str, Decimal
         return market.quote, amount
     worst = _EXACT.multiply(_dearest(order, ticker), _EXACT.add(1, _part(slippage)))
     cost = _EXACT.multiply(order.volume, worst)
-    return market.quote, _EXACT.multiply(cost, _EXACT.add(1, pair.fee))
+    return market.quote, _EXACT.multiply(cost, _EXACT.add(1, FEE_BOUND if pair.fee is None else pair.fee))
 
 
 def smallest(market: Market) -> tuple[Decimal, Decimal]:
@@ -50,7 +50,7 @@ def smallest(market: Market) -> tuple[Decimal, Decimal]:
     pair, ticker = known(market)
     volume = max(pair.ordermin, _EXACT.divide(pair.costmin, ticker.ask))
     cost = max(_EXACT.multiply(pair.ordermin, ticker.ask), pair.costmin)
-    return volume, _EXACT.multiply(cost, _EXACT.add(1, pair.fee))
+    return volume, _EXACT.multiply(cost, _EXACT.add(1, FEE_BOUND if pair.fee is None else pair.fee))
 
 
 def shortfall(view: TradeView, order: Order, market: Market) -> str | None:

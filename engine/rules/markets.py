@@ -22,7 +22,7 @@ def market_troubles(view: TradeView, name: str) -> Iterator[str]:
     if market.pair is None:
         yield f"Nothing is known of {name}. {market.problem or 'Kraken was not asked.'}"
         return
-    if market.pair.status != "online":
+    if market.pair.status not in ("online", ""):  # not told: SystemStatus and the answer to the order decide
         yield f"{name} is not online: Kraken says {market.pair.status!r}."
     if market.ticker is None:
         yield f"The price of {name} is not known. {market.problem or 'Kraken was not asked.'}"

@@ -13,11 +13,15 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DecimalExcepti
 from typing import Any
 
 from engine.errors import ConfigError, MarketUnavailable, OrderRejected
+from engine.kraken.pair_names import TOKENIZED, name_of
 from engine.rules.orders import Order, Price
 from engine.values import Pair
 
 EVERYTHING = Decimal("Infinity")
 """What a market buy reserves: what it will cost is not known beforehand."""
+
+FEE_BOUND = Decimal("0.008")
+"""Where Kraken tells no fee: that of a taker in the lowest tier of its published schedule (2026)."""
 
 _EXACT = Context(prec=100)
 _TRIGGERS = frozenset({"stop-loss", "stop-loss-limit", "take-profit", "take-profit-limit"})
@@ -42,7 +46,8 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     """The parameters of AddOrder for an order that fits."""
     in_force = None if order.time_in_force == "GTC" else order.time_in_force
     params = {
-        "pair": pair.id,
+        "pair": name_of(pair),
+        "asset_class": pair.asset_class if pair.asset_class == TOKENIZED else None,
         "type": order.side,
         "ordertype": order.type,
         "volume": order.volume,
@@ -63,7 +68,7 @@ def reserves(order: Order, pair: Pair) -> tuple[str, Decimal]:
     """Which asset an order may take, by Kraken's name, and how much of it: with the highest fee, never too little."""
     if order.side == "sell":
         return pair.base, order.volume
-    with_fee = _EXACT.add(1, pair.fee)
+    with_fee = _EXACT.add(1, FEE_BOUND if pair.fee is None else pair.fee)
     if "viqc" in order.flags:
         return pair.quote, _EXACT.multiply(order.volume, with_fee)
     price = worst_price(order)
@@ -81,6 +86,7 @@ def worst_price(order: Order) -> Decimal | None:
 def _check_status(order: Order, pair: Pair) -> None:
     takes = {
         "online": True,
+        "": True,  # not told: Kraken's answer decides
         "post_only": "post" in order.flags,
         "limit_only": order.type in _WITH_LIMIT,
         "reduce_only": order.reduce_only,
