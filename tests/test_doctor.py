@@ -37,7 +37,8 @@ ANY_HOST = Settings(any_host=True)
 HOUR = 3600
 NETWORK = ("dns", "connection", "tls", "kraken", "clock", "system-status", "assets", "pairs", "prices")
 KEY = (
-    "key", "permissions", "withdrawals", "orders", "nonce-window", "expiry", "addresses", "balance", "can-trade", "nonce",
+    "key", "permissions", "withdrawals", "orders", "nonce-window", "expiry", "addresses", "balance", "can-trade",
+    "nonce",
 )  # fmt: skip
 WITHOUT_KEY = ("key", "permissions", "balance", "can-trade", "nonce")
 

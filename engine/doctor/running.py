@@ -16,7 +16,7 @@ from engine.values import SYSTEM_CLOCK, Settings
 def examine_running(engine: Engine, account: str, settings: Settings) -> Iterator[Finding]:
     """Look at one account of a running engine: its key, permissions, one balance and the nonce mark.
 
-    Only reads at Kraken and lets it check an order, and a key that Kraken refuses is not tried again. Raises `UnknownName`.
+    Only reads at Kraken and lets it check an order; a key that Kraken refuses is not tried again. Raises `UnknownName`.
     """
     before = _mark(engine, account)
     calls = Calls()
