@@ -160,7 +160,7 @@ class Lane:
                 keys[name] = KeyReport(
                     *self._limits.level(name), nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
                     mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
-                    trades=trades, trades_limit=trades_limit,
+                    trades=trades, trades_limit=trades_limit, limited=self._limits.limited(name),
                 )  # fmt: skip
         return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
 

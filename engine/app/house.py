@@ -13,6 +13,7 @@ from engine.actors.crew import Crew
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
+from engine.kraken.facts import Facts
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.gate_report import GateReport
 from engine.rules.storms import SENTENCES, State
@@ -26,7 +27,7 @@ class House:
 
     board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
     stands with Kraken. passes: the last one of each account through its gates.
-    drift: what is new or odd in Kraken's replies.
+    drift: what is new or odd in Kraken's replies. facts: what an owner of a key has found out about Kraken.
     stopped: set while the engine does not run, so that whoever pauses wakes up.
     """
 
@@ -49,6 +50,7 @@ class House:
         self.passes: dict[str, GateReport] = {}
         self._notice = notice
         self.drift = DriftLog(clock, self._publish)
+        self.facts = Facts()
         self.stopped = threading.Event()
         self._crew: Crew | None = None
         self._pid = 0

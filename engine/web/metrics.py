@@ -94,6 +94,8 @@ def _lane(status: EngineStatus) -> Iterator[Metric]:
               {name: key.level for name, key in keys})  # fmt: skip
     yield _by("rate_limit_points", "The points at which Kraken refuses.", "account",
               {name: key.limit for name, key in keys})  # fmt: skip
+    yield _total("rate_limited", "Calls that Kraken limited although the count here had room.", "account",
+                 {name: key.limited for name, key in keys})  # fmt: skip
     if lane.skew is not None:
         yield _gauge("clock_skew_seconds", "By how much this machine's clock is ahead of Kraken's.", lane.skew)
 
