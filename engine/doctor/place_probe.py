@@ -20,8 +20,7 @@ from engine.kraken.facts import NotSettled
 from engine.rules.orders import Order, OrderReceipt
 from engine.values import Clock, Settings
 
-PATIENCE = 15.0  # seconds for one call
-LISTED_WITHIN = 30.0  # seconds for which a list is looked at
+PATIENCE = 10.0  # seconds for one call
 LOOK_EVERY = 2.0
 PLACE_WITHIN = 30.0
 
@@ -57,11 +56,11 @@ class PlaceProbe:
         closed, _ = self._listed("ClosedOrders", "closed", receipt, gone_from)
         echo = "with our name" if _has_name(row, receipt) else "without our name"
         seen = (
-            f"OpenOrders showed it after {_seconds(shown)}, {echo}, with the fields "
+            f"OpenOrders showed it {_after(shown)}, {echo}, with the fields "
             f"{', '.join(map(field_name, sorted(row))) or 'none'}; "
-            f"a second cancel was answered with {second}; ClosedOrders showed it after {_seconds(closed)}."
+            f"a second cancel was answered with {second}; ClosedOrders showed it {_after(closed)}."
         )
-        return ("late" if shown is None or shown > self._settings.settle_margin else "seen"), seen
+        return ("late" if shown is None else "seen"), seen
 
     def _cancel(self, name: str) -> None:
         try:
@@ -75,7 +74,7 @@ class PlaceProbe:
         self, endpoint: str, under: str, receipt: OrderReceipt, began: float
     ) -> tuple[float | None, Mapping[str, Any]]:
         """Seconds until a list shows the order by its id, and its row; `None` when it does not in time."""
-        while self._clock.monotonic() - began < LISTED_WITHIN:
+        while self._clock.monotonic() - began < self._settings.settle_margin:
             rows: Any = {}
             with contextlib.suppress(CallError):
                 rows = self._engine.call(self._account, endpoint, None, PATIENCE).get(under)
@@ -100,5 +99,5 @@ def _has_name(row: Mapping[str, Any], receipt: OrderReceipt) -> bool:
     return str(row.get("cl_ord_id") or "").replace("-", "").lower() == receipt.cl_ord_id
 
 
-def _seconds(seconds: float | None) -> str:
-    return f"more than {LISTED_WITHIN:.0f} s" if seconds is None else f"{seconds:.1f} s"
+def _after(seconds: float | None) -> str:
+    return "not at all in that time" if seconds is None else f"after {seconds:.1f} s"

@@ -13,7 +13,7 @@ from engine.kraken.strict_json import read_strictly
 from engine.transport import Transport
 from engine.values import Clock, Settings
 
-PATIENCE = 15.0  # seconds for one call
+PATIENCE = 10.0  # seconds for one call
 
 
 class PublicDoor:

@@ -56,7 +56,7 @@ from engine.rules.probe import far_below
 from engine.values import Clock, Pair, Settings
 
 PAUSE = 1.0  # seconds between two calls: Kraken takes about one public call a second, and counts private ones
-PATIENCE = 15.0  # seconds for one call
+PATIENCE = 10.0  # seconds for one call
 UNKNOWN_PAIR = "NOSUCHPAIR"
 WALLETS_AT_MOST = 5
 QUOTE = "ZUSD"
