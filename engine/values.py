@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
@@ -172,6 +172,9 @@ class Settings:
     cash: the plain names of the assets that count as cash.
     polling_share: the largest part of the lane, and of each key's call counter, that refreshing balances may take.
     allow_withdrawals: let `Withdraw` and transfers through.
+    fee_bound: the fee that a purchase is counted with where Kraken does not tell the account's own, as a part: 0.008
+        is 0.8 %, the highest taker's fee that Kraken publishes (lowest tier). A fee that is told and higher counts
+        instead. Kept as a `Decimal`; may be given as a text or a number.
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
     any_host: talk to hosts that are not Kraken's.
@@ -194,6 +197,7 @@ class Settings:
     cash: tuple[str, ...] = ("USD", "USDT")
     polling_share: float = 0.5
     allow_withdrawals: bool = False
+    fee_bound: Decimal = Decimal("0.008")
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
     any_host: bool = False
@@ -216,6 +220,7 @@ class Settings:
         if self.polling_share > 1:
             raise ConfigError("Settings.polling_share is a share: more than 0 and at most 1.")
         check_tier(self.tier)
+        object.__setattr__(self, "fee_bound", _fee_bound(self.fee_bound))
         names = self.cash if isinstance(self.cash, list | tuple) else (None,)
         if not all(isinstance(name, str) for name in names):
             raise ConfigError("Settings.cash is a tuple of asset names, such as ('USD', 'USDT').")
@@ -228,6 +233,22 @@ _POSITIVE = (
     "refresh_every", "max_age", "errors_to_unavailable", "call_timeout", "cut_read_after",
     "cut_write_after", "order_deadline", "settle_margin", "follow_every", "polling_share",
 )  # fmt: skip
+
+
+_HIGHEST_BOUND = Decimal("0.1")  # far above every fee of Kraken's: a percentage in place of a part is noticed
+
+
+def _fee_bound(value: object) -> Decimal:
+    is_number = isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
+    try:
+        bound = Decimal(str(value)) if is_number else Decimal("NaN")
+    except InvalidOperation:
+        bound = Decimal("NaN")
+    if not bound.is_finite() or not 0 < bound <= _HIGHEST_BOUND:
+        raise ConfigError(
+            f"Settings.fee_bound is {value!r}: it is a part, more than 0 and at most 0.1, such as '0.008' for 0.8 %."
+        )
+    return bound
 
 
 def check_tier(tier: str) -> str:
@@ -307,8 +328,8 @@ class Pair:
     """The least volume of an order."""
     costmin: Decimal
     """The least worth of an order, in the quote asset."""
-    fee: Decimal | None
-    """The highest fee of a taker, as a part: 0.004 is 0.4 %; `None` where Kraken tells none."""
+    fee: Decimal | None = None
+    """The highest fee that AssetPairs tells, as a part: 0.004 is 0.4 %. `None` where it tells none."""
     asset_class: str = "currency"
     """Of what is traded: ``currency``, or ``tokenized_asset`` for a share."""
     venue: str = ""
@@ -321,7 +342,8 @@ class Ticker:
 
     ask: Decimal
     bid: Decimal
-    last: Decimal
+    last: Decimal | None
+    """`None` for a pair that was never traded."""
 
 
 class Clock(Protocol):

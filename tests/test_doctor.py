@@ -103,7 +103,7 @@ def test_all_is_well(sim: Simulator, state: Path) -> None:
     assert all(found.checks(account.name) == list(KEY) for account in sim.accounts)
     assert found.of(Level.SKIPPED) == ["tls"]
     assert set(found.of(Level.OK)) == {*NETWORK, *KEY, "state-directory"} - {"tls"}
-    assert len(private_calls(sim)) == 4 * len(sim.accounts), "one balance, the key twice, and one order to check"
+    assert len(private_calls(sim)) == 5 * len(sim.accounts), "one balance, the key twice, fees, and one order to check"
     assert "18000.00000000" in found("balance", "MASTER").found
 
 

@@ -32,7 +32,7 @@ from engine.kraken.signing import Body, Signer, encode
 from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.rules.nonce import AHEAD
-from engine.rules.storms import diagnose_nonce
+from engine.rules.nonce_diagnosis import diagnose_nonce
 from engine.transport import Transport
 from engine.values import Account, Settings
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.fees import Fee
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.view import KeyFacts
 from engine.values import Pair
@@ -37,6 +38,17 @@ class Surroundings(Protocol):
 
     def pair(self, name: str, seconds: float) -> Pair:
         """The facts of a pair. Raises `CallError`."""
+        ...
+
+    def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
+        """Ask what the account pays on these pairs, where that is due and the key's call counter has room for it.
+
+        Raises nothing; waits a moment at most.
+        """
+        ...
+
+    def fee(self, account: str, pair: Pair) -> Fee:
+        """What a purchase on a pair is counted with, by what is known now; at once."""
         ...
 
     def known(self, account: str) -> BalanceSnapshot:

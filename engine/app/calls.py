@@ -10,6 +10,7 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import PRIVATE_LANE
+from engine.actors.events import EngineWarning
 from engine.actors.messages import CallDone, PrivateCall
 from engine.actors.pairs import ASSET_PAIRS, PairBook
 from engine.actors.ticket import Answer, FutureReply
@@ -24,6 +25,12 @@ from engine.rules.repeat import pause_before_repeat
 from engine.transport import TransportPool
 
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
+SAY_AGAIN = 600.0  # seconds
+
+_PARTIAL = (
+    "Kraken answered {endpoint} with '{codes}' beside a result: the rows that came count, and some that were asked for "
+    "are missing. Check the names that are asked for."
+)
 
 
 class CallDesk:
@@ -33,6 +40,7 @@ class CallDesk:
         self._house = house
         self._public: TransportPool | None = None
         self.pairs = PairBook(self._ask_pairs, house.clock.monotonic, note=house.drift.noter(ASSET_PAIRS))
+        self._missing: dict[str, tuple[str, float]] = {}
 
     def open(self, url: str) -> None:
         """Public calls may be made from now on."""
@@ -84,10 +92,7 @@ class CallDesk:
         return self._get(public_endpoint(endpoint), params, seconds)
 
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """The parameters with markets named as Kraken takes them; what is no mapping goes as it is, and the lane says so.
-
-        A copy, since the caller may change his.
-        """
+        """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
         kept = _kept(params)
         return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
 
@@ -97,11 +102,21 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
             answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
-            result = read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
+            reply = read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9)
         except CallError as error:
             raise error.about(None, found.name) from None
-        compare(found.name, result, self._house.drift.noter(found.name))
-        return result
+        if reply.missing:
+            self._say_missing(found.name, ", ".join(reply.missing))
+        compare(found.name, reply.result, self._house.drift.noter(found.name))
+        return reply.result
+
+    def _say_missing(self, endpoint: str, codes: str) -> None:
+        """Warn that a result lacks rows; of the same ones again after a while only."""
+        now = self._house.clock.monotonic()
+        before, since = self._missing.get(endpoint, ("", 0.0))
+        if codes != before or now - since >= SAY_AGAIN:
+            self._missing[endpoint] = (codes, now)
+            self._house.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
         answer = Answer()

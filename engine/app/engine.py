@@ -211,7 +211,11 @@ class Engine:
     def public(
         self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> Any:
-        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`."""
+        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`.
+
+        Where Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
+        rows are returned and an `EngineWarning` ``partial-answer`` says the error.
+        """
         return self._calls.public(endpoint, params, timeout)
 
     def place(
@@ -329,7 +333,8 @@ class Engine:
         """Take an account through its gates once: from the balance to an order that Kraken would take.
 
         What it does, in this order: fetches the balance when it is older than the plan allows; asks Kraken for its
-        status, the plan's pairs, their prices and the plan's data, in parallel; lets the scanner pick; asks every gate;
+        status, the plan's pairs, their prices and the plan's data, in parallel, and every ten minutes what the account
+        pays in fees; lets the scanner pick; asks every gate;
         asks the strategy when no gate before the signal has denied; and, when every gate has allowed, sends the order
         once: with ``validate``, so that Kraken checks it and places nothing. Only with `dry=False` **and** an engine
         that is live it is placed. Nothing is sent when a gate denies.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.errors import ConfigError, EngineStopped
 from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import plain
+from engine.rules.fees import Fee, has_room
 from engine.rules.gate_report import GateReport
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.plan import TradePlan
@@ -138,6 +139,15 @@ class GateDesk:
     def pair(self, name: str, seconds: float) -> Pair:
         """The facts of a pair."""
         return self._orders.pair(name, seconds)
+
+    def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
+        """Ask what the account pays on these pairs, where that is due."""
+        if not self._house.settings.local_limits or has_room(self.lane(account)[0]):
+            self._orders.fees.refresh(account, pairs, seconds)
+
+    def fee(self, account: str, pair: Pair) -> Fee:
+        """What a purchase on a pair is counted with."""
+        return self._orders.fees.fee(account, pair)
 
     def known(self, account: str) -> BalanceSnapshot:
         """The last known balance."""

@@ -49,7 +49,7 @@ class House:
         self.keys = {name: _open(name) for name in self.accounts}
         self.passes: dict[str, GateReport] = {}
         self._notice = notice
-        self.drift = DriftLog(clock, self._publish)
+        self.drift = DriftLog(clock, self.publish)
         self.facts = Facts()
         self.stopped = threading.Event()
         self._crew: Crew | None = None
@@ -73,7 +73,8 @@ class House:
         """Whether it runs in this process."""
         return self.running is not None
 
-    def _publish(self, event: Any) -> None:
+    def publish(self, event: Any) -> None:
+        """Give an event to the engine, and to its subscribers while it runs."""
         crew = self.running
         (self._notice if crew is None else crew.publish)(event)
 

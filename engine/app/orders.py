@@ -12,6 +12,7 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import ORDERS
+from engine.actors.fees import FeeBook
 from engine.actors.order_messages import (
     ArmSwitch,
     CancelComes,
@@ -36,6 +37,7 @@ from engine.errors import (
     PermissionDenied,
     UnknownName,
 )
+from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
@@ -55,6 +57,10 @@ class OrderDesk:
     def __init__(self, house: House, calls: CallDesk, *, live: bool) -> None:
         self._house, self._calls, self._live = house, calls, live
         self._pairs = calls.pairs
+        self.fees = FeeBook(
+            calls.submit, self._key_id, bound=house.settings.fee_bound,
+            note=house.drift.noter(TRADE_VOLUME), monotonic=house.clock.monotonic,
+        )  # fmt: skip
         self._keys: dict[str, tuple[KeyInfo, float]] = {}
         self._lock = threading.Lock()
 
@@ -156,7 +162,7 @@ class OrderDesk:
             fitted=fitted,
             pair=market_of(pair),
             params=params_of(fitted, pair),
-            reserved=reserves(fitted, pair),
+            reserved=reserves(fitted, pair, self.fees.fee(account, pair).rate),
             times={OrderState.PLANNED.value: self._house.clock.wall_ns() / 1e9},
         )
 
@@ -230,6 +236,10 @@ class OrderDesk:
     def _after(self, said: CancelSaid, deadline: float) -> Placement:
         row: Placement = self._ask(said, deadline)
         return row
+
+    def _key_id(self, account: str) -> str:
+        known = self._house.accounts.get(account)
+        return known.key_id if known else ""  # it was removed meanwhile
 
     def _left(self, deadline: float) -> float:
         left = deadline - self._house.clock.monotonic()

@@ -13,7 +13,7 @@ from engine.kraken.assets import AssetTable
 from engine.kraken.pairs import read_pairs
 from engine.kraken.shapes import compare
 from engine.kraken.tickers import read_tickers
-from engine.values import Clock, Pair, Settings
+from engine.values import Clock, Pair, Settings, Ticker
 
 Ask = Callable[[str, Mapping[str, Any]], Any]
 """One public call: its result. Raises `CallError`."""
@@ -59,7 +59,7 @@ class PublicReplies:
             return skipped("prices", f"no pair of bitcoin for {' or '.join(self._cash)} is known")
         told = self._ask("Ticker", {"pair": ",".join(names)})
         read = read_tickers(told, note=self.drift.noter("Ticker"))
-        if not read:
+        if not any(isinstance(each, Ticker) for each in read.values()):
             return bad("prices", f"Kraken tells no price of {', '.join(names)} that can be read.", _OLD_ENGINE)
         return ok("prices", f"Kraken tells the prices of {', '.join(names)}.")
 

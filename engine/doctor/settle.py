@@ -16,7 +16,7 @@ from engine.doctor.order_question import OrderQuestion
 from engine.doctor.place_probe import PlaceProbe
 from engine.doctor.public_door import PublicDoor
 from engine.doctor.refusal import is_about_key
-from engine.errors import CallError, CallRefused, EngineError, RateLimited
+from engine.errors import CallError, CallRefused, EngineError, LockedOut, RateLimited
 from engine.kraken.assets import AssetTable
 from engine.kraken.fact_readings import (
     ALTNAME,
@@ -53,7 +53,7 @@ from engine.kraken.facts import (
 from engine.kraken.pairs import read_pairs
 from engine.kraken.tickers import read_tickers
 from engine.rules.probe import far_below
-from engine.values import Clock, Pair, Settings
+from engine.values import Clock, Pair, Settings, Ticker
 
 PAUSE = 1.0  # seconds between two calls: Kraken takes about one public call a second, and counts private ones
 PATIENCE = 10.0  # seconds for one call
@@ -130,7 +130,8 @@ class Settling:
         try:
             return self._engine.call(self._account, endpoint, params, PATIENCE)
         except CallError as error:
-            self._refused = error if is_about_key(error) else None
+            is_held_back = isinstance(error, LockedOut)  # nothing was sent; it may be this call alone
+            self._refused = error if is_about_key(error) and not is_held_back else None
             raise
 
     def _settled(self, fact: str, question: Callable[[], Reading]) -> Learnt | NotLearnt:
@@ -173,8 +174,9 @@ class Settling:
         told = read_tickers(self.public("Ticker", pair=",".join(pair.altname for pair in wanted)).result)
         by_pair = {pair: told.get(pair.id) or told.get(pair.altname) for pair in wanted}
         return {"USD": Decimal(1)} | {
-            table.locate(pair.base).asset: ticker.last for pair, ticker in by_pair.items() if ticker is not None
-        }
+            table.locate(pair.base).asset: ticker.bid
+            for pair, ticker in by_pair.items() if isinstance(ticker, Ticker)
+        }  # fmt: skip
 
     def _pair(self) -> Pair:
         """The pair of bitcoin with the first cash."""
@@ -221,7 +223,7 @@ class Settling:
     def _bid(self, pair: Pair) -> Decimal:
         told = read_tickers(self.public("Ticker", pair=pair.altname).result)
         ticker = next(iter(told.values()), None)
-        if ticker is None:
+        if not isinstance(ticker, Ticker):
             raise NotSettled(f"Kraken tells no price of {pair.altname}.")
         return ticker.bid
 

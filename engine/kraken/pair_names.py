@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from engine.kraken.assets import AssetTable
 from engine.values import Pair
@@ -35,8 +35,6 @@ _CLASS_FIELDS = {
     **dict.fromkeys(("AddOrder", "AddOrderBatch", "EditOrder", "Ticker", "OHLC", "Depth", "Trades"), "asset_class"),
     "AssetPairs": "aclass_base",
 }
-
-T = TypeVar("T")
 
 
 def plain_code(asset: str) -> str:
@@ -95,16 +93,6 @@ def names_of(pair: Pair) -> tuple[str, ...]:
 def is_named(pair: Pair, name: str) -> bool:
     """Whether this market is meant by that name, in any spelling of it."""
     return name in names_of(pair) or market_key(name) in (market_key(market_of(pair)), market_key(name_of(pair)))
-
-
-def row_of(rows: Mapping[str, T], pair: Pair, *, is_alone: bool = False) -> T | None:
-    """The row of that market in a reply, whatever its key is. `is_alone`: nothing else was asked for."""
-    if is_alone and len(rows) == 1:
-        return next(iter(rows.values()))
-    exact = (name for name in (pair.id, name_of(pair)) if name in rows)
-    key = market_key(market_of(pair))
-    found = next(exact, None) or next((name for name in rows if market_key(name) == key), None)
-    return None if found is None else rows[found]
 
 
 def ticker_params(pairs: Iterable[Pair]) -> dict[str, str]:

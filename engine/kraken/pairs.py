@@ -3,9 +3,10 @@
 - *Needed*: `base` and `quote` (from `wsname` where they are missing), and one of `tick_size` and `pair_decimals`: what
   is traded, and in which steps of the price.
 - *With a safe bound* where it is missing or cannot be read: `altname` (the row's key), `tick_size` (a step of the last
-  of `pair_decimals`) and `pair_decimals` (those of `tick_size`), `lot_decimals` (8, the most that Kraken has),
-  `cost_decimals` (2: an amount in the quote is rounded down), `ordermin` (one step of the volume) and `costmin` (0),
-  where Kraken itself refuses what is too small, `aclass_base` (a currency), `execution_venue` (Kraken's own).
+  of `pair_decimals`) and `pair_decimals` (those of `tick_size`), `lot_decimals` and `cost_decimals` (8: Kraken itself
+  refuses what is too exact, while a coarser step would make an order smaller than was asked), `ordermin` (one step of
+  the volume) and `costmin` (0): Kraken itself refuses what is too small; `aclass_base` (a currency), `execution_venue`
+  (Kraken's own).
 - *Not told*: `status` (empty; about one row in eight comes without it in 2026, and is traded until Kraken says
   otherwise) and `fees` (`None`; Kraken tells none since 8 September 2026).
 - *Nice to have*: `wsname`. All other fields are not read.
@@ -20,10 +21,11 @@ from typing import Any, TypeVar
 
 from engine.errors import CallUnknown
 from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
+from engine.kraken.fees import dearest_of
 from engine.kraken.pair_names import listed_code
 from engine.values import Pair
 
-MOST_LOT_DECIMALS = 8
+VOLUME_DECIMALS = 8
 
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 _MOST_DECIMALS = 30
@@ -75,7 +77,7 @@ def _pair(name: str, row: _Row) -> Pair:
     base, _, quote = wsname.partition("/")
     altname = row.get("altname", _text, name)
     tick, decimals = _steps(row)
-    lot_decimals = row.get("lot_decimals", _decimals, MOST_LOT_DECIMALS)
+    lot_decimals = row.get("lot_decimals", _decimals, VOLUME_DECIMALS)
     return Pair(
         id=name,
         altname=altname,
@@ -86,7 +88,7 @@ def _pair(name: str, row: _Row) -> Pair:
         tick_size=tick,
         pair_decimals=decimals,
         lot_decimals=lot_decimals,
-        cost_decimals=row.get("cost_decimals", _decimals, 2),
+        cost_decimals=row.get("cost_decimals", _decimals, VOLUME_DECIMALS),
         ordermin=row.get("ordermin", _amount, Decimal(1).scaleb(-lot_decimals)),
         costmin=row.get("costmin", _amount, Decimal(0)),
         fee=row.get("fees", _fee, None),
@@ -168,5 +170,8 @@ def _positive(value: Any) -> Decimal:
     return amount
 
 
-def _fee(tiers: Any) -> Decimal:
-    return max(_amount(percent) for _, percent in tiers) / 100
+def _fee(ladder: Any) -> Decimal:
+    fee = dearest_of(ladder)
+    if fee is None:
+        raise ValueError(ladder)
+    return fee

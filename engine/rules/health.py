@@ -44,7 +44,7 @@ def _key_troubles(view: TradeView) -> Iterator[str]:
     if key is None:
         yield "The private lane does not run, so nothing is known of the key."
         return
-    if key.state not in ("open", "call-refused"):
+    if key.state not in ("open", "call-refused", "product-refused"):
         yield f"The key is {key.state}. {key.sentence}"
     denied = sorted(NEEDED.intersection(key.denied))
     if denied:

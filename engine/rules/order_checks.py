@@ -20,9 +20,6 @@ from engine.values import Pair
 EVERYTHING = Decimal("Infinity")
 """What a market buy reserves: what it will cost is not known beforehand."""
 
-FEE_BOUND = Decimal("0.008")
-"""Where Kraken tells no fee: that of a taker in the lowest tier of its published schedule (2026)."""
-
 _EXACT = Context(prec=100)
 _TRIGGERS = frozenset({"stop-loss", "stop-loss-limit", "take-profit", "take-profit-limit"})
 _TRAILING = frozenset({"trailing-stop", "trailing-stop-limit"})
@@ -64,11 +61,11 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     return {name: _plain(value) for name, value in params.items() if value is not None}
 
 
-def reserves(order: Order, pair: Pair) -> tuple[str, Decimal]:
-    """Which asset an order may take, by Kraken's name, and how much of it: with the highest fee, never too little."""
+def reserves(order: Order, pair: Pair, fee: Decimal) -> tuple[str, Decimal]:
+    """Which asset an order may take, by Kraken's name, and how much of it at most; `fee` is a part of its cost."""
     if order.side == "sell":
         return pair.base, order.volume
-    with_fee = _EXACT.add(1, FEE_BOUND if pair.fee is None else pair.fee)
+    with_fee = _EXACT.add(1, fee)
     if "viqc" in order.flags:
         return pair.quote, _EXACT.multiply(order.volume, with_fee)
     price = worst_price(order)

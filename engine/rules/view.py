@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.kraken.pair_names import is_named, market_key
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.fees import Fee
 from engine.rules.orders import Order
 from engine.rules.plan import TradePlan
 from engine.values import Pair, Ticker
@@ -41,6 +42,8 @@ class Market:
     at: float = float("-inf")
     """When the ticker was asked for, by the monotonic clock."""
     problem: str | None = None
+    fee: Fee | None = None
+    """What a purchase is counted with; there wherever `pair` is."""
 
 
 @dataclass(frozen=True, slots=True)

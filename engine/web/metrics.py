@@ -109,7 +109,7 @@ def _accounts(status: EngineStatus) -> Iterator[Metric]:
     yield _by("account_consecutive_errors", "Failures in a row.", "account",
               {each.account: each.error_count for each in accounts})  # fmt: skip
     yield _by("key_accepted", "1 while Kraken takes the account's key.", "account",
-              {name: key.state == "open" for name, key in status.keys.items()})  # fmt: skip
+              {name: key.state in ("open", "product-refused") for name, key in status.keys.items()})  # fmt: skip
 
 
 def _calls(tally: Tally) -> Iterator[Metric]:
