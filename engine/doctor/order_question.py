@@ -39,15 +39,18 @@ class OrderQuestion:
         order = params_of(fit(far_below(pair, bid), pair), pair)
         name = {"cl_ord_id": uuid.uuid4().hex}
         whole = self._refusal({**order, **name, **self._deadline(kraken_time())})
+        self.was_refused = whole or ""
+        if whole is not None and whole.startswith(_PERMISSION):
+            return "refused", f"Kraken said {whole!r}."  # the engine keeps the market back now, and the form is not why
         without_deadline = self._refusal({**order, **name})
-        self.was_refused = ""
         if whole is None:
             return "taken", "Kraken would take it with our name and with a deadline."
         if without_deadline is None:
+            self.was_refused = ""
             return "deadline-refused", f"Kraken said {whole!r}, and would take it without a deadline."
         if self._refusal({**order, **self._deadline(kraken_time())}) is None:
+            self.was_refused = ""
             return "name-refused", f"Kraken said {whole!r}, and would take it without a cl_ord_id."
-        self.was_refused = whole
         return "refused", f"Kraken said {whole!r}, whatever was left away."
 
     def product(self, refused: str | None) -> Reading:
