@@ -125,6 +125,7 @@ def test_which_wallets_balance_shows() -> None:
     assert read_wallets({"ZUSD": "15", "XETH": "1.0"}, [first, second])[0] == "several-all"
     assert read_wallets({"ZUSD": "10"}, [first, second])[0] == "several-some"
     assert read_wallets({"ZUSD": "11"}, [first, second])[0] == "several"
+    assert read_wallets({"ZUSD": "10"}, [first, first])[0] == "several", "the id was passed over"
 
 
 def test_the_ids_of_wallets_are_read_and_nothing_else() -> None:

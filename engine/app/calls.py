@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -23,6 +23,8 @@ from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
 from engine.rules.repeat import pause_before_repeat
 from engine.transport import TransportPool
+
+AtSend = Callable[[float | None], Mapping[str, Any]]
 
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 SAY_AGAIN = 600.0  # seconds
@@ -51,13 +53,16 @@ class CallDesk:
         if self._public is not None:
             self._public.close()
 
-    def call(self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None) -> Any:
-        """`Engine.call`."""
+    def call(
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
+        at_send: AtSend | None = None,
+    ) -> Any:  # fmt: skip
+        """`Engine.call`. `at_send` gives more parameters when the call's turn has come, by Kraken's time."""
         now = self._house.clock.monotonic
         deadline = now() + self._house.seconds(timeout)
         for attempt in itertools.count():
             try:
-                return self._one_attempt(account, endpoint, params, deadline - now())
+                return self._one_attempt(account, endpoint, params, deadline - now(), at_send)
             except CallError as error:
                 pause = _pause(error, endpoint, attempt)
                 if pause is None or now() + pause >= deadline or self._house.stopped.wait(pause):
@@ -118,9 +123,12 @@ class CallDesk:
             self._missing[endpoint] = (codes, now)
             self._house.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
 
-    def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
+    def _one_attempt(
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float, at_send: AtSend | None
+    ) -> Any:
         answer = Answer()
-        self._send(PrivateCall(account, endpoint, self._named(endpoint, params), seconds, reply_to=answer))
+        named = self._named(endpoint, params)
+        self._send(PrivateCall(account, endpoint, named, seconds, reply_to=answer, at_send=at_send))
         told = answer.wait(max(0.0, seconds) + ANSWER_GRACE)
         if isinstance(told, CallDone):
             return told.result

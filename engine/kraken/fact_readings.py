@@ -165,7 +165,9 @@ def read_wallets(plain: Any, each: Iterable[Any]) -> Reading:
         for name, amount in part.items():
             together[name] = together.get(name, Decimal(0)) + amount
     seen = f"The account has {len(parts)} wallets."
-    if whole == together and any(part != whole for part in parts):
+    if all(part == parts[0] for part in parts):  # the id was passed over, so nothing is told apart
+        return "several", seen
+    if whole == together:
         return "several-all", seen
     return ("several-some" if whole in parts else "several"), seen
 
