@@ -189,7 +189,8 @@ class OrderDesk:
         try:
             result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline), self._deadline)
         except CallUnknown as error:
-            raise CallNotSent(f"Kraken did not say whether it would take the order: {error}") from None
+            sentence = f"Kraken did not say whether it would take the order: {error}"
+            raise CallNotSent(sentence, kraken_code=error.kraken_code) from None
         described = result.get("descr")
         return OrderReceipt(
             plan.id, plan.account, plan.order, OrderState.NOT_PLACED, cl_ord_id=plan.cl_ord_id, live=False,

@@ -78,7 +78,8 @@ def account_findings(
     if balance.level is Level.BAD:
         yield skipped(CHECK, "there is no balance", name)
     else:
-        yield can_trade(engine, name, info, settings, THIS_TEST)
+        seconds = left.seconds(min(settings.call_timeout, CALL_PATIENCE))
+        yield can_trade(engine, name, info, settings, balance_age=THIS_TEST, seconds=seconds)
     return info.nonce
 
 

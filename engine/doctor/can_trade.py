@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from engine.app import Engine
 from engine.doctor.finding import Finding, bad, ok, skipped, warn
-from engine.errors import CallError, CallRefused
 from engine.kraken.endpoints import PRIVATE
 from engine.kraken.key_info import KeyInfo
 from engine.rules.balances import BalanceSnapshot
@@ -31,19 +30,21 @@ _REFUSES = (
 _LATER = "Nothing was placed. Mend what it says, and run this again."
 
 
-def can_trade(engine: Engine, account: str, info: KeyInfo, settings: Settings, balance_age: float) -> Finding:
+def can_trade(
+    engine: Engine, account: str, info: KeyInfo, settings: Settings, *, balance_age: float, seconds: float
+) -> Finding:
     """Let Kraken check the smallest order with ``validate``; nothing is placed. Says yes, no and why, or not tried.
 
-    `balance_age`: how old (seconds) the balance may be.
+    `balance_age`: how old (seconds) the balance may be. `seconds`: how long each wait for Kraken may take.
     """
-    obstacle = _obstacle(info)
+    obstacle = _obstacle(info) if seconds > 0 else "the time for this test is over"
     if obstacle is not None:
         return skipped(CHECK, obstacle, account)
     plan = TradePlan(
         pairs=(probe_pair(engine.balance(account), settings),), strategy=smallest_order,
         max_balance_age=balance_age, max_data_age=30.0, max_spread=WIDEST_SPREAD, max_skew=TOLERANCE,
     )  # fmt: skip
-    return _judged(account, engine.gates(account, plan, dry=True))
+    return _judged(account, engine.gates(account, plan, dry=True, timeout=seconds))
 
 
 def probe_pair(balance: BalanceSnapshot, settings: Settings) -> str:
@@ -72,14 +73,10 @@ def _judged(account: str, report: GateReport) -> Finding:
         )  # fmt: skip
     error = report.error
     why = " ".join(report.reasons) or report.outcome
-    if isinstance(error, CallRefused) and not _is_passing(error):
-        said = f" It said {error.kraken_code!r}." if error.kraken_code and error.kraken_code not in why else ""
+    if error is not None and error.kraken_code and not error.kraken_code.startswith(_PASSING):
+        said = "" if error.kraken_code in why else f" It said {error.kraken_code!r}."
         return bad(CHECK, f"No: Kraken takes not even the smallest order. {why}{said}", _REFUSES, account)
     return warn(CHECK, f"Not now: {why}", _LATER, account)
-
-
-def _is_passing(error: CallError) -> bool:
-    return bool(error.kraken_code and error.kraken_code.startswith(_PASSING))
 
 
 def _order(order: Order) -> str:

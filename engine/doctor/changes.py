@@ -30,4 +30,4 @@ def change_findings(drift: Iterable[Drift], told: Collection[Kind] = ()) -> Iter
     for each in drift:
         if kind_of(each) not in told:
             known = _KNOWN.get(kind_of(each)) or f"{each.sentence} The engine passes it over."
-            yield note(CHECK, f"{known} (Seen {'once' if each.count == 1 else f'{each.count} times'}.)")
+            yield note(CHECK, f"{known} It was seen {'once' if each.count == 1 else f'{each.count} times'}.")
