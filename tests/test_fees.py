@@ -120,6 +120,14 @@ def test_the_active_tier_alone_is_enough_and_without_both_nothing_is_told() -> N
     assert read_fees(old, [XBT]).own == {"XXBTZUSD": Decimal("0.001")}
 
 
+def test_a_row_that_is_none_and_a_second_schedule_leave_doubt() -> None:
+    told = reply("0.2200", "0.2200")
+    assert read_fees({**told, "fees": {"XBTUSD": None}}, [XBT]).own == {}
+    dearer = reply(active="0.5000")["schedules"]
+    for schedules in (dearer + told["schedules"], told["schedules"] + dearer):
+        assert read_fees({**told, "schedules": schedules}, [XBT]).own == {}
+
+
 def test_both_spellings_are_known_and_what_is_new_is_noted_without_its_value() -> None:
     assert notes_of(reply()) == set()
     told = reply(maker_rebate="personal", inputs={}, volume_subaccounts=[])

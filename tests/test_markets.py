@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine import CallRefused, Order, OrderState, OrderUnknown, PairUnsettled, TradePlan
+from engine import CallRefused, KeyChanged, Order, OrderState, OrderUnknown, PairUnsettled, TradePlan
 from engine.errors import LockedOut, PermissionDenied
 from engine.simulator import Fault, Simulator
 from engine.values import Pair
+from tests.conftest import Events
 from tests.stopwatch import PATIENCE
 from tests.test_gates import XBT
 from tests.test_lookout import Around, look
@@ -24,6 +25,12 @@ TICKER_ROW = {"a": ["30000.0", "1", "1"], "b": ["29999.9", "1", "1"], "c": ["300
 
 def _sent_pairs(sim: Simulator) -> set[str]:
     return {each.params["pair"] for each in sim.placements("MASTER")}
+
+
+def _said(events: Events, market: str) -> KeyChanged:
+    said = events.wait_for(lambda event: isinstance(event, KeyChanged) and market in event.sentence)
+    assert isinstance(said, KeyChanged)
+    return said
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,9 +76,25 @@ def test_a_refusal_of_one_market_holds_back_no_other(sim: Simulator, tmp_path: P
                 engine.place("MASTER", Order(name, "buy", "limit", "5", "2"))
         assert engine.place("MASTER", RESTS).state is OrderState.PLACED
         assert engine.is_available("MASTER")
+        report = engine.gates("MASTER", TradePlan(order=denied))
+        assert any("denied an order on DOTUSD" in reason for reason in report.reasons)
+        assert engine.status().lane.keys["MASTER"].to_dict()["denied_markets"] == ["DOTUSD"]  # type: ignore[union-attr]
         assert engine.gates("MASTER", TradePlan(order=RESTS)).passed
         engine.resume("MASTER")
         assert engine.place("MASTER", denied).state is OrderState.PLACED
+
+
+def test_each_market_that_is_denied_is_said(sim: Simulator, tmp_path: Path) -> None:
+    events = Events()
+    with running(sim, tmp_path) as engine:
+        engine.place("MASTER", RESTS)
+        engine.subscribe(events)
+        sim.fault(Fault.error("EAccount:Invalid permissions:not in your country", endpoint="AddOrder", times=2))
+        for name, market in (("DOTUSD", "DOTUSD"), ("eth/usd", "ETHUSD")):
+            with pytest.raises(PermissionDenied):
+                engine.place("MASTER", Order(name, "buy", "limit", "5", "2"))
+            assert _said(events, market).state == "product-refused"
+        assert engine.place("MASTER", RESTS).state is OrderState.PLACED
 
 
 def test_a_name_that_kraken_does_not_list_is_refused(sim: Simulator, tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ def test_the_identity_of_a_market_is_what_the_row_says_and_never_the_key(key: st
 def test_a_venue_makes_another_market() -> None:
     here, there = pair(), pair("XBTUSD:BTNL", altname="XBTUSD:BTNL", execution_venue="bitnomial_exchange")
     unnamed = pair("OTHER", altname="XBTUSD", execution_venue="bitnomial_exchange")
+    bare = pair("XBTUSD:BTNL", altname="XBTUSD:BTNL", wsname="XBT/USD:BTNL", base=None, quote=None)
+    assert market_of(bare) == market_of(there)
     assert (here.venue, there.venue, unnamed.venue) == ("", "BTNL", "BTNL")
     assert market_of(there) == market_of(unnamed) == "XBT/USD:BTNL" != market_of(here)
     assert name_of(there) == "XBTUSD:BTNL"

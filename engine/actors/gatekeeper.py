@@ -54,6 +54,7 @@ class Gatekeeper:
             report = GateReport(
                 self._account, moment(self._clock.wall_ns()), live, results, signal.candidate, signal.order,
                 fees={name: each.fee for name, each in view.markets.items() if each.fee is not None},
+                problems={name: each.problem for name, each in view.markets.items() if each.problem is not None},
             )  # fmt: skip
             if report.passed:
                 report = self._send(report, gates_of(plan), seconds)

@@ -158,7 +158,8 @@ class Lane:
                 account = self._accounts[name]
                 trades, trades_limit = self._limits.trades(name)
                 keys[name] = KeyReport(
-                    *self._limits.level(name), nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
+                    *self._limits.level(name), denied_markets=self._limits.denied_markets(name),
+                    nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
                     mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
                     trades=trades, trades_limit=trades_limit, limited=self._limits.limited(name),
                 )  # fmt: skip

@@ -123,7 +123,8 @@ class Limits:
         held = key.guard.check(endpoint.name, now, pair)
         if error is not None and held is not None:
             error.retry_after = max(error.retry_after or 0.0, held.retry_after)
-        self._tell_change(account, before.state, key.guard)
+        is_more = bool(key.guard.products.keys() - before.products.keys())
+        self._tell_change(account, before.state, key.guard, is_more=is_more)
         if not isinstance(error, CallNotSent):
             self._unsaved.add(account)
         if before.locked_until != key.guard.locked_until:
@@ -152,6 +153,10 @@ class Limits:
     def denied(self, account: str) -> tuple[str, ...]:
         """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
         return self._keys[account].guard.denied
+
+    def denied_markets(self, account: str) -> tuple[str, ...]:
+        """The markets on which no order of an account is sent now. Any thread. Raises `KeyError`."""
+        return self._keys[account].guard.denied_markets(self._clock.monotonic())
 
     def resume(self, account: str) -> None:
         """Somebody says that the key is mended: calls go again at once, except during a lockout."""
@@ -221,9 +226,10 @@ class Limits:
                     self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
                 self._is_failing = True
 
-    def _tell_change(self, account: str, before: State, guard: KeyGuard) -> None:
+    def _tell_change(self, account: str, before: State, guard: KeyGuard, *, is_more: bool = False) -> None:
+        """Publish where the key stands when that is new. `is_more`: one more market is denied."""
         (self._locked.discard if guard.locked_until is None else self._locked.add)(account)
-        if guard.state is before:
+        if guard.state is before and not is_more:
             return
         self._publish(KeyChanged(account, guard.state.value, guard.sentence))
         if guard.state is not State.OPEN:

@@ -164,7 +164,10 @@ class GateDesk:
         key = lane.keys.get(account) if lane else None
         if lane is None or key is None or said is None:
             return None, lane.skew if lane else None
-        facts = KeyFacts(said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit)
+        facts = KeyFacts(
+            said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit,
+            key.denied_markets,
+        )  # fmt: skip
         return facts, lane.skew
 
     def unsettled(self, account: str) -> Unsettled:

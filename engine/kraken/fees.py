@@ -98,20 +98,18 @@ def _rows(result: Row, name: str, note: Note) -> dict[str, Row]:
     if not isinstance(rows, Mapping):
         note(name, MISSING if rows is None else ODD)
         return {}
-    read = {}
-    for pair, row in rows.items():
+    for row in rows.values():
         if isinstance(row, Mapping):
-            read[pair] = row
             _note_new({key.replace("_", ""): None for key in row}, _FEE, f"{name}.", note)
         else:
             note(f"{name}[]", ODD)
-    return read
+    return {pair: row if isinstance(row, Mapping) else {} for pair, row in rows.items()}
 
 
 def _ladders(result: Row, note: Note) -> dict[str, list[Row]]:
     """The tiers of each schedule by its pair's name. Older replies, and those without `fee_schedule`, have none."""
     schedules = result.get("schedules", [])
-    read = {}
+    read: dict[str, list[Row]] = {}
     for each in schedules if isinstance(schedules, list) else [None]:
         if not isinstance(each, Mapping) or not isinstance(each.get("tiers"), list):
             note("schedules[]", ODD)
@@ -120,7 +118,7 @@ def _ladders(result: Row, note: Note) -> dict[str, list[Row]]:
         tiers = [tier for tier in each["tiers"] if isinstance(tier, Mapping)]
         for tier in tiers:
             _note_new(tier, _TIER, "tiers.", note)
-        read[str(each.get("pair"))] = tiers
+        read.setdefault(str(each.get("pair")), []).extend(tiers)
     return read
 
 

@@ -74,7 +74,7 @@ def _read(name: str, row: Any, note: Note) -> Pair | None:
 
 def _pair(name: str, row: _Row) -> Pair:
     wsname = row.get("wsname", _text, "")
-    base, _, quote = wsname.partition("/")
+    base, _, quote = wsname.partition(":")[0].partition("/")
     altname = row.get("altname", _text, name)
     tick, decimals = _steps(row)
     lot_decimals = row.get("lot_decimals", _decimals, VOLUME_DECIMALS)

@@ -70,7 +70,8 @@ class GateReport:
     live: whether an order that passes is placed; otherwise Kraken only checks it (`validate`).
     results: the gates in their order. candidate, order: what the scanner and the strategy chose, where it came so far.
     receipt: of the order that was sent, or checked. error: how sending it failed. seconds: what the pass took.
-    fees: what a purchase was counted with, by the pair's name in the plan.
+    fees: what a purchase was counted with, by the pair's name in the plan. problems: why a pair, or its price, is not
+        known; a pass goes on with the others.
     """
 
     account: str
@@ -83,6 +84,7 @@ class GateReport:
     error: CallError | None = None
     seconds: float = 0.0
     fees: Mapping[str, Fee] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -119,6 +121,7 @@ class GateReport:
             },
             "seconds": round(self.seconds, 3),
             "fees": {name: fee.to_dict() for name, fee in self.fees.items()},
+            "problems": dict(self.problems),
         }
 
     def __str__(self) -> str:
@@ -132,6 +135,8 @@ class GateReport:
             first, *others = each.reasons or (each.seen,)
             yield f"{'→' if number else ' '} {each.gate:{width}}  {each.state.value:11}  {first}".rstrip()
             yield from (f"  {'':{width}}  {'':11}  {other}" for other in others)
+        if self.passed:  # otherwise they are among the reasons
+            yield from (f"Without {name}: {problem}" for name, problem in self.problems.items())
         yield self.outcome
 
     @property

@@ -261,6 +261,10 @@ class KeyGuard:
         """The endpoints that are denied, and those where nobody knows yet whether the key or a market is meant."""
         return (*self.calls, *(name for name in self.suspect if name not in self.calls))
 
+    def denied_markets(self, now: float) -> tuple[str, ...]:
+        """The markets on which no order may be placed now."""
+        return tuple(market for (name, market), hold in self.products.items() if name == "AddOrder" and now < hold.due)
+
     @property
     def may_sign_again(self) -> bool:
         """Whether a call whose nonce was just refused may be signed a second time: only after the first refusal."""

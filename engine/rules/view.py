@@ -69,6 +69,8 @@ class KeyFacts:
     trades: Mapping[str, float] = field(default_factory=dict)
     trades_limit: float = 0.0
     """The same of the trading counter, by market (`pair_names.market_key`)."""
+    denied_markets: tuple[str, ...] = ()
+    """Markets on which Kraken denies orders to the account or key, and on which none is sent now."""
 
 
 @dataclass(frozen=True, slots=True)
