@@ -17,7 +17,7 @@ from engine.errors import ConfigError
 from engine.values import KRAKEN_URL, MASTER, Account, Settings
 
 LONGEST_SECRET = 10_000  # characters; a device that never ends is no file of a secret
-_USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET)(_FILE)?")
+_USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
 _TEXTS = {"tier", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts"}
@@ -88,12 +88,12 @@ def _account(
     name: str, row: Mapping[str, Any] | None, prefix: str | None, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     known = row or {}
-    account = {"name": name, **{part: known[part] for part in ("tier", "otp") if part in known}}
-    for part in ("key", "secret"):
+    account: dict[str, Any] = {"name": name, "tier": known.get("tier")}
+    for part in ("key", "secret", "otp"):
         variable = f"{prefix}{part.upper()}"
         value = _value(environ, variable) if prefix else None
         account[part] = value or _file_value(name, known, part)
-        if account[part] is None:
+        if account[part] is None and part != "otp":
             what = f"{variable} is not set" if prefix else f"[accounts.{name}] has no {part}"
             raise ConfigError(f"{what}: an account needs both its API key and its secret.")
     return account
@@ -109,7 +109,7 @@ def _prefixes(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _given(environ: Mapping[str, str], prefix: str) -> bool:
-    return any(environ.get(prefix + part + suffix) for part in ("KEY", "SECRET") for suffix in ("", "_FILE"))
+    return any(environ.get(prefix + part + suffix) for part in ("KEY", "SECRET", "OTP") for suffix in ("", "_FILE"))
 
 
 def _value(environ: Mapping[str, str], variable: str) -> str | None:
@@ -166,7 +166,7 @@ def _file_accounts(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
-    known = {"key", "secret", "key_file", "secret_file", "tier", "otp"}
+    known = {"key", "secret", "otp", "key_file", "secret_file", "otp_file", "tier"}
     if unknown := row.keys() - known:
         raise ConfigError(f"[accounts.{name}] has an entry that means nothing here: {', '.join(sorted(unknown))}.")
     for part in row.keys() - {"key", "secret"}:  # `Account` looks at those two itself
@@ -175,7 +175,7 @@ def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
 
 
 def _file_value(name: str, row: Mapping[str, Any], part: str) -> Any:
-    """The key or the secret that the file gives or names; `None` when it says nothing of it."""
+    """The key, the secret or the otp that the file gives or names; `None` when it says nothing of it."""
     if part not in row and f"{part}_file" in row:
         return _read_secret(Path(row[f"{part}_file"]), f"[accounts.{name}] {part}_file")
     return row.get(part)

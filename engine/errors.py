@@ -11,8 +11,9 @@
     │   │                 NonceNotDurable²
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
-    │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked
-    │   └─ CallUnknown ── OrderUnknown (receipt) · CallCut
+    │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
+    │   │                 OtpNeeded
+    │   └─ CallUnknown ── OrderUnknown (receipt) · CallCut · NoResult
     └─ BalanceUnknown · AccountUnavailable · GateDenied
 
     ¹ also a ConfigError    ² also a StoreError
@@ -187,6 +188,10 @@ class AccountLocked(PermissionDenied):
     """Kraken has locked or not yet confirmed the account."""
 
 
+class OtpNeeded(PermissionDenied):
+    """Kraken denies every call to the key: it has a two-factor password, and none or a wrong one came with the call."""
+
+
 class RateLimited(CallRefused):
     """Kraken's rate limit was exceeded."""
 
@@ -223,6 +228,10 @@ class CallUnknown(CallError):
 
 class CallCut(CallUnknown):
     """It hung and was cut, to let something more urgent pass: that says nothing about the account."""
+
+
+class NoResult(CallUnknown):
+    """Kraken answered with neither an error nor a result, as it does for an account that was never funded."""
 
 
 class OrderUnknown(CallUnknown):

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from engine import Account, BalanceState, Engine, Settings
-from engine.errors import ConfigError, DeadlinePassed, EngineStopped, PermissionDenied, StoreInUse, UnknownName
+from engine.errors import (
+    ConfigError,
+    DeadlinePassed,
+    EngineStopped,
+    OtpNeeded,
+    PermissionDenied,
+    StoreInUse,
+    UnknownName,
+)
 from engine.nonces import read_marks
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events, private_calls
@@ -218,10 +226,26 @@ def test_a_key_with_two_factor_brings_its_password(sim: Simulator, tmp_path: Pat
     events = Events()
     with Engine([Account(name, key, secret)], url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
         engine.subscribe(events)
-        with pytest.raises(PermissionDenied):
+        with pytest.raises(OtpNeeded, match=r"has no otp: .* KRAKEN_API_OTP"):
             engine.call("MASTER", "TradeBalance", timeout=PATIENCE)
         assert engine.balance("MASTER").cash is None
+        engine.replace_key("MASTER", key, secret, otp="tr-4712")
+        with pytest.raises(OtpNeeded, match="is not the key's two-factor password") as wrong:
+            engine.call("MASTER", "OpenPositions", timeout=PATIENCE)
+        assert "permission '" not in str(wrong.value)
+        assert "tr-471" not in str(wrong.value)
         engine.replace_key("MASTER", key, secret, otp="tr-4711")
         assert engine.call("MASTER", "TradeBalance", timeout=PATIENCE)
         assert engine.balance("MASTER", max_age=0, timeout=PATIENCE).is_available
         assert "tr-4711" not in repr(events.seen) + repr(engine.status()) + str(engine.status().to_dict())
+
+
+def test_a_missing_permission_is_not_taken_for_a_missing_password(sim: Simulator, tmp_path: Path) -> None:
+    """The key is asked about once; after that every denied call says which permission it wants."""
+    sim.set_permissions("MASTER", {"query-ledger"})
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:
+        for endpoint in ("TradeBalance", "OpenPositions"):
+            with pytest.raises(PermissionDenied, match="Query open orders") as denied:
+                engine.call("MASTER", endpoint, timeout=PATIENCE)
+            assert not isinstance(denied.value, OtpNeeded)
+    assert [each.endpoint for each in sim.calls].count("GetApiKeyInfo") == 1

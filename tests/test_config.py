@@ -107,6 +107,25 @@ def test_each_field_of_an_account_may_stand_in_another_place(tmp_path: Path) -> 
         load({}, file)
 
 
+def test_the_password_of_a_key_may_stand_in_every_place(tmp_path: Path) -> None:
+    """A key with two-factor: as a variable, in a file that a variable or the configuration names, or in that itself."""
+    (tmp_path / "otp").write_text("from-file\n")
+    (tmp_path / "engine.toml").write_text(
+        f'[accounts.CAROL]\nkey = "c"\nsecret = "{SECRET}"\notp_file = "{tmp_path / "otp"}"\n'
+        f'[accounts.DAVE]\nkey = "d"\nsecret = "{SECRET}"\notp = "in the way"\n'
+    )
+    environment = {
+        "KRAKEN_API_KEY": "m", "KRAKEN_API_SECRET": SECRET, "KRAKEN_API_OTP": "of-master",
+        "KRAKEN_USER_ALICE_API_KEY": "a", "KRAKEN_USER_ALICE_API_SECRET": SECRET,
+        "KRAKEN_USER_ALICE_API_OTP_FILE": str(tmp_path / "otp"), "KRAKEN_USER_DAVE_API_OTP": "of-dave",
+        "KRAKEN_USER_EVE_API_KEY": "e", "KRAKEN_USER_EVE_API_SECRET": SECRET,
+    }  # fmt: skip
+    given = {each.name: each.otp and each.otp.reveal() for each in load(environment, tmp_path / "engine.toml").accounts}
+    assert given == {"MASTER": "of-master", "ALICE": "from-file", "CAROL": "from-file", "DAVE": "of-dave", "EVE": None}
+    with pytest.raises(ConfigError, match="KRAKEN_USER_BOB_API_KEY is not set"):
+        load({"KRAKEN_USER_BOB_API_OTP": "x"})
+
+
 def test_state_directory_defaults() -> None:
     assert state_directory(None, {"XDG_STATE_HOME": "/xdg"}) == Path("/xdg/kraken-engine")
     assert state_directory(None, {"KRAKEN_ENGINE_STATE": "/mine", "XDG_STATE_HOME": "/xdg"}) == Path("/mine")

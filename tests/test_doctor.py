@@ -209,6 +209,15 @@ def test_a_key_that_may_not_read_balances(one: Simulator, state: Path) -> None:
     assert "'Query funds'" in (found("balance", "MASTER").advice or "")
 
 
+def test_a_key_that_wants_its_password(one: Simulator, state: Path) -> None:
+    """A permission that is there is not asked for: users ticked permissions for hours."""
+    one.set_otp("MASTER", "pw-4711")
+    finding = look(one, state)("key", "MASTER")
+    assert finding.level is Level.BAD
+    assert "KRAKEN_API_OTP" in finding.found
+    assert "permission '" not in f"{finding.found} {finding.advice}"
+
+
 def test_one_failed_call_is_made_again(one: Simulator, state: Path) -> None:
     one.fault(Fault.http(502, endpoint="BalanceEx", times=1))
     found = look(one, state)

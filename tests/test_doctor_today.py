@@ -25,7 +25,7 @@ __all__ = ["one", "state"]  # fixtures
 
 def changed(sim: Simulator, endpoint: str, change: Callable[[dict[str, Any]], object]) -> None:
     """From now on Kraken's reply of a public endpoint is another."""
-    with urllib.request.urlopen(f"{sim.url}/0/public/{endpoint}") as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{sim.url}/0/public/{endpoint}") as answer:
         told = json.load(answer)
     change(told["result"])
     sim.fault(Fault.body(json.dumps(told).encode(), endpoint=endpoint))

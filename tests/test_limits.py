@@ -351,7 +351,9 @@ def test_throttled_always_means_a_pause(retry_after: float | None, pause: float)
     [
         (None, None),
         (RATE, Limit.CALLS),
-        (errors.RateLimited("HTTP 429"), Limit.CALLS),
+        (errors.RateLimited("HTTP 429", retry_after=1.0), Limit.PAUSE),
+        (errors.CallUnknown("HTTP 429", retry_after=1.0), Limit.PAUSE),
+        (errors.CallUnknown("HTTP 502"), None),
         (errors.RateLimited("slow", kraken_code="EGeneral:Too many requests"), Limit.CALLS),
         (ORDER_RATE, Limit.TRADES),
         (errors.RateLimited("slow", kraken_code="EOrder:Domain rate limit exceeded"), Limit.TRADES),

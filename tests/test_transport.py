@@ -745,6 +745,12 @@ def test_every_proper_reply_is_returned_and_the_connection_kept(serve, connect, 
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("more", [[], ["X: y\r\n z"]], ids=["plain", "left to http.client"])
+def test_when_to_come_back_is_handed_on(serve, connect, more):
+    server = serve(answering(reply(b"", "429 Too Many Requests", "Retry-After: 7", *more)))
+    assert call(connect(server)) == HttpReply(429, b"", DATE, "application/json", "7")
+
+
 def test_an_old_server_ends_its_body_by_closing(serve, connect):
     server = serve(once(b"HTTP/1.0 200 OK\r\nDate: x\r\n\r\n" + b"y" * 100_000))
     transport = connect(server)

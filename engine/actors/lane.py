@@ -11,6 +11,7 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.limits import Limits
 from engine.actors.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
+from engine.actors.otp_watch import OtpWatch
 from engine.actors.report import KeyReport, LaneReport
 from engine.actors.ticket import Ticket
 from engine.clock import TrustedClock
@@ -33,6 +34,7 @@ from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.rules.nonce import AHEAD
 from engine.rules.nonce_diagnosis import diagnose_nonce
+from engine.rules.otp import KEY_INFO
 from engine.transport import Transport
 from engine.values import Account, Settings
 
@@ -76,6 +78,7 @@ class Lane:
         self._live = live
         self._clock = clock
         self._drift = drift
+        self._otps = OtpWatch()
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 
@@ -104,7 +107,8 @@ class Lane:
 
     def resume(self, account: str) -> None:
         """The account's key is mended: its calls go again at once. Raises `UnknownName`."""
-        self._limits.resume(self._account(account).name)
+        self._otps.forget(self._account(account).key_id)
+        self._limits.resume(account)
 
     def key_id(self, account: str) -> str:
         """Which key the account has now."""
@@ -143,6 +147,7 @@ class Lane:
         self._use_key(account)
 
     def _use_key(self, account: Account) -> None:
+        self._otps.forget(account.key_id)
         self._accounts[account.name] = account
         self._signers[account.name] = Signer(account.secret)
 
@@ -213,8 +218,12 @@ class Lane:
             self._limits.after(account.name, endpoint, params, refused, cause=f"EAPI:Invalid nonce: {cause}")
             raise refused from None
         except CallError as error:
-            self._limits.after(account.name, endpoint, params, error)
-            raise
+            told = self._otps.explained(
+                error, account, endpoint.name, lambda: self._ask_about_key(account, deadline, token)
+            )
+            self._limits.after(account.name, endpoint, params, told)
+            raise told from None
+        self._otps.passed(account.key_id)
         self._limits.after(account.name, endpoint, params, None, result=reply.result)
         compare(endpoint.name, reply.result, self._drift.noter(endpoint.name))
         return reply
@@ -234,7 +243,14 @@ class Lane:
         answer = self._transport.post(endpoint.path, body, headers, deadline=deadline, ticket=token)
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
-        return read_reply(answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9)
+        return read_reply(
+            answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9, retry_after=answer.retry_after,
+            note=self._drift.noter(endpoint.name),
+        )  # fmt: skip
+
+    def _ask_about_key(self, account: Account, deadline: float, token: Ticket) -> None:
+        """The one question that no missing permission can refuse, in the time of the call that was denied."""
+        self._send(account, private_endpoint(KEY_INFO), PrivateCall(account.name, KEY_INFO), deadline, token)
 
     def _diagnosis(self, account: Account) -> str:
         """Why Kraken refused a nonce that was above all of ours."""

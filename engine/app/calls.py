@@ -107,7 +107,10 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
             answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
-            reply = read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9)
+            reply = read_reply(
+                answer.status, answer.body, found, now=clock.wall_ns() / 1e9, retry_after=answer.retry_after,
+                note=self._house.drift.noter(found.name),
+            )  # fmt: skip
         except CallError as error:
             raise error.about(None, found.name) from None
         if reply.missing:

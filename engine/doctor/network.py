@@ -181,7 +181,7 @@ class Network:
         """One public call: its result. Raises `CallError`."""
         endpoint = public_endpoint(name)
         answer = self._get(endpoint, encode_form(params).decode())
-        return read_reply(answer.status, answer.body, endpoint).result
+        return read_reply(answer.status, answer.body, endpoint, note=self._replies.drift.noter(name)).result
 
     def _get(self, endpoint: Endpoint, query: str = "") -> HttpReply:
         return self._transport.get(endpoint.path, query, deadline=self._left.part(REPLY_PATIENCE).deadline)

@@ -16,13 +16,16 @@ from engine.errors import (
     LockedOut,
     MarketUnavailable,
     NonceNotDurable,
+    OtpNeeded,
     PermissionDenied,
     RateLimited,
     StoreError,
     TemporaryLockout,
 )
 
-_KEY = (InvalidKey, InvalidSignature, InvalidNonce, TemporaryLockout, LockedOut, AccountLocked, NonceNotDurable)
+_KEY = (
+    InvalidKey, InvalidSignature, InvalidNonce, TemporaryLockout, LockedOut, AccountLocked, NonceNotDurable, OtpNeeded,
+)  # fmt: skip
 
 _LOCKOUT = (
     "Stop every program that uses the key, and make no call with it for 15 minutes: each try, this test too, starts "
@@ -50,6 +53,11 @@ _MEANINGS: tuple[tuple[type[CallError], str | None, str], ...] = (
     (
         AccountLocked, "Kraken has locked the account, or not confirmed it yet.",
         "Sign in at Kraken: it says there what is missing.",
+    ),
+    (
+        OtpNeeded, None,
+        "The password is the one that was set for the key itself at Kraken (Settings, API), and stays the same. A key "
+        "whose second factor is an app's changing code cannot be used here: make a key with a password, or without.",
     ),
     (
         PermissionDenied, "Kraken denies the balance to the key.",

@@ -38,7 +38,8 @@ class Drift:
         """The change in words."""
         if self.endpoint == OTHERS:
             return f"Kraken's replies have more that is {self.what} than is told apart."
-        return _SENTENCES[self.what].format(endpoint=self.endpoint, field=self.field)
+        sentence = _NEW_ERROR if self.what == NEW and _ERROR.fullmatch(self.field) else _SENTENCES[self.what]
+        return sentence.format(endpoint=self.endpoint, field=self.field)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -56,6 +57,9 @@ _SENTENCES = {
     MISSING: "Kraken's {endpoint} replies no longer tell {field}.",
     ODD: "Kraken's {endpoint} replies have a {field} that cannot be read.",
 }
+
+_NEW_ERROR = "Kraken refuses {endpoint} with an error that this engine does not know ({field})."
+_ERROR = re.compile(r"error(\.E[A-Za-z]+)?")  # as `replies` notes it: the text itself is in the error of the call
 
 
 def unnoted(field: str, what: str) -> None:

@@ -1,7 +1,9 @@
 """Kraken's error strings: which error each one is, and whether Kraken then did nothing.
 
-The strings and their effects are Kraken's error pages', the support article 360001491786's, and those that other
-clients' maintainers have published from live accounts.
+The strings and their effects are those of Kraken's error pages, of its support article 360001491786, of its own
+open-source clients (krakenfx/kraken-api-sdk and kraken-cli, 2026), and those that maintainers of other clients have
+published from live accounts. The longest known prefix counts, so that a category such as ``EAuth`` has a meaning for
+what Kraken adds to it. An ``E…`` that is not here is a refusal of a read, and leaves the effect of a write open.
 """
 
 from __future__ import annotations
@@ -60,6 +62,11 @@ def meaning_of(code: str) -> Meaning | None:
     return None if longest is None else ERRORS[longest]
 
 
+def category(code: str) -> str:
+    """The category of an error, such as ``EOrder``, where it is one of those in the table; empty otherwise."""
+    return _CATEGORIES.get(normal(code).partition(":")[0], "")
+
+
 def normal(code: str) -> str:
     """An error string as the table has it: lower case, no spaces around colons."""
     return _COLON.sub(":", " ".join(code.split())).lower()
@@ -97,11 +104,16 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     ),
     (
         Meaning(PermissionDenied, advice="give this API key the permission {permissions} on Kraken's API page"),
-        ("EGeneral:Permission denied",),
+        ("EGeneral:Permission denied", "EAPI:Permission denied"),
     ),
     (
         Meaning(PermissionDenied, advice="Kraken does not allow it to this account"),
-        ("EAuth:Failed", "EAccount:Invalid permissions", "EEarnings:Permission denied"),
+        ("EAccount:Invalid permissions", "EEarnings:Permission denied"),
+    ),
+    # Kraken's own client takes every error of this category for one of the credentials.
+    (
+        Meaning(PermissionDenied, advice="Kraken does not accept the credentials; sign in there to see why"),
+        ("EAuth", "EAuth:Failed"),
     ),
     (
         Meaning(AccountLocked, advice="the account is locked or not confirmed; sign in at Kraken to see why"),
@@ -115,7 +127,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (Meaning(CallRefused, advice="Kraken has switched this off"), ("EAPI:Feature disabled",)),
     (
         Meaning(CallRefused, _OPEN, advice="a new WebSocket token is needed"),
-        ("ESession:Invalid session",),
+        ("ESession:Invalid session", "EAPI:Invalid token"),
     ),
     # Rate and lockout
     (
@@ -145,6 +157,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         Meaning(MarketUnavailable, _OPEN, advice=_LATER),
         (
+            "EService",
             "EService:Unavailable",
             "EService:Busy",
             "EService:Timeout",
@@ -166,10 +179,12 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning(InvalidArguments, advice=_MEND),
         (
             "EAPI:Bad request",
+            "EAPI:Invalid arguments",
             "EQuery:Unknown asset pair",
             "EQuery:Invalid asset pair",
             "EQuery:Unknown asset",
             "EGeneral:Invalid arguments",
+            "EGeneral:Invalid timeout argument",
             "ETrade:Invalid request",
             "EFunding:Max fee exceeded",
             "EFunding:No funding method",
@@ -188,6 +203,11 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         Meaning(InvalidArguments, advice="the volume is below the least that this pair takes"),
         ("EGeneral:Invalid arguments:volume minimum not met",),
+    ),
+    # Without a category: seen by Kraken's own client with `validate`.
+    (
+        Meaning(InvalidArguments, advice="the order lacks a price"),
+        ("Limit_price(s) not found", "Stop_price(s) not found", "Price(s) not found"),
     ),
     # It proves that an earlier order of this id rests on the book, which may be this very one, sent before.
     (
@@ -209,11 +229,15 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "EOrder:Orders limit exceeded",
             "EOrder:Scheduled orders limit exceeded",
             "EOrder:Positions limit exceeded",
+            # Kraken's client and live accounts disagree which of these a cancel gets for an order that is over, so
+            # each says only that there is nothing to cancel under this name now, and not what became of the order.
             "EOrder:Unknown order",
             "EOrder:Invalid order",
+            "EGeneral:Unknown order",
             "EOrder:Post only order",
             "EOrder:Order not editable",
             "EOrder:Not enough leaves qty",
+            "EOrder:No amendable parameters specified",
             "EOrder:Unknown position",
             "EOrder:Cannot open position",
             "EOrder:Cannot open opposing position",
@@ -229,8 +253,18 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "EBM:limit exceeded",
         ),
     ),
-    # The part that reduces is matched before the rest is canceled; and the cancel may be our own.
-    (Meaning(OrderRejected, _OPEN), ("EOrder:Reduce only:Position is closed", "EOrder:Cancel pending")),
+    # The part that reduces is matched before the rest is canceled; the cancel may be our own; a batch may be done in
+    # part; and an order that was taken first and canceled then may have traded in between.
+    (
+        Meaning(OrderRejected, _OPEN),
+        (
+            "EOrder:Reduce only:Position is closed",
+            "EOrder:Cancel pending",
+            "EOrder:Batch failed",
+            "EOrder:Cancel all failed",
+            "EOrder:Order cancelled",
+        ),
+    ),
     # Funding
     (Meaning(CallRefused), ("EFunding:Too many addresses",)),
     # No source says that nothing was done, and a withdrawal has no name by which it could be sent once only.
@@ -239,4 +273,8 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
 
 ERRORS: Mapping[str, Meaning] = MappingProxyType(
     {normal(code): meaning for meaning, codes in _GROUPS for code in codes}
+)
+
+_CATEGORIES: Mapping[str, str] = MappingProxyType(
+    {name.lower(): name for _, codes in _GROUPS for code in codes if (name := code.partition(":")[0]).isalpha()}
 )

@@ -4,20 +4,33 @@ Nothing is guessed. A result is only what came in a readable envelope without an
 Kraken is known to send when it has done nothing. All else, for a call that writes, is unknown.
 
 What each error string means stands in `refusals`.
+
+Needed of a reply: that it is JSON that nobody can read in two ways, its ``error``, and a ``result`` of the endpoint's
+shape; without one of them there is no answer. All other fields beside those two are passed over, and noted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from engine.errors import CallError, CallRefused, CallUnknown, InvalidArguments, RateLimited, UnknownMethod
+from engine.errors import (
+    CallError,
+    CallRefused,
+    CallUnknown,
+    InvalidArguments,
+    NoResult,
+    RateLimited,
+    UnknownMethod,
+)
+from engine.kraken.drift import NEW, ODD, Note, field_name, unnoted
 from engine.kraken.endpoints import Endpoint
-from engine.kraken.refusals import LOCKOUT_SECONDS, UNLISTED, Effect, Meaning, meaning_of, normal
+from engine.kraken.refusals import UNLISTED, Effect, category, meaning_of, normal
 from engine.kraken.strict_json import read_strictly
+from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +45,28 @@ class Reply:
     missing: tuple[str, ...] = ()
 
 
-def read_reply(status: int, body: bytes, endpoint: Endpoint, *, now: float | None = None) -> Reply:
+def read_reply(
+    status: int, body: bytes, endpoint: Endpoint, *,
+    now: float | None = None, retry_after: str | None = None, note: Note = unnoted,
+) -> Reply:  # fmt: skip
     """Read one HTTP answer of Kraken's.
 
-    `now` is the wall clock in Unix seconds; with it, a throttled call says how long to wait.
+    `now` is the wall clock in Unix seconds; with it, a throttled call says how long to wait. `retry_after` is the
+    header of that name. `note` is told of fields beside ``error`` and ``result``, of a result of another shape than
+    the endpoint's, and of errors that are not in the table (field ``error``, with the category where that is known).
 
     Guarantees: returns a `Reply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the bytes
     are; a reply with an error in it never becomes a `Reply`, but where the error is about a name that was asked for and
-    the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account.
+    the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account. A reply that has
+    neither an error nor a result is a `NoResult`. After an HTTP 429, which no page of Kraken's names and a server in
+    between may send, `CallError.retry_after` is at least a second; a write may have been done then, unless an error of
+    Kraken's in the body says that it was not. The same holds for any other status of 4xx, such as 408 and 425.
     """
     try:
-        return _read(status, body, endpoint, now)
+        return _read(status, body, endpoint, now, note)
     except CallError as error:
+        if status == TOO_MANY_REQUESTS:
+            error.retry_after = max(error.retry_after or 0.0, wait_in_header(retry_after, now))
         raise error.about(None, endpoint.name) from None
 
 
@@ -55,12 +78,13 @@ class _Envelope:
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     result: Any
+    has_result: bool
 
 
-def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None) -> Reply:
+def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> Reply:
     if not (200 <= status < 300 or 400 <= status < 500):
         _raise_unknown(endpoint, f"{_STATUS.get(status // 100, 'HTTP')} {status} and {_what_came(body)}")
-    envelope = _envelope(body)
+    envelope = _envelope(body, note)
     if envelope is None:
         _raise_unreadable(status, body, endpoint)
     is_partial = _is_partial(envelope, endpoint)
@@ -68,7 +92,10 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None) -> Re
         _raise_error(envelope, endpoint, now)
     if status >= 300:
         _raise_unknown(endpoint, f"HTTP {status} without an error in it")
+    if envelope.result is None and not (envelope.has_result and _NULL in endpoint.shape):
+        _raise_no_result(endpoint)
     if not isinstance(envelope.result, endpoint.shape):
+        note("result", ODD)
         _raise_unknown(endpoint, f"no error, and {_JSON_NAMES.get(type(envelope.result), 'something')} as its result")
     return Reply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
 
@@ -87,8 +114,8 @@ def _is_about_a_name(code: str) -> bool:
 
 
 _STATUS = {3: "a redirect, which is not followed, HTTP", 5: "a failure of Kraken's servers, HTTP"}
+_NULL = type(None)
 _JSON_NAMES: Mapping[type, str] = {
-    type(None): "nothing",
     dict: "an object",
     list: "a list",
     str: "a text",
@@ -98,7 +125,16 @@ _JSON_NAMES: Mapping[type, str] = {
 }
 
 
-def _envelope(body: bytes) -> _Envelope | None:
+def _raise_no_result(endpoint: Endpoint) -> NoReturn:
+    """Seen of accounts that were never funded; there is no telling that from a fault of Kraken's."""
+    why = "it is a fault of Kraken's"
+    if not endpoint.public and not endpoint.writes:
+        why = f"the account was never funded, or {why}"
+    came = f"neither an error nor a result, which means that {why}"
+    raise NoResult(f"{endpoint.name} was answered with {came}: {_advice(endpoint)}.")
+
+
+def _envelope(body: bytes, note: Note) -> _Envelope | None:
     """Kraken's envelope, or `None` when the body is not one."""
     try:
         value = read_strictly(body)
@@ -111,22 +147,37 @@ def _envelope(body: bytes) -> _Envelope | None:
     if not all(isinstance(e, str) and 0 < len(e) <= _LONGEST_ERROR and e.strip() for e in entries):
         return None
     entries = [_TOKEN.sub("…", e) for e in entries]  # what the server repeats of a request may be the key
-    warnings = tuple(e for e in entries if e.startswith("W"))
-    return _Envelope(tuple(e for e in entries if not e.startswith("W")), warnings, value.get("result"))
+    warnings = tuple(e for e in entries if _WARNING.match(e))
+    errors = tuple(e for e in entries if not _WARNING.match(e))
+    for field in _new_in(value, errors):
+        note(field, NEW)
+    return _Envelope(errors, warnings, value.get("result"), "result" in value)
+
+
+def _new_in(value: Mapping[str, Any], errors: Iterable[str]) -> Iterable[str]:
+    """What an envelope has that is not known here; of an error never the text, which may repeat what was sent."""
+    yield from (field_name(name) for name in list(value.keys() - {"error", "result"})[:_MOST_NEW])
+    for kind in {category(code) for code in errors if meaning_of(code) is None}:
+        yield f"error.{kind}" if kind else "error"
+
+
+_WARNING = re.compile("W[A-Z][A-Za-z]* ?:")  # whatever else comes is an error, as its leading letter is not known
+_MOST_NEW = 10  # fields of one envelope that are noted; a flood of them would take the lane's time
 
 
 def _raise_unreadable(status: int, body: bytes, endpoint: Endpoint) -> NoReturn:
     """No envelope came. A read that was turned away at the door changed nothing, so it may say so."""
     turned_away = None if endpoint.writes else _TURNED_AWAY.get(status)
     if turned_away is None:
-        _raise_unknown(endpoint, f"HTTP {status} and {_what_came(body)}")
+        fast = ", as Kraken answers who asks too fast" if endpoint.public and status < 300 and not body.strip() else ""
+        _raise_unknown(endpoint, f"HTTP {status} and {_what_came(body)}{fast}")
     error, why = turned_away
     raise error(f"{endpoint.name} got HTTP {status} and {_what_came(body)}: {why}.")
 
 
 _TURNED_AWAY: Mapping[int, tuple[type[CallRefused], str]] = {
     404: (UnknownMethod, "this server has no such endpoint"),
-    429: (RateLimited, "too many calls came from here, so wait before the next one"),
+    TOO_MANY_REQUESTS: (RateLimited, "too many calls came from here, so wait before the next one"),
 }
 
 
@@ -140,7 +191,7 @@ def _raise_error(envelope: _Envelope, endpoint: Endpoint, now: float | None) -> 
     """Raise what Kraken's errors mean together: an unknown effect outweighs a refusal, else the first decides."""
     known = [(code, meaning_of(code)) for code in envelope.errors]
     open_ = [code for code, meaning in known if meaning is None or meaning.effect is Effect.UNKNOWN]
-    waits = [wait for code, meaning in known if (wait := _wait(code, meaning, now)) is not None]
+    waits = [wait for code, meaning in known if (wait := wait_in_error(code, meaning, now)) is not None]
     retry_after = max(waits, default=None)
     if endpoint.writes and (open_ or envelope.result):
         code = (open_ or envelope.errors)[0]
@@ -156,20 +207,12 @@ def _raise_error(envelope: _Envelope, endpoint: Endpoint, now: float | None) -> 
 def _raise_unknown(
     endpoint: Endpoint, came: str, *, kraken_code: str | None = None, retry_after: float | None = None
 ) -> NoReturn:
-    so = "it may have been done, so look before trying again" if endpoint.writes else "nothing can be learnt from it"
-    sentence = f"{endpoint.name} was answered with {came}: {so}."
+    sentence = f"{endpoint.name} was answered with {came}: {_advice(endpoint)}."
     raise CallUnknown(sentence, kraken_code=kraken_code, retry_after=retry_after)
 
 
-def _wait(code: str, meaning: Meaning | None, now: float | None) -> float | None:
-    """Seconds until another try makes sense, where Kraken says so or it is known."""
-    until = _THROTTLED.match(normal(code))
-    if until is None or now is None:
-        return None if meaning is None else meaning.retry_after
-    return min(max(float(until[1]) - now, 0.0), LOCKOUT_SECONDS)  # a wrong clock of ours must not mean hours
-
-
-_THROTTLED = re.compile(r"eservice:throttled:([0-9]{1,12})(?![0-9])")
+def _advice(endpoint: Endpoint) -> str:
+    return "it may have been done, so look before trying again" if endpoint.writes else "nothing can be learnt from it"
 
 
 # --- what a person reads --------------------------------------------------------------------------------------

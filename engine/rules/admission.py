@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from engine.errors import CallError, CallNotSent, RateLimited
+from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,13 @@ _LIMITS = (("eorder:", Limit.TRADES), ("eservice:throttled", Limit.PAUSE), ("eau
 
 
 def limit_of(error: CallError | None) -> Limit | None:
-    """The limit that Kraken says was exceeded; `None` when it says no such thing."""
+    """The limit that Kraken says was exceeded; `None` when it says no such thing.
+
+    An HTTP 429 has no code of Kraken's, and says how long to wait: a pause, also where a write is unknown after it.
+    """
     code = "".join((getattr(error, "kraken_code", None) or "").lower().split())
+    if not code and isinstance(error, RateLimited | CallUnknown) and error.retry_after is not None:
+        return Limit.PAUSE
     found = next((limit for prefix, limit in _LIMITS if code.startswith(prefix)), Limit.CALLS)
     # A throttled write is a CallUnknown, since Kraken does not say that it did nothing.
     return found if isinstance(error, RateLimited) or code.startswith("eservice:throttled") else None
@@ -131,11 +136,16 @@ class Admission:
             yield Held(f"The trading counter of {pair} is full, so Kraken would refuse the order.", wait)
 
     def _learn(self, limit: Limit | None, error: CallError | None, pair: str | None, now: float) -> None:
+        wait = None if error is None else error.retry_after
         match limit:
             case Limit.CALLS:
                 self._calls.snap(now)
+                if wait is not None:  # EAPI:Rate limit exceeded with a time
+                    self._pause(wait, now)
             case Limit.TRADES if pair is not None:
                 self._trades.snap(pair, now)
             case Limit.PAUSE:
-                wait = getattr(error, "retry_after", None)
-                self._paused_until = max(self._paused_until, now + (THROTTLED if wait is None else max(wait, SHORTEST)))
+                self._pause(THROTTLED if wait is None else wait, now)
+
+    def _pause(self, seconds: float, now: float) -> None:
+        self._paused_until = max(self._paused_until, now + max(seconds, SHORTEST))

@@ -146,8 +146,7 @@ SENTENCES: Mapping[State, str] = MappingProxyType(
             f"account is locked. Mend it at Kraken, or put in a new key with 'replace_key'. {_PROBES}"
         ),
         State.REFUSED_CALL: (
-            "Kraken denies this call to this key, so it is kept back; other calls go on. Give the key the permission "
-            f"on Kraken's API page. {_PROBES}"
+            f"Kraken denies this call to this key, so it is kept back; other calls go on. {_PROBES}"
         ),
         State.REFUSED_PRODUCT: (
             "Kraken denies orders on this market to this account or key, so they are kept back; other markets go on. "

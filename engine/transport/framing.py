@@ -107,7 +107,7 @@ class PlainHead(NamedTuple):
 _HEAD_END = b"\r\n\r\n"
 _PLAIN = re.compile(rb"HTTP/1\.1 [2-5][0-9]{2} [ -~]*(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*){1,90}")
 _TELLING = re.compile(
-    rb"\r\n(connection|content-encoding|content-length|content-type|date|transfer-encoding):[\t ]*([^\r]*)",
+    rb"\r\n(connection|content-encoding|content-length|content-type|date|retry-after|transfer-encoding):[\t ]*([^\r]*)",
     re.IGNORECASE,
 )
 _CLOSES = {b"keep-alive": False, b"close": True}
@@ -139,4 +139,4 @@ def plain_head(data: bytes) -> PlainHead | None:
 
 
 _NO_BODY = frozenset((204, 304))
-_KEPT = (("Date", b"date"), ("Content-Type", b"content-type"))
+_KEPT = (("Date", b"date"), ("Content-Type", b"content-type"), ("Retry-After", b"retry-after"))

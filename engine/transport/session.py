@@ -48,12 +48,13 @@ _USUAL = frozenset(("API-Key", "API-Sign", "Content-Type"))
 
 
 class HttpReply(NamedTuple):
-    """What the server answered, whatever its status. `date` and `content_type` are the headers as they came."""
+    """What the server answered, whatever its status; the last three are headers as they came."""
 
     status: int
     body: bytes
     date: str | None
     content_type: str | None
+    retry_after: str | None = None
 
 
 class Transport:
@@ -184,6 +185,7 @@ class Transport:
                 response.raw.read(),
                 response.headers.get("Date"),
                 response.headers.get("Content-Type"),
+                response.headers.get("Retry-After"),
             )
         except Exception as error:  # noqa: BLE001 - every failure has an outcome, foreseen or not
             return failure(error, wire)
@@ -283,7 +285,7 @@ class _Adapter(BaseAdapter):
         response.url = request.url or ""
         response.raw = io.BytesIO(reply.body)
         # Only what is used: nothing here can lead anywhere else.
-        for name in ("Date", "Content-Type"):
+        for name in ("Date", "Content-Type", "Retry-After"):
             value = reply.headers.get(name)
             if value is not None:
                 response.headers[name] = value
