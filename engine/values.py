@@ -162,6 +162,8 @@ class Settings:
     refresh_every: how often each balance is fetched; less often where `polling_share` says so.
     max_age: a balance older than this is STALE.
     errors_to_unavailable: failures in a row that make an account unavailable.
+    silence_to_unavailable: so long without a good reply, and an account is unavailable; where balances are refreshed
+        less than twice in that time, two refreshes long.
     call_timeout: how long a private call may take in all, waiting included, when its caller does not say.
     cut_read_after, cut_write_after: how long a hung call may hold up something more urgent.
     order_deadline: how long Kraken may take to accept an order.
@@ -169,7 +171,8 @@ class Settings:
     follow_every: how often open orders are looked at.
     tier: Kraken's rate-limit tier, ``starter``, ``intermediate`` or ``pro``.
     local_limits: count calls as Kraken does and keep back what would be refused.
-    cash: the plain names of the assets that count as cash.
+    cash: the names of the assets that count as cash, such as ``USD``, ``EUR``, ``USDT``. Their amounts are added as
+        they are, so they should be worth the same.
     polling_share: the largest part of the lane, and of each key's call counter, that refreshing balances may take.
     allow_withdrawals: let `Withdraw` and transfers through.
     fee_bound: the fee that a purchase is counted with where Kraken does not tell the account's own, as a part: 0.008
@@ -186,6 +189,7 @@ class Settings:
     refresh_every: float = 5.0
     max_age: float = 15.0
     errors_to_unavailable: int = 3
+    silence_to_unavailable: float = 60.0
     call_timeout: float = 10.0
     cut_read_after: float = 0.5
     cut_write_after: float = 3.0
@@ -230,7 +234,7 @@ class Settings:
 
 
 _POSITIVE = (
-    "refresh_every", "max_age", "errors_to_unavailable", "call_timeout", "cut_read_after",
+    "refresh_every", "max_age", "errors_to_unavailable", "silence_to_unavailable", "call_timeout", "cut_read_after",
     "cut_write_after", "order_deadline", "settle_margin", "follow_every", "polling_share",
 )  # fmt: skip
 
@@ -294,13 +298,15 @@ class AssetBalance:
     """One asset over all its rows.
 
     `total`: everything. `available`: what an order could use now, or `None` when holds are not known. `held`: reserved
-    by open orders, or `None`. `rows`: Kraken's rows as they came.
+    by open orders, or `None`. `rows`: Kraken's rows as they came. `earn_in_base`: the plain row seems to hold what the
+    Auto-Earn row (``.F``) lists once more, so that only the plain row counts.
     """
 
     total: Decimal
     available: Decimal | None
     held: Decimal | None
     rows: tuple[BalanceRow, ...] = ()
+    earn_in_base: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -239,6 +239,32 @@ def test_balances_on_a_terminal_are_a_table(cli: Callable[..., Ran], sim: Simula
         assert text in ran.out
 
 
+def test_balances_name_the_assets_of_cash_and_money_that_is_none(
+    cli: Callable[..., Ran], sim: Simulator, tmp_path: Path
+) -> None:
+    """The document's keys stay; what to configure is on stderr."""
+    sim.set_balance("BOB", {"ZEUR": "5000"})
+    ran = cli("balances", env=_of(sim, tmp_path))
+    assert "USD + USDT" in ran.out
+    assert 'warning: Account BOB holds EUR' in ran.err
+    assert 'cash = ["EUR"]' in " ".join(ran.err.split())
+    document = cli("balances", "--json", env=_of(sim, tmp_path))
+    assert "cash_assets" not in document.document["accounts"][2]
+    assert "EUR" in document.err
+
+
+def test_cash_that_kraken_does_not_list_is_wrong_usage(
+    cli: Callable[..., Ran], sim: Simulator, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[settings]\ncash = ["USD", "EURO"]\n')
+    for _ in range(2):  # first when Kraken has told its list, then from the start on
+        ran = cli("balances", "--config", str(file), env=_of(sim, tmp_path))
+        assert ran.code == 2
+        assert "'EURO'" in ran.err
+    assert "'EURO'" in cli("doctor", "--config", str(file), env=_of(sim, tmp_path)).out
+
+
 def test_one_bad_account_ends_with_1_and_is_never_shown_as_0(
     cli: Callable[..., Ran], sim: Simulator, tmp_path: Path
 ) -> None:

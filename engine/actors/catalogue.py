@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.actors.actor import EngineActor, tell_if_alive
 from engine.actors.drift_log import DriftLog
-from engine.errors import CallError, StoreError
+from engine.errors import CallError, CallUnknown, ConfigError, StoreError
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import read_rows
+from engine.kraken.cash_names import plain_names, unlisted, unlisted_sentence
+from engine.kraken.drift import MISSING, ODD, Note, unnoted
 from engine.store import open_or_replace, read_documents
 from engine.values import AssetBalance, Clock
 
@@ -35,21 +38,69 @@ def _nobody() -> None:
 class AssetNames:
     """The asset table that all accounts share, swapped whole when Kraken tells more; any thread may use it.
 
-    `look` is called when a balance row has a name that the table does not know; it must not wait.
+    `look` is called when a name is met that the table does not know; it must not wait. `cash` is what the
+    configuration counts as cash.
     """
 
-    def __init__(self, table: AssetTable | None = None, look: Callable[[], None] = _nobody) -> None:
+    def __init__(
+        self, table: AssetTable | None = None, look: Callable[[], None] = _nobody, cash: Iterable[str] = ()
+    ) -> None:
         self.table = table or AssetTable.shipped()
         self._look = look
+        self._asked = tuple(cash)
+        self._is_listed = False
+        self._has_looked = threading.Event()
+
+    @property
+    def cash(self) -> tuple[str, ...]:
+        """What counts as cash, by plain names."""
+        return plain_names(self._asked, self.table)
 
     def learn(self, assets: object) -> None:
         """Take in the result of Kraken's Assets."""
         self.table = self.table.with_assets(assets)
+        self._is_listed = self._is_listed or bool(assets)
+        self._has_looked.set()
 
-    def read(self, endpoint: str, result: Any) -> Mapping[str, AssetBalance]:
-        """The assets of a balance reply. Raises `CallUnknown` when it cannot be read."""
+    def gave_up(self) -> None:
+        """Kraken's Assets could not be fetched, for now: who waits for it waits no longer."""
+        self._has_looked.set()
+
+    def start(self, kept: Mapping[str, Any] | None, now: float) -> None:
+        """Take in the list of an earlier run, where there is one. Raises `ConfigError` for cash that is not in it.
+
+        `now` in Unix seconds: a list that may be fetched anew proves nothing against a name.
+        """
+        if kept is not None:
+            self.table = self.table.with_assets(kept["result"])
+            self._is_listed = 0 <= now - kept["fetched"] < NOT_AGAIN_FOR
+            self.check_cash()
+        if unlisted(self._asked, self.table):
+            self._look()
+
+    def check_cash(self, timeout: float = 0.0) -> None:
+        """Raise `ConfigError` for a name in cash that Kraken does not list.
+
+        Waits at most `timeout` seconds for the list, where a name is in doubt; without the list nothing is wrong.
+        """
+        if unlisted(self._asked, self.table):
+            self._has_looked.wait(timeout)
+        trouble = self.cash_trouble()
+        if trouble is not None:
+            raise ConfigError(trouble)
+
+    def cash_trouble(self) -> str | None:
+        """What is wrong with the names in cash, as far as it is known."""
+        found = unlisted(self._asked, self.table) if self._is_listed else ()
+        return unlisted_sentence(found, self.table) if found else None
+
+    def read(self, endpoint: str, result: Any, note: Note = unnoted) -> Mapping[str, AssetBalance]:
+        """The assets of a balance reply. Raises `CallUnknown` when it cannot be read, or not be summed to cash."""
         table = self.table
-        assets = read_rows(endpoint, result, table)
+        trouble = self.cash_trouble()
+        if trouble is not None:
+            raise CallUnknown(trouble)
+        assets = read_rows(endpoint, result, table, needed=plain_names(self._asked, table), note=note)
         if not all(name in table.names for name in assets):
             self._look()
         return assets
@@ -62,9 +113,9 @@ class Look:
 class CatalogueActor(EngineActor):
     """Fetches Kraken's Assets when they are needed and gives them to `learn`. The only writer of its file.
 
-    Nothing is fetched before a balance row has an unknown name; then at most once an hour, and daily while the engine
-    runs. Without Kraken the names of the file, or those shipped, go on. `fetch(endpoint, seconds)` is a public call
-    that whoever stops the engine can cut.
+    Nothing is fetched before an unknown name is met in a balance or in the configuration; then at most once an hour,
+    and daily while the engine runs. Without Kraken the names of the file, or those shipped, go on, and `gave_up` is
+    called. `fetch(endpoint, seconds)` is a public call that whoever stops the engine can cut.
     """
 
     def __init__(
@@ -76,9 +127,11 @@ class CatalogueActor(EngineActor):
         after: Callable[[float, Callable[[], None]], None],
         clock: Clock,
         drift: DriftLog,
+        gave_up: Callable[[], None] = _nobody,
     ) -> None:
         super().__init__()
         self._store, damage = open_or_replace(directory / FILE_NAME)
+        self._gave_up = gave_up
         self._fetch, self._learn, self._after, self._clock = fetch, learn, after, clock
         self._drift = drift
         self._not_before = float("-inf")
@@ -109,6 +162,7 @@ class CatalogueActor(EngineActor):
             assets = self._fetch(ASSETS, PATIENCE)
         except CallError as error:
             logger.info("Kraken's list of assets could not be fetched: %s", error)
+            self._gave_up()
             pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
             self._failures += 1
             self._not_before = self._clock.monotonic() + pause
@@ -121,11 +175,25 @@ class CatalogueActor(EngineActor):
         self._look_in(OLD)
 
     def _keep(self, assets: Any) -> None:
-        names = {name: {"altname": row.get("altname")} for name, row in assets.items() if isinstance(row, Mapping)}
+        names = {
+            name: {part: row[part] for part in ("altname", "aclass") if part in row}
+            for name, row in assets.items()
+            if isinstance(row, Mapping)
+        }
+        self._note(assets)
         try:
             self._store.put(ASSETS, {"fetched": self._clock.wall_ns() / 1e9, "result": names})
         except StoreError as error:
             logger.warning("Kraken's list of assets could not be kept: %s", error)
+
+    def _note(self, assets: Mapping[str, Any]) -> None:
+        """Each asset needs its ``altname``; without it the row is passed over."""
+        note = self._drift.noter(ASSETS)
+        for row in assets.values():
+            if not isinstance(row, Mapping):
+                note("row", ODD)
+            elif not isinstance(row.get("altname"), str):
+                note("altname", ODD if "altname" in row else MISSING)
 
     def _look_in(self, seconds: float) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, Look()))

@@ -305,8 +305,9 @@ class Engine:
         """The last known balance, at once; with `max_age` (seconds) refreshed first when it is older.
 
         Never raises for the network and waits at most `timeout` seconds: what is known then is returned with its
-        state. Callers of the same time share one refresh. Raises `UnknownName` for an account that is not here, and
-        `ConfigError` for what is no number of seconds.
+        state. Callers of the same time share one refresh; with `max_age=0` it was asked for after the call began.
+        Raises `UnknownName` for an account that is not here, and `ConfigError` for what is no number of seconds, or,
+        with `max_age`, for a name in `Settings.cash` that Kraken does not list.
         """
         return self._accounts.balance(account, max_age, timeout)
 
@@ -320,7 +321,7 @@ class Engine:
         return read_history(self._state_dir, account, self._house.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
-        """Whether the account may be used: after a good reply, and not after too many failures."""
+        """Whether the account may be used: after a good reply, and neither after too many failures nor in silence."""
         return self._house.known(account).is_available and self._house.is_running
 
     def error_count(self, account: str) -> int:
@@ -414,7 +415,7 @@ class Engine:
             state_dir=self._state_dir,
             pid=os.getpid(),
             as_of=moment(house.clock.wall_ns()),
-            accounts=tuple(house.board.values()),
+            accounts=tuple(map(house.judged, tuple(house.board.values()))),
             under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=crew.intervals() if crew else {},
@@ -427,6 +428,7 @@ class Engine:
             dead=crew.dead() if crew else (),
             passes=dict(house.passes),
             drift=house.drift.read(),
+            silent_since=crew.listener.silent_since() if crew else None,
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:

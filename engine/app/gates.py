@@ -151,7 +151,7 @@ class GateDesk:
 
     def known(self, account: str) -> BalanceSnapshot:
         """The last known balance."""
-        return self._house.board.get(account) or self._house.blank(account)
+        return self._house.judged(self._house.board.get(account) or self._house.blank(account))
 
     def plain_name(self, asset: str) -> str:
         """The plain name of an asset."""

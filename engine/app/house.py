@@ -13,6 +13,8 @@ from engine.actors.crew import Crew
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
+from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
 from engine.kraken.facts import Facts
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.gate_report import GateReport
@@ -105,7 +107,8 @@ class House:
 
     def blank(self, name: str) -> BalanceSnapshot:
         """What is known of an account before its first reply."""
-        return BalanceSnapshot(name, max_age=self.settings.max_age, _clock=self.clock)
+        counted = plain_names(self.settings.cash, AssetTable.shipped())
+        return BalanceSnapshot(name, max_age=self.settings.max_age, cash_assets=counted, _clock=self.clock)
 
     def ref(self, name: str) -> pykka.ActorRef[Any]:
         """The actor of that name. Raises `EngineStopped` when there is none."""
@@ -117,7 +120,12 @@ class House:
     def known(self, account: str) -> BalanceSnapshot:
         """The newest snapshot of an account. Raises `UnknownName` for one that is not here, or not any more."""
         self.check_account(account)
-        return self.board.get(account) or self.blank(account)
+        return self.judged(self.board.get(account) or self.blank(account))
+
+    def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
+        """A snapshot of the board as it is to be read now: not available while Kraken is silent."""
+        crew = self.running
+        return snapshot if crew is None else crew.listener.judged(snapshot)
 
     def check_account(self, account: str) -> None:
         """Raise `UnknownName` for an account that is not here."""

@@ -25,6 +25,7 @@ from engine.rules.capital import (
     smallest,
     spendable,
 )
+from engine.rules.cash import in_words
 from engine.rules.health import health_troubles
 from engine.rules.markets import data_troubles, market_troubles, tradable
 from engine.rules.orders import Order
@@ -107,7 +108,7 @@ def _balance_troubles(view: TradeView) -> Iterator[str]:
 def _balance_seen(view: TradeView) -> str:
     balance = view.balance
     free = Decimal(0) if balance.available_cash is None else balance.available_cash
-    return f"{balance.age:.1f} s old, available cash {plain(free)}"
+    return f"{balance.age:.1f} s old, available cash {in_words(balance.cash_assets)} {plain(free)}"
 
 
 def _funds_for(view: TradeView, order: Order) -> Verdict:
