@@ -22,7 +22,6 @@ from engine import config
 from engine.actors.archive import read_history
 from engine.actors.crew import EVENTS, PRIVATE_LANE, Crew, balance_of
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
-from engine.actors.fact_file import read_facts
 from engine.actors.lane import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.app import interval
@@ -31,7 +30,7 @@ from engine.app.calls import CallDesk
 from engine.app.gates import GateDesk
 from engine.app.house import LONGEST, House
 from engine.app.orders import OrderDesk
-from engine.errors import ConfigError, StoreError
+from engine.errors import ConfigError
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.gate_report import GateReport
@@ -127,20 +126,8 @@ class Engine:
             self._calls.close()
             raise
         house.opened(crew)
-        self._read_facts()
         interval.shorten(self, self._settings.switch_interval)
         atexit.register(self._at_exit)
-
-    def _read_facts(self) -> None:
-        """What `doctor --settle` has found out; what keeps the engine from its work is said again at each start."""
-        try:
-            self._house.facts = read_facts(self._state_dir)
-        except StoreError as error:
-            self._house.crew.publish(EngineWarning("facts-lost", f"{error} Run `kraken-engine doctor --settle` again."))
-        for each in self._house.facts.harmful():
-            if each.account in self._house.accounts:
-                told = f"Account {each.account}: {each.seen} {each.consequence}"
-                self._house.crew.publish(EngineWarning("kraken-fact", told))
 
     def stop(self, timeout: float = 10.0) -> None:
         """End every thread, answer every caller who waits, close the store; within `timeout` seconds.

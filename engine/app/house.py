@@ -15,7 +15,6 @@ from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
 from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
-from engine.kraken.facts import Facts
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.gate_report import GateReport
 from engine.rules.storms import SENTENCES, State
@@ -29,7 +28,7 @@ class House:
 
     board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
     stands with Kraken. passes: the last one of each account through its gates.
-    drift: what is new or odd in Kraken's replies. facts: what an owner of a key has found out about Kraken.
+    drift: what is new or odd in Kraken's replies.
     stopped: set while the engine does not run, so that whoever pauses wakes up.
     """
 
@@ -52,7 +51,6 @@ class House:
         self.passes: dict[str, GateReport] = {}
         self._notice = notice
         self.drift = DriftLog(clock, self.publish)
-        self.facts = Facts()
         self.stopped = threading.Event()
         self._crew: Crew | None = None
         self._pid = 0

@@ -15,6 +15,9 @@ COST, PLACED, TICKER, VENUES, PRODUCTS = "call-cost", "placed-order", "ticker", 
 BOOLEANS, POST = "booleans", "public-post"
 
 
+EARN_HOLDS = 30 * 86_400.0  # seconds
+
+
 class NotSettled(Exception):
     """Kraken's answer settles nothing; the reason, as a whole sentence."""
 
@@ -93,10 +96,16 @@ class Facts:
         key = f"{fact}/{account}" if FACTS[fact].of_account else fact
         return self.learnt[key].answer if key in self.learnt else FACTS[fact].strict
 
-    @property
-    def auto_earn(self) -> bool | None:
-        """Whether an Auto-Earn row is part of the asset's own row; `None` while that is not known."""
-        return {"apart": False, "in-base": True}.get(self.answer(EARN))
+    def auto_earn(self, now: float) -> str:
+        """How an Auto-Earn row and the asset's own row add up at `now` (Unix seconds): an answer to `EARN`.
+
+        Kraken has deprecated these rows, so that both are counted is believed for `EARN_HOLDS` only; the stricter
+        answer, that the own row holds all of it, until it is settled anew.
+        """
+        learnt = self.learnt.get(EARN)
+        if learnt is None or (learnt.answer == "apart" and not 0 <= now - learnt.at <= EARN_HOLDS):
+            return FACTS[EARN].strict
+        return learnt.answer
 
     def harmful(self) -> Iterator[Learnt]:
         """What was learnt that keeps the engine from a part of its work."""
@@ -112,7 +121,7 @@ FACTS: Mapping[str, Fact] = _table(
         EARN, "Is the amount of an Auto-Earn row (.F) also in the asset's own row?", "unknown",
         {
             "unknown": "Where both rows could hold the same money it is counted once.",
-            "apart": "Both rows are counted.",
+            "apart": "Both rows are counted for 30 days; then what looks like the same money is counted once again.",
             "in-base": "Only the asset's own row is counted.",
         },
     ),
