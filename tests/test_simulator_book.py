@@ -96,10 +96,10 @@ def test_a_limit_order_rests_and_holds(sim: Simulator, kraken: Kraken) -> None:
     order = kraken.call("OpenOrders")["open"][txid]
     assert (order["status"], order["vol"], order["vol_exec"]) == ("open", "0.10000000", "0.00000000")
     assert order["userref"] == 7
-    assert order["descr"]["order"] == "buy 0.10000000 XBTUSD @ limit 60000"
+    assert order["descr"]["order"] == "buy 0.10000000 XBTUSD @ limit 60000.0"
     rows = kraken.call("BalanceEx")
     assert rows["ZUSD"]["balance"] == "10000.0000"
-    assert Decimal(rows["ZUSD"]["hold_trade"]) == Decimal("6024")  # 6000 and 0.4 % for the fee
+    assert Decimal(rows["ZUSD"]["hold_trade"]) == Decimal("6048")  # 6000 and 0.8 % for the fee
     assert kraken.call("CancelOrder", txid=txid) == {"count": 1}
     assert Decimal(kraken.call("BalanceEx")["ZUSD"]["hold_trade"]) == 0
     assert kraken.error("CancelOrder", txid=txid) == "EOrder:Unknown order"
@@ -115,7 +115,7 @@ def test_a_hold_may_be_told_on_the_earn_row(clock: Time) -> None:
         client.buy("60000", "0.1")
         rows = client.call("BalanceEx")
         assert Decimal(rows["ZUSD"]["hold_trade"]) == 0
-        assert Decimal(rows["USD.F"]["hold_trade"]) == Decimal("6024")
+        assert Decimal(rows["USD.F"]["hold_trade"]) == Decimal("6048")
         client.close()
 
 
@@ -123,7 +123,7 @@ def test_a_market_order_fills_at_the_touch_and_pays_from_both_rows(sim: Simulato
     (txid,) = kraken.call("AddOrder", pair="XBTUSD", type="buy", ordertype="market", volume="0.2")["txid"]
     order = kraken.call("QueryOrders", txid=txid, trades=True)[txid]
     assert (order["status"], order["vol_exec"], order["price"]) == ("closed", "0.20000000", "68010.00000")
-    cost, fee = Decimal("13602"), Decimal("54.408")
+    cost, fee = Decimal("13602"), Decimal("108.816")
     assert (Decimal(order["cost"]), Decimal(order["fee"])) == (cost, fee)
     rows = kraken.call("Balance")
     assert Decimal(rows["ZUSD"]) == 0
@@ -343,7 +343,10 @@ def test_the_exchanges_mode_counts(sim: Simulator, kraken: Kraken, status: str, 
     assert kraken.error("AddOrder", **usual) == error
     if status == "post_only":
         assert kraken.call("AddOrder", **usual, oflags="post")["txid"]
-    assert kraken.call("CancelOrder", txid=txid) == {"count": 1}
+    if status == "maintenance":
+        assert kraken.error("CancelOrder", txid=txid) == kraken.error("CancelAll") == error
+    else:
+        assert kraken.call("CancelOrder", txid=txid) == {"count": 1}
 
 
 def test_a_tier_counts_orders_and_their_age(clock: Time) -> None:
@@ -362,16 +365,38 @@ def test_a_tier_counts_orders_and_their_age(clock: Time) -> None:
         client.close()
 
 
-def test_a_batch_is_placed_order_by_order(sim: Simulator) -> None:
-    orders = [
-        {"type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01", "cl_ord_id": UUID},
-        {"type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.00001"},
-    ]
+LIMIT = {"type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
+
+
+def test_the_book_refuses_single_orders_of_a_batch(sim: Simulator) -> None:
+    orders = [{**LIMIT, "cl_ord_id": UUID}, {**LIMIT, "volume": "1"}, {**LIMIT, "cl_ord_id": UUID}]
     client = Client(sim)
-    placed, refused = client.result("AddOrderBatch", as_json=True, pair="XBTUSD", orders=orders)["orders"]
-    assert refused == {"error": "EGeneral:Invalid arguments:volume minimum not met"}
+    placed, dear, twice = client.result("AddOrderBatch", as_json=True, pair="XBTUSD", orders=orders)["orders"]
+    assert dear == {"error": "EOrder:Insufficient funds"}
+    assert twice == {"error": "EGeneral:Invalid arguments:cl_ord_id not unique"}
     assert client.result("CancelOrderBatch", as_json=True, orders=[placed["txid"]]) == {"count": 1}
     client.close()
+
+
+def test_a_check_that_fails_refuses_the_whole_batch(sim: Simulator) -> None:
+    client = Client(sim)
+    for bad in ({"volume": "0.00001"}, {"price": "60000.123"}, {"ordertype": "market", "timeinforce": "FOK"}):
+        for orders in ([LIMIT, {**LIMIT, **bad}], [{**LIMIT, **bad}, LIMIT]):
+            told = client.call("AddOrderBatch", as_json=True, pair="XBTUSD", orders=orders)
+            assert told["error"]
+            assert told["result"] is None
+    assert not sim.orders("MASTER")
+    client.close()
+
+
+def test_a_batch_may_be_judged_by_row() -> None:
+    with Simulator(batch_by_row=True) as sim:
+        client = Client(sim)
+        orders = [{**LIMIT, "volume": "0.00001"}, LIMIT]
+        refused, placed = client.result("AddOrderBatch", as_json=True, pair="XBTUSD", orders=orders)["orders"]
+        assert refused == {"error": "EGeneral:Invalid arguments:volume minimum not met"}
+        assert placed["txid"]
+        client.close()
 
 
 def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Time) -> None:
@@ -379,9 +404,9 @@ def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Time) -> No
     sim.set_price("XBTUSD", "70000", "70010")
     candles = kraken.public("OHLC", pair="XBTUSD", interval=1)
     assert len(candles["XXBTZUSD"]) <= 720
-    assert candles["XXBTZUSD"][-1][4] == "70010.00000"
-    assert candles["XXBTZUSD"][-2][4] == "68010.00000"
-    book = kraken.public("Depth", pair="XBT/USD", count=3)["XXBTZUSD"]
+    assert candles["XXBTZUSD"][-1][4] == "70010.0"
+    assert candles["XXBTZUSD"][-2][4] == "68010.0"
+    book = kraken.public("Depth", pair="BTC/USD", count=3)["BTC/USD"]
     assert [level[0] for level in book["asks"]] == ["70010.00000", "70010.10000", "70010.20000"]
     assert book["bids"][0][0] == "70000.00000"
     assert kraken.public("Spread", pair="XBTUSD")["XXBTZUSD"][-1][1:] == ["70000.00000", "70010.00000"]

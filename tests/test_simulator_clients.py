@@ -14,11 +14,11 @@ import krakenex
 import pytest
 from kraken.spot import Market, Trade, User
 
-from engine.simulator import Simulator
+from engine.simulator import Rules, Simulator
 
 PAIR, SYMBOL, OTHER = "XBTUSD", "BTC/USD", "ETHUSD"
 BID, ASK = "29999.9", "30000.0"
-MAKER, TAKER = Decimal("0.0025"), Decimal("0.004")  # what `AssetPairs` says of small accounts
+MAKER, TAKER = Decimal("0.004"), Decimal("0.008")  # of the first tier
 
 
 @pytest.fixture
@@ -35,17 +35,31 @@ def sim() -> Iterator[Simulator]:
 
 @pytest.fixture
 def exchange(sim: Simulator) -> Iterator[ccxt.kraken]:
+    client = ccxt_of(sim)
+    yield client
+    client.session.close()
+
+
+def ccxt_of(sim: Simulator) -> ccxt.kraken:
     master = sim.accounts[0]
     client = ccxt.kraken({"apiKey": master.key, "secret": master.secret, "enableRateLimit": False})
     client.urls["api"] |= {"public": sim.url, "private": sim.url}
-    yield client
-    client.session.close()
+    return client
+
+
+def test_ccxt_reads_the_fees_that_kraken_told_in_2025() -> None:
+    with Simulator(rules=Rules.of_2025()) as sim:
+        client = ccxt_of(sim)
+        market = client.load_markets()[SYMBOL]
+        client.session.close()
+    assert (market["taker"], market["maker"]) == (0.004, 0.0025)
 
 
 def test_ccxt_reads_the_market(exchange: ccxt.kraken) -> None:
     markets = exchange.load_markets()
     assert {SYMBOL, "ETH/USD", "ETH/BTC", "USDT/USD", "BTC/EUR"} <= markets.keys()
-    assert (markets[SYMBOL]["taker"], markets[SYMBOL]["maker"]) == (float(TAKER), float(MAKER))
+    assert markets[SYMBOL]["taker"]
+    assert markets[SYMBOL]["maker"]
     ticker = exchange.fetch_ticker(SYMBOL)
     assert (ticker["bid"], ticker["ask"]) == (float(BID), float(ASK))
     book = exchange.fetch_order_book(SYMBOL, 5)
@@ -95,12 +109,12 @@ def test_ccxt_fills_at_the_market_and_pays_for_it(exchange: ccxt.kraken) -> None
     (closed,) = exchange.fetch_closed_orders(SYMBOL)
     assert (closed["id"], closed["status"], closed["filled"]) == (placed["id"], "closed", 0.1)
     assert (closed["average"], closed["cost"]) == (30000, 3000)
-    assert (float(closed["fee"]["cost"]), closed["fee"]["currency"]) == (12, "USD")
+    assert (float(closed["fee"]["cost"]), closed["fee"]["currency"]) == (24, "USD")
     (trade,) = exchange.fetch_my_trades(SYMBOL)
     assert (trade["order"], trade["price"], trade["amount"], trade["cost"]) == (placed["id"], 30000, 0.1, 3000)
-    assert (trade["fee"]["cost"], trade["takerOrMaker"], trade["side"]) == (12, "taker", "buy")
+    assert (trade["fee"]["cost"], trade["takerOrMaker"], trade["side"]) == (24, "taker", "buy")
     balance = exchange.fetch_balance()
-    assert (balance["total"]["USD"], balance["total"]["BTC"]) == (10000 - 3000 - 12, 1.1)
+    assert (balance["total"]["USD"], balance["total"]["BTC"]) == (10000 - 3000 - 24, 1.1)
     assert (balance["used"]["USD"], balance["used"]["BTC"]) == (0, 0)
     order = exchange.fetch_order(placed["id"])
     (same,) = exchange.fetch_order_trades(placed["id"], params={"trades": order["trades"]})
@@ -123,7 +137,7 @@ def test_ccxt_sees_the_price_come_to_a_resting_order(sim: Simulator, exchange: c
     assert (trade["order"], trade["price"], trade["takerOrMaker"]) == (placed["id"], 31000, "maker")
     assert trade["fee"]["cost"] == float(15500 * MAKER)
     balance = exchange.fetch_balance()
-    assert (balance["total"]["USD"], balance["total"]["BTC"]) == (10000 + 15500 - 38.75, 0.5)
+    assert (balance["total"]["USD"], balance["total"]["BTC"]) == (10000 + 15500 - 62, 0.5)
     assert exchange.fetch_ticker(SYMBOL)["bid"] == 31000
 
 
@@ -197,7 +211,7 @@ Calls = Callable[[ccxt.kraken], object]
         (lambda k: k.create_order(SYMBOL, "limit", "buy", 1, 29000), ccxt.InsufficientFunds),
         (lambda k: k.create_order(SYMBOL, "market", "sell", 1.5), ccxt.InsufficientFunds),
         (lambda k: k.create_order(SYMBOL, "limit", "buy", 0.00001, 29000), ccxt.InvalidOrder),
-        (lambda k: k.cancel_order("OAAAAA-BBBBB-CCCCCC"), ccxt.OrderNotFound),
+        (lambda k: k.cancel_order("OAAAAA-BBBBB-CCCCCC"), ccxt.InvalidOrder),
         (lambda k: k.fetch_order("OAAAAA-BBBBB-CCCCCC"), ccxt.OrderNotFound),
         (lambda k: k.create_order(SYMBOL, "limit", "buy", 0.1, 29000, {"clientOrderId": "x" * 19}), ccxt.ExchangeError),
     ],
@@ -268,7 +282,7 @@ def test_sdk_places_finds_and_cancels(sim: Simulator, trade: Trade, user: User) 
     both = user.get_open_orders()["open"]
     assert both.keys() == {named, marked}
     assert both[marked]["userref"] == 7
-    assert both[named]["descr"]["order"] == "buy 0.10000000 XBTUSD @ limit 29000"
+    assert both[named]["descr"]["order"] == "buy 0.10000000 XBTUSD @ limit 29000.0"
     assert user.get_open_orders(userref=7)["open"].keys() == {marked}
     assert user.get_open_orders(cl_ord_id="3f2a1b4c-0000-4000-8000-00000000abcd")["open"].keys() == {named}
     assert user.get_balance("XBT") == {"currency": "XXBT", "balance": 1.0, "available_balance": 1.0}
@@ -290,7 +304,7 @@ def test_sdk_trades_and_reads_what_it_did(trade: Trade, user: User) -> None:
     ((id, row),) = history["trades"].items()
     assert (row["ordertxid"], row["pair"], row["type"], row["maker"]) == (txid, "XXBTZUSD", "sell", False)
     assert (row["price"], row["vol"], row["cost"], row["fee"]) == (
-        "29999.90000", "0.50000000", "14999.95000", "59.99980",
+        "29999.90000", "0.50000000", "14999.95000", "119.99960",
     )  # fmt: skip
     assert user.get_trades_info(txid=id)[id] == row
     order = user.get_closed_orders(trades=True)["closed"][txid]
@@ -299,13 +313,17 @@ def test_sdk_trades_and_reads_what_it_did(trade: Trade, user: User) -> None:
     assert ledger["count"] == 2
     assert user.get_ledgers_info(asset="XBT")["count"] == 1
     assert user.get_ledgers(id_=list(ledger["ledger"])) == ledger["ledger"]
-    assert Decimal(user.get_balances()["ZUSD"]["balance"]) == Decimal("10000") + Decimal("14939.9502")
+    assert Decimal(user.get_balances()["ZUSD"]["balance"]) == Decimal("10000") + Decimal("14879.9504")
     assert user.get_account_balance()["XXBT"] == "0.5000000000"
 
 
 def test_sdk_validates_without_placing(sim: Simulator, trade: Trade, user: User) -> None:
-    told = trade.create_order(ordertype="limit", side="buy", pair=PAIR, volume=0.1, price=29000, validate=True)
-    assert told == {"descr": {"order": "buy 0.10000000 XBTUSD @ limit 29000"}}
+    """Its own spelling, ``True``, is not Kraken's: nobody has told what Kraken makes of it, so it is refused."""
+    order = {"ordertype": "limit", "side": "buy", "pair": PAIR, "volume": 0.1, "price": 29000}
+    told = trade.create_order(**order, validate="true")
+    assert told == {"descr": {"order": "buy 0.10000000 XBTUSD @ limit 29000.0"}}
+    with pytest.raises(kraken.exceptions.KrakenInvalidArgumentsError):
+        trade.create_order(**order, validate=True)
     assert user.get_open_orders() == {"open": {}}
     assert sim.placements("MASTER") == []
 
@@ -350,7 +368,7 @@ def test_sdk_turns_pages(sim: Simulator, trade: Trade, user: User) -> None:
 def test_sdk_reads_the_account(trade: Trade, user: User) -> None:
     assert user.get_trade_balance()["eb"] == "78342.4000", "at the price that a bitcoin had in the beginning"
     assert user.get_open_positions() == [], "it asks for consolidated ones"
-    assert user.get_trade_volume(pair=PAIR)["fees"]["XXBTZUSD"]["fee"] == "0.4000"
+    assert user.get_trade_volume(pair=PAIR)["fees"]["XXBTZUSD"]["fee"] == "0.8000"
     place(trade, ordertype="stop-loss", side="sell", price=28000)
     assert user.get_balance("XBT") == {"currency": "XXBT", "balance": 1.0, "available_balance": 0.9}
 
@@ -391,13 +409,13 @@ def test_krakenex_trades(sim: Simulator, api: krakenex.API) -> None:
     assert ask(api, "OpenOrders")["open"].keys() == {resting}
     assert ask(api, "ClosedOrders")["closed"].keys() == {filled}
     row = ask(api, "QueryOrders", txid=f"{filled},{resting}")
-    assert (row[filled]["status"], row[filled]["fee"], row[resting]["status"]) == ("closed", "7.25000", "open")
+    assert (row[filled]["status"], row[filled]["fee"], row[resting]["status"]) == ("closed", "11.60000", "open")
     (trade,) = ask(api, "TradesHistory")["trades"].values()
     assert (trade["ordertxid"], trade["maker"], trade["price"]) == (filled, True, "29000.00000")
     assert ask(api, "Ledgers")["count"] == 2
     assert ask(api, "CancelAll") == {"count": 1}
     rows = ask(api, "BalanceEx")
-    assert Decimal(rows["ZUSD"]["balance"]) == 10000 - 2900 - Decimal("7.25")
+    assert Decimal(rows["ZUSD"]["balance"]) == 10000 - 2900 - Decimal("11.6")
     assert Decimal(rows["ZUSD"]["hold_trade"]) == Decimal(rows["XXBT"]["hold_trade"]) == 0
     assert Decimal(rows["XXBT"]["balance"]) == Decimal("1.1")
     assert len(ask(api, "GetWebSocketsToken")["token"]) > 10

@@ -25,7 +25,7 @@ NAME, BEGAN = "MASTER", 1_700_000_000.0
 BASES = {"XBTUSD": "XXBT", "ETHUSD": "XETH"}
 QUOTE, EARN = "ZUSD", "USD.F"  # dollars that earn are spent as well
 OWNED = {QUOTE: Decimal(5000), "XXBT": Decimal(1), "XETH": Decimal(2)}
-MAKER, TAKER = Decimal("0.0025"), Decimal("0.004")
+MAKER, TAKER = Decimal("0.004"), Decimal("0.008")
 PRICE = 1000  # dollars, of everything, in the beginning
 AROUND = st.integers(-30, 30)  # ticks of a dollar
 VOLUMES = st.one_of(st.integers(20, 20_000), st.integers(5, 20_000)).map(lambda n: Decimal(n) / 10_000)
@@ -36,8 +36,8 @@ LONG = 1800.0
 
 
 def up(amount: Decimal) -> Decimal:
-    """Rounded as the exchange rounds what it takes: up, at the fifth decimal."""
-    return amount.quantize(Decimal("0.00001"), ROUND_UP)
+    """Rounded as the exchange rounds what it takes: up, at the fourth decimal, as dollars have."""
+    return amount.quantize(Decimal("0.0001"), ROUND_UP)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Wanted:
     @property
     def hold(self) -> Decimal:
         """What it holds; a buyer also what the dearest fee would be."""
-        return up(self.left * self.price * (1 + TAKER)) if self.side == "buy" else self.left
+        return up(self.left * self.price) + up(self.left * self.price * TAKER) if self.side == "buy" else self.left
 
 
 class BookMachine(RuleBasedStateMachine):
@@ -199,6 +199,8 @@ class BookMachine(RuleBasedStateMachine):
         return list(self.open.items())[which % len(self.open)]
 
     def refusal_of_amend(self, order: Wanted, changed: Wanted) -> str | None:
+        if (changed.left, changed.price) == (order.left, order.price):
+            return "EOrder:No amendable parameters specified"
         if changed.left > 0 and changed.hold > self.free(order.asset) + order.hold:
             return "EOrder:Insufficient funds"
         takes = changed.left > 0 and self.crosses(changed)
@@ -207,11 +209,13 @@ class BookMachine(RuleBasedStateMachine):
     def refusal(self, order: Wanted) -> str | None:
         if order.pair == "ETHUSD" and order.left < Decimal("0.002"):
             return "EGeneral:Invalid arguments:volume minimum not met"
+        if order.left * order.price < Decimal("0.5"):
+            return "EOrder:Cost minimum not met"
         if order.client_id and any(order.client_id == other.client_id for other in self.open.values()):
             return "EGeneral:Invalid arguments:cl_ord_id not unique"
         if order.hold > self.free(order.asset):
             return "EOrder:Insufficient funds"
-        return "EOrder:Cost minimum not met" if order.left * order.price < Decimal("0.5") else None
+        return None
 
     def how(self, how: str, order: Wanted) -> dict[str, Any]:
         if how == "post":
@@ -236,7 +240,7 @@ class BookMachine(RuleBasedStateMachine):
         order, cost = self.open[txid], price * volume
         sign = 1 if order.side == "buy" else -1
         self.owned[BASES[order.pair]] += sign * volume
-        self.owned[QUOTE] -= sign * cost + up(cost * rate)
+        self.owned[QUOTE] -= sign * cost.quantize(Decimal("0.0001")) + up(cost * rate)
         order.left -= volume
         order.filled += volume
         self.trades += 1
@@ -297,7 +301,7 @@ class BookMachine(RuleBasedStateMachine):
             ]
             assert OWNED[base] + sum(volumes, Decimal(0)) == self.owned[base], pair
         spent = [bought[row["type"]] * Decimal(row["cost"]) + Decimal(row["fee"]) for row in trades]
-        assert abs(OWNED[QUOTE] - sum(spent, Decimal(0)) - self.owned[QUOTE]) <= Decimal("0.00001") * len(trades)
+        assert abs(OWNED[QUOTE] - sum(spent, Decimal(0)) - self.owned[QUOTE]) <= Decimal("0.0002") * len(trades)
 
     def pages(self, endpoint: str, name: str) -> list[dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}

@@ -4,7 +4,8 @@ from engine.simulator.accounts import SimAccount
 from engine.simulator.faults import Fault
 from engine.simulator.journal import Call
 from engine.simulator.orders import Placement
+from engine.simulator.rules import Rules
 from engine.simulator.script import ScriptedFault
 from engine.simulator.simulator import Simulator
 
-__all__ = ["Call", "Fault", "Placement", "ScriptedFault", "SimAccount", "Simulator"]
+__all__ = ["Call", "Fault", "Placement", "Rules", "ScriptedFault", "SimAccount", "Simulator"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.simulator.book import Book, Market
 from engine.simulator.limits import CallCounter
@@ -102,6 +103,26 @@ class Customer:
         self.wallet = Wallet(read_rows(_USUAL_BALANCES.get(name, _OTHERS)), hold_on_earn=hold_on_earn)
         self.book = Book(market, self.wallet)
         self.orders = Orders(name, self.book, counter)
+        self.iban = _iban(name)
+        self.others: Mapping[str, Customer] = {}
+        """Every account of the exchange by its IBAN."""
+        self.allocated: dict[str, Decimal] = {}
+        """What earns, by strategy."""
+        self.exports: dict[str, dict[str, str]] = {}
+        self.addresses: dict[tuple[str, str], list[str]] = {}
+        """Deposit addresses by asset and method."""
+        self.withdrawals: dict[str, dict[str, Any]] = {}
+        self.subaccounts: set[str] = set()
+
+    def move(self, kind: str, refid: str, asset: str, amount: Decimal, fee: Decimal = Decimal(0)) -> None:
+        """Add an amount, or take it when it is negative, and a fee besides; the ledger has an entry of this kind."""
+        self.book.ledger.enter(kind, refid, self.orders.now(), self.book.change(asset, amount, fee))
+
+
+def _iban(name: str) -> str:
+    """The public id of an account, in the form of Kraken's; it is always the same for a name."""
+    text = base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()
+    return f"AA{sum(name.encode()) % 100:02d} {text[:4]} {text[4:8]} {text[8:12]}"
 
 
 def read_rows(rows: Mapping[str, Amount]) -> dict[str, dict[str, str]]:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from engine.simulator.wire import Request
 
-_PATH = re.compile(r"/0/(public|private)/([A-Za-z0-9]+)")
+_PATH = re.compile(r"/0/(public|private)/((?:Earn/)?[A-Za-z0-9]+)")
 _METHODS = {"public": "GET", "private": "POST"}
 
 
@@ -46,9 +46,7 @@ class Asked(NamedTuple):
         match = _PATH.fullmatch(path)
         kind, endpoint = match.groups() if match else ("public", path)
         private = kind == "private"
-        params = (
-            _body_params(request) if private else dict(parse_qsl(query, keep_blank_values=True))
-        )
+        params = _body_params(request) if private or request.method == "POST" else _form(query)
         nonce = params.pop("nonce", None) if params and private else None
         return cls(
             private=private,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from itertools import count
 
-from engine.simulator.charges import fee_of, hold_of
-from engine.simulator.ledger import Ledger
+from engine.simulator.charges import Fees, settled
+from engine.simulator.ledger import Change, Ledger
+from engine.simulator.making import make_order
 from engine.simulator.market import Pair
-from engine.simulator.matching import Deal, is_reached, meeting
-from engine.simulator.order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, Fill, Order, new_id
+from engine.simulator.matching import Deal, followed, is_reached, meeting
+from engine.simulator.order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, Order, new_id
 from engine.simulator.prices import Prices, Quote
+from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
+from engine.simulator.trade import Fill
 from engine.simulator.wallet import Wallet
 
 _numbers = count(40_000_000)
@@ -42,6 +45,11 @@ class Market:
         """The exchange's time."""
         return self.wall() if self._moment is None else self._moment
 
+    @property
+    def is_past(self) -> bool:
+        """Whether this is a moment of the past: what happens now had arrived before."""
+        return self._moment is not None
+
     @contextmanager
     def moment(self, at: float) -> Iterator[None]:
         """Live through a moment of the past: what was due then happens then, however late somebody looks."""
@@ -58,6 +66,7 @@ class Book:
     def __init__(self, market: Market, wallet: Wallet) -> None:
         self.market = market
         self.ledger = Ledger()
+        self.fees = Fees.of(market.rules.fees)
         self._wallet = wallet
         self._orders: dict[str, Order] = {}
         self._live: list[Order] = []
@@ -96,13 +105,14 @@ class Book:
         """What the live orders hold, by asset."""
         held: dict[str, Decimal] = {}
         for order in self.live():
-            asset, needed = hold_of(order)
+            asset, needed = self.fees.hold_of(order)
             held[asset] = held.get(asset, Decimal(0)) + needed
         return held
 
     def free(self, asset: str, given_back: Order | None = None) -> Decimal:
         """What a new order could use, with what this order holds if it is one of these."""
-        back = hold_of(given_back)[1] if given_back is not None and given_back.txid in self._orders else Decimal(0)
+        is_one = given_back is not None and given_back.txid in self._orders
+        back = self.fees.hold_of(given_back)[1] if given_back is not None and is_one else Decimal(0)
         return self._wallet.free(asset, self.holds()) + back
 
     def quote(self, order: Order) -> Quote:
@@ -115,6 +125,7 @@ class Book:
         """Another order, which meets the price at once."""
         self._orders[order.txid] = order
         self._live.append(order)
+        order.remember(self.market.now())
         self.meet(order, arrives=True)
 
     def cancel(self, found: Iterable[Order], reason: str = "User requested") -> int:
@@ -178,9 +189,10 @@ class Book:
         if order.status != OPEN:
             return
         if order.is_waiting:
+            order.trigger = followed(order, quote)
             if not is_reached(order, quote):
                 return
-            order.misc.add("touched")
+            self._touch(order)
             arrives = True
         outcome = meeting(order, quote, arrives=arrives)
         if isinstance(outcome, Deal) and not self._can_pay(order, outcome):
@@ -193,11 +205,17 @@ class Book:
     def _can_pay(self, order: Order, deal: Deal) -> bool:
         """Whether a price that is worse than what an order without one was accepted at can still be paid."""
         at_this = replace(order, price=deal.price)
-        asset, needed = hold_of(at_this)
+        asset, needed = self.fees.hold_of(at_this)
         return needed <= self.free(asset, order)
 
+    def _touch(self, order: Order) -> None:
+        """The trigger is reached; a limit that is told from it is known now."""
+        order.misc.add("touched")
+        if order.offset is not None and order.trigger is not None:
+            order.price = order.offset.at(order.trigger, order.side, order.pair)
+
     def _trade(self, order: Order, volume: Decimal, deal: Deal) -> None:
-        fee = fee_of(order, deal.price, volume, maker=deal.maker)
+        fee = self.fees.fee_of(order, deal.price, volume, maker=deal.maker)
         fill = Fill(
             new_id("T"), order.txid, order.pair, order.side, order.kind, self.market.now(), deal.price, volume, fee,
             deal.maker, next(_numbers), order.pays_in_base,
@@ -206,13 +224,30 @@ class Book:
         fees = (fee, Decimal(0)) if order.pays_in_base else (Decimal(0), fee)
         amounts = (sign * volume, -sign * fill.cost)
         assets = (order.pair.base, order.pair.quote)
-        self.ledger.write(
-            fill,
-            [
-                (asset, change, part, self._wallet.change(asset, change - part))
-                for asset, change, part in zip(assets, amounts, fees, strict=True)
-            ],
-        )
+        self.ledger.write(fill, [self.change(*each) for each in zip(assets, amounts, fees, strict=True)])
         order.fills.append(fill)
         if order.left <= 0:
             order.end(CLOSED, None, self.market.now())
+        self._place_close(order, fill)
+
+    def change(self, asset: str, amount: Decimal, fee: Decimal = Decimal(0)) -> Change:
+        """Add an amount to the balance and take a fee from it, in the asset's decimals."""
+        amount, fee = settled(asset, amount), settled(asset, fee, ROUND_UP)
+        return Change(asset, amount, fee, self._wallet.change(asset, amount - fee))
+
+    def _place_close(self, order: Order, fill: Fill) -> None:
+        """Against a fill of an order with a conditional close, place that close in the volume of the fill."""
+        if order.close is None:
+            return
+        side = "sell" if order.side == "buy" else "buy"
+        asked = {
+            "type": side, "ordertype": order.close.kind, "price": order.close.price, "price2": order.close.price2,
+            "volume": f"{fill.volume:f}",
+        }  # fmt: skip
+        with suppress(Refused):  # a distance that leads below 0: there is nothing to place
+            close = make_order(asked, order.pair, self.quote(order), self.market.now())
+            close.refid = order.txid
+            asset, needed = self.fees.hold_of(close)
+            if needed > self.free(asset):
+                close.end(CANCELED, "Insufficient funds", self.market.now())
+            self.put_in(close)

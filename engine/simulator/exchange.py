@@ -8,6 +8,7 @@ Every private call passes these checks in this order; the first that fails is th
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from engine.simulator.nonces import Nonces, read_nonce
 from engine.simulator.prices import Prices
 from engine.simulator.private import ENDPOINTS, Endpoint
 from engine.simulator.public import PublicDesk
-from engine.simulator.refusal import Refused
+from engine.simulator.refusal import Partly, Refused, TooMany
 from engine.simulator.rules import Rules
 from engine.simulator.trading_limits import TIERS, TradingCounter
 
@@ -31,12 +32,15 @@ from engine.simulator.trading_limits import TIERS, TradingCounter
 class Answer(NamedTuple):
     """What came of a call.
 
-    executed: it took effect, or was read.
+    executed: it took effect, or was read.  partial: the result stands beside the error.
+    wait: a public call too many; how many seconds to wait.
     """
 
     result: Any = None
     error: str | None = None
     executed: bool = False
+    partial: bool = False
+    wait: float | None = None
 
 
 class Late(NamedTuple):
@@ -57,9 +61,11 @@ class Exchange:
         self._lock = threading.Lock()
         self._by_name: dict[str, Customer] = {}
         self._by_key: dict[str, Customer] = {}
+        self._by_iban: dict[str, Customer] = {}
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
         self._late: list[Late] = []
         self._tier = TIERS[rules.tier] if rules.tier else None
+        self._public_counter = CallCounter(*rules.public_limit, rules.monotonic) if rules.public_limit else None
         self.market = Market(rules.wall, Prices(rules.wall), rules)
         self.public = PublicDesk(self.market)
         for account in accounts:
@@ -80,6 +86,8 @@ class Exchange:
             key = self._new_key(account)
             customer = Customer(key, self.market, counter, hold_on_earn=self._rules.hold_on_earn)
             self._by_name[account.name] = self._by_key[account.key] = customer
+            customer.others = self._by_iban
+            self._by_iban[customer.iban] = customer
 
     def replace_key(self, account: SimAccount) -> None:
         """Give an account another key; the old one is unknown from now on."""
@@ -123,6 +131,10 @@ class Exchange:
             if asked.private:
                 return self._answer_private(asked, execute, late)
             return self._answer_public(asked, execute)
+        except TooMany as refusal:
+            return Answer(error=str(refusal), wait=refusal.seconds)
+        except Partly as refusal:
+            return Answer(refusal.result, str(refusal), executed=refusal.result is not None, partial=True)
         except Refused as refusal:
             return Answer(error=str(refusal))
 
@@ -130,9 +142,15 @@ class Exchange:
         run = self.public.endpoints.get(asked.endpoint)
         if run is None:
             raise Refused("EGeneral:Unknown method")
-        if not asked.fits:
+        if asked.params is None or not (asked.fits or self._rules.public_post):
             raise Refused("EAPI:Bad request")
-        return Answer(run(asked.params or {}), executed=True) if execute else Answer()
+        self._count_public()
+        return Answer(run(asked.params), executed=True) if execute else Answer()
+
+    def _count_public(self) -> None:
+        with self._lock:
+            if self._public_counter is not None and not self._public_counter.takes(USUAL_COST):
+                raise TooMany(_seconds(USUAL_COST, self._rules.public_limit))
 
     def _answer_private(self, asked: Asked, execute: bool, late: float) -> Answer:
         endpoint = ENDPOINTS.get(asked.endpoint)
@@ -162,7 +180,8 @@ class Exchange:
     def _dressed(self, asked: Asked, result: Any) -> Any:
         """The result in the way that these rules write it."""
         if asked.endpoint == "GetApiKeyInfo" and self._rules.snake_case:
-            return {_snake(name): value for name, value in result.items()}
+            told = {_snake(name): value for name, value in result.items()}
+            return told | {"nonce_window": str(told["nonce_window"])}
         if asked.endpoint == "BalanceEx" and self._rules.numbers:
             return {name: {column: float(text) for column, text in row.items()} for name, row in result.items()}
         if asked.endpoint == "AddOrder" and self._rules.echo_id and (asked.params or {}).get("cl_ord_id"):
@@ -199,24 +218,34 @@ class Exchange:
         return customer, nonce
 
     def _authorize(self, asked: Asked, endpoint: Endpoint, key: Key, nonce: int) -> None:
-        if not key.may(endpoint.needs):
+        if not (key.may(endpoint.needs) and key.may(endpoint.also)):
             self._spend_if("permission", key.nonces, nonce)
             raise Refused("EGeneral:Permission denied")
         key.nonces.spend(nonce)
         cost = self._costs.get(asked.endpoint, USUAL_COST)
         if key.counter is not None and not key.counter.takes(cost):
-            raise Refused("EAPI:Rate limit exceeded")
+            again = f": {int(self._rules.wall() + _seconds(cost, self._call_limit))}"
+            raise Refused(f"EAPI:Rate limit exceeded{again if self._rules.rate_limit_time else ''}")
 
     def _spend_if(self, refusal: str, nonces: Nonces, nonce: int) -> None:
         if refusal in self._rules.nonce_spent_by_refusals:
             nonces.spend(nonce)
 
+    @property
+    def _call_limit(self) -> tuple[float, float] | None:
+        return self._rules.call_limit or (self._tier and (self._tier.calls, self._tier.calls_decay))
+
     def _new_key(self, account: SimAccount) -> Key:
         rules = self._rules
         nonces = Nonces(window=rules.nonce_window, reuse=rules.nonce_reuse)
-        limit = rules.call_limit or (self._tier and (self._tier.calls, self._tier.calls_decay))
+        limit = self._call_limit
         counter = CallCounter(*limit, rules.monotonic, every=rules.decay_every) if limit else None
         return Key(account, nonces, counter)
+
+
+def _seconds(cost: float, limit: tuple[float, float] | None) -> float:
+    """After how many whole seconds a counter has room for a call of this cost again."""
+    return math.ceil(cost / limit[1]) if limit and limit[1] else 1
 
 
 def _snake(name: str) -> str:

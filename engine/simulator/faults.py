@@ -20,6 +20,7 @@ from engine.simulator.wire import Ending, Piece, Plan, Reply
 Shape = Callable[[Reply], Plan]
 
 _CLOUDFLARE_TITLES = {
+    429: "Too many requests",
     500: "Internal server error",
     502: "Bad gateway",
     503: "Service temporarily unavailable",
@@ -136,15 +137,20 @@ class Fault:
         return cls(name="warning", shape=lambda r: _warned(r, text), executed=True, **where)
 
     @classmethod
-    def http(cls, status: int, *, executed: bool = False, **where: Unpack[Where]) -> Fault:
-        """Answer with this status and a page of HTML, as the proxy before the exchange does."""
+    def http(
+        cls, status: int, *, retry_after: str | None = None, executed: bool = False, **where: Unpack[Where]
+    ) -> Fault:
+        """Answer with this status and a page of HTML, as the proxy before the exchange does.
+
+        retry_after: the text of a ``Retry-After`` header, seconds or a date, as comes with a status of 429.
+        """
         title = _CLOUDFLARE_TITLES.get(status, "Error")
         page = _CLOUDFLARE_PAGE.format(status=status, title=title).encode()
 
         def shape(reply: Reply) -> Plan:
             html = "text/html; charset=UTF-8"
             other = reply._replace(status=status, body=page, content_type=html, server="cloudflare")
-            return other.plan()
+            return other._replace(retry_after=retry_after).plan()
 
         return cls(name=f"http {status}", shape=shape, executed=executed, **where)
 

@@ -1,4 +1,4 @@
-"""What an account's trades have written down: trades and ledger entries, told in pages."""
+"""What an account has written down: trades and ledger entries, told in pages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.checks import Params, amount, text
-from engine.simulator.order import Fill, new_id
+from engine.simulator.market import decimals_of
+from engine.simulator.order import new_id
+from engine.simulator.parameters import Params, amount, text
 from engine.simulator.refusal import Refused
+from engine.simulator.trade import Fill
 
 PAGE = 50
 
 Window = tuple[int, int]
+
+
+class Change(NamedTuple):
+    """What became of one asset's balance, and the balance after it."""
+
+    asset: str
+    amount: Decimal
+    fee: Decimal
+    balance: Decimal
 
 
 class Entry(NamedTuple):
@@ -22,17 +33,20 @@ class Entry(NamedTuple):
     refid: str
     time: float
     kind: str
-    asset: str
-    amount: Decimal
-    fee: Decimal
-    balance: Decimal
+    change: Change
+
+    @property
+    def asset(self) -> str:
+        """The asset whose balance was changed."""
+        return self.change.asset
 
     def row(self) -> dict[str, Any]:
-        """The row of `Ledgers`."""
+        """The row of `Ledgers`; its amounts are in the decimals of the asset."""
+        shown = decimals_of(self.asset)
         return {
             "refid": self.refid, "time": self.time, "type": self.kind, "subtype": "", "aclass": "currency",
-            "asset": self.asset, "amount": f"{self.amount:.10f}", "fee": f"{self.fee:.10f}",
-            "balance": f"{self.balance:.10f}",
+            "asset": self.asset, "amount": f"{self.change.amount:.{shown}f}", "fee": f"{self.change.fee:.{shown}f}",
+            "balance": f"{self.change.balance:.{shown}f}",
         }  # fmt: skip
 
 
@@ -42,12 +56,22 @@ class Ledger:
     def __init__(self) -> None:
         self.fills: list[Fill] = []
         self.entries: list[Entry] = []
+        self._of_fill: dict[str, list[str]] = {}
 
-    def write(self, fill: Fill, changes: Iterable[tuple[str, Decimal, Decimal, Decimal]]) -> None:
-        """Write down a trade and what it changed: asset, amount, fee and the balance after both."""
+    def write(self, fill: Fill, changes: Iterable[Change]) -> None:
+        """Write down a trade and what it changed."""
         self.fills.append(fill)
-        for asset, change, fee, balance in changes:
-            self.entries.append(Entry(new_id("L"), fill.id, fill.time, "trade", asset, change, fee, balance))
+        self._of_fill[fill.id] = [self.enter("trade", fill.id, fill.time, change) for change in changes]
+
+    def enter(self, kind: str, refid: str, time: float, change: Change) -> str:
+        """Write down one change, of this kind and for this reason; the id of the entry."""
+        entry = Entry(new_id("L"), refid, time, kind, change)
+        self.entries.append(entry)
+        return entry.id
+
+    def of_fill(self, fill: Fill) -> list[str]:
+        """The ids of the entries of a trade."""
+        return self._of_fill[fill.id]
 
 
 class Listed(NamedTuple):

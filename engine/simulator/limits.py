@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 Monotonic = Callable[[], float]
 
-# Kraken's two pages disagree about the history calls; these are the dearer ones.
+# Kraken's two pages disagree about the history calls, and its own client counts 2 for `OpenOrders`; these are the
+# dearer ones.
 COSTS: Mapping[str, float] = {
     "AddOrder": 0, "AddOrderBatch": 0, "AmendOrder": 0, "EditOrder": 0,
     "CancelOrder": 0, "CancelOrderBatch": 0,
-    "ClosedOrders": 4, "Ledgers": 4, "TradesHistory": 4,
+    "OpenOrders": 2, "ClosedOrders": 4, "Ledgers": 4, "TradesHistory": 4,
     "QueryLedgers": 4, "QueryOrders": 4, "QueryTrades": 4,
 }  # fmt: skip
 USUAL_COST = 1.0

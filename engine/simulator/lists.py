@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from engine.simulator.book import Book
-from engine.simulator.checks import Params, require, same_id, text
 from engine.simulator.ledger import Listed, Window, page
 from engine.simulator.market import find_asset
-from engine.simulator.order import Fill, Order
+from engine.simulator.order import Order
+from engine.simulator.parameters import Params, is_yes, require, same_id, text
+from engine.simulator.refusal import Refused
+from engine.simulator.trade import Fill
 
 MOST_AT_ONCE = 50
 
@@ -18,14 +20,14 @@ MOST_AT_ONCE = 50
 def open_orders(book: Book, params: Params) -> dict[str, Any]:
     """`OpenOrders`: all of them in one answer, with `cl_ord_id` or `userref` those that carry it."""
     found = [order for order in book.listed() if order.is_live and _fits(order, params)]
-    return {"open": {order.txid: order.row(_wants_trades(params)) for order in found}}
+    return {"open": {order.txid: _row(book, order, is_yes(params, "trades")) for order in found}}
 
 
 def closed_orders(book: Book, params: Params, window: Window) -> dict[str, Any]:
     """`ClosedOrders`: 50 a page, the newest first."""
-    by, trades = text(params, "closetime", "both"), _is_yes(params, "trades")
+    by, trades = text(params, "closetime", "both"), is_yes(params, "trades")
     found = [
-        Listed(order.txid, _times(order, by), partial(order.row, trades))
+        Listed(order.txid, _times(order, by), partial(_row, book, order, trades))
         for order in book.ended()
         if _fits(order, params)
     ]
@@ -34,15 +36,25 @@ def closed_orders(book: Book, params: Params, window: Window) -> dict[str, Any]:
 
 def query_orders(book: Book, params: Params) -> dict[str, Any]:
     """`QueryOrders`: up to 50 by txid; those that are not known are left out."""
-    names = _names(params, MOST_AT_ONCE)
+    names, trades = _names(params, MOST_AT_ONCE), is_yes(params, "trades")
     found = {order.txid: order for order in book.listed() if _fits(order, params)}
-    return {name: found[name].row(_wants_trades(params)) for name in names if name in found}
+    return {name: _row(book, found[name], trades) for name in names if name in found}
+
+
+def order_amends(book: Book, params: Params) -> dict[str, Any]:
+    """`OrderAmends`: how an order was placed and what it was amended to, the oldest first."""
+    orders = {order.txid: order for order in book.listed()}
+    order = orders.get(text(params, "order_id"))
+    if order is None:
+        raise Refused("EOrder:Invalid order")
+    rows = [state.row() for state in order.amendments]
+    return {"count": len(rows), "amends": rows}
 
 
 def trades_history(book: Book, params: Params, window: Window) -> dict[str, Any]:
     """`TradesHistory`: 50 a page, the newest first. None of them belongs to a position."""
     is_ours = text(params, "type", "all") in ("all", "no position")
-    found = [Listed(fill.id, (fill.time,), fill.row) for fill in book.fills() if is_ours]
+    found = [Listed(fill.id, (fill.time,), partial(_trade, book, params, fill)) for fill in book.fills() if is_ours]
     return _counted("trades", params, *page(params, found, window))
 
 
@@ -50,11 +62,11 @@ def query_trades(book: Book, params: Params) -> dict[str, Any]:
     """`QueryTrades`: up to 20 by trade id."""
     names = _names(params, 20)
     found: Mapping[str, Fill] = {fill.id: fill for fill in book.ledger.fills}
-    return {name: found[name].row() for name in names if name in found}
+    return {name: _trade(book, params, found[name]) for name in names if name in found}
 
 
 def ledgers(book: Book, params: Params, window: Window) -> dict[str, Any]:
-    """`Ledgers`: 50 a page, the newest first. All that ever happens here are trades."""
+    """`Ledgers`: 50 a page, the newest first. Trades, and what funding and Earn have moved."""
     book.catch_up()
     assets, kind = text(params, "asset", "all"), text(params, "type", "all")
     wanted = {find_asset(name) for name in assets.split(",")}
@@ -75,7 +87,7 @@ def query_ledgers(book: Book, params: Params) -> dict[str, Any]:
 
 
 def _counted(name: str, params: Params, rows: dict[str, dict[str, Any]], many: int) -> dict[str, Any]:
-    return {name: rows} if _is_yes(params, "without_count") else {name: rows, "count": many}
+    return {name: rows} if is_yes(params, "without_count") else {name: rows, "count": many}
 
 
 def _fits(order: Order, params: Params) -> bool:
@@ -94,9 +106,9 @@ def _names(params: Params, most: int) -> list[str]:
     return names
 
 
-def _wants_trades(params: Params) -> bool:
-    return _is_yes(params, "trades")
+def _row(book: Book, order: Order, trades: bool) -> dict[str, Any]:
+    return order.row(trades, null_id=book.market.rules.null_id)
 
 
-def _is_yes(params: Params, name: str) -> bool:
-    return str(params.get(name, "")).lower() in ("true", "1")
+def _trade(book: Book, params: Params, fill: Fill) -> dict[str, Any]:
+    return fill.row(book.ledger.of_fill(fill) if is_yes(params, "ledgers") else ())

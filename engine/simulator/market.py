@@ -1,101 +1,66 @@
-"""Static data of the exchange: its assets, its pairs, and what they cost."""
+"""The assets and the pairs of the exchange by their names, and their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from engine.simulator.catalogue import (
+    ASSETS,
+    AT_BITNOMIAL,
+    BITNOMIAL,
+    CURRENCY,
+    INTERNATIONAL,
+    PAIRS,
+    SHARES,
+    TOKENIZED,
+    Asset,
+    Pair,
+)
+from engine.simulator.rules import Rules
+
+__all__ = ["Asset", "Pair"]
+
+CLASSES = frozenset({CURRENCY, TOKENIZED})
+VENUES = frozenset({INTERNATIONAL, BITNOMIAL})
 Row = dict[str, Any]
+TODAY = Rules()
+
+_OLD_FEES = ([[0, 0.4], [10000, 0.35], [50000, 0.24]], [[0, 0.25], [10000, 0.2], [50000, 0.14]])
+_COST_DECIMALS = {"XXBT": 10, "XETH": 10}  # of a quote; others have five, or two more than their prices
 
 
-class Asset(NamedTuple):
-    """One asset, as the exchange lists it."""
-
-    id: str
-    altname: str
-    decimals: int
-    display_decimals: int
-    collateral_value: float | None = None
-    margin_rate: str | None = None
+def find_pair(name: str, rules: Rules = TODAY, *, aclass: str = CURRENCY) -> Pair | None:
+    """The pair that is called so where one asks for pairs of this class; those of another venue are not."""
+    if aclass == TOKENIZED:
+        return _SHARES_BY_NAME.get(name)
+    return (_BY_WSNAME if rules.wsnames_taken else _BY_NAME).get(name)
 
 
-class Pair(NamedTuple):
-    """One pair, as the exchange lists it, and its last price."""
-
-    id: str
-    altname: str
-    wsname: str
-    base: str
-    quote: str
-    pair_decimals: int
-    ordermin: str
-    costmin: str
-    last: str
+def find_order_pair(name: str, rules: Rules = TODAY, *, aclass: str = CURRENCY) -> Pair | None:
+    """The pair that an order names: those of another venue too."""
+    at_venue = _AT_BITNOMIAL_BY_NAME.get(name) if aclass == CURRENCY and rules.venues_told else None
+    return at_venue or find_pair(name, rules, aclass=aclass)
 
 
-_ASSETS = (
-    Asset("XXBT", "XBT", 10, 5, 0.99, "0.01"),
-    Asset("XETH", "ETH", 10, 5, 0.98, "0.01"),
-    Asset("ZUSD", "USD", 4, 2, 1, "0.025"),
-    Asset("ZEUR", "EUR", 4, 2, 0.99, "0.02"),
-    Asset("USDT", "USDT", 8, 4, 0.95, "0.025"),
-    Asset("USDC", "USDC", 8, 4, 0.98),
-    Asset("XAUT", "XAUT", 10, 6),
-    Asset("XTZ", "XTZ", 8, 5, 0.8),
-    Asset("ZRX", "ZRX", 10, 5),
-    Asset("ZETA", "ZETA", 10, 5),
-    Asset("DOT", "DOT", 10, 8, 0.85, "0.02"),
-    Asset("DOT.S", "DOT.S", 10, 8),
-    Asset("KFEE", "FEE", 2, 2),
-    Asset("USD.M", "USD.M", 4, 4),
-    Asset("USD.HOLD", "USD.HOLD", 4, 2),
-    Asset("XBT.M", "XBT.M", 10, 5),
-)
-_PAIRS = (
-    Pair("XXBTZUSD", "XBTUSD", "XBT/USD", "XXBT", "ZUSD", 1, "0.00005", "0.5", "68342.4"),
-    Pair("XETHZUSD", "ETHUSD", "ETH/USD", "XETH", "ZUSD", 2, "0.002", "0.5", "2641.17"),
-    Pair("XBTUSDT", "XBTUSDT", "XBT/USDT", "XXBT", "USDT", 1, "0.00005", "0.5", "68361.2"),
-    Pair("ETHUSDT", "ETHUSDT", "ETH/USDT", "XETH", "USDT", 2, "0.002", "0.5", "2641.83"),
-    Pair("XXBTZEUR", "XBTEUR", "XBT/EUR", "XXBT", "ZEUR", 1, "0.00005", "0.45", "63204.8"),
-    Pair("XETHZEUR", "ETHEUR", "ETH/EUR", "XETH", "ZEUR", 2, "0.002", "0.45", "2442.06"),
-    Pair("XETHXXBT", "ETHXBT", "ETH/XBT", "XETH", "XXBT", 5, "0.002", "0.00002", "0.03865"),
-    Pair("USDTZUSD", "USDTUSD", "USDT/USD", "USDT", "ZUSD", 5, "5", "0.5", "0.99978"),
-    Pair("USDCUSD", "USDCUSD", "USDC/USD", "USDC", "ZUSD", 4, "5", "0.5", "1.0000"),
-    Pair("EURZUSD", "EURUSD", "EUR/USD", "ZEUR", "ZUSD", 5, "4.5", "0.5", "1.08130"),
-    Pair("XAUTUSD", "XAUTUSD", "XAUT/USD", "XAUT", "ZUSD", 1, "0.002", "0.5", "2655.3"),
-    Pair("XTZUSD", "XTZUSD", "XTZ/USD", "XTZ", "ZUSD", 4, "7", "0.5", "0.6892"),
-    Pair("ZRXUSD", "ZRXUSD", "ZRX/USD", "ZRX", "ZUSD", 4, "15", "0.5", "0.3321"),
-    Pair("ZETAUSD", "ZETAUSD", "ZETA/USD", "ZETA", "ZUSD", 4, "10", "0.5", "0.6483"),
-    Pair("DOTUSD", "DOTUSD", "DOT/USD", "DOT", "ZUSD", 4, "1", "0.5", "4.3817"),
-)
+def find_any_pair(name: str) -> Pair | None:
+    """The pair of this id, altname or name with a slash, of whatever class and venue."""
+    return find_order_pair(name) or find_pair(name, aclass=TOKENIZED) or _BY_WSNAME.get(name)
 
 
-def asset_rows(names: Iterable[str] | None = None) -> dict[str, Row] | None:
-    """The rows of `Assets`, by id; `None` when one of the names is unknown."""
-    return _pick(_ASSET_ROWS, _ASSET_IDS, names)
+def pairs_of(aclass: str = CURRENCY, venue: str = INTERNATIONAL, *, all_venues: bool = False) -> tuple[Pair, ...]:
+    """All pairs of a class and a venue, or of every venue."""
+    if aclass == TOKENIZED:
+        return SHARES if venue == INTERNATIONAL else ()
+    if all_venues:
+        return PAIRS + AT_BITNOMIAL
+    return PAIRS if venue == INTERNATIONAL else AT_BITNOMIAL
 
 
-def pair_rows(names: Iterable[str] | None = None) -> dict[str, Row] | None:
-    """The rows of `AssetPairs`, by id; `None` when one of the names is unknown."""
-    return _pick(_PAIR_ROWS, _PAIR_IDS, names)
-
-
-def pair_ids(names: Iterable[str] | None = None) -> list[str] | None:
-    """The ids of these pairs, or of all; `None` when one of the names is unknown."""
-    rows = _pick(_PAIR_ROWS, _PAIR_IDS, names)
-    return None if rows is None else list(rows)
-
-
-def decimals_of(row: str) -> int:
-    """How many decimals a balance row has."""
-    found = _ASSET_ROWS.get(row) or _ASSET_ROWS.get(_ASSET_IDS.get(row.partition(".")[0], ""))
-    return int(found["decimals"]) if found else 10
-
-
-def find_pair(name: str) -> Pair | None:
-    """The pair of this id, altname or name with a slash."""
-    return _PAIR_BY_ID.get(_PAIR_IDS.get(name, ""))
+def key_of(name: str, pair: Pair, rules: Rules) -> str:
+    """What a reply calls a pair that was asked for by this name: a name with a slash comes back as it was sent."""
+    return name if "/" in name and rules.names_echoed else pair.id
 
 
 def find_asset(name: str) -> str | None:
@@ -103,52 +68,24 @@ def find_asset(name: str) -> str | None:
     return _ASSET_IDS.get(name)
 
 
+def find_assets(names: Iterable[str] | None, aclass: str = CURRENCY) -> list[Asset] | None:
+    """The assets of a class with these ids or altnames, or all; `None` when one of the names is unknown."""
+    listed = {asset.id: asset for asset in ASSETS if asset.aclass == aclass}
+    if names is None:
+        return list(listed.values())
+    found = [listed.get(_ASSET_IDS.get(name.strip(), "")) for name in names]
+    return [asset for asset in found if asset] if all(found) else None
+
+
+def decimals_of(row: str) -> int:
+    """How many decimals a balance row has."""
+    found = _ASSET_OF.get(row) or _ASSET_OF.get(_asset_of_row(row))
+    return found.decimals if found else 10
+
+
 def dollars(row: str) -> Decimal:
     """What one unit of a balance row is worth; 0 for what has no market."""
-    return _DOLLARS.get(_ASSET_IDS.get(row.partition(".")[0], ""), Decimal(0))
-
-
-def _pick(
-    rows: Mapping[str, Row], ids: Mapping[str, str], names: Iterable[str] | None
-) -> dict[str, Row] | None:
-    if names is None:
-        return dict(rows)
-    found = [ids.get(name.strip()) for name in names]
-    return {id: rows[id] for id in found if id} if all(found) else None
-
-
-def _asset_row(asset: Asset) -> Row:
-    row = {"aclass": "currency", "status": "enabled", **asset._asdict()}
-    return {name: value for name, value in row.items() if value is not None and name != "id"}
-
-
-def _pair_row(pair: Pair) -> Row:
-    return {
-        "altname": pair.altname,
-        "wsname": pair.wsname,
-        "aclass_base": "currency",
-        "base": pair.base,
-        "aclass_quote": "currency",
-        "quote": pair.quote,
-        "lot": "unit",
-        "cost_decimals": 5,
-        "pair_decimals": pair.pair_decimals,
-        "lot_decimals": 8,
-        "lot_multiplier": 1,
-        "leverage_buy": [2, 3],
-        "leverage_sell": [2, 3],
-        "fees": [[0, 0.4], [10000, 0.35], [50000, 0.24]],
-        "fees_maker": [[0, 0.25], [10000, 0.2], [50000, 0.14]],
-        "fee_volume_currency": "ZUSD",
-        "margin_call": 80,
-        "margin_stop": 40,
-        "ordermin": pair.ordermin,
-        "costmin": pair.costmin,
-        "tick_size": f"{tick(pair):f}",
-        "status": "online",
-        "long_position_limit": 250,
-        "short_position_limit": 200,
-    }
+    return _DOLLARS.get(_asset_of_row(row), Decimal(0))
 
 
 def tick(pair: Pair) -> Decimal:
@@ -156,39 +93,86 @@ def tick(pair: Pair) -> Decimal:
     return Decimal(1).scaleb(-pair.pair_decimals)
 
 
+def asset_row(asset: Asset) -> Row:
+    """The row of `Assets`."""
+    told = {
+        "aclass": asset.aclass, "altname": asset.altname, "decimals": asset.decimals,
+        "display_decimals": asset.display_decimals, "collateral_value": asset.collateral_value,
+        "status": asset.status, "margin_rate": asset.margin_rate,
+    }  # fmt: skip
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def pair_row(pair: Pair, rules: Rules = TODAY) -> Row:
+    """The row of `AssetPairs`."""
+    taker, maker = _OLD_FEES if rules.fees_told else ([], [])
+    status = pair.status or ("online" if rules.status_always else None)
+    limits = pair.limits or (None, None)
+    told = {
+        "altname": pair.altname, "wsname": pair.wsname, "aclass_base": pair.aclass, "base": pair.base,
+        "aclass_quote": CURRENCY, "quote": pair.quote, "lot": "unit" if pair.lot_decimals == 8 else "unit5",
+        "cost_decimals": cost_decimals(pair),
+        "pair_decimals": pair.pair_decimals, "lot_decimals": pair.lot_decimals, "lot_multiplier": 1,
+        "leverage_buy": list(range(2, pair.buyers + 1)), "leverage_sell": list(range(2, pair.sellers + 1)),
+        "fees": taker, "fees_maker": maker, "fee_volume_currency": "ZUSD", "margin_call": 80, "margin_stop": 40,
+        "ordermin": pair.ordermin, "costmin": pair.costmin, "tick_size": f"{tick(pair):f}", "status": status,
+        "execution_venue": pair.venue if rules.venues_told else None,
+        "long_position_limit": limits[0], "short_position_limit": limits[1],
+    }  # fmt: skip
+    return {name: value for name, value in told.items() if value is not None}
+
+
 class Quoted(Protocol):
-    """A bid and an ask."""
+    """A bid and an ask, 0 where there is none, and the price of the last trade."""
 
     @property
     def bid(self) -> Decimal: ...
     @property
     def ask(self) -> Decimal: ...
+    @property
+    def last(self) -> Decimal: ...
 
 
-def ticker_row(pair: Pair, quote: Quoted) -> Row:
-    """The row of `Ticker` at this bid and ask."""
+def cost_decimals(pair: Pair) -> int:
+    """How many decimals the costs and the fees of a pair have, and the average price of an order."""
+    return _COST_DECIMALS.get(pair.quote, max(5, pair.pair_decimals + 2))
+
+
+def shown(price: Decimal, pair: Pair) -> str:
+    """A price as most replies write it: with five decimals, or more where the pair has more."""
+    return f"{price:.{max(5, pair.pair_decimals)}f}"
+
+
+def ticker_row(pair: Pair, quote: Quoted, *, traded: bool = True) -> Row:
+    """The row of `Ticker`. A side of the book without orders, and a pair without trades, is told with zeros."""
 
     def show(ticks: int) -> str:
-        return f"{max(tick(pair), quote.ask + ticks * tick(pair)):.5f}"
+        return shown(max(tick(pair), quote.last + ticks * tick(pair)), pair) if traded else shown(Decimal(0), pair)
 
     return {
-        "a": [show(0), "1", "1.000"],
-        "b": [f"{quote.bid:.5f}", "6", "6.000"],
-        "c": [show(0), "0.00200001"],
-        "v": ["415.11208412", "2774.14051823"],
+        "a": [shown(quote.ask, pair), *(("1", "1.000") if quote.ask else ("0", "0.000"))],
+        "b": [shown(quote.bid, pair), *(("6", "6.000") if quote.bid else ("0", "0.000"))],
+        "c": [show(0), "0.00200001" if traded else "0.000000"],
+        "v": ["415.11208412", "2774.14051823"] if traded else ["0.000000", "0.000000"],
         "p": [show(-12), show(-20)],
-        "t": [23209, 75935],
+        "t": [23209, 75935] if traded else [0, 0],
         "l": [show(-150), show(-300)],
         "h": [show(180), show(260)],
         "o": show(-40),
     }
 
 
-_ASSET_ROWS = {asset.id: _asset_row(asset) for asset in _ASSETS}
-_ASSET_IDS = {name: asset.id for asset in _ASSETS for name in (asset.id, asset.altname)}
-_PAIR_BY_ID = {pair.id: pair for pair in _PAIRS}
-_PAIR_ROWS = {pair.id: _pair_row(pair) for pair in _PAIRS}
-_PAIR_IDS = {name: pair.id for pair in _PAIRS for name in (pair.id, pair.altname, pair.wsname)}
-_DOLLARS = {"ZUSD": Decimal(1)} | {
-    pair.base: Decimal(pair.last) for pair in _PAIRS if pair.quote == "ZUSD"
-}
+def _by_name(pairs: tuple[Pair, ...], *, wsnames: bool = False) -> dict[str, Pair]:
+    names = {name: pair for pair in pairs for name in (pair.altname, pair.wsname if wsnames else pair.display)}
+    return names | {pair.id: pair for pair in pairs}
+
+
+def _asset_of_row(row: str) -> str:
+    return _ASSET_IDS.get(row) or _ASSET_IDS.get(row.partition(".")[0], "")
+
+
+_BY_NAME, _BY_WSNAME = _by_name(PAIRS), _by_name(PAIRS, wsnames=True)
+_SHARES_BY_NAME, _AT_BITNOMIAL_BY_NAME = _by_name(SHARES), _by_name(AT_BITNOMIAL)
+_ASSET_OF = {asset.id: asset for asset in ASSETS}
+_ASSET_IDS = {name: asset.id for asset in ASSETS for name in (asset.id, asset.altname)}
+_DOLLARS = {"ZUSD": Decimal(1)} | {pair.base: Decimal(pair.last) for pair in PAIRS + SHARES if pair.quote == "ZUSD"}

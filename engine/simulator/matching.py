@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.simulator.checks import TRAILING
+from engine.simulator.making import trailing_trigger
 from engine.simulator.order import Order
 from engine.simulator.prices import Quote
 
+_NOBODY_THERE = "Immediate or cancel"
 _MAY_NOT_REST = {"IOC": "Immediate or cancel", "FOK": "Fill or kill"}
 
 
@@ -25,7 +26,8 @@ def meeting(order: Order, quote: Quote, *, arrives: bool) -> Deal | str | None:
     An order that arrives at the book takes the price that is there. One that rests trades at its own.
     """
     if order.price is None:
-        return Deal(touch(order.side, quote), maker=False)
+        best = touch(order.side, quote)
+        return Deal(best, maker=False) if best else _NOBODY_THERE
     if not crosses(order, quote):
         return _MAY_NOT_REST.get(order.time_in_force)
     if not arrives:
@@ -34,19 +36,29 @@ def meeting(order: Order, quote: Quote, *, arrives: bool) -> Deal | str | None:
 
 
 def touch(side: str, quote: Quote) -> Decimal:
-    """The best price that a new order of this side finds."""
+    """The best price that a new order of this side finds; 0 where that side of the book is empty."""
     return quote.ask if side == "buy" else quote.bid
 
 
 def crosses(order: Order, quote: Quote) -> bool:
     """Whether the price is as good as the order's limit, or better."""
     best = touch(order.side, quote)
+    if not best:
+        return False
     return order.price is None or (best <= order.price if order.side == "buy" else best >= order.price)
 
 
 def is_reached(order: Order, quote: Quote) -> bool:
-    """Whether the last price has reached the order's trigger. Nothing here follows the price of a trailing stop."""
+    """Whether the last price has reached the order's trigger."""
     if order.trigger is None:
-        return order.kind not in TRAILING
-    rises = (order.side == "buy") == order.kind.startswith("stop-loss")
+        return True
+    rises = (order.side == "buy") != order.kind.startswith("take-profit")
     return quote.last >= order.trigger if rises else quote.last <= order.trigger
+
+
+def followed(order: Order, quote: Quote) -> Decimal | None:
+    """The order's trigger at this price: that of a trailing order follows the price, and never goes back."""
+    if order.trails is None or order.trigger is None:
+        return order.trigger
+    here = trailing_trigger(order, quote.last)
+    return max(order.trigger, here) if order.side == "sell" else min(order.trigger, here)

@@ -6,44 +6,43 @@ import secrets
 import string
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.simulator.market import Pair
+from engine.simulator.market import Pair, cost_decimals
+from engine.simulator.parameters import Price
+from engine.simulator.trade import Fill, shown_fee
 
 OPEN, PENDING, CLOSED, CANCELED, EXPIRED = "open", "pending", "closed", "canceled", "expired"
 NOTHING = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """A trade of ours. `fee` is in the quote asset, or in the base asset if the order asked for that."""
+class Close(NamedTuple):
+    """The conditional close of an order: what is placed against each of its fills."""
+
+    kind: str
+    price: str
+    price2: str
+
+
+class Amendment(NamedTuple):
+    """What an order was like from some time on: how it was placed, or as it was amended."""
 
     id: str
-    order: str
-    pair: Pair
-    side: str
     kind: str
     time: float
-    price: Decimal
     volume: Decimal
-    fee: Decimal
-    maker: bool
-    number: int
-    pays_in_base: bool = False
-
-    @property
-    def cost(self) -> Decimal:
-        """What it cost without the fee."""
-        return self.price * self.volume
+    left: Decimal
+    price: Decimal | None
+    trigger: Decimal | None
+    is_post_only: bool
 
     def row(self) -> dict[str, Any]:
-        """The row of `TradesHistory`."""
+        """The row of `OrderAmends`; its timestamp is in milliseconds."""
         return {
-            "ordertxid": self.order, "postxid": "TKH2SE-M7IF5-CFI7LT", "pair": self.pair.id, "time": self.time,
-            "type": self.side, "ordertype": self.kind, "price": f"{self.price:.5f}", "cost": f"{self.cost:.5f}",
-            "fee": shown_fee(self.fee, self.pays_in_base), "vol": f"{self.volume:.8f}", "margin": "0.00000",
-            "leverage": "0", "misc": "",
-            "trade_id": self.number, "maker": self.maker,
+            "amend_id": self.id, "amend_type": self.kind, "order_qty": f"{self.volume:.8f}",
+            "remaining_qty": f"{self.left:.8f}", "limit_price": f"{self.price or 0:f}",
+            "trigger_price": f"{self.trigger or 0:f}", "post_only": self.is_post_only,
+            "timestamp": int(self.time * 1000),
         }  # fmt: skip
 
 
@@ -52,7 +51,10 @@ class Order:
     """An order that was accepted.
 
     price: its limit.  trigger: what the last price has to reach before it counts.
+    trails: how far the trigger stays behind the best price.  offset: where the limit will be then, from the trigger.
     basis: the price when it was accepted; what an order holds that names no price goes by it.
+    prices: `price` and `price2`, as its description tells them.
+    refid: the order whose conditional close this is.
     """
 
     txid: str
@@ -64,6 +66,8 @@ class Order:
     basis: Decimal
     price: Decimal | None = None
     trigger: Decimal | None = None
+    trails: Price | None = None
+    offset: Price | None = None
     prices: tuple[str, str] = ("0", "0")
     time_in_force: str = "GTC"
     flags: str = "fciq"
@@ -71,12 +75,15 @@ class Order:
     expires: float = 0.0
     cl_ord_id: str | None = None
     userref: str | None = None
+    refid: str | None = None
+    close: Close | None = None
     status: str = OPEN
     reason: str | None = None
     closed: float | None = None
     changed: float = 0.0
     misc: set[str] = field(default_factory=set)
     fills: list[Fill] = field(default_factory=list)
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def is_live(self) -> bool:
@@ -112,20 +119,33 @@ class Order:
         """It cannot be filled any more."""
         self.status, self.reason, self.closed = status, reason, now
 
-    def row(self, trades: bool = False) -> dict[str, Any]:
-        """What the order endpoints tell of it."""
+    def remember(self, now: float) -> str:
+        """Keep what it is like now for `OrderAmends`; the id of this state. The first is how it was placed."""
+        kind = "user" if self.amendments else "original"
+        state = Amendment(
+            new_id("T"), kind, now, self.volume, max(NOTHING, self.left), self.price, self.trigger, self.is_post_only
+        )
+        self.amendments.append(state)
+        return state.id
+
+    def row(self, trades: bool = False, *, null_id: bool = True) -> dict[str, Any]:
+        """What the order endpoints tell of it. null_id: a `cl_ord_id` that it does not have is told as null."""
         cost = sum((fill.cost for fill in self.fills), NOTHING)
         average = cost / self.filled if self.filled else NOTHING
+        lots, costs = self.pair.lot_decimals, cost_decimals(self.pair)
         row: dict[str, Any] = {
-            "refid": None, "userref": int(self.userref) if self.userref else None, "cl_ord_id": self.cl_ord_id,
-            "status": self.status, "opentm": self.opened, "starttm": self.starts, "expiretm": self.expires,
+            "refid": self.refid, "userref": int(self.userref) if self.userref else None,
+            "status": self.status, "opentm": self.opened, "starttm": self.starts or 0, "expiretm": self.expires or 0,
+            "time_in_force": ("GTD" if self.expires and self.time_in_force == "GTC" else self.time_in_force).lower(),
             "descr": self._description(),
-            "vol": f"{self.volume:.8f}", "vol_exec": f"{self.filled:.8f}", "cost": f"{cost:.5f}",
-            "fee": shown_fee(sum((fill.fee for fill in self.fills), NOTHING), self.pays_in_base),
-            "price": f"{average:.5f}",
-            "stopprice": f"{self.trigger or 0:.5f}", "limitprice": "0.00000",
+            "vol": f"{self.volume:.{lots}f}", "vol_exec": f"{self.filled:.{lots}f}", "cost": f"{cost:.{costs}f}",
+            "fee": shown_fee(sum((fill.fee for fill in self.fills), NOTHING), self.pair, in_base=self.pays_in_base),
+            "price": f"{average:.{costs}f}",
+            "stopprice": f"{self.trigger or 0:.{costs}f}", "limitprice": f"{0:.{costs}f}",
             "misc": ",".join(sorted(self.misc)), "oflags": self.flags,
         }  # fmt: skip
+        if self.cl_ord_id is not None or null_id:
+            row["cl_ord_id"] = self.cl_ord_id
         if self.closed is not None:
             row |= {"closetm": self.closed, "reason": self.reason}
         if trades and self.fills:
@@ -134,19 +154,33 @@ class Order:
 
     def text(self) -> str:
         """The order as `descr.order` says it."""
-        words = [self.kind, *(price for price in self.prices if price != "0")]
-        return f"{self.side} {self.volume:.8f} {self.pair.altname} @ {' '.join(words)}"
+        volume = f"{self.volume:.{self.pair.lot_decimals}f}"
+        return f"{self.side} {volume} {self.pair.altname} @ {described(self.kind, self.prices)}"
+
+    def told(self) -> dict[str, str]:
+        """What `AddOrder` tells of it: `close` only where there is a conditional one."""
+        return {"order": self.text(), **({"close": self.close_text()} if self.close else {})}
+
+    def close_text(self) -> str:
+        """The conditional close as `descr.close` says it; empty without one."""
+        if self.close is None:
+            return ""
+        return f"close position @ {described(self.close.kind, (self.close.price, self.close.price2))}"
 
     def _description(self) -> dict[str, str]:
         return {
             "pair": self.pair.altname, "aclass": "forex", "type": self.side, "ordertype": self.kind,
-            "price": self.prices[0], "price2": self.prices[1], "leverage": "none", "order": self.text(), "close": "",
+            "price": self.prices[0], "price2": self.prices[1], "leverage": "none", "order": self.text(),
+            "close": self.close_text(),
         }  # fmt: skip
 
 
-def shown_fee(fee: Decimal, in_base: bool) -> str:
-    """A fee as it is told, in the decimals of its asset."""
-    return f"{fee:.10f}" if in_base else f"{fee:.5f}"
+def described(kind: str, prices: tuple[str, str]) -> str:
+    """An order type with its prices in Kraken's words, e.g. ``stop loss 27000.0 -> limit 26000.0``."""
+    words, (first, second) = kind.removesuffix("-limit").replace("-", " "), prices
+    if kind == "market":
+        return words
+    return f"{words} {first} -> limit {second}" if kind.endswith("-limit") else f"{words} {first}"
 
 
 def new_id(letter: str) -> str:

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.simulator.book import Book
-from engine.simulator.charges import hold_of
-from engine.simulator.checks import (
-    LIMITS,
-    LOT_DECIMALS,
-    TRIGGERED,
-    Params,
-    amount,
-    check_deadline,
-    check_expiry,
-    check_order,
-    check_price,
-    is_dry_run,
-    price_of,
-    require,
-    same_id,
-    text,
-    when,
-)
+from engine.simulator.changes import amended, edit_params
+from engine.simulator.checks import check_deadline, check_expiry, check_order
+from engine.simulator.making import make_order
 from engine.simulator.market import Pair, find_pair
 from engine.simulator.matching import crosses
-from engine.simulator.order import OPEN, PENDING, Order, new_id
+from engine.simulator.order import Order
+from engine.simulator.parameters import Params, require, same_id, text, yes
+from engine.simulator.products import check_account, check_pair, pair_of_order, without_leverage
+from engine.simulator.refusal import Refused
+from engine.simulator.rules import Rules
 from engine.simulator.trading_limits import TradingCounter
 
-_EDITED = ("volume", "price", "price2", "oflags", "userref", "deadline")
-_AMENDED = {True: ("limit_price", ""), False: ("trigger_price", "limit_price")}  # what `descr` calls price and price2
+_NEVER_WAS, _UNREADABLE = "EOrder:Invalid order", "EGeneral:Invalid arguments"
 
 
 class Placement(NamedTuple):
@@ -48,6 +36,7 @@ class Orders:
     def __init__(self, account: str, book: Book, counter: TradingCounter) -> None:
         self.book = book
         self.placements: list[Placement] = []
+        self.is_us_retail = False
         self._account = account
         self._counter = counter
 
@@ -65,35 +54,93 @@ class Orders:
         )  # fmt: skip
         self.book.put_in(order)
 
-    def place(self, params: Params, *, points: float = 1.0) -> dict[str, Any]:
-        """`AddOrder`: check it, and unless it only validates, put it in. `points`: what the trading counter counts."""
+    # Placing
+
+    def place(self, params: Params) -> dict[str, Any]:
+        """`AddOrder`: check it, and unless it only validates, put it in."""
+        is_dry_run = self._is_dry_run(params)
+        order = self._draft(params, self._received(params, 0.0 if is_dry_run else 1.0))
+        if is_dry_run:
+            return {"descr": order.told()}
+        self._enter(order, params)
+        return {"descr": order.told(), "txid": [order.txid]}
+
+    def place_batch(self, rows: Sequence[Params]) -> list[dict[str, Any]]:
+        """`AddOrderBatch`: one order that fails its checks refuses all; what the book refuses is refused by itself.
+
+        Kraken's specification says the first, and its own client reads the second in replies.
+        """
+        is_dry_run = self._is_dry_run(rows[0])
+        pair = self._received(rows[0], 0.0 if is_dry_run else len(rows) / 2)
+        if self._rules.batch_by_row:
+            return [self._row(None, params, pair) for params in rows]
+        drafts = [self._draft(params, pair) for params in rows]
+        return [self._row(draft, params, pair) for draft, params in zip(drafts, rows, strict=True)]
+
+    def _row(self, draft: Order | None, params: Params, pair: Pair) -> dict[str, Any]:
+        """What a batch tells of one of its orders; its conditional close stands beside `descr`."""
+        try:
+            order = draft or self._draft(params, pair)
+            if not self._is_dry_run(params):
+                self._enter(order, params)
+        except Refused as refusal:
+            return {"error": str(refusal)}
+        told: dict[str, Any] = {"descr": {"order": order.text()}}
+        told |= {"close": order.close_text()} if order.close else {}
+        return told if self._is_dry_run(params) else {"txid": order.txid, **told}
+
+    def _received(self, params: Params, points: float) -> Pair:
+        """The pair of what arrives. The trading counter counts it whether or not it passes the checks."""
         self.book.catch_up()
         self._check_mode(params)
-        pair = check_order(params, self.book.market.rules.minimum_error)
-        self._check_unique(text(params, "cl_ord_id"))
-        check_deadline(params, self.now())
-        check_expiry(params, self.now())
-        order = self._made(params, pair)
-        result: dict[str, Any] = {"descr": {"order": order.text()}}
-        if not is_dry_run(params, self.book.market.rules.false_validates):
-            self._counter.add(pair.id, sum(other.pair.id == pair.id for other in self.book.live()), points)
-            self._check_funds(order)
-            self._accept(order, params)
-            result["txid"] = [order.txid]
-        return result
+        pair = pair_of_order(params, self._rules)
+        if points:
+            self._counter.receive(pair.id, points)
+        return pair
+
+    def _draft(self, params: Params, pair: Pair) -> Order:
+        """The order that is asked for, if it passes every check that needs neither the book nor the wallet."""
+        rules, now, is_late = self._rules, self.now(), self.book.market.is_past
+        check_pair(params, pair)
+        checked = without_leverage(params, pair) if self.is_us_retail else params
+        check_order(checked, pair, rules.minimum_error, takes_id_with_close=rules.id_with_close)
+        check_deadline(params, now, is_late=is_late)
+        check_expiry(params, now, is_late=is_late)
+        order = make_order(params, pair, self.book.market.prices.quote(pair), now)
+        require(order.volume >= Decimal(pair.ordermin), rules.minimum_error)  # in quote units it is known only now
+        self._check_cost(order)
+        return order
+
+    def _enter(self, order: Order, params: Params) -> None:
+        """Put an order in that passed its checks, unless the book or the wallet refuse it."""
+        check_account(params, order.pair, is_us_retail=self.is_us_retail)
+        self._counter.check_open(sum(other.pair.id == order.pair.id for other in self.book.live()))
+        taken = any(same_id(other.cl_ord_id, order.cl_ord_id) for other in self.book.live())
+        require(not taken, "EGeneral:Invalid arguments:cl_ord_id not unique")
+        self._check_funds(order)
+        self._accept(order, params)
+
+    def _accept(self, order: Order, params: Params) -> None:
+        self.placements.append(Placement(self._account, order.txid, dict(params)))
+        self.book.put_in(order)
+
+    # Canceling
 
     def cancel(self, params: Params, *, of_batch: bool = False) -> dict[str, Any]:
         """`CancelOrder`, by txid, by userref (all that carry it) or by cl_ord_id. A batch may overflow the counter."""
-        self.book.catch_up()
-        found = self._named(params)
+        self._catch_up_for_change()
+        found = self._named(params, "txid", "userref", "cl_ord_id")
         for order in found:
-            self._counter.cancel(order.pair.id, self.now() - max(order.opened, order.changed), overflows=of_batch)
+            self._counter.cancel(order.pair.id, self._age(order), overflows=of_batch)
         return {"count": self.book.cancel(found)}
 
     def cancel_all(self) -> dict[str, Any]:
-        """`CancelAll`."""
-        self.book.catch_up()
-        return {"count": self.book.cancel(self.book.live())}
+        """`CancelAll`: a point for each pair it touches."""
+        self._catch_up_for_change()
+        live = self.book.live()
+        for pair in {order.pair.id for order in live}:
+            self._counter.cancel_all(pair)
+        return {"count": self.book.cancel(live)}
 
     def cancel_after(self, seconds: float) -> float:
         """`CancelAllOrdersAfter`: when they will all be canceled (Unix seconds); 0 for never."""
@@ -102,127 +149,118 @@ class Orders:
         self.book.arm(until)
         return until or 0.0
 
+    # Changing
+
     def amend(self, params: Params) -> str:
         """`AmendOrder`: another quantity or price; the order keeps its name. Returns the id of the amendment."""
-        self.book.catch_up()
-        order = self._named(params)[0]
-        now = self.now()
-        check_deadline(params, now)
-        self._counter.amend(order.pair.id, now - max(order.opened, order.changed))
-        wanted = self._amended(order, params)
+        self._catch_up_for_change()
+        self._check_mode(params, is_change=True)
+        (order,) = self._named(params, "txid", "cl_ord_id")
+        self._counter.amend(order.pair.id, self._age(order))
+        check_deadline(params, self.now(), is_late=self.book.market.is_past)
+        self._check_pair(params, order)
+        wanted = amended(order, params, self.book.quote(order), takes_nothing=self._rules.empty_amends)
         self._check_funds(wanted, instead_of=order)
-        takes = wanted.left > 0 and crosses(wanted, self.book.quote(order))
-        may_not_take = order.is_post_only or text(params, "post_only").lower() == "true"
+        takes = wanted.left > 0 and not wanted.is_waiting and crosses(wanted, self.book.quote(order))
+        may_not_take = order.is_post_only or yes(params, "post_only")
         require(not (takes and may_not_take), "EOrder:Post only order")
+        return self._change(order, wanted)
+
+    def _change(self, order: Order, wanted: Order) -> str:
         is_repriced = wanted.price != order.price
-        order.volume, order.price, order.trigger, order.prices = (
-            wanted.volume, wanted.price, wanted.trigger, wanted.prices,
-        )  # fmt: skip
-        order.changed = now
+        order.volume, order.price, order.trigger = wanted.volume, wanted.price, wanted.trigger
+        order.prices, order.trails = wanted.prices, wanted.trails
+        order.changed = self.now()
         order.misc.add("amended")
+        amendment = order.remember(order.changed)
         if order.left <= 0:
             self.book.cancel([order])
         self.book.meet(order, arrives=is_repriced)
-        return new_id("T")
+        return amendment
 
     def edit(self, params: Params) -> dict[str, Any]:
         """`EditOrder`: the order is canceled and another one placed; when that is refused, the old one stays."""
-        self.book.catch_up()
-        self._check_mode(params)
+        self._catch_up_for_change()
+        self._check_mode(params, is_change=True)
         require(not text(params, "cl_ord_id"), "EGeneral:Invalid arguments:cl_ord_id")
-        old = self._named(params)[0]
-        asked = {
-            "pair": old.pair.altname, "type": old.side, "ordertype": old.kind, "volume": f"{old.volume:f}",
-            "price": old.prices[0], "price2": old.prices[1], "timeinforce": old.time_in_force, "oflags": old.flags,
-            "expiretm": f"{old.expires}",
-        }  # fmt: skip
-        asked |= {name: text(params, name) for name in _EDITED if text(params, name)}
-        check_order(asked, self.book.market.rules.minimum_error)
-        check_deadline(asked, self.now())
-        order = self._made(asked, old.pair)
-        self._check_funds(order, instead_of=old)
+        pair, is_dry_run = pair_of_order(params, self._rules), self._is_dry_run(params)
+        found = self._named(params, "txid", "userref")
+        require(len(found) == 1 and found[0].pair.id == pair.id, _NEVER_WAS)
+        (old,) = found
+        if not is_dry_run:
+            self._counter.edit(pair.id, self._age(old))
+        require(not old.close and not old.misc & {"touched"}, "EOrder:Order not editable")
+        asked = edit_params(old, params)
+        check_pair(asked, pair)
+        check_order(asked, pair, self._rules.minimum_error)
+        check_deadline(asked, self.now(), is_late=self.book.market.is_past)
+        order = make_order(asked, pair, self.book.quote(old), self.now())
+        self._check_cost(order)
         told = {
-            "status": "ok", "originaltxid": old.txid, "volume": asked["volume"], "price": asked["price"],
-            "price2": asked["price2"], "descr": {"order": order.text()},
+            "status": "ok", "originaltxid": old.txid, "volume": f"{order.volume:.8f}", "price": order.prices[0],
+            "price2": order.prices[1], "descr": {"order": order.text()},
         }  # fmt: skip
-        if is_dry_run(params, self.book.market.rules.false_validates):
+        if is_dry_run:
             return told
-        self._counter.edit(old.pair.id, self.now() - old.opened)
+        self._check_funds(order, instead_of=old)
         self.book.cancel([old])
         self._accept(order, asked)
         return {**told, "txid": order.txid, "orders_cancelled": 1}
 
     # Checks
 
-    def _check_mode(self, params: Params) -> None:
+    @property
+    def _rules(self) -> Rules:
+        return self.book.market.rules
+
+    def _is_dry_run(self, params: Params) -> bool:
+        """Whether the order is only to be validated. What the form text ``false`` means there is switchable."""
+        told = params.get("validate")
+        is_dry_run = yes(params, "validate", loose=self._rules.loose_booleans)
+        return is_dry_run or (self._rules.false_validates and isinstance(told, str))
+
+    def _catch_up_for_change(self) -> None:
+        self.book.catch_up()
+        require(self.book.market.status != "maintenance", "EService:Unavailable")
+
+    def _check_mode(self, params: Params, *, is_change: bool = False) -> None:
         status = self.book.market.status
         require(status != "maintenance", "EService:Unavailable")
         require(status != "cancel_only", "EService:Market in cancel_only mode")
-        is_post = "post" in text(params, "oflags").split(",")
+        is_post = is_change or "post" in text(params, "oflags").split(",")
         require(status != "post_only" or is_post, "EService:Market in post_only mode")
 
-    def _check_unique(self, client_id: str) -> None:
-        taken = any(same_id(order.cl_ord_id, client_id) for order in self.book.live())
-        require(not client_id or not taken, "EGeneral:Invalid arguments:cl_ord_id not unique")
+    def _check_pair(self, params: Params, order: Order) -> None:
+        """Refuse a pair that is named and is not the order's."""
+        is_named = "pair" in params
+        require(not is_named or pair_of_order(params, self._rules) == order.pair, "EGeneral:Invalid arguments:pair")
+
+    def _check_cost(self, order: Order) -> None:
+        cost = order.left * (order.price or order.trigger or order.basis)
+        require(cost >= Decimal(order.pair.costmin), "EOrder:Cost minimum not met")
 
     def _check_funds(self, order: Order, *, instead_of: Order | None = None) -> None:
         """Refuse what the wallet does not cover; what the order holds that it replaces is free for it."""
-        asset, needed = hold_of(order)
+        asset, needed = self.book.fees.hold_of(order)
         require(needed <= self.book.free(asset, instead_of), "EOrder:Insufficient funds")
-        cost = order.left * (order.price or order.basis)
-        enough = cost >= Decimal(order.pair.costmin) or (instead_of is not None and order.txid == instead_of.txid)
-        require(enough, "EOrder:Cost minimum not met")
 
-    # Finding and making
+    def _age(self, order: Order) -> float:
+        return self.now() - max(order.opened, order.changed)
 
-    def _made(self, params: Params, pair: Pair) -> Order:
-        quote, now = self.book.market.prices.quote(pair), self.now()
-        kind, side = text(params, "ordertype"), text(params, "type")
-        volume = amount(text(params, "volume")) or Decimal(0)
-        if "viqc" in text(params, "oflags"):
-            volume = (volume / quote.ask).quantize(Decimal("1e-8"))
-        price, second = (price_of(params, name, quote.last, pair) for name in ("price", "price2"))
-        is_triggered = kind not in LIMITS and kind != "market"
-        starts = when(params, "starttm", now)
-        return Order(
-            new_id("O"), pair, side, kind, volume, now, quote.ask,
-            price=second if is_triggered else price if kind in LIMITS else None,
-            trigger=price if kind in TRIGGERED else None,
-            prices=(text(params, "price") or "0", text(params, "price2") or "0") if kind != "market" else ("0", "0"),
-            time_in_force=text(params, "timeinforce", "GTC"), flags=text(params, "oflags") or "fciq",
-            starts=starts, expires=when(params, "expiretm", now), status=PENDING if starts > now else OPEN,
-            cl_ord_id=text(params, "cl_ord_id") or None, userref=text(params, "userref") or None,
-        )  # fmt: skip
+    def _named(self, params: Params, *by: str) -> list[Order]:
+        """The live orders that go by this name: `txid`, or a `userref` in its place, or `cl_ord_id`. At least one.
 
-    def _amended(self, order: Order, params: Params) -> Order:
-        """The order as it is wanted; nothing is changed yet."""
-        volume = amount(text(params, "order_qty") or f"{order.volume}") or Decimal(0)
-        is_volume = volume > 0 and volume == round(volume, LOT_DECIMALS)
-        require(is_volume, "EGeneral:Invalid arguments:order_qty")
-        for name, old in (("limit_price", order.price), ("trigger_price", order.trigger)):
-            if text(params, name):
-                require(old is not None, f"EGeneral:Invalid arguments:{name}")
-                check_price(text(params, name), name, order.pair)
-        last = self.book.quote(order).last
-        sided = {**params, "type": order.side}
-        price = price_of(sided, "limit_price", last, order.pair) or order.price
-        trigger = price_of(sided, "trigger_price", last, order.pair) or order.trigger
-        first, second = _AMENDED[order.kind in LIMITS]
-        prices = (text(params, first) or order.prices[0], text(params, second) or order.prices[1])
-        return replace(order, volume=volume, price=price, trigger=trigger, prices=prices)
+        A name of what is over is answered in one way, a name that no order of the account ever had in another.
+        """
+        name, client_id = text(params, "txid"), text(params, "cl_ord_id") if "cl_ord_id" in by else ""
+        require(bool(name) != bool(client_id), _UNREADABLE)
 
-    def _accept(self, order: Order, params: Params) -> None:
-        self.placements.append(Placement(self._account, order.txid, dict(params)))
-        self.book.put_in(order)
+        def fits(order: Order) -> bool:
+            is_marked = "userref" in by and order.userref == name
+            return same_id(order.cl_ord_id, client_id) if client_id else order.txid == name or is_marked
 
-    def _named(self, params: Params) -> list[Order]:
-        """The live orders that go by this name; at least one."""
-        name, client_id = text(params, "txid"), text(params, "cl_ord_id")
-        require(name or client_id, "EGeneral:Invalid arguments")
-        found = [
-            order
-            for order in self.book.live()
-            if (name and name in (order.txid, order.userref)) or (client_id and same_id(order.cl_ord_id, client_id))
-        ]
-        require(found, "EOrder:Unknown order")
-        return found
+        known = [order for order in self.book.all() if fits(order)]
+        require(known, _NEVER_WAS)
+        live = [order for order in known if order.is_live]
+        require(live, self._rules.gone_error)
+        return live

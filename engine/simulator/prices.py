@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.market import Pair, Row, find_pair, tick, ticker_row
+from engine.simulator.catalogue import BIDS_ONLY, NO_SIDE
+from engine.simulator.market import Pair, Row, shown, tick, ticker_row
 
 INTERVALS = frozenset({1, 5, 15, 30, 60, 240, 1440, 10080, 21600})  # minutes
 ROWS_AT_MOST = 720
@@ -15,16 +16,16 @@ DEPTH = 100
 
 
 class Quote(NamedTuple):
-    """A price from some time on (Unix seconds)."""
+    """A price from some time on (Unix seconds). A bid or an ask of 0: that side of the book is empty.
+
+    last: the price of the last trade of strangers.  traded: there was one; otherwise `last` is only a reference.
+    """
 
     since: float
     bid: Decimal
     ask: Decimal
-
-    @property
-    def last(self) -> Decimal:
-        """The price of the last trade of strangers."""
-        return self.ask
+    last: Decimal
+    traded: bool = True
 
 
 def _stamp(seconds: float, number: int) -> int:
@@ -45,22 +46,32 @@ class Prices:
         return self._history(pair)[-1]
 
     def move(self, pair: Pair, bid: Decimal, ask: Decimal) -> None:
-        """Another bid and ask from now on. Raises `ValueError` unless 0 < bid < ask."""
-        if not 0 < bid < ask:
-            raise ValueError("a bid is above 0 and below the ask")
-        self._history(pair).append(Quote(self._wall(), bid, ask))
+        """Another bid and ask from now on; 0 for none. Raises `ValueError` unless the bid is below the ask."""
+        if bid < 0 or ask < 0 or (bid >= ask > 0):
+            raise ValueError("a bid is below the ask, and neither is below 0")
+        before = self.quote(pair)
+        last = ask or before.last
+        self._history(pair).append(Quote(self._wall(), bid, ask, last, before.traded or ask > 0))
 
-    def ticker(self, pairs: Iterable[str]) -> dict[str, Row]:
-        """The rows of `Ticker` for these pair ids."""
-        known = [pair for each in pairs if (pair := find_pair(each))]
-        return {pair.id: ticker_row(pair, self.quote(pair)) for pair in known}
+    def ticker(self, pair: Pair) -> Row:
+        """The row of `Ticker`."""
+        quote = self.quote(pair)
+        return ticker_row(pair, quote, traded=quote.traded)
 
     def depth(self, pair: Pair, count: int = DEPTH) -> dict[str, list[list[Any]]]:
         """The rows of `Depth`: each level a tick from the next."""
-        now, quote, step = int(self._wall()), self.quote(pair), tick(pair)
-        asks = [[f"{quote.ask + step * n:.5f}", "1.000", now] for n in range(count)]
-        bids = [[f"{price:.5f}", "1.000", now] for n in range(count) if (price := quote.bid - step * n) > 0]
-        return {"asks": asks, "bids": bids}
+        now = int(self._wall())
+        asks, bids = self.levels(pair, count)
+        return {
+            "asks": [[shown(price, pair), "1.000", now] for price in asks],
+            "bids": [[shown(price, pair), "1.000", now] for price in bids],
+        }
+
+    def levels(self, pair: Pair, count: int) -> tuple[list[Decimal], list[Decimal]]:
+        """The prices of the asks and of the bids, the best ones first; one unit is offered at each."""
+        quote, step = self.quote(pair), tick(pair)
+        asks = [quote.ask + step * n for n in range(count)] if quote.ask else []
+        return asks, [price for n in range(count) if (price := quote.bid - step * n) > 0]
 
     def candles(self, pair: Pair, minutes: int, since: int = 0) -> tuple[list[list[Any]], int]:
         """The rows of `OHLC`, at most 720, the last one not finished; and its `last`."""
@@ -72,18 +83,20 @@ class Prices:
 
     def spreads(self, pair: Pair) -> list[list[Any]]:
         """The rows of `Spread`."""
-        return [[int(each.since), f"{each.bid:.5f}", f"{each.ask:.5f}"] for each in self._history(pair)]
+        return [[int(each.since), shown(each.bid, pair), shown(each.ask, pair)] for each in self._history(pair)]
 
     def trades(self, pair: Pair, count: int, since: int = 0) -> tuple[list[list[Any]], int]:
         """The rows of `Trades`, one of strangers at each price there was; and its `last`.
 
         The first `count` after `since`, which is in nanoseconds; without it the last `count`.
         """
-        numbered = enumerate(self._history(pair), start=1)
+        numbered = ((number, each) for number, each in enumerate(self._history(pair), start=1) if each.traded)
         found = [(_stamp(each.since, number), number, each) for number, each in numbered]
         wanted = [each for each in found if each[0] > since]
         wanted = wanted[:count] if since else wanted[-count:]
-        rows = [[f"{each.last:.5f}", "0.01000000", each.since, "b", "l", "", number] for _, number, each in wanted]
+        rows = [
+            [shown(each.last, pair), "0.01000000", each.since, "b", "l", "", number] for _, number, each in wanted
+        ]
         return rows, wanted[-1][0] if wanted else since
 
     def _candle(self, pair: Pair, start: int, width: int) -> list[Any]:
@@ -93,12 +106,15 @@ class Prices:
         inside = [quote.last for quote in history[at:until]]
         opening = history[max(0, at - 1)].last
         prices = [opening, *inside]
-        shown = [f"{price:.5f}" for price in (opening, max(prices), min(prices), prices[-1])]
-        return [start, *shown, shown[-1] if inside else "0.0", "1.00000000" if inside else "0.00000000", len(inside)]
+        told = [f"{price:.{pair.pair_decimals}f}" for price in (opening, max(prices), min(prices), prices[-1])]
+        return [start, *told, told[-1] if inside else "0.0", "1.00000000" if inside else "0.00000000", len(inside)]
 
     def _history(self, pair: Pair) -> list[Quote]:
         if pair.id not in self._quotes:
             last = Decimal(pair.last)
-            self._quotes[pair.id] = [Quote(self._began, last - tick(pair), last)]
+            bid, ask = Decimal(0) if pair.book == NO_SIDE else last - tick(pair), last
+            if pair.book in (NO_SIDE, BIDS_ONLY):
+                ask = Decimal(0)
+            self._quotes[pair.id] = [Quote(self._began, bid, ask, last, traded=pair.book != BIDS_ONLY)]
         return self._quotes[pair.id]
 

@@ -46,11 +46,19 @@ class Service:
             self._hold(struck, link, executed=False)
             answer = self._answer(asked, faults, entry)
             self._hold(struck, link, executed=True)
-            reply = Reply(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
+            reply = self._reply(answer, request)
             shapes = [fault.shape for fault in faults if fault.shape]
             plan = shapes[0](reply) if shapes else reply.plan()
             link.play(plan, entry.end)
         return plan.ending
+
+    def _reply(self, answer: Answer, request: Request) -> Reply:
+        reply = Reply(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
+        if answer.wait is None or self._rules.public_refusal == "error":
+            return reply
+        if self._rules.public_refusal == "empty":
+            return reply._replace(body=b"")
+        return reply._replace(status=429, retry_after=f"{answer.wait:.0f}")
 
     def _hold(self, struck: Iterable[ScriptedFault], link: Link, *, executed: bool) -> None:
         for scripted in struck:
@@ -71,6 +79,7 @@ class Service:
 
 
 def _told(answer: Answer, empty_result: bool) -> bytes:
-    refused = {"error": [answer.error], **({"result": {}} if empty_result else {})}
+    beside = {"result": answer.result} if answer.partial else {"result": {}} if empty_result else {}
+    refused = {"error": [answer.error], **beside}
     told = refused if answer.error else {"error": [], "result": answer.result}
     return json.dumps(told, separators=(",", ":")).encode()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +14,7 @@ from engine.simulator.accounts import PERMISSIONS, Amount, SimAccount, read_rows
 from engine.simulator.exchange import Exchange
 from engine.simulator.faults import Fault
 from engine.simulator.journal import Call, Journal
-from engine.simulator.limits import Monotonic
-from engine.simulator.market import find_pair
+from engine.simulator.market import find_any_pair
 from engine.simulator.orders import Placement
 from engine.simulator.public import STATUSES
 from engine.simulator.rules import Rules
@@ -38,8 +37,10 @@ class Simulator:
 
     accounts: names, which get new keys, or ``(name, key, secret)`` triples.
     port: 0 takes a free one.
-    wall, monotonic: the exchange's clocks. The other options are those of `Rules`.
+    rules: in what this Kraken differs from today's; `Rules.of_2025()` is that of November 2025.
     remember: how many calls the record keeps, the latest; `None` keeps all.
+    differences: any value of `Rules` by its name, such as the exchange's clocks, `wall` and `monotonic`. Raises
+    `TypeError` for a name that is none.
     """
 
     def __init__(
@@ -48,50 +49,11 @@ class Simulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        wall: Callable[[], float] = time.time,
-        monotonic: Monotonic = time.monotonic,
-        signature_error: str = "EAPI:Invalid signature",
-        nonce_window: int = 0,
-        nonce_reuse: bool = False,
-        nonce_spent_by_refusals: Collection[str] = ("permission",),
-        otp_error: str = "EGeneral:Permission denied",
-        call_limit: tuple[float, float] | None = None,
-        tier: str | None = None,
-        hold_on_earn: bool = False,
-        snake_case: bool = False,
-        echo_id: bool = False,
-        false_validates: bool = False,
-        minimum_error: str = Rules.minimum_error,
-        numbers: bool = False,
-        empty_result: bool = False,
-        decay_every: float = 0.0,
-        costs: Mapping[str, float] | None = None,
-        lockout_after: int | None = None,
-        lockout_for: float = 900.0,
+        rules: Rules | None = None,
         remember: int | None = None,
+        **differences: Any,
     ) -> None:
-        rules = Rules(
-            signature_error=signature_error,
-            nonce_window=nonce_window,
-            nonce_reuse=nonce_reuse,
-            nonce_spent_by_refusals=nonce_spent_by_refusals,
-            otp_error=otp_error,
-            call_limit=call_limit,
-            tier=tier,
-            hold_on_earn=hold_on_earn,
-            snake_case=snake_case,
-            echo_id=echo_id,
-            false_validates=false_validates,
-            minimum_error=minimum_error,
-            numbers=numbers,
-            empty_result=empty_result,
-            decay_every=decay_every,
-            costs=costs or {},
-            lockout_after=lockout_after,
-            lockout_for=lockout_for,
-            wall=wall,
-            monotonic=monotonic,
-        )
+        rules = replace(rules or Rules(), **differences)
         self._host = host
         self._port = Port(host, port)
         self._exchange = Exchange([SimAccount.of(account) for account in accounts], rules)
@@ -199,6 +161,16 @@ class Simulator:
         with self._exchange.customer(name) as customer:
             customer.key.otp = otp
 
+    def set_us_retail(self, name: str, is_us_retail: bool = True) -> None:
+        """Let an account belong to a private client in the United States.
+
+        Such an account has to name the pair at the other venue (``XBTUSD:BTNL``) in every leveraged order; the plain
+        name is refused, but only when the order is to be placed and not when it is only validated. All other accounts
+        are refused at that venue.
+        """
+        with self._exchange.customer(name) as customer:
+            customer.orders.is_us_retail = is_us_retail
+
     def revoke(self, name: str) -> None:
         """Disable an account's key: it is answered ``EAPI:Invalid key``."""
         with self._exchange.customer(name) as customer:
@@ -238,8 +210,11 @@ class Simulator:
         self._exchange.market.status = status
 
     def set_price(self, pair: str, bid: str, ask: str) -> None:
-        """Move a pair's price: resting orders that it reaches are filled, at their own. Raises `ValueError`."""
-        found = find_pair(pair)
+        """Move a pair's price: resting orders that it reaches are filled, at their own. Raises `ValueError`.
+
+        pair: any of its names, of any asset class and venue.  bid, ask: ``"0"`` leaves that side of the book empty.
+        """
+        found = find_any_pair(pair)
         if found is None:
             raise ValueError(f"there is no pair {pair!r}")
         self._exchange.move_price(found, Decimal(bid), Decimal(ask))

@@ -39,16 +39,23 @@ class TradingCounter:
         self._monotonic = monotonic
         self._levels: dict[str, tuple[float, float]] = {}
 
-    def add(self, pair: str, open_orders: int, points: float = 1.0) -> None:
-        """An order is placed; one of a batch is half a point. Raises `Refused`; it is charged even then."""
+    def receive(self, pair: str, points: float) -> None:
+        """An order arrives, or a batch: half a point for each. Raises `Refused`; it is charged even then."""
         if self._tier is None:
             return
         level = self._level(pair)
         self._charge(pair, points)
         if level + points > self._tier.trades:
             raise Refused("EOrder:Rate limit exceeded")
-        if open_orders + 1 > self._tier.open_orders:
+
+    def check_open(self, open_orders: int) -> None:
+        """Refuse one more order on a pair that has so many."""
+        if self._tier is not None and open_orders + 1 > self._tier.open_orders:
             raise Refused("EOrder:Orders limit exceeded")
+
+    def cancel_all(self, pair: str) -> None:
+        """All orders of the pair are canceled with one call, which is always taken."""
+        self._change(pair, 1, overflows=True)
 
     def amend(self, pair: str, age: float) -> None:
         """An order of that age in seconds is amended. Raises `Refused`."""

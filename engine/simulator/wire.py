@@ -100,6 +100,7 @@ class Reply(NamedTuple):
     server: str = "simulator"
     keep_alive: bool = True
     location: str | None = None
+    retry_after: str | None = None
 
     def head(self) -> bytes:
         """The status line and the headers, up to and with the empty line."""
@@ -109,6 +110,7 @@ class Reply(NamedTuple):
             "Content-Type": self.content_type,
             "Content-Length": str(len(self.body)),
             "Location": self.location,
+            "Retry-After": self.retry_after,
             "Connection": "keep-alive" if self.keep_alive else "close",
         }
         reason = http.client.responses.get(self.status, "Unknown")
