@@ -119,6 +119,7 @@ def test_a_refused_key_is_used_once(one: Simulator, tmp_path: Path) -> None:
 
 
 def test_several_wallets_are_a_warning_and_their_ids_are_not_kept(one: Simulator, tmp_path: Path) -> None:
+    """Also where Balance does not take their ids."""
     one.fault(wallets("AA-SECRET-1", "AA-SECRET-2"))
     told = told_by(one, tmp_path)[WALLETS]
     finding = finding_of(told)

@@ -208,7 +208,10 @@ class Settling:
         if len(ids) == 1:
             return "one", "The account has one wallet."
         plain = self.call("Balance")
-        return read_wallets(plain, [self.call("Balance", {"account_id": each}) for each in ids[:WALLETS_AT_MOST]])
+        try:
+            return read_wallets(plain, [self.call("Balance", {"account_id": each}) for each in ids[:WALLETS_AT_MOST]])
+        except CallRefused:
+            return "several", f"The account has {len(ids)} wallets, and Balance was refused for one of them."
 
     def _ask_order(self) -> Reading:
         pair = self._pair()
