@@ -102,7 +102,8 @@ def test_a_fee_that_differs_from_the_tier_is_in_doubt() -> None:
     assert read_fee(volume(fee=None), NAMES)[0] == "told", "the active tier alone tells it as well"
 
 
-EARNING = {"ZUSD": {"balance": "1000"}, "USD.F": {"balance": "500"}, "XXBT": {"balance": "0.01"}}
+EARNING = {name: {"balance": amount}
+           for name, amount in {"KFEE": "7", "ZUSD": "1000", "USD.F": "500", "XXBT": "0.01"}.items()}  # fmt: skip
 PRICES = {"USD": Decimal(1), "XBT": Decimal(50_000)}
 
 
@@ -136,6 +137,7 @@ def test_which_wallets_balance_shows() -> None:
 
 def test_the_ids_of_wallets_are_read_and_nothing_else() -> None:
     assert wallets_of({"accounts": [{"account_id": "AA1", "type": "spot"}, {"type": "x"}, "y"]}) == ["AA1"]
+    assert wallets_of([{"account_id": "AA1"}]) == ["AA1"], "no recorded reply says whether it is a list"
     assert wallets_of({"accounts": "odd"}) == []
 
 

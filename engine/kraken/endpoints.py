@@ -214,7 +214,7 @@ PRIVATE: Mapping[str, Endpoint] = _table(
     _read("TradeVolume", _FUNDS),
     _read("OpenPositions", _OPEN, shape=_EITHER),  # a list when consolidated by market
     _read("GetApiKeyInfo"),
-    _read("ListWalletAccounts"),
+    _read("ListWalletAccounts", shape=_EITHER),  # no recorded reply says which
     _read("GetWebSocketsToken", "create-ws-token"),
     # History: Kraken's developer page says 1 or 2, its support page 4.
     _read("TradesHistory", _CLOSED, cost=4),

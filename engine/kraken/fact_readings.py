@@ -19,6 +19,7 @@ Reading = tuple[str, str]
 
 SHOWN, OLD, ALTNAME = "BTC/USD", "XBT/USD", "XBTUSD"
 SPELLINGS = (ALTNAME, "XXBTZUSD", SHOWN, OLD, "BTCUSD", "xbtusd")
+FEE_CREDITS = "FEE"  # they are in a balance, and worth nothing but fees
 _TOLERANCE = Decimal("0.02")  # prices move between two calls
 
 
@@ -136,7 +137,7 @@ def earning(rows: Any) -> dict[str, tuple[Decimal, Decimal]]:
         plain, bucket = table.locate(name)
         amount = row.get("balance") if isinstance(row, Mapping) else None
         more = _number(amount)
-        if more is not None and bucket in (Bucket.SPOT, Bucket.EARN_AUTO):
+        if more is not None and bucket in (Bucket.SPOT, Bucket.EARN_AUTO) and plain != FEE_CREDITS:
             base, earn = found.get(plain, (Decimal(0), Decimal(0)))
             found[plain] = (base + more, earn) if bucket is Bucket.SPOT else (base, earn + more)
     return {plain: amounts for plain, amounts in found.items() if any(amounts)}
