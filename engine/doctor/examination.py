@@ -145,7 +145,7 @@ class _Examination:
                 yield from _contained(self._account(engine, account, left), account.name)
         finally:
             engine.stop(STOP_PATIENCE)
-        yield from change_findings(engine.status().drift, self._changes)
+        yield from change_findings(engine.status().drift, self._settings, self._changes)
         yield from self._warnings(engine)
 
     def _through(self, owner: Callable[[str], Iterable[Finding]]) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ class PublicReplies:
     CHECKS = ("assets", "pairs", "prices")
 
     def __init__(self, ask: Ask, settings: Settings, clock: Clock) -> None:
-        self._ask, self._cash = ask, settings.cash
+        self._ask, self._settings, self._cash = ask, settings, settings.cash
         self._bitcoin: list[str] = []
         self.drift = DriftLog(clock, lambda _: None)
 
@@ -39,7 +39,7 @@ class PublicReplies:
                 yield look()
             except CallError as error:
                 yield warn(check, str(error), _STATUS_PAGE)
-        yield from change_findings(self.drift.read())
+        yield from change_findings(self.drift.read(), self._settings)
 
     def _assets(self) -> Finding:
         told = self._ask("Assets", {})

@@ -30,7 +30,7 @@ def examine_running(engine: Engine, account: str, settings: Settings) -> Iterato
         kraken = yield from account_findings(engine, account, settings, calls, left, now / 1e9)
         yield nonce_finding(account, before, now, kraken, _mark(engine, account))
         yield from _limited(engine, account)
-        yield from change_findings(engine.status().drift)
+        yield from change_findings(engine.status().drift, settings)
     finally:
         engine.unsubscribe(calls)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.actors.events import CallFinished
 from engine.app import Engine
+from engine.doctor.changes import in_percent
 from engine.doctor.finding import Finding, Level, bad, ok, warn
 from engine.doctor.order_question import OrderQuestion
 from engine.doctor.place_probe import PlaceProbe
@@ -189,7 +190,8 @@ class Settling:
     def _fee(self) -> Reading:
         pair = self._pair()
         result = self.call("TradeVolume", {"pair": pair.altname, "fee_schedule": "true"})
-        return read_fee(result, (pair.id, pair.altname, pair.wsname, pair.wsname.replace("XBT", "BTC")))
+        answer, seen = read_fee(result, (pair.id, pair.altname, pair.wsname, pair.wsname.replace("XBT", "BTC")))
+        return answer, f"{seen} The bound in use without it is {in_percent(self._settings.fee_bound)}."
 
     def _booleans(self) -> Reading:
         """With a read: no order is ever tried with a spelling that may not mean a dry run."""
