@@ -224,7 +224,7 @@ def test_a_name_in_cash_that_kraken_does_not_list_is_refused_as_soon_as_the_list
     engine = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=wrong)
     engine.subscribe(events)
     with engine:
-        with pytest.raises(ConfigError, match=r"'EURO'.*nearest is EUR\."):
+        with pytest.raises(ConfigError, match=r"'EURO'.*lists EUROP, EUR\."):
             engine.balance("MASTER", max_age=5, timeout=PATIENCE)
         events.wait_for(is_warning("cash-not-listed"))
     again = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=wrong)
@@ -235,8 +235,14 @@ def test_a_name_in_cash_that_kraken_does_not_list_is_refused_as_soon_as_the_list
         assert told.is_available, "the start that failed has left nothing behind"
 
 
-def test_without_the_list_a_name_is_not_found_wrong(sim: Simulator, tmp_path: Path) -> None:
-    sim.fault(Fault.http(502, endpoint="Assets"))
+@pytest.mark.parametrize(
+    "answer",
+    [Fault.http(502, endpoint="Assets"), Fault.body(b'{"error":[],"result":{}}', endpoint="Assets"),
+     Fault.body(b'{"error":[],"result":{"XETH":{"altname":"ETH"}}}', endpoint="Assets")],
+    ids=["none", "empty", "a part"],
+)  # fmt: skip
+def test_without_the_whole_list_no_name_is_wrong(sim: Simulator, tmp_path: Path, answer: Fault) -> None:
+    sim.fault(answer)
     settings = replace(QUICK, cash=("USD", "NEWCOIN"))
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=settings) as engine:
         told = engine.balance("MASTER", max_age=5, timeout=PATIENCE)

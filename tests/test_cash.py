@@ -92,5 +92,5 @@ def test_names_of_cash_are_read_as_people_write_them() -> None:
 def test_a_name_that_is_not_listed_is_told_with_the_nearest() -> None:
     told = unlisted_sentence(("EURO", "DOLLAR"), TABLE)
     assert "'EURO', 'DOLLAR'" in told
-    assert "the nearest is EUR." in told
+    assert "Kraken lists no such asset; it lists EUROP, EUR." in told
     assert "such as USD" in unlisted_sentence(("QQQQQQ",), TABLE)

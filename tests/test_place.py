@@ -274,7 +274,7 @@ def test_a_dry_run_places_nothing_and_does_not_use_up_the_id(sim: Simulator, tmp
     with running(sim, tmp_path, live=False) as engine:
         receipt = engine.place("MASTER", RESTS, id="x")
         assert (receipt.live, receipt.state, receipt.txids) == (False, OrderState.NOT_PLACED, ())
-        assert receipt.description == "buy 0.01000000 XBTUSD @ limit 30000"
+        assert receipt.description == "buy 0.01000000 XBTUSD @ limit 30000.0"
         with pytest.raises(UnknownName):
             engine.order("MASTER", "x")
     assert sim.placements("MASTER") == []

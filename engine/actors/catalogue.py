@@ -28,7 +28,9 @@ NOT_AGAIN_FOR = 3600.0  # seconds after a good one: a name that Kraken itself do
 OLD = 86_400.0  # seconds after which a kept list is fetched anew
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds after failures
 
-Fetch = Callable[[str, float], Any]
+SHARES = {"aclass": "tokenized_asset"}  # Kraken lists these only to whom asks for them, by its changelog of August 2025
+
+Fetch = Callable[..., Any]
 
 
 def _nobody() -> None:
@@ -50,6 +52,13 @@ class AssetNames:
         self._asked = tuple(cash)
         self._is_listed = False
         self._has_looked = threading.Event()
+        self._wants_shares = False
+        self._met: frozenset[str] = frozenset()  # assets that a balance has had a row of
+
+    @property
+    def wants_shares(self) -> bool:
+        """Whether a balance has names of tokenized assets: no other asset of Kraken's has small letters in its name."""
+        return self._wants_shares
 
     @property
     def cash(self) -> tuple[str, ...]:
@@ -59,7 +68,7 @@ class AssetNames:
     def learn(self, assets: object) -> None:
         """Take in the result of Kraken's Assets."""
         self.table = self.table.with_assets(assets)
-        self._is_listed = self._is_listed or bool(assets)
+        self._is_listed = self._is_listed or self._is_whole(assets)
         self._has_looked.set()
 
     def gave_up(self) -> None:
@@ -73,7 +82,7 @@ class AssetNames:
         """
         if kept is not None:
             self.table = self.table.with_assets(kept["result"])
-            self._is_listed = 0 <= now - kept["fetched"] < NOT_AGAIN_FOR
+            self._is_listed = 0 <= now - kept["fetched"] < NOT_AGAIN_FOR and self._is_whole(kept["result"])
             self.check_cash()
         if unlisted(self._asked, self.table):
             self._look()
@@ -89,19 +98,28 @@ class AssetNames:
         if trouble is not None:
             raise ConfigError(trouble)
 
+    def _is_whole(self, assets: object) -> bool:
+        """Whether a list may prove that Kraken has no such asset: one without dollars or bitcoin is not the whole."""
+        told = assets if isinstance(assets, Mapping) else {}
+        return {"USD", "XBT"} <= {self.table.names.get(name) for name in told}
+
     def cash_trouble(self) -> str | None:
         """What is wrong with the names in cash, as far as it is known."""
-        found = unlisted(self._asked, self.table) if self._is_listed else ()
+        found = tuple(name for name in unlisted(self._asked, self.table) if self._is_listed and name not in self._met)
         return unlisted_sentence(found, self.table) if found else None
 
     def read(self, endpoint: str, result: Any, note: Note = unnoted) -> Mapping[str, AssetBalance]:
         """The assets of a balance reply. Raises `CallUnknown` when it cannot be read, or not be summed to cash."""
         table = self.table
+        if isinstance(result, Mapping):
+            self._met |= {table.locate(name).asset for name in result}.intersection(self._asked)
         trouble = self.cash_trouble()
         if trouble is not None:
             raise CallUnknown(trouble)
         assets = read_rows(endpoint, result, table, needed=plain_names(self._asked, table), note=note)
-        if not all(name in table.names for name in assets):
+        unknown = [name for name in assets if name not in table.names]
+        if unknown:
+            self._wants_shares = self._wants_shares or not all(map(str.isupper, unknown))
             self._look()
         return assets
 
@@ -115,7 +133,8 @@ class CatalogueActor(EngineActor):
 
     Nothing is fetched before an unknown name is met in a balance or in the configuration; then at most once an hour,
     and daily while the engine runs. Without Kraken the names of the file, or those shipped, go on, and `gave_up` is
-    called. `fetch(endpoint, seconds)` is a public call that whoever stops the engine can cut.
+    called. `fetch(endpoint, seconds, params)` is a public call that whoever stops the engine can cut.
+    `wants_shares` says whether the tokenized assets are asked for as well.
     """
 
     def __init__(
@@ -128,8 +147,10 @@ class CatalogueActor(EngineActor):
         clock: Clock,
         drift: DriftLog,
         gave_up: Callable[[], None] = _nobody,
+        wants_shares: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
+        self._wants_shares = wants_shares
         self._store, damage = open_or_replace(directory / FILE_NAME)
         self._gave_up = gave_up
         self._fetch, self._learn, self._after, self._clock = fetch, learn, after, clock
@@ -170,9 +191,19 @@ class CatalogueActor(EngineActor):
             return
         self._failures = 0
         self._not_before = self._clock.monotonic() + NOT_AGAIN_FOR
+        assets = {**self._shares(), **assets}
         self._learn(assets)
         self._keep(assets)
         self._look_in(OLD)
+
+    def _shares(self) -> Mapping[str, Any]:
+        """The tokenized assets, where somebody holds some; without them their rows keep the names they came with."""
+        try:
+            found: Mapping[str, Any] = self._fetch(ASSETS, PATIENCE, SHARES) if self._wants_shares() else {}
+            return found
+        except CallError as error:
+            logger.info("Kraken's list of tokenized assets could not be fetched: %s", error)
+            return {}
 
     def _keep(self, assets: Any) -> None:
         names = {

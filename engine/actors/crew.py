@@ -275,7 +275,7 @@ class Crew:
     def _start_catalogue(self) -> pykka.ActorRef[Any]:
         return CatalogueActor.start(
             self._state_dir, fetch=self._fetch, learn=self._learn, after=self._scheduler.after, clock=self._clock,
-            drift=self._drift, gave_up=self.names.gave_up,
+            drift=self._drift, gave_up=self.names.gave_up, wants_shares=lambda: self.names.wants_shares,
         )  # fmt: skip
 
     def _learn(self, assets: object) -> None:

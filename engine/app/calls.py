@@ -89,9 +89,9 @@ class CallDesk:
             raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
         return self._get(found, self._named(endpoint, params), self._house.seconds(timeout))
 
-    def fetch(self, endpoint: str, seconds: float) -> Any:
+    def fetch(self, endpoint: str, seconds: float, params: Mapping[str, Any] | None = None) -> Any:
         """A public call for an actor of ours, which may make one before the engine as a whole runs."""
-        return self._get(public_endpoint(endpoint), {}, seconds)
+        return self._get(public_endpoint(endpoint), params or {}, seconds)
 
     def _ask_pairs(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         return self._get(public_endpoint(endpoint), params, seconds)

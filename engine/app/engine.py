@@ -51,7 +51,8 @@ class Engine:
 
     Starting needs no network. `with Engine(...) as engine:` starts and stops it; `start()` raises `StoreInUse` when
     another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
-    raises `ConfigError` (for a CA file that cannot be read, `start()` does). Without `live=True` nothing can trade.
+    raises `ConfigError`; for a CA file that cannot be read, and for a name in `Settings.cash` that is not in a list of
+    Kraken's assets of the last hour, `start()` does. Without `live=True` nothing can trade.
     `balances` names the accounts whose balances are kept up to date (`None`: all); the others are only called when
     somebody calls.
 

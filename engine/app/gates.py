@@ -20,6 +20,8 @@ from engine.app.calls import CallDesk
 from engine.app.house import House
 from engine.app.orders import OrderDesk
 from engine.errors import ConfigError, EngineStopped
+from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
 from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import plain
@@ -102,7 +104,8 @@ class GateDesk:
 
     def default_plan(self) -> TradePlan:
         """What is looked at without a plan: whether the smallest order for bitcoin would be taken."""
-        cash = next(iter(self._house.settings.cash), "USD")
+        names = plain_names(self._house.settings.cash, AssetTable.shipped())
+        cash = next((name for name in names if name != "XBT"), "USD")
         return TradePlan(pairs=(f"XBT{cash}",), strategy=smallest_order)
 
     def _ask(self, account: str, message: RunPass) -> GateReport:

@@ -144,8 +144,9 @@ _LEGACY = {
     "ZKRW": "KRW", "KFEE": "FEE",
 }  # fmt: skip
 
-# Names that look like something else, and assets with bonded forms that name their days.
+# Names that look like something else, assets with bonded forms that name their days, and money that may be cash.
 _AS_THEY_ARE = (
     "XAUT", "XTZ", "XION", "XCN", "XRT", "ZRX", "ZETA", "ZEUS", "ZORA", "ZK", "ZRO", "ETH2", "ETHW", "REPV2",
-    "USDT", "USDC", "ATOM", "DOT", "FLOW", "GRT", "KAVA", "KSM", "MATIC", "SCRT", "SOL",
+    "USDT", "USDC", "USDD", "USDG", "USDQ", "USDR", "USDS", "USD1", "DAI", "PYUSD", "RLUSD", "TUSD",
+    "EUROP", "EURQ", "EURR", "AED", "CHF", "ATOM", "DOT", "FLOW", "GRT", "KAVA", "KSM", "MATIC", "SCRT", "SOL",
 )  # fmt: skip

@@ -21,11 +21,11 @@ def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
 def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
     """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
     near = dict.fromkeys(plain for name in names for plain in _near(name, table))
-    hint = f"the nearest is {' or '.join(near)}" if near else "use names such as USD, EUR or USDT"
+    hint = f"it lists {', '.join(near)}" if near else "use names such as USD, EUR or USDT"
     quoted = ", ".join(repr(name) for name in names)
     return f"The setting cash names {quoted}, and Kraken lists no such asset; {hint}."
 
 
 def _near(name: str, table: AssetTable) -> list[str]:
-    found = difflib.get_close_matches(name.upper(), table.names, 1, cutoff=0.75)
+    found = difflib.get_close_matches(name.upper(), table.names, 2, cutoff=0.75)
     return [table.names[each] for each in found]

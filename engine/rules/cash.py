@@ -16,17 +16,16 @@ MUCH_SMALLER = 10
 DUST = 1
 """Dollars: less than this of an asset is not worth a word."""
 
-_DOLLARS = ("USD", "USDT", "USDC", "USDG", "USDD", "USDQ", "USDR", "USDS", "USD1", "USDE", "USDP", "DAI", "PYUSD",
-            "RLUSD", "TUSD", "FDUSD", "GUSD", "LUSD", "UST", "USTC", "BUSD", "AUSD", "SUSD", "FRAX")  # fmt: skip
-_EUROS = ("EUR", "EURT", "EURC", "EURQ", "EURR", "EUROP", "EURS", "EURI")
+_DOLLARS = ("USD", "USDT", "USDC", "USDG", "USDD", "USDE", "USDQ", "USDR", "USDS", "USD1", "DAI", "PYUSD", "RLUSD",
+            "TUSD", "FDUSD")  # fmt: skip
+_EUROS = ("EUR", "EURC", "EURQ", "EURR", "EURT", "EUROP")
 _MONEY: Mapping[str, tuple[str, int]] = MappingProxyType(
     dict.fromkeys(_DOLLARS, ("USD", 1)) | dict.fromkeys(_EUROS, ("EUR", 1))
-    | {"GBP": ("GBP", 1), "TGBP": ("GBP", 1), "CHF": ("CHF", 1), "CAD": ("CAD", 1), "QCAD": ("CAD", 1),
-       "AUD": ("AUD", 1), "AUDX": ("AUD", 1), "SGD": ("SGD", 1), "NZD": ("NZD", 2), "AED": ("AED", 4),
-       "BRL": ("BRL", 5), "PLN": ("PLN", 4), "SEK": ("SEK", 10), "NOK": ("NOK", 10), "DKK": ("DKK", 7),
-       "CZK": ("CZK", 20), "MXN": ("MXN", 20), "ZAR": ("ZAR", 20), "TRY": ("TRY", 40), "THB": ("THB", 30),
-       "INR": ("INR", 90), "JPY": ("JPY", 150), "NGN": ("NGN", 1500), "ARS": ("ARS", 1500), "KRW": ("KRW", 1500),
-       "COP": ("COP", 4000), "IDR": ("IDR", 16000)}
+    | {"GBP": ("GBP", 1), "CHF": ("CHF", 1), "CAD": ("CAD", 1), "AUD": ("AUD", 1), "SGD": ("SGD", 1),
+       "NZD": ("NZD", 2), "AED": ("AED", 4), "BRL": ("BRL", 5), "PLN": ("PLN", 4), "SEK": ("SEK", 10),
+       "NOK": ("NOK", 10), "DKK": ("DKK", 7), "CZK": ("CZK", 20), "MXN": ("MXN", 20), "ZAR": ("ZAR", 20),
+       "TRY": ("TRY", 40), "THB": ("THB", 30), "INR": ("INR", 90), "JPY": ("JPY", 150), "NGN": ("NGN", 1500),
+       "ARS": ("ARS", 1500), "KRW": ("KRW", 1500), "COP": ("COP", 4000), "IDR": ("IDR", 16000)}
 )  # fmt: skip
 """Fiat and stablecoins by plain name: in which currency each is, and about how many units make a dollar."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from engine.simulator.checks import LOT_DECIMALS, check_price
+from engine.simulator.checks import check_price
 from engine.simulator.making import priced, shown_prices, trail
 from engine.simulator.market import tick
 from engine.simulator.order import Order
@@ -50,7 +50,7 @@ def edit_params(old: Order, params: Params) -> dict[str, str]:
 
 def _volume(told: str, order: Order) -> Decimal:
     volume = amount(told) if told else order.volume
-    is_volume = volume is not None and volume > 0 and volume == round(volume, LOT_DECIMALS)
+    is_volume = volume is not None and volume > 0 and volume == round(volume, order.pair.lot_decimals)
     require(is_volume, "EGeneral:Invalid arguments:order_qty")
     return volume or Decimal(0)
 

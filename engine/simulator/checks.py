@@ -15,7 +15,6 @@ TRIGGERED = frozenset({"stop-loss", "take-profit", "stop-loss-limit", "take-prof
 TRAILING = frozenset({"trailing-stop", "trailing-stop-limit"})
 TWO_PRICES = frozenset({"stop-loss-limit", "take-profit-limit", "trailing-stop-limit"})
 WITH_PRICE = LIMITS | TRIGGERED | TRAILING
-LOT_DECIMALS = 8
 CLOSE = "close[{}]"
 CLOSE_NAMES = ("ordertype", "price", "price2")
 
@@ -28,7 +27,7 @@ _CLIENT_ID = re.compile(
 )
 _USERREF = re.compile(r"-?[0-9]{1,10}")
 _DEADLINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_DEADLINES = (2.0, 60.0)
+_LATEST_DEADLINE = 60.0
 _SOONEST_EXPIRY, _LATEST_EXPIRY = 5.0, 30 * 86400.0  # five seconds; a month, as the shorter ones are
 _LEAST_SHOWN = 15  # an iceberg shows at least so small a part of itself
 _ICEBERG = "EGeneral:Invalid arguments:iceberg:ordertype"
@@ -45,11 +44,8 @@ def check_order(params: Params, pair: Pair, minimum_error: str, *, takes_id_with
     _check_close(params, pair, takes_id_with_close)
 
 
-def check_deadline(params: Params, now: float, *, is_late: bool = False) -> None:
-    """Refuse an order that comes after its deadline, or whose deadline is not 2 to 60 seconds away.
-
-    is_late: the call arrived before and takes effect only now, so that only the deadline itself counts.
-    """
+def check_deadline(params: Params, now: float, soonest: float) -> None:
+    """Refuse an order that comes after its deadline, or whose deadline is sooner than that or a minute away."""
     told = text(params, "deadline")
     if not told:
         return
@@ -59,8 +55,7 @@ def check_deadline(params: Params, now: float, *, is_late: bool = False) -> None
     except ValueError:
         raise Refused("EGeneral:Invalid arguments:deadline") from None
     require(left > 0, "EService:Deadline elapsed")
-    soonest, latest = _DEADLINES
-    require(is_late or soonest <= left <= latest, "EGeneral:Invalid arguments:deadline")
+    require(soonest <= left <= _LATEST_DEADLINE, "EGeneral:Invalid arguments:deadline")
 
 
 def check_expiry(params: Params, now: float, *, is_late: bool = False) -> None:
@@ -121,7 +116,7 @@ def _check_flags(params: Params) -> None:
 
 def _check_volume(params: Params, pair: Pair, minimum_error: str) -> None:
     volume = amount(text(params, "volume"))
-    if volume is None or volume <= 0 or volume != round(volume, LOT_DECIMALS):
+    if volume is None or volume <= 0 or volume != round(volume, pair.lot_decimals):
         raise Refused("EGeneral:Invalid arguments:volume")
     is_quoted = "viqc" in text(params, "oflags").split(",")
     require(volume >= Decimal(pair.costmin if is_quoted else pair.ordermin), minimum_error)

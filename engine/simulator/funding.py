@@ -104,7 +104,7 @@ def withdraw(customer: Customer, params: Params) -> dict[str, str]:
     refid = f"FTQcuak-V6Za8{secrets.token_hex(8)}"
     customer.move("withdrawal", refid, asset, Decimal(way.fee) - whole, Decimal(way.fee))
     customer.withdrawals[refid] = {
-        "method": way.method, "aclass": "currency", "asset": asset, "refid": refid, "txid": None,
+        "method": way.method, "aclass": "currency", "asset": asset, "refid": refid, "txid": secrets.token_hex(32),
         "info": f"sim-{asset.lower()}", "amount": _shown(asset, whole - Decimal(way.fee)),
         "fee": _shown(asset, way.fee), "time": int(customer.orders.now()), "status": "Pending",
         "key": text(params, "key"),

@@ -15,7 +15,7 @@ def make_order(params: Params, pair: Pair, quote: Quote, now: float) -> Order:
     """The order that these parameters, which were checked, ask for. Raises `Refused` for a price that cannot be."""
     kind, side, starts = text(params, "ordertype"), text(params, "type"), when(params, "starttm", now)
     order = Order(
-        new_id("O"), pair, side, kind, _volume(params, quote), now, quote.ask or quote.last,
+        new_id("O"), pair, side, kind, _volume(params, pair, quote), now, quote.ask or quote.last,
         time_in_force=text(params, "timeinforce") or "GTC", flags=_flags(params), starts=starts,
         expires=when(params, "expiretm", now), status=PENDING if starts > now else OPEN,
         cl_ord_id=text(params, "cl_ord_id") or None, userref=text(params, "userref") or None,
@@ -64,10 +64,11 @@ def shown_prices(order: Order) -> tuple[str, str]:
     return (limit, "0") if order.kind in LIMITS else (trigger, limit)
 
 
-def _volume(params: Params, quote: Quote) -> Decimal:
+def _volume(params: Params, pair: Pair, quote: Quote) -> Decimal:
     volume = amount(text(params, "volume")) or Decimal(0)
     is_quoted = "viqc" in text(params, "oflags").split(",")
-    return (volume / (quote.ask or quote.last)).quantize(Decimal("1e-8")) if is_quoted else volume
+    smallest = Decimal(1).scaleb(-pair.lot_decimals)
+    return (volume / (quote.ask or quote.last)).quantize(smallest) if is_quoted else volume
 
 
 def _flags(params: Params) -> str:

@@ -104,7 +104,7 @@ class Orders:
         check_pair(params, pair)
         checked = without_leverage(params, pair) if self.is_us_retail else params
         check_order(checked, pair, rules.minimum_error, takes_id_with_close=rules.id_with_close)
-        check_deadline(params, now, is_late=is_late)
+        check_deadline(params, now, self._soonest_deadline)
         check_expiry(params, now, is_late=is_late)
         order = make_order(params, pair, self.book.market.prices.quote(pair), now)
         require(order.volume >= Decimal(pair.ordermin), rules.minimum_error)  # in quote units it is known only now
@@ -157,7 +157,7 @@ class Orders:
         self._check_mode(params, is_change=True)
         (order,) = self._named(params, "txid", "cl_ord_id")
         self._counter.amend(order.pair.id, self._age(order))
-        check_deadline(params, self.now(), is_late=self.book.market.is_past)
+        check_deadline(params, self.now(), self._soonest_deadline)
         self._check_pair(params, order)
         wanted = amended(order, params, self.book.quote(order), takes_nothing=self._rules.empty_amends)
         self._check_funds(wanted, instead_of=order)
@@ -193,7 +193,7 @@ class Orders:
         asked = edit_params(old, params)
         check_pair(asked, pair)
         check_order(asked, pair, self._rules.minimum_error)
-        check_deadline(asked, self.now(), is_late=self.book.market.is_past)
+        check_deadline(asked, self.now(), self._soonest_deadline)
         order = make_order(asked, pair, self.book.quote(old), self.now())
         self._check_cost(order)
         told = {
@@ -212,6 +212,11 @@ class Orders:
     @property
     def _rules(self) -> Rules:
         return self.book.market.rules
+
+    @property
+    def _soonest_deadline(self) -> float:
+        """How far away a deadline has to be; of a call that arrived before and takes effect only now, not at all."""
+        return 0.0 if self.book.market.is_past else self._rules.soonest_deadline
 
     def _is_dry_run(self, params: Params) -> bool:
         """Whether the order is only to be validated. What the form text ``false`` means there is switchable."""

@@ -6,7 +6,6 @@ There are no margin positions in the simulator: an order with leverage is held a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from engine.simulator.catalogue import BITNOMIAL, CURRENCY, TOKENIZED, Pair
@@ -31,12 +30,10 @@ def pair_of_order(params: Params, rules: Rules) -> Pair:
 
 
 def check_pair(params: Params, pair: Pair) -> None:
-    """Refuse what the pair does not take: orders at all, orders that are not post-only, volumes too fine."""
+    """Refuse what the pair does not take now: orders at all, or orders that are not post-only."""
     is_post = "post" in str(params.get("oflags", "")).split(",")
     if pair.status in ("cancel_only", "reduce_only") or (pair.status == "post_only" and not is_post):
         raise Refused(f"EService:Market in {pair.status} mode")
-    if _decimals(str(params.get("volume", ""))) > pair.lot_decimals:
-        raise Refused("EGeneral:Invalid arguments:volume")
 
 
 def without_leverage(params: Params, pair: Pair) -> Params:
@@ -63,11 +60,3 @@ def check_account(params: Params, pair: Pair, *, is_us_retail: bool) -> None:
 def _leverage(params: Params) -> str:
     told = str(params.get("leverage", ""))
     return "" if told in _NOT_LEVERAGED else told.partition(":")[0]
-
-
-def _decimals(volume: str) -> int:
-    try:
-        exponent = Decimal(volume).normalize().as_tuple().exponent
-    except InvalidOperation:
-        return 0
-    return -exponent if isinstance(exponent, int) else 0
