@@ -414,6 +414,19 @@ def test_call_prints_krakens_result(cli: Callable[..., Ran], sim: Simulator, tmp
     assert len([call for call in sim.calls if call.private]) == 1, "no balance is fetched besides"
 
 
+def test_a_new_endpoint_is_called_with_its_class(cli: Callable[..., Ran], sim: Simulator, tmp_path: Path) -> None:
+    """Promise G14: what this program does not know needs no release."""
+    sim.fault(Fault.body(b'{"error":[],"result":{"a":1}}', endpoint="ListThings"))
+    env = _of(sim, tmp_path)
+    assert cli("call", "MASTER", "ListThings", "--class", "read", env=env).document == {"a": 1}
+    refusals = ((["ListThings"], "--class"), (["ListThings", "--class", "order"], "--live"),
+                (["AddOrder", "--class", "read"], "'order'"), (["X", "--class", "odd"], "odd"))  # fmt: skip
+    for arguments, words in refusals:
+        ran = cli("call", "MASTER", *arguments, env=env)
+        assert ran.code == 2, arguments
+        assert words in ran.err
+
+
 def test_numbers_with_a_fraction_stay_exact(cli: Callable[..., Ran], sim: Simulator, tmp_path: Path) -> None:
     """G12."""
     sim.fault(Fault.body(b'{"error":[],"result":{"x":0.10000000000000000001}}', endpoint="TradeBalance"))

@@ -67,6 +67,7 @@ METHODS: dict[Callable[..., Any], dict[str, Any]] = {
     Account.__init__: {"name": NEEDED, "key": NEEDED, "secret": NEEDED},
     PrivateCall.__init__: {
         "account": NEEDED, "endpoint": NEEDED, "params": ..., "timeout": None, "reply_to": None, "tag": None,
+        "endpoint_class": None,
     },
     CallDone.__init__: {"call": NEEDED, "result": NEEDED, "warnings": ()},
     CallFailed.__init__: {"call": NEEDED, "error": NEEDED},

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,24 @@ def test_both_spellings_are_read() -> None:
     assert KeyInfo.of(camel) == KeyInfo.of(snake) == KeyInfo("mine", frozenset({"query-funds"}), 15, 0, 1, 7)
 
 
+def test_a_key_of_today_may_place_orders() -> None:
+    """Promise G14: as Kraken's reference of 2026 shows it; what is only shown may be odd or gone."""
+    today = {
+        "apiKeyName": "bot", "apiKey": "k", "nonce": "1772000000000000000", "nonceWindow": 0, "iban": "AA11 N84G",
+        "permissions": ["query-funds", "query-open-trades", "query-closed-trades", "modify-trades", "something-new"],
+        "validUntil": "0", "queryFrom": "0", "queryTo": "0", "createdTime": "1770000000", "ipAllowlist": [],
+        "lastUsed": None,
+    }  # fmt: skip
+    assert KeyInfo.of(today).order_obstacle is None
+    for more in ({"validUntil": {}, "ipAllowlist": "any", "apiKeyName": None, "nonce": [], "lastUsed": 7, "x": 1},
+                 {"nonceWindow": "0"}, {"nonceWindow": Decimal("0.0")}, {"nonceWindow": None, "nonce_window": "0"},
+                 {"queryFrom": None, "queryTo": ""}):  # fmt: skip
+        assert KeyInfo.of({**today, **more}).order_obstacle is None, more
+    for more in ({"nonceWindow": "5"}, {"nonceWindow": 1}, {"nonceWindow": "soon"}, {"permissions": None},
+                 {"queryFrom": "2024-01-01"}, {"queryTo": Decimal("1.5")}):  # fmt: skip
+        assert KeyInfo.of({**today, **more}).order_obstacle is not None, more
+
+
 def test_what_cannot_be_read_is_left_out() -> None:
     odd = KeyInfo.of({"apiKeyName": 7, "permissions": "all", "nonceWindow": -1, "validUntil": {}, "nonce": "1.5"})
     assert odd == KeyInfo(None, None, None, None, None, None)
@@ -384,7 +403,6 @@ def test_a_certificate_of_somebody_else(one: Simulator, state: Path, serve: Any,
         (Fault.http(502), "502"),
         (Fault.close(), "closed"),
         (Fault.redirect("https://login.example/"), "redirect"),
-        (Fault.body(b'{"error":[],"result":{"unixtime":"noon"}}'), "does not tell the time"),
         (Fault.body(b"<html><title>Sign in</title>"), "Sign in"),
     ],
 )
@@ -405,6 +423,17 @@ def test_a_kraken_that_hangs(one: Simulator, state: Path, monkeypatch: pytest.Mo
     with one.outage(Fault.hang()):
         found = look(one, state)
     assert "time ran out" in unreachable(found, "kraken").found
+
+
+@pytest.mark.parametrize("result", [b"{}", b'{"unixtime":"noon"}', b'{"unixtime":null}'])
+def test_a_kraken_that_does_not_tell_the_time_is_there(one: Simulator, state: Path, result: bytes) -> None:
+    """Promise G14: the time is nice to have, since every reply has a date."""
+    one.fault(Fault.body(b'{"error":[],"result":%b}' % result, endpoint="Time"))
+    found = look(one, state)
+    assert found("kraken").level is Level.WARN
+    assert "does not tell the time" in found("kraken").found
+    assert found("clock").level is Level.SKIPPED
+    assert found("balance", "MASTER").level is Level.OK
 
 
 def test_a_kraken_that_is_asked_too_often_is_there(one: Simulator, state: Path) -> None:

@@ -238,9 +238,13 @@ def test_engine_comes_back_after_a_refused_start(sim: Simulator, engine: Engine,
 
 
 def test_nothing_that_moves_money_out_is_sent_though_the_engine_is_live(sim: Simulator, tmp_path: Path) -> None:
-    """Of all that Kraken has, by its name; and nothing that Kraken may add one day, since the table is a list."""
+    """Of all that Kraken has, by its name; and nothing that Kraken may add one day, since the table is a list.
+
+    Four that only tell of withdrawals have the word in their names as well.
+    """
     moves = {name for name in PRIVATE if "Withdraw" in name or "Transfer" in name}
-    assert len(moves) >= 8
+    moves -= {"WithdrawStatus", "WithdrawMethods", "WithdrawAddresses", "WithdrawInfo"}
+    assert len(moves) >= 4
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, live=True, balances=()) as engine:
         for name in sorted(moves | {"WithdrawEverything"}):
             for params in ({}, {"validate": True}):

@@ -441,7 +441,7 @@ def test_a_redirect_says_so(status: int) -> None:
     assert "a redirect, which is not followed" in str(failure(status, b"", READ))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 429, 499])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 418, 425, 429, 499])
 def test_a_4xx(status: int) -> None:
     """G5: an envelope decides if it holds an error; without one, only a read knows that nothing was done."""
     for endpoint in (READ, WRITE, CANCEL):

@@ -35,6 +35,10 @@ def test_commands_go_through_the_running_service(sim: Simulator, tmp_path: Path)
         made = service.command("call", "MASTER", "TradeBalance", "asset=ZUSD")
         assert made.returncode == 0, made.stderr
         assert isinstance(json.loads(made.stdout), dict)
+        sim.fault(Fault.body(b'{"error":[],"result":[0.10]}', endpoint="ListThings"))
+        new = ("call", "MASTER", "ListThings", "--class")
+        assert json.loads(service.command(*new, "read").stdout) == ["0.10"]
+        assert service.command(*new, "order").returncode == 2, "that would need the caller's --live"
         order = ("call", "MASTER", "AddOrder", "pair=XBTUSD", "type=buy", "ordertype=limit", "price=1", "volume=1")
         assert service.command(*order).returncode == 2, "the service is live, and this command line is not"
         assert sim.placements("MASTER") == []

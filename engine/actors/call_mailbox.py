@@ -27,6 +27,7 @@ _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # tickets, since the lane waits for the lock meanwhile
 LOOKED_FOR_AT_MOST = 20  # a look for withdrawn calls takes up to a twentieth of the time: the lane waits meanwhile
+KINDS_AT_MOST = 1000  # reads whose cuts are counted
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -245,7 +246,10 @@ class CallMailbox(Mailbox):
         with self._lock:
             self.cuts += 1
             self._cuts.append(self._monotonic())
-            self._cuts_of[_kind(ticket)] = self._cuts_of.get(_kind(ticket), 0) + 1
+            kind = _kind(ticket)
+            self._cuts_of[kind] = self._cuts_of.pop(kind, 0) + 1
+            if len(self._cuts_of) > KINDS_AT_MOST:  # the longest not cut is forgotten: callers choose the names
+                del self._cuts_of[next(iter(self._cuts_of))]
 
     def _refuse(self, envelope: Any) -> None:
         if _is_ticket(envelope):

@@ -30,6 +30,7 @@ from engine.kraken.pair_names import with_names
 from engine.kraken.replies import Reply, read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import Body, Signer, encode
+from engine.kraken.unlisted import endpoint_of
 from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.rules.nonce import AHEAD
@@ -91,7 +92,7 @@ class Lane:
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
         """
         account = self._account(call.account)
-        endpoint = private_endpoint(call.endpoint)
+        endpoint = endpoint_of(call.endpoint, call.params, call.endpoint_class)
         self._permit(endpoint, call.params)
         try:
             return self._send(account, endpoint, call, deadline, token)

@@ -29,6 +29,9 @@ class PrivateCall:
     """Who is told `CallDone` or `CallFailed`: an actor ref, or anything with a `tell` method."""
     tag: Any = None
     """Yours: it comes back with the answer."""
+    endpoint_class: str | None = None
+    """What the endpoint is, where the engine does not know it: ``read``, ``settle``, ``order``, ``cancel`` or ``funds``
+    (see `engine.kraken.unlisted`)."""
     at_send: Callable[[float | None], Mapping[str, Any]] | None = None
     """Called in the lane's thread when the call is about to go out, with Kraken's time (Unix seconds; `None`: not
     known); returns the parameters that only then can be said. Raises `CallNotSent` for a call that must not go. Called
@@ -41,7 +44,8 @@ class PrivateCall:
             params = {**params, "otp": Secret("")}
         return (
             f"PrivateCall(account={self.account!r}, endpoint={self.endpoint!r}, params={params!r}, "
-            f"timeout={self.timeout!r}, reply_to={self.reply_to!r}, tag={self.tag!r})"
+            f"timeout={self.timeout!r}, reply_to={self.reply_to!r}, tag={self.tag!r}, "
+            f"endpoint_class={self.endpoint_class!r})"
         )
 
 

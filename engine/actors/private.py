@@ -94,13 +94,14 @@ class KrakenPrivateActor(EngineActor):
         return CallMailbox()
 
     def call(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> Any:
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
+    ) -> Any:  # fmt: skip
         """One private call, by proxy: Kraken's `result`, or a `CallError`.
 
         The mailbox turns the proxied call into a `PrivateCall`, so this body runs only when its arguments do not fit.
         """
-        raise TypeError("call(account, endpoint, params=None, timeout=None)")
+        raise TypeError("call(account, endpoint, params=None, timeout=None, *, endpoint_class=None)")
 
     def on_receive(self, message: Any) -> Any:
         """Serve one ticket of the mailbox. Runs in the actor's thread; raises only for what it does not know."""

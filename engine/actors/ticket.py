@@ -16,7 +16,8 @@ import pykka
 from engine.actors.errands import CallFuture, run_elsewhere
 from engine.actors.messages import CallDone, CallFailed, PrivateCall
 from engine.errors import CallError, CallNotSent, UnknownName
-from engine.kraken.endpoints import call_class, is_dry_run, private_endpoint
+from engine.kraken.endpoints import call_class, is_dry_run
+from engine.kraken.unlisted import endpoint_of
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Ticket:
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
-        endpoint = private_endpoint(call.endpoint)
+        endpoint = endpoint_of(call.endpoint, call.params, call.endpoint_class)
         self.call = call
         self.call_class = call_class(endpoint, call.params)
         self.places = endpoint.places

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pykka
@@ -16,11 +17,12 @@ from engine.actors.pairs import ASSET_PAIRS, PairBook
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
-from engine.kraken.endpoints import PRIVATE, Endpoint, public_endpoint
+from engine.kraken.endpoints import Endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
 from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
+from engine.kraken.unlisted import endpoint_of, public_endpoint_of
 from engine.rules.repeat import pause_before_repeat
 from engine.transport import TransportPool
 
@@ -55,34 +57,43 @@ class CallDesk:
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
-        at_send: AtSend | None = None,
+        endpoint_class: str | None = None, *, at_send: AtSend | None = None,
     ) -> Any:  # fmt: skip
         """`Engine.call`. `at_send` gives more parameters when the call's turn has come, by Kraken's time."""
         now = self._house.clock.monotonic
         deadline = now() + self._house.seconds(timeout)
         for attempt in itertools.count():
             try:
-                return self._one_attempt(account, endpoint, params, deadline - now(), at_send)
+                named = self._named(endpoint, params)
+                left = deadline - now()
+                return self._one_attempt(
+                    PrivateCall(account, endpoint, named, left, at_send=at_send, endpoint_class=endpoint_class)
+                )
             except CallError as error:
-                pause = _pause(error, endpoint, attempt)
+                pause = _pause(error, endpoint, params, endpoint_class, attempt)
                 if pause is None or now() + pause >= deadline or self._house.stopped.wait(pause):
                     raise
         raise AssertionError("unreachable")
 
     def submit(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None
-    ) -> Future[Any]:
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
+        endpoint_class: str | None = None,
+    ) -> Future[Any]:  # fmt: skip
         """`Engine.submit`."""
         reply = FutureReply()
         try:
-            self._send(PrivateCall(account, endpoint, self._named(endpoint, params), timeout, reply_to=reply))
+            named = self._named(endpoint, params)
+            self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))
         except CallError as error:
             reply.future.set_exception(error)
         return reply.future
 
-    def public(self, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None) -> Any:
+    def public(
+        self, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
+        endpoint_class: str | None = None,
+    ) -> Any:  # fmt: skip
         """`Engine.public`."""
-        found = public_endpoint(endpoint)
+        found = public_endpoint_of(endpoint, endpoint_class)
         if not self._house.is_running:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
@@ -99,7 +110,8 @@ class CallDesk:
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
         kept = _kept(params)
-        return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
+        is_call = isinstance(kept, Mapping) and isinstance(endpoint, str)
+        return with_names(endpoint, kept, self.pairs.known) if is_call else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
@@ -126,17 +138,14 @@ class CallDesk:
             self._missing[endpoint] = (codes, now)
             self._house.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
 
-    def _one_attempt(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float, at_send: AtSend | None
-    ) -> Any:
+    def _one_attempt(self, call: PrivateCall) -> Any:
         answer = Answer()
-        named = self._named(endpoint, params)
-        self._send(PrivateCall(account, endpoint, named, seconds, reply_to=answer, at_send=at_send))
-        told = answer.wait(max(0.0, seconds) + ANSWER_GRACE)
+        self._send(replace(call, reply_to=answer))
+        told = answer.wait(max(0.0, call.timeout or 0.0) + ANSWER_GRACE)
         if isinstance(told, CallDone):
             return told.result
         try:
-            raise self._no_answer(answer, account, endpoint) if told is None else told.error
+            raise self._no_answer(answer, call.account, call.endpoint) if told is None else told.error
         finally:
             del answer, told  # they hold the error, and its traceback this frame
 
@@ -164,8 +173,11 @@ def _kept(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return dict(params) if isinstance(params, Mapping) else {} if params is None else params
 
 
-def _pause(error: CallError, endpoint: str, attempt: int) -> float | None:
-    known = PRIVATE.get(endpoint) if isinstance(endpoint, str) else None
-    if known is None:
+def _pause(
+    error: CallError, endpoint: str, params: Mapping[str, Any] | None, endpoint_class: str | None, attempt: int
+) -> float | None:
+    try:
+        found = endpoint_of(endpoint, params if isinstance(params, Mapping) else {}, endpoint_class)
+    except CallError:
         return None
-    return pause_before_repeat(error, attempt, writes=known.writes, places=known.places)
+    return pause_before_repeat(error, attempt, writes=found.writes, places=found.places)

@@ -179,32 +179,41 @@ class Engine:
         return {name: ref for name, ref in found.items() if ref is not None}
 
     def call(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> Any:
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
+    ) -> Any:  # fmt: skip
         """One private call: Kraken's `result` as it came (fractional JSON numbers are `Decimal`).
 
         Waits at most `timeout` seconds (`Settings.call_timeout`) and one more. Within that time a read is made again
         after a passing failure, a write only when it was provably not executed, a placement never; each time through
         the queue, with a fresh nonce. Raises `CallNotSent`, `CallRefused` or `CallUnknown`, the last failure: see
         `engine.errors` for what each allows the caller to do.
+
+        `endpoint_class` says what an endpoint is that this engine does not know: ``read``, ``settle``, ``order``,
+        ``cancel`` or ``funds``; what is allowed and repeated follows from that, and it costs 4 points of the REST
+        counter, the dearest that Kraken has. Raises `UnknownName` for a name that is none, and `CallNotSent` where a
+        known endpoint has another class.
         """
-        return self._calls.call(account, endpoint, params, timeout)
+        return self._calls.call(account, endpoint, params, timeout, endpoint_class)
 
     def submit(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> Future[Any]:
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
+    ) -> Future[Any]:  # fmt: skip
         """Like `call`, but returns a future at once; its `cancel()` works while the call waits in the mailbox."""
-        return self._calls.submit(account, endpoint, params, timeout)
+        return self._calls.submit(account, endpoint, params, timeout, endpoint_class)
 
     def public(
-        self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> Any:
+        self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
+    ) -> Any:  # fmt: skip
         """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`.
 
         Where Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
-        rows are returned and an `EngineWarning` ``partial-answer`` says the error.
+        rows are returned and an `EngineWarning` ``partial-answer`` says the error. An endpoint that this engine does
+        not know is called with ``endpoint_class="read"``.
         """
-        return self._calls.public(endpoint, params, timeout)
+        return self._calls.public(endpoint, params, timeout, endpoint_class)
 
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0

@@ -187,7 +187,7 @@ class OrderDesk:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""
         params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
         try:
-            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline), self._deadline)
+            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline), at_send=self._deadline)
         except CallUnknown as error:
             sentence = f"Kraken did not say whether it would take the order: {error}"
             raise CallNotSent(sentence, kraken_code=error.kraken_code) from None

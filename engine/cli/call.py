@@ -10,7 +10,7 @@ from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, account_named,
 from engine.cli.output import document, say, waiting
 from engine.cli.served import ServedEngine, served_engine
 from engine.config import Config
-from engine.kraken.endpoints import private_endpoint
+from engine.kraken.unlisted import CLASSES, endpoint_of
 
 
 @click.command()
@@ -19,8 +19,15 @@ from engine.kraken.endpoints import private_endpoint
 @click.argument("endpoint")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long it may take. {TIMEOUT_DEFAULT}")
+@click.option(
+    "--class", "endpoint_class", type=click.Choice(list(CLASSES)),
+    help="What ENDPOINT is, for one that this program does not know.",
+)
 @pass_options
-def call(options: Options, account: str, endpoint: str, parameters: tuple[str, ...], timeout: float | None) -> None:
+def call(
+    options: Options, account: str, endpoint: str, parameters: tuple[str, ...], timeout: float | None,
+    endpoint_class: str | None,
+) -> None:  # fmt: skip
     """Make one private call and print Kraken's result as JSON, with fractional numbers as strings.
 
     \b
@@ -28,6 +35,7 @@ def call(options: Options, account: str, endpoint: str, parameters: tuple[str, .
       kraken-engine call MASTER BalanceEx
       kraken-engine call MASTER TradeBalance asset=ZUSD
       kraken-engine call MASTER AddOrder pair=XBTUSD type=buy ordertype=market volume=0.01 validate=true
+      kraken-engine call MASTER SomethingNew --class read
 
     The engine adds the nonce, the signature and, for a key that has one, the otp. Without --live, calls that would
     change something at Kraken are refused, except with validate=true and except cancels. While a serve is running on
@@ -38,13 +46,15 @@ def call(options: Options, account: str, endpoint: str, parameters: tuple[str, .
     service = served_engine(found.state_dir)
     if service is not None:
         with waiting(f"{endpoint} for {account}, through the running service"):
-            document(_through(service, found, account, endpoint, params, timeout=timeout, live=options.live))
+            asked = {"account": account, "endpoint": endpoint, "params": params, "timeout": timeout,
+                     "live": options.live, "endpoint_class": endpoint_class}  # fmt: skip
+            document(_through(service, found, asked))
         return
     found = options.load()
     engine = options.engine(found, account_named(found, account), balances=())
     try:
         with engine, waiting(f"{endpoint} for {account}"):
-            result = engine.call(account, endpoint, params, timeout)
+            result = engine.call(account, endpoint, params, timeout, endpoint_class=endpoint_class)
     except KeyboardInterrupt:
         say("The call was interrupted: if it changes something, it may have been done.")
         raise
@@ -54,13 +64,10 @@ def call(options: Options, account: str, endpoint: str, parameters: tuple[str, .
     document(result)
 
 
-def _through(
-    service: ServedEngine, found: Config, account: str, endpoint: str, params: dict[str, str], *,
-    timeout: float | None, live: bool,
-) -> Any:  # fmt: skip
-    asked = {"account": account, "endpoint": endpoint, "params": params, "timeout": timeout, "live": live}
-    patience = found.settings.call_timeout if timeout is None else timeout
-    return service.call(asked, timeout=patience, writes=private_endpoint(endpoint).writes)
+def _through(service: ServedEngine, found: Config, asked: dict[str, Any]) -> Any:
+    patience = found.settings.call_timeout if asked["timeout"] is None else asked["timeout"]
+    endpoint = endpoint_of(asked["endpoint"], asked["params"], asked["endpoint_class"])
+    return service.call(asked, timeout=patience, writes=endpoint.writes)
 
 
 def _params(texts: tuple[str, ...]) -> dict[str, str]:

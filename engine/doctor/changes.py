@@ -15,8 +15,8 @@ CHECK = "kraken-changed"
 Kind = tuple[str, str, str]
 
 _KNOWN: Mapping[Kind, str] = {
-    ("AssetPairs", "fees", MISSING): "Kraken no longer tells fees in AssetPairs; the engine counts with {fee_bound}, or "
-    "with what TradeVolume says that the account pays.",
+    ("AssetPairs", "fees", MISSING): "Kraken no longer tells fees in AssetPairs; the engine counts with {fee_bound}, "
+    "or with what TradeVolume says that the account pays.",
     ("AssetPairs", "status", MISSING): "Kraken's AssetPairs leaves out the status of some pairs; the engine trades "
     "them until Kraken says otherwise.",
 }  # fmt: skip

@@ -160,7 +160,8 @@ class Network:
         except CallError as error:
             yield bad("kraken", str(error), _NO_REPLY)
         except (KeyError, TypeError, ValueError, OverflowError):
-            yield bad("kraken", "What answers does not tell the time as Kraken does.", _NO_REPLY)
+            self.is_open = True  # in Kraken's own form, and the engine follows the dates of its replies
+            yield warn("kraken", "What answers does not tell the time as Kraken does.", _NO_REPLY)
         else:
             self.is_open = True
             yield ok("kraken", f"Kraken answers ({seconds * 1000:.0f} ms).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from engine.kraken.endpoints import PRIVATE
@@ -11,7 +12,11 @@ from engine.kraken.endpoints import PRIVATE
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """What `GetApiKeyInfo` says, in the spelling of Kraken's documents or in the older one. `None`: it does not say."""
+    """What `GetApiKeyInfo` says, in the spelling of Kraken's documents or in the older one. `None`: it does not say.
+
+    Needed to place orders: `permissions` and `window`. Has a safe bound: a date of the history that cannot be read
+    counts as a limit of it. All else is only shown, and may be missing or odd.
+    """
 
     name: str | None
     permissions: frozenset[str] | None
@@ -32,7 +37,8 @@ class KeyInfo:
         """Read a reply. Never raises; what cannot be read is `None`."""
 
         def value(camel: str, snake: str) -> Any:
-            return result.get(camel, result.get(snake))
+            told = result.get(camel)
+            return result.get(snake) if told is None else told
 
         permissions, addresses = value("permissions", "permissions"), value("ipAllowlist", "ip_allowlist")
         return cls(
@@ -42,8 +48,8 @@ class KeyInfo:
             valid_until=_number(value("validUntil", "valid_until")),
             addresses=len(addresses) if isinstance(addresses, list) else None,
             nonce=_number(value("nonce", "nonce")),
-            query_from=_number(value("queryFrom", "query_from")),
-            query_until=_number(value("queryTo", "query_to")),
+            query_from=_limit(value("queryFrom", "query_from")),
+            query_until=_limit(value("queryTo", "query_to")),
         )
 
     @property
@@ -68,10 +74,18 @@ class KeyInfo:
 
 
 def _number(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
-    text = str(value)
+    text = format(value, "f").partition(".")[0] if isinstance(value, Decimal) and value % 1 == 0 else str(value)
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
+def _limit(value: object) -> int | None:
+    """A date; one that is told and cannot be read is taken for a real one."""
+    return None if value in (None, "") else _UNREADABLE if (date := _number(value)) is None else date
+
+
+_UNREADABLE = 1
 
 
 def _one_line(value: object, longest: int = 60) -> str | None:

@@ -1,4 +1,8 @@
-"""JSON read strictly: what two readers could take for two things, or that takes too long to read, is refused."""
+"""JSON read strictly: what two readers could take for two things, or that takes too long to read, is refused.
+
+Which field holds the doubt does not matter, since a reply that is broken in one place may be broken in all. What its
+values mean is the readers' business: there an odd one spoils its row at most.
+"""
 
 from __future__ import annotations
 

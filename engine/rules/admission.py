@@ -42,15 +42,15 @@ class Trades(Protocol):
 
 CANCEL = 0
 
-SETTLEMENT = 9.0
-"""The REST cost of looking up what became of one order: OpenOrders 1, ClosedOrders 4, TradesHistory 4."""
+SETTLEMENT = 10.0
+"""The REST cost of looking up what became of one order: OpenOrders 2, ClosedOrders 4, TradesHistory 4."""
 WRITES = 1.0
 """The REST cost of the one write that must find room: CancelAll or CancelAllOrdersAfter."""
 
 KEPT = (0.0, 0.0, WRITES, WRITES + SETTLEMENT)
 """The points that a call leaves in the REST counter, by its class of service: cancel, order, settle, read.
 
-A Starter's reads share what is left of 15 points: five calls at once, then one balance every 3 seconds for ever.
+A Starter's reads share what is left of 15 points: four calls at once, then one balance every 3 seconds for ever.
 """
 KEPT_WITHOUT_ORDERS = (0.0, 0.0, WRITES, WRITES)
 """The same where nothing can trade: there is no order to settle, so reads have all but a cancel's room."""

@@ -34,6 +34,7 @@ def otp_needed(account: str, endpoint: str, code: str | None, *, has_otp: bool) 
         what = f"the key has a two-factor password, and account {account} has no otp: give the password"
     asked = "" if endpoint == KEY_INFO else f" and {KEY_INFO}"
     return OtpNeeded(
-        f"Kraken denies {endpoint}{asked} to this API key ({code!r}). {KEY_INFO} needs no permission, so {what} {place}.",
+        f"Kraken denies {endpoint}{asked} to this API key ({code!r}). {KEY_INFO} needs no permission, so {what} "
+        f"{place}.",
         account=account, endpoint=endpoint, kraken_code=code,
     )  # fmt: skip

@@ -43,6 +43,7 @@ from engine.errors import (
     InvalidNonce,
     InvalidSignature,
     OrderRejected,
+    OtpNeeded,
     PermissionDenied,
     TemporaryLockout,
 )
@@ -61,6 +62,10 @@ At the default of 5 s: at once (the third call of a nonce storm), a minute, 5 mi
 """
 LONGEST = 900.0
 """No pause is longer: a lockout clears in that time, so rarer probes would spare the key nothing."""
+
+
+DENIED_AT_MOST = 1000
+"""Endpoints of a key, and markets, that are held back at a time; Kraken has no more of the first."""
 
 
 class State(Enum):
@@ -309,7 +314,7 @@ class KeyGuard:
             return guard._allowed(endpoint, market)
         if answer not in (Answer.DENIED, Answer.RESTRICTED):
             return guard
-        is_locked = isinstance(error, AccountLocked)  # on every market
+        is_locked = isinstance(error, AccountLocked | OtpNeeded)  # on every market
         if market is not None and isinstance(error, PermissionDenied) and not is_locked:
             return guard._denied_on(market, endpoint, error, now)
         return guard._denied(endpoint, cause, now) if answer is Answer.DENIED else guard
@@ -394,6 +399,8 @@ class KeyGuard:
 def _with(mapping: Mapping[K, V], name: K, value: V | None) -> Mapping[K, V]:
     """The mapping with that value, or without the name."""
     others = {each: known for each, known in mapping.items() if each != name}
+    if len(others) >= DENIED_AT_MOST:  # the longest denied is forgotten: callers may choose names of their own
+        del others[next(iter(others))]
     return MappingProxyType(others if value is None else {**others, name: value})
 
 

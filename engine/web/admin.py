@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +19,8 @@ from starlette.routing import Route
 
 from engine.doctor import examine_running
 from engine.errors import CallError, ConfigError, EngineError, NotLive
-from engine.kraken.endpoints import CallClass, is_dry_run, private_endpoint
+from engine.kraken.endpoints import CallClass, is_dry_run
+from engine.kraken.unlisted import endpoint_of
 from engine.rules.orders import Order
 from engine.rules.plan import TradePlan
 from engine.web.gateway.answers import written
@@ -41,14 +43,15 @@ async def _balances(service: Service, asked: dict[str, Any]) -> Any:
 
 async def _call(service: Service, asked: dict[str, Any]) -> Any:
     """One private call, with the engine's own repeats. What changes something needs the caller's own word for it."""
-    endpoint = private_endpoint(asked["endpoint"])
-    params = asked.get("params") or {}
+    params, endpoint_class = asked.get("params") or {}, asked.get("endpoint_class")
+    endpoint = endpoint_of(asked["endpoint"], params, endpoint_class)
     is_harmless = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL or not endpoint.writes
     if not is_harmless and asked.get("live") is not True:
         raise NotLive(f"{endpoint.name} would change something at Kraken: start it with live=True.")
     return await run_in_threadpool(
-        service.engine.call, asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout")
-    )
+        partial(service.engine.call, endpoint_class=endpoint_class),
+        asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout"),
+    )  # fmt: skip
 
 
 async def _trade(service: Service, asked: dict[str, Any]) -> Any:

@@ -159,7 +159,7 @@ class Gateway:
 
     def _permitted(self, credential: Credential, asked: Asked, name: str) -> Endpoint:
         try:
-            endpoint = private_endpoint(name)
+            endpoint = private_endpoint(name).with_params(asked.params)
             self._engine.is_available(credential.account)
         except UnknownName as error:
             raise Refused(answers.UNKNOWN_METHOD if error.endpoint else answers.INVALID_KEY) from None
