@@ -171,6 +171,9 @@ _ROOMS = {
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
+__version__ = "0.1.0"
+"""The one source: setup.cfg reads it from here."""
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from engine import Account, Engine, Settings, errors
+from engine import Account, Engine, Settings, __version__, errors
 from engine.cli import main
 from engine.cli.balances import show_balances
 from engine.cli.exits import HELP, advice, exit_code
@@ -29,7 +29,6 @@ from engine.nonces import Nonces, read_marks
 from engine.ownership import Ownership
 from engine.rules.storms import SENTENCES, State
 from engine.simulator import Fault, Simulator
-from engine.transport import VERSION
 from engine.values import MASTER
 from tests.stopwatch import PATIENCE, Stopwatch, again_if_stalled
 
@@ -174,7 +173,7 @@ def test_no_command_line_is_a_help_text_and_help_tells_every_exit_code(tmp_path:
 
 def test_version_is_that_of_the_package(cli: Callable[..., Ran], tmp_path: Path) -> None:
     ran = cli("--version", env=_environment(tmp_path))
-    assert (ran.code, ran.out) == (0, f"kraken-engine, version {VERSION}\n")
+    assert (ran.code, ran.out) == (0, f"kraken-engine, version {__version__}\n")
 
 
 def test_help_tells_the_default_of_timeout(cli: Callable[..., Ran], tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def _imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found.add(node.module or "")
             if node.module == "engine":
-                found |= {f"engine.{alias.name}" for alias in node.names}
+                found |= {f"engine.{alias.name}" for alias in node.names if alias.name != "__version__"}
     return found
 
 

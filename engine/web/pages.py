@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from engine import __version__
 from engine.rules.cash import in_words
 from engine.status import EngineStatus
-from engine.transport import VERSION
 from engine.web.html import Child, Markup, element, fragment
 from engine.web.service import Service
 from engine.web.view import CLASSES, GLYPHS, Cell, View
@@ -48,7 +48,7 @@ def page(status: EngineStatus, view: View) -> str:
             _drift(view),
             _events(view),
         ),
-        element("footer", f"kraken-engine {VERSION} · times are this browser's"),
+        element("footer", f"kraken-engine {__version__} · times are this browser's"),
         data_shape=view.shape,
     )
     return f"<!doctype html>{element('html', _head(), body, lang='en')}"
