@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.actors.drift_log import KINDS_AT_MOST, DriftLog
 from engine.actors.events import EngineWarning
-from engine.kraken.drift import MISSING, NEW, ODD, field_name
+from engine.app.engine import WARNINGS_KEPT
+from engine.kraken.drift import MISSING, NEW, ODD, OTHERS, field_name
 from engine.values import SYSTEM_CLOCK
 
 
@@ -32,7 +33,11 @@ def test_a_flood_of_new_fields_stays_bounded() -> None:
     log = DriftLog(SYSTEM_CLOCK, events.append)
     for number in range(10 * KINDS_AT_MOST):
         log.note("Ticker", f"field{number}", NEW)
-    assert len(log.read()) == len(events) == KINDS_AT_MOST
+    *told, others = log.read()
+    assert len(told) == KINDS_AT_MOST
+    assert len(events) == KINDS_AT_MOST + 1 < WARNINGS_KEPT, "the other warnings stay"
+    assert (others.endpoint, others.count) == (OTHERS, 9 * KINDS_AT_MOST)
+    assert "more that is new" in others.sentence
 
 
 @given(st.text() | st.integers() | st.none())

@@ -23,7 +23,7 @@ METRICS = {
     "rate_limit_points", "clock_skew_seconds", "account_available", "balance_age_seconds",
     "account_consecutive_errors", "key_accepted", "calls_total", "call_errors_total", "warnings_total",
     "call_duration_seconds", "queue_wait_seconds", "dashboard_clients", "gateway_requests_total",
-    "unsettled_orders", "gate_decisions_total",
+    "unsettled_orders", "gate_decisions_total", "drift_total", "rate_limited_total",
 }  # fmt: skip
 
 

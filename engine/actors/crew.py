@@ -22,6 +22,7 @@ from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, rea
 from engine.actors.disturbance import Disturbance
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
+from engine.actors.fact_file import facts_in_force
 from engine.actors.listener import Listener
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.order import OrderActor
@@ -34,7 +35,9 @@ from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address, Supervisor
 from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import CallClass
+from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
+from engine.rules.auto_earn import AutoEarn
 from engine.rules.balances import BalanceSnapshot
 from engine.values import Account, Clock, Settings
 
@@ -47,6 +50,8 @@ STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
 WRITTEN_WITHIN = 1.0  # seconds; a disk that takes longer costs an account that comes back its very last balance
 PART_FOR_DISARMING = 0.3  # of a stop's timeout
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
+
+_AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
 
 After = Callable[[float, Callable[[], None]], None]
 
@@ -91,6 +96,7 @@ class Crew:
         self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
         self.listener = Listener(settings, clock)
         self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
+        self.facts = Facts()
         self._is_dropping = False
         self._report: Callable[..., LaneReport] | None = None
         self._scheduler = Scheduler()
@@ -108,6 +114,7 @@ class Crew:
             kept = read_kept(self._state_dir / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
             self.names.start(kept, self._clock.wall_ns() / 1e9)
+            self.facts = facts_in_force(self._state_dir, self._accounts, self.publish)
             self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
             for name in self._kept:
@@ -291,6 +298,7 @@ class Crew:
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
             disturbance=self._disturbances[name], drift=self._drift, listener=self.listener,
+            auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)],
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

@@ -9,15 +9,18 @@ from functools import partial
 from typing import Any
 
 from engine.actors.events import EngineWarning
-from engine.kraken.drift import Drift, Note, field_name
+from engine.kraken.drift import OTHERS, Drift, Note, field_name
 from engine.rules.balances import moment
 from engine.values import Clock
 
-KINDS_AT_MOST = 200  # what a hostile or broken reply may fill; further kinds are not told apart
+KINDS_AT_MOST = 40  # what a hostile or broken reply may fill; fewer than the warnings kept, so that others stay
 
 
 class DriftLog:
-    """Thread-safe. Holds names of endpoints and fields, and no value of any reply."""
+    """Thread-safe. Holds names of endpoints and fields, and no value of any reply.
+
+    Beyond `KINDS_AT_MOST` kinds, further ones are counted together as `OTHERS`.
+    """
 
     def __init__(self, clock: Clock, publish: Callable[[Any], None]) -> None:
         self._clock, self._publish = clock, publish
@@ -28,9 +31,9 @@ class DriftLog:
         """Count one observation; the first of its kind is published as an `EngineWarning`. Never raises."""
         kind = (endpoint, field_name(field), what)
         with self._lock:
+            if kind not in self._kinds and len(self._kinds) >= KINDS_AT_MOST:
+                kind = (OTHERS, OTHERS, what)
             known = self._kinds.get(kind)
-            if known is None and len(self._kinds) >= KINDS_AT_MOST:
-                return
             drift = replace(known, count=known.count + 1) if known else Drift(*kind, 1, moment(self._clock.wall_ns()))
             self._kinds[kind] = drift
         if known is None:

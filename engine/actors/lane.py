@@ -28,6 +28,7 @@ from engine.errors import (
 from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
 from engine.kraken.replies import Reply, read_reply
+from engine.kraken.shapes import compare
 from engine.kraken.signing import Body, Signer, encode
 from engine.kraken.unlisted import endpoint_of
 from engine.nonces import Nonces
@@ -166,7 +167,7 @@ class Lane:
                     *self._limits.level(name), denied_markets=self._limits.denied_markets(name),
                     nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
                     mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
-                    trades=trades, trades_limit=trades_limit,
+                    trades=trades, trades_limit=trades_limit, limited=self._limits.limited(name),
                 )  # fmt: skip
         return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
 
@@ -225,6 +226,7 @@ class Lane:
             raise told from None
         self._otps.passed(account.key_id)
         self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        compare(endpoint.name, reply.result, self._drift.noter(endpoint.name))
         return reply
 
     def _exchange(
@@ -272,7 +274,9 @@ class Lane:
             answer = self._transport.get(_TIME.path, deadline=now + patience, ticket=token)
             if answer.status == HTTP_OK:  # a refusal has a date as well
                 self._clock.learn_date(answer.date)
-            self._clock.learn(read_reply(answer.status, answer.body, _TIME).result["unixtime"])
+            told = read_reply(answer.status, answer.body, _TIME).result
+            compare(_TIME.name, told, self._drift.noter(_TIME.name))
+            self._clock.learn(told["unixtime"])
         except ConnectFailed:
             raise
         except (CallError, KeyError, TypeError, ValueError, OverflowError):

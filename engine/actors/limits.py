@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
-from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, StoreError
+from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, RateLimited, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.limits import TIERS, CallCounter, TradingCounter
@@ -36,6 +36,7 @@ class KeyLimits:
         self.trades = TradingCounter(tier)
         self.admission = Admission(self.calls, self.trades, kept)
         self.was_accepted = bool(known.get("accepted"))
+        self.limited = 0
         # A file of ours that was lost says nothing of Kraken's: no lockout is made of it, which would strand cancels.
         self.guard = KeyGuard.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
 
@@ -112,6 +113,7 @@ class Limits:
         now, key = self._clock.monotonic(), self._keys[account]
         pair, points = use_of(endpoint.name, params, key.trades, now)
         key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
+        key.limited += isinstance(error, RateLimited)
         if error is None:
             key.was_accepted = True
             note_done(endpoint.name, params, result, key.trades, now)
@@ -138,6 +140,10 @@ class Limits:
         """The points on an account's call counter, and the most it takes. Any thread. Raises `KeyError`."""
         calls = self._keys[account].calls
         return calls.level(self._clock.monotonic()), calls.maximum
+
+    def limited(self, account: str) -> int:
+        """How often Kraken limited a call for which our count had room. Any thread. Raises `KeyError`."""
+        return self._keys[account].limited
 
     def trades(self, account: str) -> tuple[Mapping[str, float], float]:
         """The points on an account's trading counters by pair, and their threshold. Any thread. Raises `KeyError`."""

@@ -29,6 +29,8 @@ class KeyReport:
     """Points on the trading counters of the account, by pair as the calls named it; an idle pair is not there."""
     trades_limit: float = 0.0
     """The points at which Kraken refuses an order on a pair."""
+    limited: int = 0
+    """How often Kraken limited a call since the start, although our count had room for it."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the mark is a string."""
@@ -37,6 +39,7 @@ class KeyReport:
             "level": round(self.level, 3), "limit": self.limit, "nonces": self.nonces, "lead": round(self.lead, 3),
             "mark": str(self.mark), "denied": list(self.denied), "trades_limit": self.trades_limit,
             "trades": {pair: round(points, 3) for pair, points in self.trades.items()},
+            "limited": self.limited,
         }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -20,10 +20,13 @@ from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, E
 from engine.kraken.endpoints import Endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
 from engine.kraken.replies import read_reply
+from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
 from engine.kraken.unlisted import endpoint_of, public_endpoint_of
 from engine.rules.repeat import pause_before_repeat
 from engine.transport import TransportPool
+
+AtSend = Callable[[float | None], Mapping[str, Any]]
 
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 SAY_AGAIN = 600.0  # seconds
@@ -54,16 +57,17 @@ class CallDesk:
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
-        endpoint_class: str | None = None,
+        endpoint_class: str | None = None, *, at_send: AtSend | None = None,
     ) -> Any:  # fmt: skip
-        """`Engine.call`."""
+        """`Engine.call`. `at_send` gives more parameters when the call's turn has come, by Kraken's time."""
         now = self._house.clock.monotonic
         deadline = now() + self._house.seconds(timeout)
         for attempt in itertools.count():
             try:
                 named = self._named(endpoint, params)
+                left = deadline - now()
                 return self._one_attempt(
-                    PrivateCall(account, endpoint, named, deadline - now(), endpoint_class=endpoint_class)
+                    PrivateCall(account, endpoint, named, left, at_send=at_send, endpoint_class=endpoint_class)
                 )
             except CallError as error:
                 pause = _pause(error, endpoint, params, endpoint_class, attempt)
@@ -106,8 +110,8 @@ class CallDesk:
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
         kept = _kept(params)
-        can_be_named = isinstance(endpoint, str) and isinstance(kept, Mapping)
-        return with_names(endpoint, kept, self.pairs.known) if can_be_named else kept
+        is_call = isinstance(kept, Mapping) and isinstance(endpoint, str)
+        return with_names(endpoint, kept, self.pairs.known) if is_call else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
@@ -123,6 +127,7 @@ class CallDesk:
             raise error.about(None, found.name) from None
         if reply.missing:
             self._say_missing(found.name, ", ".join(reply.missing))
+        compare(found.name, reply.result, self._house.drift.noter(found.name))
         return reply.result
 
     def _say_missing(self, endpoint: str, codes: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import ORDERS
+from engine.actors.dispatch import rfc3339
 from engine.actors.fees import FeeBook
 from engine.actors.order_messages import (
     ArmSwitch,
@@ -183,18 +184,23 @@ class OrderDesk:
             )  # fmt: skip
 
     def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
-        """Kraken checks the order and does nothing."""
+        """Kraken checks the order, exactly as a live one is sent, and does nothing."""
         params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
         try:
-            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline))
+            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline), at_send=self._deadline)
         except CallUnknown as error:
-            raise CallNotSent(f"Kraken did not say whether it would take the order: {error}") from None
+            sentence = f"Kraken did not say whether it would take the order: {error}"
+            raise CallNotSent(sentence, kraken_code=error.kraken_code) from None
         described = result.get("descr")
         return OrderReceipt(
             plan.id, plan.account, plan.order, OrderState.NOT_PLACED, cl_ord_id=plan.cl_ord_id, live=False,
             description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
             reason="Kraken only checked it, and placed nothing.",
         )  # fmt: skip
+
+    def _deadline(self, kraken: float | None) -> dict[str, str]:
+        """The deadline of an order that only Kraken checks; none while Kraken's time is not known."""
+        return {} if kraken is None else {"deadline": rfc3339(kraken + self._house.settings.order_deadline)}
 
     # After that
 

@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from engine.cli.exits import Exit
+from engine.cli.finding_lines import as_told, shown
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import BAD, GOOD, QUIET, console, document
+from engine.cli.output import BAD, GOOD, console, document
 from engine.cli.served import served_engine
-from engine.cli.words import as_options
+from engine.cli.settle import settle as settle_facts
 from engine.config import Config
 from engine.doctor import Finding, Level, examine
+from engine.errors import ConfigError
 
-_STYLES = {Level.OK: GOOD, Level.WARN: "yellow", Level.BAD: BAD, Level.SKIPPED: QUIET}
-_LEVEL_WIDTH = 8
 LONGEST = 40.0  # seconds that a service looks at one account
 
 
 @click.command()
 @common
+@click.option("--settle", metavar="ACCOUNT", help="Ask Kraken, with this key, what none of its pages says.")
+@click.option("--place", is_flag=True, help="With --settle and --live: the one question that takes a real order.")
+@click.option("--yes", is_flag=True, help="With --place: do not ask before the order is placed.")
 @pass_options
-def doctor(options: Options) -> int:
+def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
     """Test in a minute whether the engine can do its work from here, and say what to do where it cannot.
 
     Looks at the name lookup, the connection, TLS, Kraken's answer and status, this machine's clock, and the state
     directory; and for each account at its key, the key's permissions, nonce window, expiry and addresses, one balance,
-    and the nonce mark. It only reads at Kraken.
+    the nonce mark, and whether it could trade: Kraken checks the smallest order there is (validate) and places nothing.
+    What Kraken tells everybody is compared with what this engine knows; a note says what has changed. It only reads at
+    Kraken.
 
     While an engine is running on the same state directory, no key is used: its marks are read, all that needs no key
     is tested, and the process is named; a serve looks at its accounts itself. The exit code is 0 unless something is
     bad.
+
+    With --settle, which takes half a minute, Kraken is asked what none of its pages says for certain: how it names
+    pairs, what the account pays, whether it takes an order as this engine sends it (only checked, with validate), which
+    wallets there are. Nothing is placed. What was learnt is printed, and kept in the state directory, where the engine
+    uses it. A question that cannot be asked is not settled, and the others go on. The exit code is 1 when an answer
+    keeps the engine from its work, or nothing at all was settled. With --place as well, one real order is placed and
+    canceled, after you have confirmed it.
     """
+    if settle is not None:
+        return settle_facts(options, settle, place=place, yes=yes)
+    if place or yes:
+        raise ConfigError("--place and --yes belong to --settle ACCOUNT.")
     found = options.load(need_accounts=False)
-    findings = examine(found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings,
-                       owner=_through(found))  # fmt: skip
-    findings = map(_in_words, findings)
+    findings = map(as_told, examine(
+        found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings, owner=_through(found)
+    ))  # fmt: skip
     seen = list(findings) if options.json else list(_shown(console(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
     if options.json:
@@ -63,28 +77,11 @@ def _through(found: Config) -> Callable[[str], Iterator[Finding]] | None:
     return owner
 
 
-def _in_words(finding: Finding) -> Finding:
-    return replace(finding, found=as_options(finding.found), advice=finding.advice and as_options(finding.advice))
-
-
 def _shown(out: Console, findings: Iterator[Finding]) -> Iterator[Finding]:
     """The findings, each printed as soon as it is there."""
     for finding in findings:
-        out.print(_line(finding))
+        shown(out, finding)
         yield finding
-
-
-def _line(finding: Finding) -> Table:
-    """One finding, its text folded beside its level."""
-    about = finding.check if finding.account is None else f"{finding.account} {finding.check}"
-    line = Table.grid(padding=(0, 1))
-    line.add_column(width=_LEVEL_WIDTH)
-    line.add_column(overflow="fold")
-    level = Text(finding.level.value, style=_STYLES[finding.level])
-    line.add_row(level, Text.assemble((f"{about}: ", "bold"), finding.found))
-    if finding.advice:
-        line.add_row("", Text(f"-> {finding.advice}"))
-    return line
 
 
 def _summary(seen: list[Finding]) -> Text:
@@ -93,4 +90,6 @@ def _summary(seen: list[Finding]) -> Text:
         return Text(f"{number[Level.BAD]} bad, {number[Level.WARN]} to look at.", style=BAD)
     if number[Level.WARN]:
         return Text(f"Nothing is bad; {number[Level.WARN]} to look at.", style="yellow")
-    return Text("All is well.", style=GOOD)
+    notes = number[Level.NOTE]
+    noted = f" {notes} {'note' if notes == 1 else 'notes'}: Kraken has changed, and the engine copes." if notes else ""
+    return Text(f"All is well.{noted}", style=GOOD)

@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.actors.events import CallFinished
 from engine.app import Engine
-from engine.doctor.finding import Finding, bad, ok, skipped, warn
+from engine.doctor.can_trade import CHECK, can_trade
+from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
 from engine.doctor.key import key_findings
 from engine.doctor.refusal import is_about_key, refused
 from engine.doctor.time_left import TimeLeft
@@ -75,13 +76,21 @@ def account_findings(
         yield from without_key(name, "no call could be made with the key")
         return None
     yield from key_findings(name, info, settings, now)
-    yield from _balance(engine, name, first.error, left)
+    is_there = True
+    for finding in _balance(engine, name, first.error, left):
+        is_there &= finding.level is not Level.BAD
+        yield finding
+    if is_there:
+        seconds = left.seconds(min(settings.call_timeout, CALL_PATIENCE))
+        yield can_trade(engine, name, info, settings, balance_age=THIS_TEST, seconds=seconds)
+    else:
+        yield skipped(CHECK, "there is no balance", name)
     return info.nonce
 
 
 def without_key(name: str, why: str) -> Iterator[Finding]:
     """What is said of an account whose key cannot be used, besides the finding on the key itself."""
-    for check in ("permissions", "balance"):
+    for check in ("permissions", "balance", CHECK):
         yield skipped(check, why, name)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.app import Engine
 from engine.config import state_directory
 from engine.doctor.account import CALL_PATIENCE, Calls, account_findings, without_key
+from engine.doctor.changes import Kind, change_findings
 from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
 from engine.doctor.network import Network
 from engine.doctor.nonce import nonce_finding
@@ -91,6 +92,7 @@ class _Examination:
         self._settings = settings
         self._clock = clock
         self._skew: float | None = None
+        self._changes: frozenset[Kind] = frozenset()
         self._marks: Mapping[str, int] = {}
         self._calls = Calls()
 
@@ -103,7 +105,7 @@ class _Examination:
             yield bad("configuration", str(error), _CONFIGURATION)
             return
         yield from _contained(network.findings())
-        self._skew = network.skew
+        self._skew, self._changes = network.skew, network.changes
         if not self._accounts:
             yield bad("configuration", "There is no account.", _NO_ACCOUNT)
         yield from self._read_marks()
@@ -133,8 +135,7 @@ class _Examination:
         if obstacle is not None:
             yield obstacle
             if self._owner is not None and obstacle.level is Level.OK:
-                for account in self._accounts:
-                    yield from _contained(iter(self._owner(account.name)), account.name)
+                yield from self._through(self._owner)
             else:
                 yield from self._without_keys("the key could not be used, as said above")
             return
@@ -144,7 +145,17 @@ class _Examination:
                 yield from _contained(self._account(engine, account, left), account.name)
         finally:
             engine.stop(STOP_PATIENCE)
+        yield from change_findings(engine.status().drift, self._settings, self._changes)
         yield from self._warnings(engine)
+
+    def _through(self, owner: Callable[[str], Iterable[Finding]]) -> Iterator[Finding]:
+        """What the owner of the directory finds; what it says of all accounts comes with each, and is told once."""
+        told = set()
+        for account in self._accounts:
+            for finding in _contained(iter(owner(account.name)), account.name):
+                if finding.account is not None or finding not in told:
+                    yield finding
+                told.add(finding)
 
     def _obstacle(self, take: Callable[[], object]) -> Finding | None:
         """Why the state directory or a key cannot be had; `None` when `take` has it."""

@@ -10,6 +10,8 @@ class Level(Enum):
     """How a check went. Only BAD keeps an engine from its work."""
 
     OK = "ok"
+    NOTE = "note"
+    """Kraken has changed, and the engine copes: nothing has to be done."""
     WARN = "warn"
     BAD = "bad"
     SKIPPED = "skipped"
@@ -51,6 +53,11 @@ def span(seconds: float) -> str:
 def ok(check: str, found: str, account: str | None = None) -> Finding:
     """All is well."""
     return Finding(check, account, Level.OK, found)
+
+
+def note(check: str, found: str, account: str | None = None) -> Finding:
+    """Worth knowing; nothing has to be done."""
+    return Finding(check, account, Level.NOTE, found)
 
 
 def warn(check: str, found: str, advice: str, account: str | None = None) -> Finding:

@@ -1,4 +1,4 @@
-"""The way to Kraken: name, connection, TLS, a reply, and what Kraken says about time and itself. Needs no key."""
+"""The way to Kraken: name, connection, TLS, a reply, and what Kraken says to everybody. Needs no key."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from engine.doctor.changes import Kind, kind_of
 from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
+from engine.doctor.public_replies import PublicReplies
 from engine.doctor.time_left import TimeLeft
 from engine.errors import CallError, CallRefused, ConnectFailed
 from engine.kraken.endpoints import Endpoint, public_endpoint
 from engine.kraken.replies import read_reply
+from engine.kraken.shapes import compare
+from engine.kraken.signing import encode_form
 from engine.rules.clock import TOLERANCE, skew
 from engine.transport import HttpReply, Resolver, Transport, check_url
 from engine.transport.address import Base, Proxy, check_proxy, is_loopback
@@ -54,7 +59,7 @@ class Network:
     ahead of Kraken's (`None`: not known).
     """
 
-    CHECKS = ("dns", "connection", "tls", "kraken", "clock", "system-status")
+    CHECKS = ("dns", "connection", "tls", "kraken", "clock", "system-status", *PublicReplies.CHECKS)
 
     def __init__(self, url: str, settings: Settings, clock: Clock, resolver: Resolver, time_left: TimeLeft) -> None:
         self._base = check_url(url, settings)
@@ -64,8 +69,14 @@ class Network:
         self._resolver = resolver
         self._left = time_left
         self._transport = Transport(url, settings, clock=clock, resolver=resolver)
+        self._replies = PublicReplies(self._ask, settings, clock)
         self.is_open = False
         self.skew: float | None = None
+
+    @property
+    def changes(self) -> frozenset[Kind]:
+        """What has been told to be new, missing or odd in what Kraken says to everybody."""
+        return frozenset(map(kind_of, self._replies.drift.read()))
 
     def findings(self) -> Iterator[Finding]:
         """Each check in turn; after one that is bad, those that need it are skipped."""
@@ -88,6 +99,7 @@ class Network:
             yield from self._ask_time()
         if self.is_open:
             yield from self._ask_status()
+            yield from self._replies.findings()
 
     def _look_up(self) -> tuple[list[Address], Finding]:
         host = self._server.host
@@ -139,7 +151,9 @@ class Network:
 
     def _read_time(self, answer: HttpReply, wall_ns: int, seconds: float) -> Iterator[Finding]:
         try:
-            told = int(read_reply(answer.status, answer.body, _TIME).result["unixtime"])
+            result = read_reply(answer.status, answer.body, _TIME).result
+            compare(_TIME.name, result, self._replies.drift.noter(_TIME.name))
+            told = int(result["unixtime"])
         except CallRefused as error:
             self.is_open = True
             yield warn("kraken", str(error), "Wait a minute and try again. Another program here may call too often.")
@@ -156,17 +170,22 @@ class Network:
 
     def _ask_status(self) -> Iterator[Finding]:
         try:
-            answer = self._get(_STATUS)
-            status = read_reply(answer.status, answer.body, _STATUS).result["status"]
+            result = self._ask(_STATUS.name, {})
         except CallError as error:
             yield warn("system-status", str(error), "Look at https://status.kraken.com.")
-        except KeyError:
             return
-        else:
-            yield _status_finding(status)
+        compare(_STATUS.name, result, self._replies.drift.noter(_STATUS.name))
+        if "status" in result:
+            yield _status_finding(result["status"])
 
-    def _get(self, endpoint: Endpoint) -> HttpReply:
-        return self._transport.get(endpoint.path, deadline=self._left.part(REPLY_PATIENCE).deadline)
+    def _ask(self, name: str, params: Mapping[str, Any]) -> Any:
+        """One public call: its result. Raises `CallError`."""
+        endpoint = public_endpoint(name)
+        answer = self._get(endpoint, encode_form(params).decode())
+        return read_reply(answer.status, answer.body, endpoint, note=self._replies.drift.noter(name)).result
+
+    def _get(self, endpoint: Endpoint, query: str = "") -> HttpReply:
+        return self._transport.get(endpoint.path, query, deadline=self._left.part(REPLY_PATIENCE).deadline)
 
 
 def _dial(address: Address, patience: float) -> float:

@@ -15,6 +15,8 @@ Note = Callable[[str, str], None]
 """``note(field, what)``: one observation about one reply; `what` is `NEW`, `MISSING` or `ODD`."""
 
 NEW, MISSING, ODD = "new", "missing", "odd"
+OTHERS = "(others)"
+"""Stands for endpoint and field of what is not told apart any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Drift:
     @property
     def sentence(self) -> str:
         """The change in words."""
+        if self.endpoint == OTHERS:
+            return f"Kraken's replies have more that is {self.what} than is told apart."
         sentence = _NEW_ERROR if self.what == NEW and _ERROR.fullmatch(self.field) else _SENTENCES[self.what]
         return sentence.format(endpoint=self.endpoint, field=self.field)
 

@@ -124,6 +124,10 @@ _NEWS = {
 
 
 def _read(txid: str, row: Mapping[str, Any]) -> Found:
+    """An order's row. Needed are its status, and the amounts, which can end a placement; nice to have is the rest.
+
+    A row that cannot be read is doubt: the inquiry ends without an answer, and is made again.
+    """
     status = str(row.get("status"))
     if status not in _NEWS:
         raise CallUnknown(f"Kraken says that order {txid} is {status[:40]!r}, which is not understood.")

@@ -66,6 +66,12 @@ def _engine(status: EngineStatus) -> Iterator[Metric]:
     yield _by("queue_depth", "Private calls that wait, by class.", "class", status.waiting)
     yield _gauge("calls_under_way", "Private calls under way: 0 or 1.", status.under_way is not None)
     yield CounterMetricFamily("kraken_engine_cuts", "Hung calls that were cut for a more urgent one.", status.cuts)
+    drift = CounterMetricFamily(
+        "kraken_engine_drift", "What of Kraken's replies was new, missing or odd.", labels=["endpoint", "field", "what"]
+    )
+    for each in status.drift:
+        drift.add_metric([each.endpoint, each.field, each.what], each.count)
+    yield drift
 
 
 def _lane(status: EngineStatus) -> Iterator[Metric]:
@@ -88,6 +94,8 @@ def _lane(status: EngineStatus) -> Iterator[Metric]:
               {name: key.level for name, key in keys})  # fmt: skip
     yield _by("rate_limit_points", "The points at which Kraken refuses.", "account",
               {name: key.limit for name, key in keys})  # fmt: skip
+    yield _total("rate_limited", "Calls that Kraken limited although the count here had room.", "account",
+                 {name: key.limited for name, key in keys})  # fmt: skip
     if lane.skew is not None:
         yield _gauge("clock_skew_seconds", "By how much this machine's clock is ahead of Kraken's.", lane.skew)
 

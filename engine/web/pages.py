@@ -45,6 +45,7 @@ def page(status: EngineStatus, view: View) -> str:
             _orders(view),
             _charts(cash),
             _assets(names, view),
+            _drift(view),
             _events(view),
         ),
         element("footer", f"kraken-engine {__version__} · times are this browser's"),
@@ -144,6 +145,11 @@ def _gates(view: View) -> Markup:
 def _orders(view: View) -> Markup:
     columns = ("State", "Account", "Id", "Order", "Filled", "Kraken's name")
     return _marked("orders", "Open and unsettled orders", columns, view)
+
+
+def _drift(view: View) -> Markup:
+    columns = ("Change", "Endpoint", "Field", "Times", "Since")
+    return _marked("drift", "Changes in Kraken's replies", columns, view)
 
 
 def _marked(name: str, title: str, columns: Sequence[str], view: View) -> Markup:

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.actors.report import KeyReport
 from engine.kraken.balances import spendable_total
+from engine.kraken.drift import Drift
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.cash import elsewhere, line_to_count
@@ -95,7 +96,10 @@ def view_of(
         "events": [(each["time"], each["state"], each["kind"], each["text"]) for each in events],
         "orders": [_order(each) for each in orders],
         "gates": [_gate(report, each) for report in status.passes.values() for each in report.results],
+        "drift": [_drift(each) for each in status.drift],
     }
+    changes = len(status.drift)
+    cells["drift-count"] = Cell(f"{changes} seen, and passed over" if changes else "none seen", "good")
     cells["gates-count"] = _passes(status)
     cells["orders-count"] = _orders(orders)
     _verdict(status, cells)
@@ -217,6 +221,10 @@ def _gate(report: GateReport, result: GateResult) -> tuple[str, ...]:
     told = " ".join(result.reasons) or result.seen
     when = f"{report.as_of:%H:%M:%S} UTC, {'live' if report.live else 'dry run'}"
     return (_GATES[result.state], result.state.value, report.account, result.gate, told, when)
+
+
+def _drift(drift: Drift) -> tuple[str, ...]:
+    return ("warn", drift.what, drift.endpoint, drift.field, str(drift.count), f"{drift.since:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _order(receipt: OrderReceipt) -> tuple[str, ...]:
