@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StoreError,
         StoreInUse,
     )
+    from engine.kraken.drift import Drift
     from engine.rules.availability import Standing
     from engine.rules.balances import BalanceSnapshot, BalanceState
     from engine.rules.gate_report import GateReport, GateResult, GateState
@@ -83,6 +84,7 @@ __all__ = [
     "Candidate",
     "ConfigError",
     "Deny",
+    "Drift",
     "Engine",
     "EngineError",
     "EngineStatus",
@@ -153,6 +155,7 @@ _ROOMS = {
         "StoreError",
         "StoreInUse",
     ),
+    "engine.kraken.drift": ("Drift",),
     "engine.rules.availability": ("Standing",),
     "engine.rules.balances": ("BalanceSnapshot", "BalanceState"),
     "engine.rules.gate_report": ("GateReport", "GateResult", "GateState"),
@@ -167,6 +170,9 @@ _ROOMS = {
     "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__version__ = "0.1.0"
+"""The one source: setup.cfg reads it from here."""
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 

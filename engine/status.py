@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
 from engine.actors.report import LaneReport
+from engine.kraken.drift import Drift
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.gate_report import GateReport
 
@@ -48,6 +49,11 @@ class EngineStatus:
     passes: Mapping[str, GateReport] = field(default_factory=dict)
     """The last pass of each account through its gates."""
 
+    silent_since: datetime | None = None
+    """Since when no account had a good reply of Kraken's; `None` while that is no silence."""
+    drift: tuple[Drift, ...] = ()
+    """What of Kraken's replies was new, missing or odd, the oldest kind first."""
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
@@ -69,6 +75,8 @@ class EngineStatus:
             "lane": None if self.lane is None else self.lane.to_dict(),
             "dead": list(self.dead),
             "passes": {name: each.to_dict() for name, each in self.passes.items()},
+            "silent_since": None if self.silent_since is None else self.silent_since.isoformat(),
+            "drift": [each.to_dict() for each in self.drift],
         }
 
 

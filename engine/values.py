@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
@@ -162,6 +162,8 @@ class Settings:
     refresh_every: how often each balance is fetched; less often where `polling_share` says so.
     max_age: a balance older than this is STALE.
     errors_to_unavailable: failures in a row that make an account unavailable.
+    silence_to_unavailable: so long without a good reply, and an account is unavailable; where balances are refreshed
+        less than twice in that time, two refreshes long.
     call_timeout: how long a private call may take in all, waiting included, when its caller does not say.
     cut_read_after, cut_write_after: how long a hung call may hold up something more urgent.
     order_deadline: how long Kraken may take to accept an order.
@@ -169,9 +171,13 @@ class Settings:
     follow_every: how often open orders are looked at.
     tier: Kraken's rate-limit tier, ``starter``, ``intermediate`` or ``pro``.
     local_limits: count calls as Kraken does and keep back what would be refused.
-    cash: the plain names of the assets that count as cash.
+    cash: the names of the assets that count as cash, such as ``USD``, ``EUR``, ``USDT``. Their amounts are added as
+        they are, so they should be worth the same.
     polling_share: the largest part of the lane, and of each key's call counter, that refreshing balances may take.
     allow_withdrawals: let `Withdraw` and transfers through.
+    fee_bound: the fee that a purchase is counted with where Kraken does not tell the account's own, as a part: 0.008
+        is 0.8 %, the highest taker's fee that Kraken publishes (lowest tier). A fee that is told and higher counts
+        instead. Kept as a `Decimal`; may be given as a text or a number.
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
     any_host: talk to hosts that are not Kraken's.
@@ -183,6 +189,7 @@ class Settings:
     refresh_every: float = 5.0
     max_age: float = 15.0
     errors_to_unavailable: int = 3
+    silence_to_unavailable: float = 60.0
     call_timeout: float = 10.0
     cut_read_after: float = 0.5
     cut_write_after: float = 3.0
@@ -194,6 +201,7 @@ class Settings:
     cash: tuple[str, ...] = ("USD", "USDT")
     polling_share: float = 0.5
     allow_withdrawals: bool = False
+    fee_bound: Decimal = Decimal("0.008")
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
     any_host: bool = False
@@ -216,6 +224,7 @@ class Settings:
         if self.polling_share > 1:
             raise ConfigError("Settings.polling_share is a share: more than 0 and at most 1.")
         check_tier(self.tier)
+        object.__setattr__(self, "fee_bound", _fee_bound(self.fee_bound))
         names = self.cash if isinstance(self.cash, list | tuple) else (None,)
         if not all(isinstance(name, str) for name in names):
             raise ConfigError("Settings.cash is a tuple of asset names, such as ('USD', 'USDT').")
@@ -225,9 +234,25 @@ class Settings:
 
 
 _POSITIVE = (
-    "refresh_every", "max_age", "errors_to_unavailable", "call_timeout", "cut_read_after",
+    "refresh_every", "max_age", "errors_to_unavailable", "silence_to_unavailable", "call_timeout", "cut_read_after",
     "cut_write_after", "order_deadline", "settle_margin", "follow_every", "polling_share",
 )  # fmt: skip
+
+
+_HIGHEST_BOUND = Decimal("0.1")  # far above every fee of Kraken's: a percentage in place of a part is noticed
+
+
+def _fee_bound(value: object) -> Decimal:
+    is_number = isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
+    try:
+        bound = Decimal(str(value)) if is_number else Decimal("NaN")
+    except InvalidOperation:
+        bound = Decimal("NaN")
+    if not bound.is_finite() or not 0 < bound <= _HIGHEST_BOUND:
+        raise ConfigError(
+            f"Settings.fee_bound is {value!r}: it is a part, more than 0 and at most 0.1, such as '0.008' for 0.8 %."
+        )
+    return bound
 
 
 def check_tier(tier: str) -> str:
@@ -273,13 +298,15 @@ class AssetBalance:
     """One asset over all its rows.
 
     `total`: everything. `available`: what an order could use now, or `None` when holds are not known. `held`: reserved
-    by open orders, or `None`. `rows`: Kraken's rows as they came.
+    by open orders, or `None`. `rows`: Kraken's rows as they came. `earn_in_base`: the plain row seems to hold what the
+    Auto-Earn row (``.F``) lists once more, so that only the plain row counts.
     """
 
     total: Decimal
     available: Decimal | None
     held: Decimal | None
     rows: tuple[BalanceRow, ...] = ()
+    earn_in_base: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +323,7 @@ class Pair:
     quote: str
     """The asset that pays for it."""
     status: str
-    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``."""
+    """``online``, ``cancel_only``, ``post_only``, ``limit_only`` or ``reduce_only``; empty where Kraken tells none."""
     tick_size: Decimal
     """The step of a price."""
     pair_decimals: int
@@ -307,8 +334,12 @@ class Pair:
     """The least volume of an order."""
     costmin: Decimal
     """The least worth of an order, in the quote asset."""
-    fee: Decimal
-    """The highest fee of a taker, as a part: 0.004 is 0.4 %."""
+    fee: Decimal | None = None
+    """The highest fee that AssetPairs tells, as a part: 0.004 is 0.4 %. `None` where it tells none."""
+    asset_class: str = "currency"
+    """Of what is traded: ``currency``, or ``tokenized_asset`` for a share."""
+    venue: str = ""
+    """Where it is traded when that is not Kraken's own exchange, such as ``BTNL``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +348,8 @@ class Ticker:
 
     ask: Decimal
     bid: Decimal
-    last: Decimal
+    last: Decimal | None
+    """`None` for a pair that was never traded."""
 
 
 class Clock(Protocol):

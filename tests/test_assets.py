@@ -33,6 +33,8 @@ SHIPPED = AssetTable.shipped()
         ("DOT28.S", "DOT", Bucket.BONDED), ("KSM07.S", "KSM", Bucket.BONDED), ("FLOWH.S", "FLOWH", Bucket.BONDED),
         ("DOT28", "DOT28", Bucket.SPOT), ("DOT28.F", "DOT28", Bucket.EARN_AUTO), ("NEW28.S", "NEW28", Bucket.BONDED),
         ("C98.S", "C98", Bucket.BONDED), ("USD.Q", "USD", Bucket.UNKNOWN), ("USD.f", "USD", Bucket.UNKNOWN),
+        ("AAPLx", "AAPLx", Bucket.SPOT), ("BRK.Bx", "BRK.Bx", Bucket.SPOT), ("BRK.Bx.T", "BRK.Bx", Bucket.TOKENISED),
+        ("BRK.Bx.F", "BRK.Bx", Bucket.EARN_AUTO), ("BRK.B", "BRK", Bucket.BONDED), ("USD.Fx", "USD.Fx", Bucket.SPOT),
         ("USD.", "USD", Bucket.UNKNOWN), ("USD.F.S", "USD", Bucket.UNKNOWN), (".F", ".F", Bucket.UNKNOWN),
     ],
 )  # fmt: skip
@@ -94,6 +96,24 @@ def test_a_reply_merges_no_two_assets(reply: dict[str, object]) -> None:
     assert table.locate("A").asset == "A"
     assert all(table.locate(plain).asset == plain for plain in table.names.values())
     assert len({table.locate(name).asset for name in names}) == len(set(names) - {"USD"})
+
+
+def test_a_tokenized_asset_may_have_a_dot_in_its_name() -> None:
+    """Kraken says what kind of asset it lists; an asset of the usual kind has a suffix after its dot."""
+    listed = {"BF.A": {"altname": "BF.A", "aclass": "tokenized_asset"}, "NEW.A": {"altname": "NEW.A"}}
+    table = SHIPPED.with_assets(listed)
+    assert table.locate("BF.A") == ("BF.A", Bucket.SPOT)
+    assert table.locate("NEW.A") == ("NEW", Bucket.UNKNOWN)
+    assert SHIPPED.locate("BF.A") == ("BF", Bucket.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [("USD", "USD"), ("ZUSD", "USD"), ("usd", "USD"), ("BTC", "XBT"), ("btc", "XBT"), ("XXBT", "XBT"), ("doge", "XDG"),
+     ("USDT", "USDT"), ("EURO", None), ("", None), ("USD.F", None)],
+)  # fmt: skip
+def test_the_names_that_people_use(name: str, plain: str | None) -> None:
+    assert SHIPPED.plain(name) == plain
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,25 @@ def test_callers_who_want_a_fresh_value_share_one_call(sim: Simulator, tmp_path:
         engine.balances["MASTER"].ask(ReadBalance(), timeout=PATIENCE)  # by now the earlier asks have been taken in
         hang.remove()
         found = [future.get(timeout=PATIENCE) for future in (hung, *asked)]
-        assert len({snapshot.as_of for snapshot in found}) == 1
+        assert len({snapshot.as_of for snapshot in found[1:]}) == 1
+        assert found[0].as_of < found[1].as_of, "what was under way had been asked for before they came"
+        assert len(sim.calls) == before + 2
+
+
+def test_callers_who_take_an_older_value_share_the_call_under_way(sim: Simulator, tmp_path: Path) -> None:
+    slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+        engine.balance("MASTER", max_age=600)
+        hang = sim.fault(Fault.hang())
+        before = len(sim.calls)
+        hung = engine.balances["MASTER"].ask(ReadBalance(max_age=0, timeout=PATIENCE), block=False)
+        sim.wait_for_calls(before + 1, ended=False)
+        engine.balances["MASTER"].tell(Disturbed(0.0))
+        patient = [engine.balances["MASTER"].ask(ReadBalance(PATIENCE, PATIENCE), block=False) for _ in range(20)]
+        engine.balances["MASTER"].ask(ReadBalance(), timeout=PATIENCE)
+        hang.remove()
+        found = [future.get(timeout=PATIENCE) for future in (hung, *patient)]
+        assert {snapshot.account for snapshot in found} == {"MASTER"}
         assert len(sim.calls) == before + 1
 
 

@@ -20,14 +20,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine import BalanceSnapshot, BalanceState, Engine, Settings, Standing
+from engine import BalanceSnapshot, BalanceState, Engine, ReadBalance, Settings, Standing
 from engine.simulator import Fault, Simulator
 from tests.conftest import Events
 
 NAMES = ("MASTER", "ALICE")
 PATIENCE = 30.0
+SILENCE = 2.0
 PACE = Settings(
-    refresh_every=0.05, max_age=3600.0, call_timeout=PATIENCE, cut_read_after=0.02, local_limits=False
+    refresh_every=0.05, max_age=3600.0, call_timeout=PATIENCE, cut_read_after=0.02, local_limits=False,
+    silence_to_unavailable=SILENCE,
 )  # fmt: skip
 FAULTS: dict[str, Callable[[str], Fault]] = {
     "refused": lambda name: Fault.error("EService:Unavailable", account=name),
@@ -41,6 +43,9 @@ FAULTS: dict[str, Callable[[str], Fault]] = {
     "no object": lambda name: Fault.body(b"[]", account=name),
     "no result": lambda name: Fault.body(b'{"error":[]}', account=name),
     "zero in rubbish": lambda name: Fault.body(b'{"error":[],"result":{"ZUSD":{"balance":0,"hold":', account=name),
+    "odd row of cash": lambda name: Fault.body(
+        b'{"error":[],"result":{"XXBT":{"balance":"1","hold_trade":"0"},"ZUSD":{"balance":"x"}}}', account=name
+    ),
     "null": lambda name: Fault.body(b'{"error":[],"result":{"ZUSD":{"balance":null}}}', account=name),
 }
 
@@ -90,6 +95,49 @@ class BalanceMachine(RuleBasedStateMachine):
     def the_key_is_revoked(self, name: str) -> None:
         self.sim.revoke(name)
         self.revoked.add(name)
+
+    @rule(name=st.sampled_from(NAMES), cents=st.integers(1, 10**12))
+    def one_reply_is_empty(self, name: str, cents: int) -> None:
+        """A hiccup: nobody ever reads that there is nothing, and the second look tells what there is."""
+        if self.wrong[name] or name in self.revoked:
+            return
+        self.engine.balance(name, max_age=0, timeout=PATIENCE)  # before the first good reply nothing is doubted
+        self.sim.fault(Fault.body(b'{"error":[],"result":{}}', account=name, endpoint="BalanceEx", times=1))
+        self.change(name, Decimal(cents) / 10000)
+        for _ in range(2):  # the fault may hit the refresh that the actor makes by itself
+            snapshot = self.engine.balance(name, max_age=0, timeout=PATIENCE)
+        if snapshot.error_count == 0:
+            assert snapshot.cash == self.now[name]
+
+    @rule(name=st.sampled_from(NAMES), cents=st.integers(1, 10**12))
+    def a_fetch_under_way_is_not_joined(self, name: str, cents: int) -> None:
+        """What comes was asked for after the call began, though an older reply comes first."""
+        if self.wrong[name] or name in self.revoked:
+            return
+        hang = self.sim.fault(Fault.hang(account=name, endpoint="BalanceEx", times=1, executed=True))
+        seen = len([call for call in self.sim.calls if (call.account, call.endpoint) == (name, "BalanceEx")])
+        self.sim.wait_for_calls(seen + 1, account=name, endpoint="BalanceEx", ended=False, timeout=PATIENCE)
+        self.change(name, Decimal(cents) / 10000)
+        asked = self.engine.balances[name].ask(ReadBalance(max_age=0, timeout=PATIENCE), block=False)
+        self.engine.balances[name].ask(ReadBalance(), timeout=PATIENCE)  # by now it has been taken in
+        hang.remove()
+        snapshot = asked.get(timeout=PATIENCE)
+        if snapshot.error_count == 0:
+            assert snapshot.cash == self.now[name]
+
+    @rule()
+    def kraken_falls_silent(self) -> None:
+        """No call has failed, and no account is available all the same; then they are again."""
+        for name in NAMES:
+            if not self.wrong[name] and name not in self.revoked:
+                self.available.wait_for(became_available(self.engine, name), PATIENCE)
+        hang = self.sim.fault(Fault.hang())
+        self.available.wait_for(lambda _: not any(map(self.engine.is_available, NAMES)), PATIENCE)
+        assert all(self.engine.balance(name).last_error for name in NAMES)
+        hang.remove()
+        for name in NAMES:
+            if not self.wrong[name] and name not in self.revoked:
+                self.available.wait_for(became_available(self.engine, name), PATIENCE)
 
     @rule(name=st.sampled_from(NAMES))
     def somebody_asks(self, name: str) -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from engine import BalanceSnapshot
 from engine.errors import CallUnknown
 from engine.kraken.assets import AssetTable
-from engine.kraken.balances import differences, read_rows, sum_cash, summed
+from engine.kraken.balances import differences, left_out, read_rows, sum_cash, summed
+from engine.kraken.drift import MISSING, NEW, ODD
 
 TABLE = AssetTable.shipped()
 BASES = {"ZUSD": "USD", "XXBT": "XBT", "USDT": "USDT", "XAUT": "XAUT", "XTZ": "XTZ", "ZETA": "ZETA", "DOT": "DOT"}
@@ -125,6 +126,46 @@ def test_half_a_balance_is_no_balance(value: object, where: str) -> None:
         return  # a row whose hold is not known: `test_a_row_without_its_hold`
     with pytest.raises(CallUnknown):
         read_rows("BalanceEx", {"XXBT": {"balance": "1", "hold_trade": "0"}, "ZUSD": row}, TABLE)
+
+
+CASH = ("USD",)
+GOOD = {"balance": "5", "hold_trade": "1"}
+
+
+def test_an_odd_row_is_left_out_and_said() -> None:
+    """One row takes neither the others nor the cash with it (G14); what it held is not told as something else."""
+    noted: list[tuple[str, str]] = []
+    reply = {"ZUSD": GOOD, "ODDCOIN": {"balance": "secret"}, "XXBT": GOOD, "XBT.F": None, "DOT": GOOD, "DOT.S": "junk"}
+    assets = read_rows("BalanceEx", reply, TABLE, needed=CASH, note=lambda *each: noted.append(each))
+    assert sorted(assets) == ["DOT", "USD"], "half of the bitcoins is no amount of bitcoin"
+    assert (assets["DOT"].total, assets["DOT"].available) == (5, 4), "what cannot be spent may be left out"
+    assert noted.count(("row", ODD)) == 3
+    assert ("balance", ODD) in noted
+    assert left_out(reply, assets, TABLE) == {"ODDCOIN", "XBT"}
+
+
+@pytest.mark.parametrize("row", ["ZUSD", "USD.F"])
+def test_an_odd_row_of_cash_refuses_the_reply(row: str) -> None:
+    """G6: what cash is would be guessed."""
+    reply = {"ZUSD": GOOD, "XXBT": GOOD, row: {"balance": "none", "hold_trade": "0"}}
+    with pytest.raises(CallUnknown):
+        read_rows("BalanceEx", reply, TABLE, needed=CASH)
+    assert "XBT" in read_rows("BalanceEx", reply, TABLE, needed=("EUR",))
+
+
+@pytest.mark.parametrize("reply", [{"A": None}, {"A": {"balance": None}, "B": []}, [], None, "text"])
+def test_a_reply_of_which_nothing_can_be_read_is_refused(reply: object) -> None:
+    with pytest.raises(CallUnknown):
+        read_rows("BalanceEx", reply, TABLE, needed=CASH)
+
+
+def test_what_is_new_or_missing_is_said_and_no_value_of_it() -> None:
+    noted: list[tuple[str, str]] = []
+    reply = {"ZUSD": {"balance": "5", "fresh": "secret"}, "XXBT": {**GOOD, "credit": "9"}}
+    assets = read_rows("BalanceEx", reply, TABLE, needed=CASH, note=lambda *each: noted.append(each))
+    assert sorted(noted) == [("credit_used", MISSING), ("fresh", NEW), ("hold_trade", MISSING)]
+    assert assets["USD"].available is None
+    assert assets["XBT"].available == 4, "a credit of which nobody knows what is used counts nothing"
 
 
 def test_a_row_without_its_hold() -> None:

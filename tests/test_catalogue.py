@@ -11,8 +11,9 @@ import pytest
 
 from engine import BalanceChanged, Engine, Settings
 from engine.actors.actor import stop_actor, wait_finished
-from engine.actors.catalogue import FILE_NAME, CatalogueActor, Look, read_names
-from engine.errors import CallUnknown
+from engine.actors.catalogue import FILE_NAME, AssetNames, CatalogueActor, Look, read_names
+from engine.actors.drift_log import DriftLog
+from engine.errors import CallUnknown, ConfigError
 from engine.kraken.assets import AssetTable
 from engine.simulator import Fault, Simulator
 from engine.values import SYSTEM_CLOCK
@@ -51,6 +52,47 @@ def test_an_unknown_name_is_looked_up_once_and_kept_over_a_restart(sim: Simulato
     with sim.outage(), Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as again:
         assert again.balance("MASTER").assets["NEW"].total == assets["NEW"].total
     assert read_names(tmp_path).names["XNEW"] == "NEW"
+
+
+def test_tokenized_assets_are_asked_for_where_somebody_holds_some(tmp_path: Path) -> None:
+    """Kraken lists them only to whom asks for them."""
+    tmp_path.chmod(0o700)
+    asked: list[tuple[object, ...]] = []
+    shares = {"BF.A": {"altname": "BF.A", "aclass": "tokenized_asset"}}
+
+    def fetch(*what: object) -> object:
+        asked.append(what)
+        return shares if len(what) == 3 else LISTED
+
+    names = AssetNames()
+    ref = CatalogueActor.start(
+        tmp_path, fetch=fetch, learn=names.learn, after=lambda *_: None, clock=SYSTEM_CLOCK,
+        drift=DriftLog(SYSTEM_CLOCK, lambda _: None), wants_shares=lambda: names.wants_shares,
+    )  # fmt: skip
+    try:
+        names.read("Balance", {"WHAT.Q": "1"})
+        assert not names.wants_shares
+        names.read("Balance", {"AAPLx": "1"})
+        assert names.wants_shares
+        ref.ask(Look(), timeout=10)
+        assert [what[2:] for what in asked] == [(), ({"aclass": "tokenized_asset"},)]
+        assert names.table.locate("BF.A").asset == "BF.A"
+        assert names.table.names["XNEW"] == "NEW"
+    finally:
+        stop_actor(ref)
+        assert wait_finished(ref, 10)
+    assert read_names(tmp_path).locate("BF.A").asset == "BF.A"
+
+
+def test_a_row_of_a_balance_proves_a_name_in_cash() -> None:
+    """Whatever the list of assets says: it may be older than the asset."""
+    names = AssetNames(cash=("USD", "FRESH"))
+    names.learn({"ZUSD": {"altname": "USD"}, "XXBT": {"altname": "XBT"}})
+    with pytest.raises(ConfigError, match="FRESH"):
+        names.check_cash()
+    assert names.read("Balance", {"FRESH": "5"})["FRESH"].total == 5
+    names.check_cash()
+    assert names.cash == ("USD", "FRESH")
 
 
 def test_known_names_ask_for_nothing(sim: Simulator, tmp_path: Path) -> None:
@@ -102,7 +144,8 @@ def test_a_failed_fetch_is_tried_again_later_and_later(
     fetch = Failing()
     learned: list[object] = []
     ref = CatalogueActor.start(
-        tmp_path, fetch=fetch, learn=learned.append, after=lambda *timer: timers.append(timer), clock=SYSTEM_CLOCK
+        tmp_path, fetch=fetch, learn=learned.append, after=lambda *timer: timers.append(timer), clock=SYSTEM_CLOCK,
+        drift=DriftLog(SYSTEM_CLOCK, learned.append),
     )
     try:
         ref.ask(Look(), timeout=10)

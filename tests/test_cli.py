@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from engine import Account, Engine, Settings, errors
+from engine import Account, Engine, Settings, __version__, errors
 from engine.cli import main
 from engine.cli.balances import show_balances
 from engine.cli.exits import HELP, advice, exit_code
@@ -29,7 +29,6 @@ from engine.nonces import Nonces, read_marks
 from engine.ownership import Ownership
 from engine.rules.storms import SENTENCES, State
 from engine.simulator import Fault, Simulator
-from engine.transport import VERSION
 from engine.values import MASTER
 from tests.stopwatch import PATIENCE, Stopwatch, again_if_stalled
 
@@ -174,7 +173,7 @@ def test_no_command_line_is_a_help_text_and_help_tells_every_exit_code(tmp_path:
 
 def test_version_is_that_of_the_package(cli: Callable[..., Ran], tmp_path: Path) -> None:
     ran = cli("--version", env=_environment(tmp_path))
-    assert (ran.code, ran.out) == (0, f"kraken-engine, version {VERSION}\n")
+    assert (ran.code, ran.out) == (0, f"kraken-engine, version {__version__}\n")
 
 
 def test_help_tells_the_default_of_timeout(cli: Callable[..., Ran], tmp_path: Path) -> None:
@@ -237,6 +236,32 @@ def test_balances_on_a_terminal_are_a_table(cli: Callable[..., Ran], sim: Simula
     assert ran.code == 0
     for text in ("ALICE", "FRESH", "4200.5000", "XBT", "0.6500000000"):
         assert text in ran.out
+
+
+def test_balances_name_the_assets_of_cash_and_money_that_is_none(
+    cli: Callable[..., Ran], sim: Simulator, tmp_path: Path
+) -> None:
+    """The document's keys stay; what to configure is on stderr."""
+    sim.set_balance("BOB", {"ZEUR": "5000"})
+    ran = cli("balances", env=_of(sim, tmp_path))
+    assert "USD + USDT" in ran.out
+    assert 'warning: Account BOB holds EUR' in ran.err
+    assert 'cash = ["EUR"]' in " ".join(ran.err.split())
+    document = cli("balances", "--json", env=_of(sim, tmp_path))
+    assert "cash_assets" not in document.document["accounts"][2]
+    assert "EUR" in document.err
+
+
+def test_cash_that_kraken_does_not_list_is_wrong_usage(
+    cli: Callable[..., Ran], sim: Simulator, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[settings]\ncash = ["USD", "EURO"]\n')
+    for _ in range(2):  # first when Kraken has told its list, then from the start on
+        ran = cli("balances", "--config", str(file), env=_of(sim, tmp_path))
+        assert ran.code == 2
+        assert "'EURO'" in ran.err
+    assert "'EURO'" in cli("doctor", "--config", str(file), env=_of(sim, tmp_path)).out
 
 
 def test_one_bad_account_ends_with_1_and_is_never_shown_as_0(

@@ -104,6 +104,22 @@ def test_all_is_well(sim: Simulator, state: Path) -> None:
     assert "18000.00000000" in found("balance", "MASTER").found
 
 
+def test_money_that_is_not_counted_is_warned_of(one: Simulator, state: Path) -> None:
+    one.set_balance("MASTER", {"ZEUR": "5000"})
+    found = look(one, state)
+    assert found("balance", "MASTER").found.startswith("Cash USD + USDT is 0")
+    assert found("cash", "MASTER").level is Level.WARN
+    assert 'cash = ["EUR"]' in (found("cash", "MASTER").advice or "")
+    assert "cash" not in look(one, state, settings=Settings(cash=("USD", "EUR"))).checks("MASTER")
+
+
+def test_a_name_in_cash_that_is_not_listed_is_a_wrong_configuration(one: Simulator, state: Path) -> None:
+    for account in ("MASTER", None):  # found out while it looks, then known at the start
+        finding = look(one, state, settings=Settings(cash=("USD", "EURO")))("configuration", account)
+        assert finding.level is Level.BAD
+        assert "'EURO'" in finding.found
+
+
 def test_the_mark_is_told_as_it_was_before(one: Simulator, state: Path) -> None:
     assert "no mark yet" in look(one, state)("nonce", "MASTER").found
     highest = one.nonce("MASTER")

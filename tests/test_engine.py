@@ -30,6 +30,7 @@ from engine import (
     StoreError,
     StoreInUse,
 )
+from engine.actors.drift_log import DriftLog
 from engine.app.calls import CallDesk
 from engine.errors import (
     CallNotSent,
@@ -375,6 +376,7 @@ class Unanswered:
         self.is_running = is_running
         self.stopped = threading.Event()
         self.told: list[PrivateCall] = []
+        self.drift = DriftLog(SYSTEM_CLOCK, lambda event: None)
 
     def check_account(self, account: str) -> None:
         """Every name will do."""

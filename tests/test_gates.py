@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError, GateDenied
-from engine.kraken.tickers import read_tickers
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import needs, plain, spendable
+from engine.rules.fees import DENIED as NOT_ALLOWED
+from engine.rules.fees import Fee, choose_fee
 from engine.rules.gate_report import GateReport, GateResult, GateState, judge
 from engine.rules.gates import (
     FIVE_GATES,
@@ -47,10 +48,11 @@ NOW = 1000.0
 XBT = Pair(
     id="XXBTZUSD", altname="XBTUSD", wsname="XBT/USD", base="XXBT", quote="ZUSD", status="online",
     tick_size=Decimal("0.1"), pair_decimals=1, lot_decimals=8, cost_decimals=5, ordermin=Decimal("0.0001"),
-    costmin=Decimal("0.5"), fee=Decimal("0.004"),
+    costmin=Decimal("0.5"),
 )  # fmt: skip
 PRICES = Ticker(ask=Decimal("30000.0"), bid=Decimal("29999.9"), last=Decimal("30000.0"))
-MARKET = Market(XBT, "XBT", "USD", PRICES, at=NOW - 0.2)
+FEE = Fee(Decimal("0.004"), is_own=True)
+MARKET = Market(XBT, "XBT", "USD", PRICES, at=NOW - 0.2, fee=FEE)
 LIMIT = Order("XBTUSD", "buy", "limit", "0.01", "29000")
 SELL = Order("XBTUSD", "sell", "market", "0.5")
 
@@ -280,14 +282,16 @@ def test_one_good_pair_of_several_is_enough_and_the_bad_one_is_left_out() -> Non
     both = (Candidate("ETHUSD"), Candidate("XBTUSD", "best"))
     seen = view(plan=plan, scan=Scan(both), markets={"XBTUSD": MARKET, "ETHUSD": Market(problem="No answer.")})
     assert market_scan(seen) == Allow("XBTUSD (best)")
-    assert capital_validation(seen) == Allow("1000 USD for XBTUSD")
+    assert capital_validation(seen) == Allow("1000 USD for XBTUSD (fee: the account's own 0.40 % by TradeVolume)")
 
 
 def test_a_plan_may_have_its_order_in_place_of_a_strategy() -> None:
     wanted = TradePlan(pairs=("ETHUSD",), order=LIMIT)
     assert wanted.pairs == ("XBTUSD",)
     assert wanted.strategy(Candidate("XBTUSD"), view()) is LIMIT
-    assert capital_validation(view(plan=wanted)) == Allow("291.16 USD needed, and there")
+    assert capital_validation(view(plan=wanted)) == Allow(
+        "291.16 USD needed, and there (fee: the account's own 0.40 % by TradeVolume)"
+    )
 
 
 @pytest.mark.parametrize(("usd", "xbt", "passes"), [
@@ -439,7 +443,7 @@ def test_an_order_passes_exactly_when_it_can_be_paid_for(
     )  # fmt: skip
     # another arithmetic than the one under test
     left = Fraction(free) - Fraction(taken) - Fraction(kept)
-    cost = Fraction(volume) * Fraction(price) * Fraction(XBT.fee + 1)
+    cost = Fraction(volume) * Fraction(price) * Fraction(FEE.rate + 1)
     assert isinstance(signal_execution(seen), Allow) == (cost <= left)
 
 
@@ -531,8 +535,37 @@ def test_a_view_cannot_be_changed() -> None:
         seen.markets["XBTUSD"] = MARKET  # type: ignore[index]
 
 
-def test_tickers_are_read_strictly() -> None:
-    good = {"a": ["30000.0", "1", "1.000"], "b": ["29999.9", "1", "1.000"], "c": ["30000.0", "0.1"]}
-    odd = [{}, {**good, "a": []}, {**good, "b": ["x"]}, {**good, "c": [30000]}, None, {**good, "a": ["-1"]}]
-    rows = {"XXBTZUSD": good} | {f"ODD{n}": row for n, row in enumerate(odd)}
-    assert read_tickers(rows) == {"XXBTZUSD": PRICES}
+# --- which fee, and where it is from
+
+
+@pytest.mark.parametrize(
+    ("fee", "said"),
+    [
+        (FEE, "The fee is the account's own 0.40 % by TradeVolume."),
+        (choose_fee(None, Decimal("0.008")), "The fee is at most 0.80 %: Kraken tells no fee of this pair."),
+        (choose_fee(None, Decimal("0.008"), (Decimal("0.01255"),), NOT_ALLOWED),
+         "The fee is at most 1.255 %: Kraken denies TradeVolume to this key."),
+    ],
+)  # fmt: skip
+def test_capital_validation_says_which_fee_it_counts_with(fee: Fee, said: str) -> None:
+    poor = replace(view(balance=balance(usd="1")), markets={"XBTUSD": replace(MARKET, fee=fee)})
+    for plan in (TradePlan(), TradePlan(order=LIMIT)):
+        (reason,) = reasons(capital_validation, replace(poor, plan=plan))
+        assert reason.endswith(said), reason
+    rich = replace(poor, balance=balance(usd="9999"), plan=TradePlan(order=LIMIT))
+    assert isinstance(verdict := capital_validation(rich), Allow)
+    assert str(fee) in str(verdict.seen)
+
+
+def test_a_sale_is_not_counted_with_a_fee_and_says_none() -> None:
+    mine = balance(assets={"XBT": amount("0.5")})
+    assert capital_validation(view(balance=mine, plan=TradePlan(order=SELL))) == Allow("0.5 XBT needed, and there")
+
+
+def test_a_report_has_the_fee_of_each_pair_in_its_json() -> None:
+    bound = choose_fee(None, Decimal("0.008"))
+    told = GateReport("MASTER", WHEN, False, (PASSED,), fees={"XBTUSD": FEE, "ETHUSD": bound}).to_dict()["fees"]
+    assert told == {
+        "XBTUSD": {"rate": "0.004", "own": True, "text": "the account's own 0.40 % by TradeVolume"},
+        "ETHUSD": {"rate": "0.008", "own": False, "text": "at most 0.80 %: Kraken tells no fee of this pair"},
+    }

@@ -16,7 +16,8 @@ ROOT = Path(engine.__file__).parent
 
 ROWS = (
     {"errors", "values"},
-    {"kraken", "rules"},
+    {"kraken"},
+    {"rules"},
     {"store", "nonces", "ownership", "transport", "clock", "config"},
     {"actors"},
     {"status", "app", "broker", "doctor"},
@@ -44,7 +45,7 @@ def _imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found.add(node.module or "")
             if node.module == "engine":
-                found |= {f"engine.{alias.name}" for alias in node.names}
+                found |= {f"engine.{alias.name}" for alias in node.names if alias.name != "__version__"}
     return found
 
 
@@ -61,7 +62,7 @@ def test_module_imports_only_from_lower_rows(path: Path) -> None:
     elif room != "__init__":
         is_face = _row(room) == len(ROWS) - 1
         allowed = {each for row in ROWS[: _row(room)] for each in row} | ({"simulator"} if is_face else set())
-        same_row = ROWS[_row(room)] if _row(room) in (0, 2, 4, 5) else {room}
+        same_row = ROWS[_row(room)] if _row(room) in (0, 3, 5, 6) else {room}
         assert ours - {room} <= allowed | same_row
 
 

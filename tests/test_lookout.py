@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,13 +14,15 @@ from engine.actors.contained import GivenUp
 from engine.actors.lookout import GRACE, Lookout
 from engine.actors.surroundings import Unsettled
 from engine.errors import ConnectFailed, EngineStopped, StoreError
+from engine.kraken.drift import Note, unnoted
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.fees import Fee
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.plan import TradePlan
 from engine.rules.view import KeyFacts
 from engine.values import SYSTEM_CLOCK, Pair
 from tests.stopwatch import PATIENCE
-from tests.test_gates import XBT
+from tests.test_gates import FEE, XBT
 
 TICKER = {"XXBTZUSD": {"a": ["30000.0", "1", "1"], "b": ["29999.9", "1", "1"], "c": ["30000.0", "1"]}}
 SOON_OVER = 0.2 - GRACE  # seconds that leave a moment, with the grace that every wait has
@@ -40,14 +42,23 @@ class Around:
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         return self.system if endpoint == "SystemStatus" else TICKER
 
+    def noter(self, endpoint: str) -> Note:
+        return unnoted
+
     def pair(self, name: str, seconds: float) -> Pair:
         return XBT
+
+    def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
+        self.asked_fees = [pair.id for pair in pairs]
+
+    def fee(self, account: str, pair: Pair) -> Fee:
+        return FEE
 
     def known(self, account: str) -> BalanceSnapshot:
         return self.balance
 
     def plain_name(self, asset: str) -> str:
-        return {"XXBT": "XBT", "ZUSD": "USD"}[asset]
+        return {"XXBT": "XBT", "ZUSD": "USD", "LATE": "LATE"}[asset]
 
     def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
         return None, None
@@ -68,8 +79,10 @@ def look(around: Around, *, seconds: float = PATIENCE, given_up: bool = False, *
 
 
 def test_everything_is_in_the_view() -> None:
-    view = look(Around(), data={"mine": ("OHLC", {})})
+    around = Around()
+    view = look(around, data={"mine": ("OHLC", {})})
     market = view.market("XBTUSD")
+    assert (around.asked_fees, market.fee) == (["XXBTZUSD"], FEE)
     assert (market.pair, market.base, market.quote, market.problem) == (XBT, "XBT", "USD", None)
     assert market.ticker.ask == 30000
     assert view.system.status == "online"
@@ -84,7 +97,7 @@ def test_a_pair_that_becomes_known_too_late_has_no_price_and_is_no_error() -> No
         def pair(self, name: str, seconds: float) -> Pair:
             if name == "XBT/USD":
                 self.released.wait(PATIENCE)
-                return Pair(**{each: getattr(XBT, each) for each in Pair.__slots__} | {"id": "LATE"})
+                return Pair(**{each: getattr(XBT, each) for each in Pair.__slots__} | {"id": "LATE", "base": "LATE"})
             return XBT
 
         def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:

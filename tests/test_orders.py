@@ -128,7 +128,7 @@ def test_rounding_never_exceeds_what_was_asked(
     away = asked.price - order.price if side == "buy" else order.price - asked.price
     assert 0 <= away < XBTUSD.tick_size
     assert fit(order, XBTUSD) == order
-    asset, amount = reserves(order, XBTUSD)
+    asset, amount = reserves(order, XBTUSD, Decimal("0.008"))
     least = order.volume * order.price if side == "buy" else order.volume
     assert asset == ("ZUSD" if side == "buy" else "XXBT")
     assert amount >= least
@@ -172,7 +172,7 @@ def test_what_the_pair_does_not_take_is_not_sent(order: Order, status: str, erro
 
 
 def test_a_market_buy_reserves_everything_as_nobody_knows_what_it_will_cost() -> None:
-    asset, amount = reserves(Order("XBTUSD", "buy", "market", "1"), XBTUSD)
+    asset, amount = reserves(Order("XBTUSD", "buy", "market", "1"), XBTUSD, Decimal("0.008"))
     assert asset == "ZUSD"
     assert Decimal(10) ** 30 - amount < 0
 

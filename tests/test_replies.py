@@ -283,6 +283,43 @@ def test_spelling_does_not_matter(spelt: str, like: str) -> None:
     assert meaning_of(spelt) is meaning_of(like) is not None
 
 
+PARTIAL = {"XXBTZEUR": {"a": ["65926.20000", "1", "1.000"]}}
+
+
+@pytest.mark.parametrize("name", ["Ticker", "AssetPairs", "Assets"])
+@pytest.mark.parametrize("codes", [["EQuery:Unknown asset pair"], ["WFoo:bar", "EQuery:Unknown asset", "EQuery:New"]])
+def test_rows_beside_an_error_about_another_name_count_and_the_error_is_said(name: str, codes: list[str]) -> None:
+    """One delisted pair must not hide the others: Ticker was seen to answer like that."""
+    reply = read_reply(200, envelope(*codes, result=PARTIAL), public_endpoint(name))
+    assert reply == Reply(
+        PARTIAL, tuple(c for c in codes if c[0] == "W"), tuple(c for c in codes if c[0] == "E")
+    )
+
+
+@pytest.mark.parametrize(
+    "code", ["EService:Unavailable", "EGeneral:Internal error", "EAPI:Rate limit exceeded", "EFoo:Bar", "X"]
+)
+def test_rows_beside_a_fault_of_krakens_do_not_count(code: str) -> None:
+    ticker = public_endpoint("Ticker")
+    failure(200, envelope(code, result=PARTIAL), ticker)
+    failure(200, envelope("EQuery:Unknown asset pair", code, result=PARTIAL), ticker)
+
+
+@pytest.mark.parametrize("result", [{}, None, [], "x", 7], ids=repr)
+def test_an_error_beside_no_rows_is_a_refusal(result: object) -> None:
+    code = "EQuery:Unknown asset pair"
+    for body in (envelope(code, result=result), envelope(code)):
+        assert isinstance(failure(200, body, public_endpoint("Ticker")), InvalidArguments | CallUnknown)
+    assert type(failure(200, envelope(code, result={}), public_endpoint("Ticker"))) is InvalidArguments
+
+
+@pytest.mark.parametrize("endpoint", [*PRIVATE.values(), public_endpoint("Depth")], ids=str)
+def test_no_other_reply_is_believed_beside_an_error(endpoint: Endpoint) -> None:
+    """G6: a balance with an error beside it is no balance."""
+    result: object = {"ZUSD": "0.0000"} if dict in endpoint.shape else [{}] if list in endpoint.shape else True
+    failure(200, envelope("EQuery:Unknown asset", result=result), endpoint)
+
+
 @pytest.mark.parametrize(
     ("codes", "for_write", "for_read", "code"),
     [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import BalanceSnapshot, BalanceState, Settings
-from engine.actors.balance import restore
+from engine.actors.archive import restore
 from engine.actors.disturbance import Disturbance
 from engine.kraken.assets import AssetTable
 from engine.rules.balances import moment

@@ -16,6 +16,7 @@ from engine.errors import CallError
 from engine.kraken.refusals import LOCKOUT_SECONDS, meaning_of
 from engine.rules import storms
 from engine.rules.admission import Held
+from engine.rules.nonce_diagnosis import diagnose_nonce
 from engine.rules.storms import (
     LOCKOUT,
     LONGEST,
@@ -26,7 +27,6 @@ from engine.rules.storms import (
     State,
     answer_of,
     check_all,
-    diagnose_nonce,
 )
 
 GOOD = None
@@ -158,6 +158,78 @@ def test_a_denied_call_holds_back_only_itself() -> None:
     assert lane.guard.state is State.REFUSED_CALL
     lane.call(always(GOOD), 5_000.0, "AddOrder")
     assert lane.guard == KeyGuard()
+
+
+# --- denied markets -------------------------------------------------------------------------------------------
+
+RESTRICTED = errors.PermissionDenied("not here", kraken_code="EAccount:Invalid permissions:X trading restricted for Y")
+TRADING_LOCKED = errors.AccountLocked("locked", kraken_code="ETrade:Locked")
+
+
+def ordered(guard: KeyGuard, error: CallError | None, market: str, now: float = 0.0) -> KeyGuard:
+    return guard.started("AddOrder", now, market).after(error, "AddOrder", now, market)
+
+
+def held_markets(guard: KeyGuard, now: float = 0.0) -> list[str]:
+    return [market for market in ("XBTUSD", "AAPLxUSD", "TSLAxUSD") if guard.check("AddOrder", now, market)]
+
+
+def test_the_first_refusal_of_an_order_holds_back_its_market_alone() -> None:
+    guard = ordered(KeyGuard(), DENIED, "AAPLxUSD")
+    assert held_markets(guard) == ["AAPLxUSD"]
+    assert guard.check("EditOrder", 0.0, "AAPLxUSD") is None
+    assert (guard.state, guard.denied) == (State.REFUSED_PRODUCT, ("AddOrder",))
+    assert guard.sentence.startswith("AAPLxUSD: Kraken refused AddOrder with 'EGeneral:Permission denied'.")
+    assert held_markets(guard, 61.0) == []
+    assert held_markets(ordered(guard, GOOD, "AAPLxUSD", 61.0)) == []
+
+
+def test_a_second_market_shows_that_the_key_lacks_the_permission() -> None:
+    guard = ordered(ordered(KeyGuard(), DENIED, "AAPLxUSD"), DENIED, "XBTUSD")
+    assert held_markets(guard) == ["XBTUSD", "AAPLxUSD", "TSLAxUSD"]
+    assert (guard.state, guard.denied) == (State.REFUSED_CALL, ("AddOrder",))
+    assert ordered(ordered(guard, GOOD, "XBTUSD", 61.0), GOOD, "AAPLxUSD", 61.0).is_quiet
+
+
+def test_a_market_that_is_denied_again_is_still_one() -> None:
+    guard = ordered(ordered(KeyGuard(), DENIED, "AAPLxUSD"), DENIED, "AAPLxUSD", 61.0)
+    assert held_markets(guard, 61.0) == ["AAPLxUSD"]
+    assert held_markets(guard, 300.0) == ["AAPLxUSD"], "the pauses grow"
+    assert held_markets(guard, 362.0) == []
+
+
+@given(st.lists(st.sampled_from(["AAPLxUSD", "TSLAxUSD"]), min_size=1, max_size=6), st.sampled_from([0, 1, 2]))
+def test_a_key_with_the_permission_is_never_kept_from_other_markets(denied: list[str], way: int) -> None:
+    """Known by an order that went through, by GetApiKeyInfo, or by words that speak of the product."""
+    starts = (ordered(KeyGuard(), GOOD, "XBTUSD"), KeyGuard().told(["AddOrder"], ["Withdraw"]), KeyGuard())
+    guard = starts[way]
+    for market in denied:
+        guard = ordered(guard, RESTRICTED if way == 2 else DENIED, market)
+    assert held_markets(guard) == sorted(set(denied))
+    assert guard.denied == ()
+
+
+def test_a_permission_that_kraken_says_is_missing_is_not_taken_for_one_market_twice() -> None:
+    guard = ordered(KeyGuard(), GOOD, "XBTUSD").told([], ["AddOrder"])
+    guard = ordered(ordered(guard, DENIED, "AAPLxUSD"), DENIED, "XBTUSD")
+    assert held_markets(guard) == ["XBTUSD", "AAPLxUSD", "TSLAxUSD"]
+
+
+def test_trading_that_is_locked_is_locked_on_every_market() -> None:
+    guard = ordered(ordered(KeyGuard(), GOOD, "XBTUSD"), TRADING_LOCKED, "AAPLxUSD")
+    assert held_markets(guard) == ["XBTUSD", "AAPLxUSD", "TSLAxUSD"]
+
+
+def test_a_denied_market_is_forgotten_when_somebody_says_that_it_is_mended() -> None:
+    guard = ordered(ordered(KeyGuard(), GOOD, "XBTUSD"), DENIED, "AAPLxUSD").resume()
+    assert held_markets(guard) == []
+    assert held_markets(ordered(ordered(guard, DENIED, "AAPLxUSD"), DENIED, "TSLAxUSD")) == ["AAPLxUSD", "TSLAxUSD"]
+
+
+def test_the_probe_of_a_denied_market_that_never_left_is_made_again() -> None:
+    guard = ordered(ordered(KeyGuard(), GOOD, "XBTUSD"), DENIED, "AAPLxUSD")
+    assert held_markets(ordered(guard, UNSENT, "AAPLxUSD", 61.0), 61.0) == []
+    assert held_markets(ordered(guard, TIMEOUT, "AAPLxUSD", 61.0), 61.0) == ["AAPLxUSD"]
 
 
 @given(st.sampled_from([NONCE, KEY, DENIED]), st.integers(1, 6), st.integers(0, 100))
@@ -357,7 +429,7 @@ def test_the_causes_of_refused_nonces_are_told_apart(facts: dict[str, Any], word
         ("ETrade:Locked", Answer.DENIED),
         ("EGeneral:Permission denied", Answer.DENIED),
         ("EAuth:Failed", Answer.DENIED),
-        ("EAccount:Invalid permissions:USDT trading restricted for DE.", Answer.OTHER),
+        ("EAccount:Invalid permissions:USDT trading restricted for DE.", Answer.RESTRICTED),
         ("EEarnings:Permission denied", Answer.OTHER),
         ("EGeneral:Temporary lockout", Answer.LOCKOUT),
         ("EOrder:Insufficient funds", Answer.GOOD),
@@ -381,7 +453,7 @@ def test_the_table_drawn_is_the_table_used() -> None:
     drawn = [line.split() for line in (storms.__doc__ or "").splitlines() if line.strip()]
     rows = {row[0]: row[1:] for row in drawn if row[0] in State.__members__}
     order = [GOOD, LOCKED, KEY, NONCE, DENIED, TIMEOUT]
-    assert rows.keys() == State.__members__.keys() - {"REFUSED_CALL"}
+    assert rows.keys() == State.__members__.keys() - {"REFUSED_CALL", "REFUSED_PRODUCT"}
     for name, expected in rows.items():
         guard = KeyGuard(key=Hold(State[name]))
         assert [guard.after(error, "BalanceEx", 1e6).key.state.name for error in order] == expected

@@ -10,6 +10,7 @@ import http.client
 import inspect
 import os
 import random
+import re
 import socket
 import ssl
 import struct
@@ -307,7 +308,7 @@ def test_a_post_puts_exactly_this_on_the_wire_in_one_piece(serve, connect):
             "/0/private/Balance",
             {
                 "host": f"127.0.0.1:{server.port}",
-                "user-agent": f"kraken-engine/{engine.transport.VERSION}",
+                "user-agent": f"kraken-engine/{engine.__version__}",
                 "accept": "application/json",
                 "accept-encoding": "identity",
                 "api-key": CANARY,
@@ -908,7 +909,8 @@ def test_nothing_is_taken_from_the_environment(serve, connect, monkeypatch, tmp_
 def test_the_version_is_that_of_the_package():
     config = configparser.ConfigParser()
     config.read(Path(__file__).parent.parent / "setup.cfg")
-    assert config["metadata"]["version"] == engine.transport.VERSION
+    assert config["metadata"]["version"] == "attr: engine.__version__"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", engine.__version__)
 
 
 # The cut

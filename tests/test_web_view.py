@@ -19,7 +19,7 @@ from engine.errors import CallUnknown, MarketUnavailable, Outcome
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
 from engine.status import EngineStatus
-from engine.values import AssetBalance
+from engine.values import AssetBalance, BalanceRow, Bucket
 from engine.web.feed import Feed
 from engine.web.health import not_available, troubles
 from engine.web.html import Markup, element
@@ -58,6 +58,22 @@ def test_the_verdict_names_who_is_not_available(available: tuple[bool, ...], ver
     accounts = [account_of(f"A{number}", is_available=is_available) for number, is_available in enumerate(available)]
     cells = view_of(status_of(*accounts), [], {}, []).cells
     assert (cells["verdict"].text, cells["verdict"].state) == (verdict, state)
+
+
+def test_the_verdict_says_since_when_kraken_is_silent() -> None:
+    out = account_of(is_available=False, standing=Standing.UNAVAILABLE)
+    cells = view_of(status_of(out, silent_since=NOW), [], {}, []).cells
+    verdict = cells["verdict"]
+    assert (verdict.text, verdict.state) == ("Kraken is silent: no good reply since 00:00:00 UTC", "bad")
+
+
+def test_cash_names_its_assets_and_what_it_does_not_count() -> None:
+    asset = AssetBalance(Decimal(5000), Decimal(5000), Decimal(0), (BalanceRow("ZEUR", Bucket.SPOT, Decimal(5000)),))
+    status = status_of(account_of(cash=Decimal(0), cash_assets=("USD", "USDT"), assets={"EUR": asset}))
+    view = view_of(status, [], {}, [])
+    assert view.cells["a-MASTER-elsewhere"].text == 'EUR not counted; to count it, configure cash = ["EUR"]'
+    assert "Cash USD + USDT" in page(status, view)
+    assert view_of(status_of(), [], {}, []).cells["a-MASTER-elsewhere"].text == ""
 
 
 def test_a_balance_that_is_not_known_is_no_number() -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.actors.actor import EngineActor
-from engine.actors.balance import restore
 from engine.actors.catalogue import read_names
 from engine.actors.events import EngineWarning
 from engine.actors.mailbox import PatientMailbox
 from engine.actors.messages import BalanceRecord
 from engine.errors import CallError, StoreError
-from engine.rules.balances import BalanceSnapshot
+from engine.kraken.assets import AssetTable
+from engine.kraken.balances import counted_once, read_rows, sum_cash
+from engine.kraken.cash_names import plain_names
+from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.history import BalancePoint, place
 from engine.store import AT_ONCE, check_outline, open_or_replace, read_documents, read_group
 from engine.values import SYSTEM_CLOCK, Account, Clock, Settings
@@ -149,6 +152,25 @@ def read_balances(
     return found
 
 
+def restore(
+    record: dict[str, Any], account: str, settings: Settings, clock: Clock, table: AssetTable
+) -> BalanceSnapshot:
+    """The snapshot of an earlier run from what the archive kept: STALE, with its old `as_of`, not available.
+
+    Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the record is not one of ours.
+    """
+    counted = plain_names(settings.cash, table)
+    assets = read_rows(record["endpoint"], record["result"], table, needed=counted)
+    assets = counted_once(assets, assets.keys() & set(record.get("earn_in_base", ())))
+    cash, free = sum_cash(assets, counted)
+    as_of = datetime.fromisoformat(record["as_of"])
+    age = max(0.0, (moment(clock.wall_ns()) - as_of).total_seconds())
+    return BalanceSnapshot(
+        account, as_of=as_of, cash=cash, available_cash=free, cash_assets=counted, assets=assets, restored=True,
+        max_age=settings.max_age, _as_of_monotonic=clock.monotonic() - age, _clock=clock,
+    )  # fmt: skip
+
+
 def read_history(directory: Path, account: str, key_id: str | None = None) -> tuple[BalancePoint, ...]:
     """The kept points of an account's history, the newest last; read-only, also while an engine owns the directory.
 
@@ -186,7 +208,10 @@ def _document(record: BalanceRecord) -> dict[str, Any]:
         "endpoint": record.endpoint,
         "result": _plain(record.result),
         "as_of": record.as_of.isoformat(),
-    }
+        "earn_in_base": [] if record.snapshot is None else [
+            name for name, each in record.snapshot.assets.items() if each.earn_in_base
+        ],
+    }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

@@ -6,16 +6,19 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 import pykka
 
 from engine.actors.actor import EngineActor, tell_if_alive
+from engine.actors.balance_reader import BalanceReader
+from engine.actors.balance_timers import GiveUp, Listen, Wake
 from engine.actors.catalogue import AssetNames
 from engine.actors.disturbance import Disturbance
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import AvailabilityChanged, BalanceChanged
+from engine.actors.listener import Listener, SilenceWatch
 from engine.actors.messages import (
     BalanceRecord,
     CallDone,
@@ -29,10 +32,11 @@ from engine.actors.poller import Poller
 from engine.actors.private import ignore
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address
+from engine.actors.waiters import Waiters
 from engine.errors import CallError, CallUnknown, CounterFull, EngineStopped, LockedOut, PermissionDenied, UnknownMethod
-from engine.kraken.assets import AssetTable
-from engine.kraken.balances import differences, read_rows, sum_cash
+from engine.kraken.balances import differences, sum_cash
 from engine.kraken.limits import TIERS
+from engine.rules.auto_earn import AutoEarn
 from engine.rules.availability import Availability, Standing, next_refresh
 from engine.rules.balances import BalanceSnapshot, moment, seconds_later
 from engine.values import SYSTEM_CLOCK, Clock, Settings
@@ -42,23 +46,8 @@ LONGEST = 1e6  # seconds that an asker may be willing to wait
 EXTENDED, PLAIN = "BalanceEx", "Balance"
 ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel, and while they go on
 TRY_EXTENDED_EVERY = 20  # refreshes
+CONFIRM_IN = 1.0  # seconds after a reply that is not believed until a second one says the same
 SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
-
-
-class _Wake:
-    """The poller's or the scheduler's message: a refresh is due. Only the newest one counts."""
-
-    __slots__ = ("turn",)
-
-    def __init__(self, turn: int) -> None:
-        self.turn = turn
-
-
-class _GiveUp:
-    """The scheduler's message: an asker's time is over."""
-
-    def __init__(self, waiter: Future[BalanceSnapshot]) -> None:
-        self.waiter = waiter
 
 
 class BalanceActor(EngineActor):
@@ -67,15 +56,18 @@ class BalanceActor(EngineActor):
     Guarantees:
         - a balance comes only from a good reply; a failure never changes an amount (G6);
         - the account is available only after a good reply, and no longer after `errors_to_unavailable` failures in a
-          row or at once when Kraken refuses the key; recovery is automatic (G7);
-        - reading never waits for the network (G8); at most one refresh is under way, and askers share it.
+          row, or `silence_to_unavailable` seconds without a good reply, or at once when Kraken refuses the key;
+          recovery is automatic (G7);
+        - reading never waits for the network (G8); at most one refresh is under way, and askers share it, but for those
+          who ask for a value that is younger than it: they share the next one.
 
     Ask it `ReadBalance(max_age=None, timeout=None)`, or use ``proxy().snapshot()``. `private` is the ref of the
     `KrakenPrivateActor`. `known` is the snapshot of an earlier run; it is STALE until the first good reply. `show` is
     called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
     `disturbance` is shared with whoever knows first that a call of ours has changed the balance.
     `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
-    `names` knows what Kraken's rows are called.
+    `names` knows what Kraken's rows are called, and which of them count as cash. `drift` collects what is new or odd in
+    Kraken's replies. `listener` knows when Kraken is silent. `auto_earn` is what is known of Auto-Earn rows.
     """
 
     def __init__(
@@ -94,6 +86,9 @@ class BalanceActor(EngineActor):
         record: Callable[[BalanceRecord], None] = ignore,
         known: BalanceSnapshot | None = None,
         disturbance: Disturbance | None = None,
+        drift: DriftLog | None = None,
+        listener: Listener | None = None,
+        auto_earn: AutoEarn = AutoEarn.UNSETTLED,
     ) -> None:
         super().__init__()
         self._settings = settings or Settings()
@@ -104,20 +99,24 @@ class BalanceActor(EngineActor):
         self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
         self._decay = TIERS[tier or self._settings.tier].calls_decay
         self._publish, self._show, self._record = publish, show, record
-        self._names = names or AssetNames()
+        self._names = names or AssetNames(cash=self._settings.cash)
         self._endpoint = EXTENDED
         self._availability = Availability()
         self._told = Standing.UNKNOWN if known is None else known.standing
-        self._waiters: list[Future[BalanceSnapshot]] = []
+        self._waiters = Waiters()
         self._under_way: PrivateCall | None = None
         self._disturbance = disturbance or Disturbance()
+        self._reader = BalanceReader(account, self._names, drift or DriftLog(clock, publish), publish, auto_earn)
+        self._listener = listener or Listener(self._settings, clock)
+        self._watch = SilenceWatch(account, self._listener, publish, lambda left: self._later(left, Listen()))
         self._turn = 0
         self._asks_at: float | None = None
         self._not_before = float("-inf")
         self._refreshes = 0
         self._empty = BalanceSnapshot(
-            account, max_age=self._settings.max_age, _clock=clock, _disturbed_at=self._disturbance.at
-        )
+            account, max_age=self._settings.max_age, cash_assets=self._names.cash, _clock=clock,
+            _disturbed_at=self._disturbance.at,
+        )  # fmt: skip
         self._snapshot = replace(
             known or self._empty, is_available=False, standing=Standing.UNKNOWN, error_count=0, restored=True,
             _disturbed_at=self._disturbance.at,
@@ -132,7 +131,7 @@ class BalanceActor(EngineActor):
 
     def snapshot(self) -> BalanceSnapshot:
         """What is known now."""
-        return self._snapshot
+        return self._listener.judged(self._snapshot)
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message; never waits. Runs in the actor's thread."""
@@ -149,17 +148,20 @@ class BalanceActor(EngineActor):
                 return self._forget()
             case Disturbed(at=at):
                 return self._disturb(at)
-            case _Wake(turn=turn):
+            case Wake(turn=turn):
                 return self._wake(turn)
-            case _GiveUp(waiter=waiter):
-                return self._give_up(waiter)
+            case GiveUp(waiter=waiter):
+                return self._waiters.give_up(waiter, self.snapshot())
+            case Listen():
+                return self._listen()
             case _:
                 return super().on_receive(message)
 
     def closing(self) -> None:
         """Answer whoever waits with what is known."""
         self._poller.forget(self._snapshot.account)
-        self._answer_waiters()
+        self._listener.forget(self._snapshot.account)
+        self._waiters.answer(self.snapshot())
         if self._own_scheduler is not None:
             self._own_scheduler.stop()
 
@@ -167,16 +169,20 @@ class BalanceActor(EngineActor):
         age = self._snapshot.age
         young = age is not None and not self._snapshot.restored and not self._snapshot.disturbed
         if message.max_age is None or (young and age <= message.max_age):  # type: ignore[operator]
-            return self._snapshot
-        waiter: Future[BalanceSnapshot] = Future()
-        self._waiters.append(waiter)
+            return self.snapshot()
+        waiter = self._waiters.add(self._refreshes + (0 if self._is_young_enough(message.max_age) else 1))
         timeout = self._settings.call_timeout if message.timeout is None else message.timeout
-        self._later(min(max(0.0, timeout), LONGEST), _GiveUp(waiter))
+        self._later(min(max(0.0, timeout), LONGEST), GiveUp(waiter))
         self._refresh()
         return waiter
 
+    def _is_young_enough(self, max_age: float) -> bool:
+        """Whether the refresh under way was asked for so late that its reply may answer this asker."""
+        return self._under_way is not None and self._clock.monotonic() - self._under_way.tag[1] < max_age
+
     def _forget(self) -> None:
         self._under_way = None  # its answer is that of another key
+        self._reader.forget()
         self._endpoint = EXTENDED
         self._availability = Availability()
         self._snapshot = self._empty
@@ -203,6 +209,7 @@ class BalanceActor(EngineActor):
         if self._asks_at is not None:  # the next order's refresh follows no sooner, or each would cost a call
             self._asks_at, self._not_before = None, self._clock.monotonic() + ASK_AGAIN_IN
         self._stand(self._availability.asked())
+        self._watch.asks(self._poller.interval(self._decay), self._poller.spacing(self._decay))
         as_of = (moment(self._clock.wall_ns()), self._clock.monotonic())
         self._refreshes += 1
         again = self._refreshes % TRY_EXTENDED_EVERY == 0
@@ -217,8 +224,9 @@ class BalanceActor(EngineActor):
 
     def _replied(self, call: PrivateCall, done: CallDone) -> None:
         try:
-            assets = self._names.read(call.endpoint, done.result)
-            cash, free = sum_cash(assets, self._settings.cash)
+            assets = self._reader.read(call.endpoint, done.result, self._snapshot.assets, call.tag[1])
+            counted = self._names.cash
+            cash, free = sum_cash(assets, counted)
         except CallError as error:
             self._failed(call, error)
             return
@@ -226,15 +234,17 @@ class BalanceActor(EngineActor):
             self._failed(call, CallUnknown("Kraken's balance reply cannot be read."))
             return
         self._under_way = None
+        self._listener.heard(call.account)
         self._endpoint = call.endpoint
         before = self._snapshot
         as_of, as_of_monotonic = call.tag
         fresh = replace(
-            before, as_of=as_of, cash=cash, available_cash=free, assets=assets, restored=False,
-            _as_of_monotonic=as_of_monotonic,
+            before, as_of=as_of, cash=cash, available_cash=free, cash_assets=counted, assets=assets,
+            restored=False, _as_of_monotonic=as_of_monotonic,
         )  # fmt: skip
         self._settle(fresh, self._availability.after_success(), None)
         self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id, self._snapshot))
+        assets = self._reader.shown(done.result, self._told_assets, assets)
         changes, self._told_assets = differences(self._told_assets, assets), assets
         if changes or before.as_of is None:
             self._publish(BalanceChanged(before.account, self._snapshot, changes))
@@ -264,6 +274,8 @@ class BalanceActor(EngineActor):
             waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room
             self._not_before = self._clock.monotonic() + error.retry_after
             pause = error.retry_after if waits else pause
+        elif error is not None and self._reader.is_doubt(error):
+            waits, pause = True, CONFIRM_IN
         elif error is None and snapshot.disturbed:  # newer than what was known, but not the truth any more
             waits, pause = True, min(pause, ASK_AGAIN_IN)
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
@@ -276,9 +288,11 @@ class BalanceActor(EngineActor):
         if waits:
             self._ask_in(pause)
         else:
-            self._answer_waiters()
             self._plan(pause)
+            self._waiters.answer(self.snapshot(), self._refreshes)
         self._tell_change(after.reason)
+        if self._waiters and not waits:
+            self._refresh()  # who came while it was under way wants a younger one
 
     def _stand(self, availability: Availability) -> None:
         """Show a standing that changed while nothing else did."""
@@ -298,7 +312,7 @@ class BalanceActor(EngineActor):
         """Refresh after `pause`, when it is this account's turn."""
         self._asks_at = None
         self._turn += 1
-        wake = partial(tell_if_alive, self.actor_ref, _Wake(self._turn))
+        wake = partial(tell_if_alive, self.actor_ref, Wake(self._turn))
         self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
 
     def _ask_in(self, pause: float) -> None:
@@ -310,34 +324,20 @@ class BalanceActor(EngineActor):
         if self._asks_at is None or at < self._asks_at:
             self._asks_at = at
             self._turn += 1
-            self._later(pause, _Wake(self._turn))
+            self._later(pause, Wake(self._turn))
 
     def _later(self, seconds: float, message: Any) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, message))
 
-    def _answer_waiters(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.set_result(self._snapshot)
+    def _listen(self) -> None:
+        sentence = self._watch.look()
+        if sentence is not None and self._availability.is_available:
+            self._fall_silent(sentence)
 
-    def _give_up(self, waiter: Future[BalanceSnapshot]) -> None:
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-            waiter.set_result(self._snapshot)
-
-
-def restore(
-    record: dict[str, Any], account: str, settings: Settings, clock: Clock, table: AssetTable
-) -> BalanceSnapshot:
-    """The snapshot of an earlier run from what the archive kept: STALE, with its old `as_of`, not available.
-
-    Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the record is not one of ours.
-    """
-    assets = read_rows(record["endpoint"], record["result"], table)
-    cash, free = sum_cash(assets, settings.cash)
-    as_of = datetime.fromisoformat(record["as_of"])
-    age = max(0.0, (moment(clock.wall_ns()) - as_of).total_seconds())
-    return BalanceSnapshot(
-        account, as_of=as_of, cash=cash, available_cash=free, assets=assets, restored=True,
-        max_age=settings.max_age, _as_of_monotonic=clock.monotonic() - age, _clock=clock,
-    )  # fmt: skip
+    def _fall_silent(self, sentence: str) -> None:
+        after = self._availability.after_silence(sentence)
+        self._snapshot = replace(self._snapshot, is_available=after.is_available, last_error=sentence)
+        self._stand(after)
+        self._tell_change(sentence)
+        if self._under_way is None and self._asks_at is None:
+            self._plan(self._poller.retry_in(self._decay))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.actors.actor import EngineActor, tell_if_alive
-from engine.errors import CallError, StoreError
+from engine.actors.drift_log import DriftLog
+from engine.errors import CallError, CallUnknown, ConfigError, StoreError
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import read_rows
+from engine.kraken.cash_names import plain_names, unlisted, unlisted_sentence
+from engine.kraken.drift import MISSING, ODD, Note, unnoted
 from engine.store import open_or_replace, read_documents
 from engine.values import AssetBalance, Clock
 
@@ -24,7 +28,9 @@ NOT_AGAIN_FOR = 3600.0  # seconds after a good one: a name that Kraken itself do
 OLD = 86_400.0  # seconds after which a kept list is fetched anew
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds after failures
 
-Fetch = Callable[[str, float], Any]
+SHARES = {"aclass": "tokenized_asset"}  # Kraken lists these only to whom asks for them, by its changelog of August 2025
+
+Fetch = Callable[..., Any]
 
 
 def _nobody() -> None:
@@ -34,22 +40,86 @@ def _nobody() -> None:
 class AssetNames:
     """The asset table that all accounts share, swapped whole when Kraken tells more; any thread may use it.
 
-    `look` is called when a balance row has a name that the table does not know; it must not wait.
+    `look` is called when a name is met that the table does not know; it must not wait. `cash` is what the
+    configuration counts as cash.
     """
 
-    def __init__(self, table: AssetTable | None = None, look: Callable[[], None] = _nobody) -> None:
+    def __init__(
+        self, table: AssetTable | None = None, look: Callable[[], None] = _nobody, cash: Iterable[str] = ()
+    ) -> None:
         self.table = table or AssetTable.shipped()
         self._look = look
+        self._asked = tuple(cash)
+        self._is_listed = False
+        self._has_looked = threading.Event()
+        self._wants_shares = False
+        self._met: frozenset[str] = frozenset()  # assets that a balance has had a row of
+
+    @property
+    def wants_shares(self) -> bool:
+        """Whether a balance has names of tokenized assets: no other asset of Kraken's has small letters in its name."""
+        return self._wants_shares
+
+    @property
+    def cash(self) -> tuple[str, ...]:
+        """What counts as cash, by plain names."""
+        return plain_names(self._asked, self.table)
 
     def learn(self, assets: object) -> None:
         """Take in the result of Kraken's Assets."""
         self.table = self.table.with_assets(assets)
+        self._is_listed = self._is_listed or self._is_whole(assets)
+        self._has_looked.set()
 
-    def read(self, endpoint: str, result: Any) -> Mapping[str, AssetBalance]:
-        """The assets of a balance reply. Raises `CallUnknown` when it cannot be read."""
+    def gave_up(self) -> None:
+        """Kraken's Assets could not be fetched, for now: who waits for it waits no longer."""
+        self._has_looked.set()
+
+    def start(self, kept: Mapping[str, Any] | None, now: float) -> None:
+        """Take in the list of an earlier run, where there is one. Raises `ConfigError` for cash that is not in it.
+
+        `now` in Unix seconds: a list that may be fetched anew proves nothing against a name.
+        """
+        if kept is not None:
+            self.table = self.table.with_assets(kept["result"])
+            self._is_listed = 0 <= now - kept["fetched"] < NOT_AGAIN_FOR and self._is_whole(kept["result"])
+            self.check_cash()
+        if unlisted(self._asked, self.table):
+            self._look()
+
+    def check_cash(self, timeout: float = 0.0) -> None:
+        """Raise `ConfigError` for a name in cash that Kraken does not list.
+
+        Waits at most `timeout` seconds for the list, where a name is in doubt; without the list nothing is wrong.
+        """
+        if unlisted(self._asked, self.table):
+            self._has_looked.wait(timeout)
+        trouble = self.cash_trouble()
+        if trouble is not None:
+            raise ConfigError(trouble)
+
+    def _is_whole(self, assets: object) -> bool:
+        """Whether a list may prove that Kraken has no such asset: one without dollars or bitcoin is not the whole."""
+        told = assets if isinstance(assets, Mapping) else {}
+        return {"USD", "XBT"} <= {self.table.names.get(name) for name in told}
+
+    def cash_trouble(self) -> str | None:
+        """What is wrong with the names in cash, as far as it is known."""
+        found = tuple(name for name in unlisted(self._asked, self.table) if self._is_listed and name not in self._met)
+        return unlisted_sentence(found, self.table) if found else None
+
+    def read(self, endpoint: str, result: Any, note: Note = unnoted) -> Mapping[str, AssetBalance]:
+        """The assets of a balance reply. Raises `CallUnknown` when it cannot be read, or not be summed to cash."""
         table = self.table
-        assets = read_rows(endpoint, result, table)
-        if not all(name in table.names for name in assets):
+        if isinstance(result, Mapping):
+            self._met |= {table.locate(name).asset for name in result}.intersection(self._asked)
+        trouble = self.cash_trouble()
+        if trouble is not None:
+            raise CallUnknown(trouble)
+        assets = read_rows(endpoint, result, table, needed=plain_names(self._asked, table), note=note)
+        unknown = [name for name in assets if name not in table.names]
+        if unknown:
+            self._wants_shares = self._wants_shares or not all(map(str.isupper, unknown))
             self._look()
         return assets
 
@@ -61,9 +131,10 @@ class Look:
 class CatalogueActor(EngineActor):
     """Fetches Kraken's Assets when they are needed and gives them to `learn`. The only writer of its file.
 
-    Nothing is fetched before a balance row has an unknown name; then at most once an hour, and daily while the engine
-    runs. Without Kraken the names of the file, or those shipped, go on. `fetch(endpoint, seconds)` is a public call
-    that whoever stops the engine can cut.
+    Nothing is fetched before an unknown name is met in a balance or in the configuration; then at most once an hour,
+    and daily while the engine runs. Without Kraken the names of the file, or those shipped, go on, and `gave_up` is
+    called. `fetch(endpoint, seconds, params)` is a public call that whoever stops the engine can cut.
+    `wants_shares` says whether the tokenized assets are asked for as well.
     """
 
     def __init__(
@@ -74,10 +145,16 @@ class CatalogueActor(EngineActor):
         learn: Callable[[object], None],
         after: Callable[[float, Callable[[], None]], None],
         clock: Clock,
+        drift: DriftLog,
+        gave_up: Callable[[], None] = _nobody,
+        wants_shares: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
+        self._wants_shares = wants_shares
         self._store, damage = open_or_replace(directory / FILE_NAME)
+        self._gave_up = gave_up
         self._fetch, self._learn, self._after, self._clock = fetch, learn, after, clock
+        self._drift = drift
         self._not_before = float("-inf")
         self._failures = 0
         if damage is not None:
@@ -106,6 +183,7 @@ class CatalogueActor(EngineActor):
             assets = self._fetch(ASSETS, PATIENCE)
         except CallError as error:
             logger.info("Kraken's list of assets could not be fetched: %s", error)
+            self._gave_up()
             pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
             self._failures += 1
             self._not_before = self._clock.monotonic() + pause
@@ -113,16 +191,40 @@ class CatalogueActor(EngineActor):
             return
         self._failures = 0
         self._not_before = self._clock.monotonic() + NOT_AGAIN_FOR
+        assets = {**self._shares(), **assets}
         self._learn(assets)
         self._keep(assets)
         self._look_in(OLD)
 
+    def _shares(self) -> Mapping[str, Any]:
+        """The tokenized assets, where somebody holds some; without them their rows keep the names they came with."""
+        try:
+            found: Mapping[str, Any] = self._fetch(ASSETS, PATIENCE, SHARES) if self._wants_shares() else {}
+            return found
+        except CallError as error:
+            logger.info("Kraken's list of tokenized assets could not be fetched: %s", error)
+            return {}
+
     def _keep(self, assets: Any) -> None:
-        names = {name: {"altname": row.get("altname")} for name, row in assets.items() if isinstance(row, Mapping)}
+        names = {
+            name: {part: row[part] for part in ("altname", "aclass") if part in row}
+            for name, row in assets.items()
+            if isinstance(row, Mapping)
+        }
+        self._note(assets)
         try:
             self._store.put(ASSETS, {"fetched": self._clock.wall_ns() / 1e9, "result": names})
         except StoreError as error:
             logger.warning("Kraken's list of assets could not be kept: %s", error)
+
+    def _note(self, assets: Mapping[str, Any]) -> None:
+        """Each asset needs its ``altname``; without it the row is passed over."""
+        note = self._drift.noter(ASSETS)
+        for row in assets.values():
+            if not isinstance(row, Mapping):
+                note("row", ODD)
+            elif not isinstance(row.get("altname"), str):
+                note("altname", ODD if "altname" in row else MISSING)
 
     def _look_in(self, seconds: float) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, Look()))

@@ -17,9 +17,12 @@ from engine.actors.actor import stop_actor, tell_if_alive
 from engine.actors.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance import BalanceActor
 from engine.actors.call_mailbox import LOOK_AGAIN, CallMailbox
-from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_names
+from engine.actors.catalogue import FILE_NAME as CATALOGUE_FILE
+from engine.actors.catalogue import AssetNames, CatalogueActor, Fetch, Look, read_kept
 from engine.actors.disturbance import Disturbance
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
+from engine.actors.listener import Listener
 from engine.actors.messages import BalanceRecord, Disturbed
 from engine.actors.order import OrderActor
 from engine.actors.order_messages import DisarmAll
@@ -29,7 +32,7 @@ from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.report import LaneReport
 from engine.actors.scheduler import Scheduler
 from engine.actors.supervisor import Address, Supervisor
-from engine.errors import StoreError
+from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.limits import TIERS
 from engine.rules.balances import BalanceSnapshot
@@ -80,11 +83,13 @@ class Crew:
         notice: Callable[[Any], None],
         world_stopped: Callable[[], None],
         fetch: Fetch,
+        drift: DriftLog,
     ) -> None:
         self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
         self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
-        self._notice, self._fetch = notice, fetch
-        self._names = AssetNames(look=partial(self.tell, CATALOGUE, Look()))
+        self._notice, self._fetch, self._drift = notice, fetch, drift
+        self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
+        self.listener = Listener(settings, clock)
         self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
         self._is_dropping = False
         self._report: Callable[..., LaneReport] | None = None
@@ -100,8 +105,9 @@ class Crew:
             self._actors.start(EVENTS, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
             self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
-            self._names.table = read_names(self._state_dir)
+            kept = read_kept(self._state_dir / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
+            self.names.start(kept, self._clock.wall_ns() / 1e9)
             self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
             for name in self._kept:
@@ -182,7 +188,7 @@ class Crew:
 
     def plain_name(self, row: str) -> str:
         """The plain name of an asset that Kraken calls `row`."""
-        return self._names.table.locate(row).asset
+        return self.names.table.locate(row).asset
 
     def lane_mailbox(self) -> CallMailbox | None:
         """The lane's mailbox, to look at; `None` while there is no lane."""
@@ -202,9 +208,19 @@ class Crew:
 
     def publish(self, event: Any) -> None:
         """Give an event to the engine and to every subscriber."""
+        self._listen(event)
         self._notice(event)
         if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
+
+    def _listen(self, event: Any) -> None:
+        """Every call that ends tells whether Kraken is silent."""
+        if not isinstance(event, CallFinished):
+            return
+        if event.outcome is Outcome.DONE:
+            self.listener.heard(event.account)
+        elif event.outcome is Outcome.REFUSED:
+            self.listener.answered()
 
     def disturb(self, account: str) -> None:
         """A call of ours, or a fill, has changed what the account holds: STALE from now on, and asked for again soon.
@@ -243,7 +259,7 @@ class Crew:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish, disturb=self.disturb,
-            watch=self._watch,
+            watch=self._watch, drift=self._drift,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
@@ -251,21 +267,30 @@ class Crew:
 
     def _start_catalogue(self) -> pykka.ActorRef[Any]:
         return CatalogueActor.start(
-            self._state_dir, fetch=self._fetch, learn=self._names.learn, after=self._scheduler.after, clock=self._clock
-        )
+            self._state_dir, fetch=self._fetch, learn=self._learn, after=self._scheduler.after, clock=self._clock,
+            drift=self._drift, gave_up=self.names.gave_up, wants_shares=lambda: self.names.wants_shares,
+        )  # fmt: skip
+
+    def _learn(self, assets: object) -> None:
+        """Take in Kraken's list of assets; any thread but the scheduler's."""
+        self.names.learn(assets)
+        trouble = self.names.cash_trouble()
+        if trouble is not None:
+            self.publish(EngineWarning("cash-not-listed", trouble))
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
             self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, disturb=self.disturb, live=self._live,
+            drift=self._drift,
         )  # fmt: skip
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
             name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
-            scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self._names,
+            scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
-            disturbance=self._disturbances[name],
+            disturbance=self._disturbances[name], drift=self._drift, listener=self.listener,
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

@@ -72,7 +72,8 @@ class KeyChanged:
 
     account: str
     state: str
-    """``open``, ``nonce-refused-once``, ``nonces-refused``, ``key-refused``, ``call-refused`` or ``locked-out``."""
+    """``open``, ``nonce-refused-once``, ``nonces-refused``, ``key-refused``, ``call-refused``,
+    ``product-refused`` or ``locked-out``."""
     sentence: str
     """The likely cause and the remedy, for a person."""
 

@@ -52,8 +52,10 @@ class Gatekeeper:
             view, results = self._through(view)
             signal = view.signal or Signal()
             report = GateReport(
-                self._account, moment(self._clock.wall_ns()), live, results, signal.candidate, signal.order
-            )
+                self._account, moment(self._clock.wall_ns()), live, results, signal.candidate, signal.order,
+                fees={name: each.fee for name, each in view.markets.items() if each.fee is not None},
+                problems={name: each.problem for name, each in view.markets.items() if each.problem is not None},
+            )  # fmt: skip
             if report.passed:
                 report = self._send(report, gates_of(plan), seconds)
             return replace(report, seconds=self._clock.monotonic() - began)

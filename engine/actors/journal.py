@@ -195,7 +195,7 @@ class Journal:
 
     def _check_pair(self, row: Placement) -> None:
         for other in self._live.values():
-            if other.state is OrderState.UNKNOWN and (other.account, other.pair) == (row.account, row.pair):
+            if other.state is OrderState.UNKNOWN and other.account == row.account and row.shares_market_with(other):
                 raise PairUnsettled(
                     f"It is not known yet whether order {other.id!r} on {row.pair} was placed; until then no other "
                     "goes out on that pair."

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
+from engine.actors.drift_log import DriftLog
 from engine.actors.limits import Limits
 from engine.actors.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.report import KeyReport, LaneReport
@@ -24,12 +25,13 @@ from engine.errors import (
     UnknownName,
 )
 from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.pair_names import with_names
 from engine.kraken.replies import Reply, read_reply
 from engine.kraken.signing import Body, Signer, encode
 from engine.nonces import Nonces
 from engine.ownership import Ownership
 from engine.rules.nonce import AHEAD
-from engine.rules.storms import diagnose_nonce
+from engine.rules.nonce_diagnosis import diagnose_nonce
 from engine.transport import Transport
 from engine.values import Account, Settings
 
@@ -59,6 +61,7 @@ class Lane:
         settings: Settings,
         live: bool,
         clock: TrustedClock,
+        drift: DriftLog,
     ) -> None:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
@@ -71,6 +74,7 @@ class Lane:
         self._settings = settings
         self._live = live
         self._clock = clock
+        self._drift = drift
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 
@@ -153,7 +157,8 @@ class Lane:
                 account = self._accounts[name]
                 trades, trades_limit = self._limits.trades(name)
                 keys[name] = KeyReport(
-                    *self._limits.level(name), nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
+                    *self._limits.level(name), denied_markets=self._limits.denied_markets(name),
+                    nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
                     mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
                     trades=trades, trades_limit=trades_limit,
                 )  # fmt: skip
@@ -191,7 +196,7 @@ class Lane:
         self, account: Account, endpoint: Endpoint, call: PrivateCall, deadline: float, token: Ticket
     ) -> Reply:
         """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
-        params = call.params
+        params = with_names(endpoint.name, call.params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
         self._limits.check(account.name, endpoint, call_class(endpoint, params), params)
         cause = ""

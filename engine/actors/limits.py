@@ -10,7 +10,8 @@ from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
 from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, StoreError
-from engine.kraken.endpoints import CallClass, Endpoint
+from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
+from engine.kraken.key_info import KeyInfo
 from engine.kraken.limits import TIERS, CallCounter, TradingCounter
 from engine.kraken.trades import note_done, use_of
 from engine.rules.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission, Held
@@ -83,15 +84,15 @@ class Limits:
     def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
         """Raise `LockedOut` or `CounterFull`, with the seconds to wait, when a call has to be kept back."""
         now, key = self._clock.monotonic(), self._keys[account]
-        held = key.guard.check(endpoint.name, now) or self._check_all(now)
+        pair, points = use_of(endpoint.name, params, key.trades, now)
+        held = key.guard.check(endpoint.name, now, pair) or self._check_all(now)
         if held is not None:
             raise LockedOut(held.reason, retry_after=held.retry_after)
         if self._settings.local_limits:
-            pair, points = use_of(endpoint.name, params, key.trades, now)
             held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
             if held is not None:
                 raise CounterFull(held.reason, retry_after=held.retry_after)
-        key.guard = key.guard.started(endpoint.name, now)
+        key.guard = key.guard.started(endpoint.name, now, pair)
 
     def may_sign_again(self, account: str) -> bool:
         """Whether a call whose nonce was just refused may be sent once more."""
@@ -114,11 +115,14 @@ class Limits:
         if error is None:
             key.was_accepted = True
             note_done(endpoint.name, params, result, key.trades, now)
-        before, key.guard = key.guard, key.guard.after(error, endpoint.name, now, cause=cause)
-        held = key.guard.check(endpoint.name, now)
+        before, key.guard = key.guard, key.guard.after(error, endpoint.name, now, pair, cause=cause)
+        if error is None and endpoint.name == "GetApiKeyInfo":
+            key.guard = key.guard.told(*_permissions(result))
+        held = key.guard.check(endpoint.name, now, pair)
         if error is not None and held is not None:
             error.retry_after = max(error.retry_after or 0.0, held.retry_after)
-        self._tell_change(account, before.state, key.guard)
+        is_more = bool(key.guard.products.keys() - before.products.keys())
+        self._tell_change(account, before.state, key.guard, is_more=is_more)
         if not isinstance(error, CallNotSent):
             self._unsaved.add(account)
         if before.locked_until != key.guard.locked_until:
@@ -142,7 +146,11 @@ class Limits:
 
     def denied(self, account: str) -> tuple[str, ...]:
         """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
-        return tuple(self._keys[account].guard.calls)
+        return self._keys[account].guard.denied
+
+    def denied_markets(self, account: str) -> tuple[str, ...]:
+        """The markets on which no order of an account is sent now. Any thread. Raises `KeyError`."""
+        return self._keys[account].guard.denied_markets(self._clock.monotonic())
 
     def resume(self, account: str) -> None:
         """Somebody says that the key is mended: calls go again at once, except during a lockout."""
@@ -212,13 +220,24 @@ class Limits:
                     self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
                 self._is_failing = True
 
-    def _tell_change(self, account: str, before: State, guard: KeyGuard) -> None:
+    def _tell_change(self, account: str, before: State, guard: KeyGuard, *, is_more: bool = False) -> None:
+        """Publish where the key stands when that is new. `is_more`: one more market is denied."""
         (self._locked.discard if guard.locked_until is None else self._locked.add)(account)
-        if guard.state is before:
+        if guard.state is before and not is_more:
             return
         self._publish(KeyChanged(account, guard.state.value, guard.sentence))
         if guard.state is not State.OPEN:
             self._publish(EngineWarning(guard.state.value, f"Account {account}: {guard.sentence}"))
+
+
+def _permissions(result: Any) -> tuple[list[str], list[str]]:
+    """The endpoints for which GetApiKeyInfo says that the key has the permission, and those for which it has none."""
+    granted = KeyInfo.of(result).permissions if isinstance(result, Mapping) else None
+    if granted is None:
+        return [], []
+    known = [each for each in PRIVATE.values() if each.permissions]
+    allowed = [each.name for each in known if each.allowed(granted)]
+    return allowed, [each.name for each in known if not each.allowed(granted)]
 
 
 def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[str, Any] | None]:

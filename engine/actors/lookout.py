@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from engine.actors.contained import SLICE, GivenUp
+from engine.actors.prices import TICKER, TOO_LATE, Price, PriceDesk
 from engine.actors.surroundings import Surroundings, Unsettled
 from engine.errors import EngineError
-from engine.kraken.tickers import read_tickers
+from engine.kraken.pair_names import TOKENIZED
 from engine.rules.balances import BalanceSnapshot, moment
 from engine.rules.plan import TradePlan
 from engine.rules.view import Market, SystemState, TradeView
@@ -21,7 +22,6 @@ from engine.values import Clock, Pair
 CALLS_AT_ONCE = 8
 TICKERS_AT_ONCE = 40  # pairs in one call: Kraken's edge refuses addresses that are too long
 GRACE = 2.0  # seconds beyond a call's own time
-TOO_LATE = "No answer came in time."
 
 
 class Lookout:
@@ -32,6 +32,7 @@ class Lookout:
     ) -> None:
         self._account, self._engine, self._clock = account, engine, clock
         self._counts, self._is_given_up = counts, is_given_up
+        self._prices = PriceDesk(engine.public, engine.noter(TICKER), clock.monotonic)
 
     def look(self, plan: TradePlan, seconds: float, *, live: bool) -> TradeView:
         """The view: the balance first, then what is public, in parallel. Each of the two waits takes `seconds` at most.
@@ -47,7 +48,8 @@ class Lookout:
             pairs = {name: asking.ask(partial(self._engine.pair, name, seconds)) for name in plan.pairs}
             asking.wait(pairs.values(), seconds)
             prices = self._ask_prices(asking, pairs.values(), seconds)
-            asking.wait([unsettled, system, *data.values(), *prices.values()], seconds)
+            fees = asking.ask(partial(self._engine.refresh_fees, self._account, _known(pairs.values()), seconds))
+            asking.wait([unsettled, system, fees, *data.values(), *prices.values()], seconds)
             read = {name: each for name, each in data.items() if each.problem is None}
             sentences, reserved = _unsettled(unsettled)
             view = TradeView(
@@ -80,29 +82,37 @@ class Lookout:
         return balance, age is not None and age - taken <= max_age
 
     def _ask_prices(self, asking: _Asking, pairs: Iterable[_Answer], seconds: float) -> Mapping[str, _Answer]:
-        """The calls of Ticker by the pair's id, many pairs in one call."""
-        ids = list(dict.fromkeys(each.value.id for each in pairs if each.problem is None))
+        """The calls of Ticker by the pair's id, many pairs in one; shares apart, since Kraken wants their class."""
+        wanted = [pair for pair in _known(pairs) if not pair.venue]
         asked: dict[str, _Answer] = {}
-        for first in range(0, len(ids), TICKERS_AT_ONCE):
-            some = ids[first : first + TICKERS_AT_ONCE]
-            call = asking.ask(partial(self._prices, ",".join(some), seconds))
-            asked |= dict.fromkeys(some, call)
+        for shares in (False, True):
+            alike = [pair for pair in wanted if (pair.asset_class == TOKENIZED) is shares]
+            for first in range(0, len(alike), TICKERS_AT_ONCE):
+                some = alike[first : first + TICKERS_AT_ONCE]
+                call = asking.ask(partial(self._prices.ask, some, seconds))
+                asked |= dict.fromkeys((pair.id for pair in some), call)
         return asked
-
-    def _prices(self, names: str, seconds: float) -> Any:
-        return read_tickers(self._engine.public("Ticker", {"pair": names}, seconds))
 
     def _market(self, answer: _Answer, prices: Mapping[str, _Answer]) -> Market:
         if answer.problem is not None:
             return Market(problem=answer.problem)
         pair: Pair = answer.value
         base, quote = self._engine.plain_name(pair.base), self._engine.plain_name(pair.quote)
+        fee = self._engine.fee(self._account, pair)
+        if pair.venue:
+            problem = f"Kraken's Ticker tells no prices of the venue {pair.venue}."
+            return Market(pair, base, quote, problem=problem, fee=fee)
         asked = prices.get(pair.id)
         if asked is None or asked.problem is not None:  # not asked: the pair itself became known too late
-            return Market(pair, base, quote, problem=TOO_LATE if asked is None else asked.problem)
-        ticker = asked.value.get(pair.id)
-        problem = None if ticker else "Kraken's Ticker has no prices of it that can be read."
-        return Market(pair, base, quote, ticker, asked.at, problem)
+            return Market(pair, base, quote, problem=TOO_LATE if asked is None else asked.problem, fee=fee)
+        price: Price = asked.value[pair.id]
+        return Market(pair, base, quote, price.ticker, price.at, price.problem, fee)
+
+
+def _known(pairs: Iterable[_Answer]) -> list[Pair]:
+    """The pairs whose facts have come, each once."""
+    known: dict[str, Pair] = {each.value.id: each.value for each in pairs if each.problem is None}
+    return list(known.values())
 
 
 def _unsettled(answer: _Answer) -> Unsettled:

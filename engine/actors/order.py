@@ -14,6 +14,7 @@ import pykka
 from engine.actors.actor import EngineActor, tell_if_alive
 from engine.actors.dead_man import DeadMan, Fed
 from engine.actors.dispatch import Dispatch
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.following import SOON, Following
 from engine.actors.inquiries import Errand, Inquiries, Orders
@@ -100,10 +101,11 @@ class OrderActor(EngineActor):
         publish: Callable[[Any], None],
         disturb: Callable[[str], None],
         live: bool,
+        drift: DriftLog,
     ) -> None:
         super().__init__()
         self._private, self._settings, self._after = private, settings, after
-        self._publish, self._disturb = publish, disturb
+        self._publish, self._disturb, self._drift = publish, disturb, drift
         self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9)
         self._inquiries = Inquiries(private, self.actor_ref, clock.monotonic)
         self._settling = Settling(self._inquiries, settings, clock.monotonic, self._later, self._learn)

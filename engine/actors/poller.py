@@ -48,6 +48,10 @@ class Poller:
         """Seconds between two refreshes of an account whose key's counter loses `decay` points in a second."""
         return self._interval(len(self._wakes), decay)
 
+    def spacing(self, decay: float | None) -> float:
+        """Seconds between two refreshes of whichever accounts, as long as all are like that one."""
+        return self.interval(decay) / max(1, len(self._wakes))
+
     def retry_in(self, decay: float | None) -> float:
         """Seconds until one that failed is tried again: as if it were alone, since healthy ones go first anyway.
 

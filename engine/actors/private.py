@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.actors.actor import EngineActor
 from engine.actors.call_mailbox import CallMailbox
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane import Lane, as_call_error, distinct
 from engine.actors.limits import Limits
@@ -54,7 +55,8 @@ class KrakenPrivateActor(EngineActor):
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `disturb` is called with an account's name when a call has changed, or may have changed, what it
     holds, in the actor's thread and before that call is answered; it must not wait. `watch` is given a function that
-    tells where the lane stands. The actor owns the state directory and the keys until it has stopped.
+    tells where the lane stands. `drift` collects what is new or odd in Kraken's replies. The actor owns the state
+    directory and the keys until it has stopped.
     """
 
     actor_inbox: CallMailbox
@@ -72,6 +74,7 @@ class KrakenPrivateActor(EngineActor):
         publish: Callable[[Any], None] = ignore,
         disturb: Callable[[str], None] = ignore,
         watch: Callable[[Callable[..., LaneReport]], None] = ignore,
+        drift: DriftLog | None = None,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
@@ -79,7 +82,7 @@ class KrakenPrivateActor(EngineActor):
         self._publish, self._disturb = publish, disturb
         self._lane = _open_lane(
             distinct(accounts), url, state_directory(state_dir),
-            settings=settings, live=live, clock=clock, publish=publish,
+            settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
         )  # fmt: skip
         self._own_scheduler = Scheduler() if scheduler is None else None
         after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
@@ -173,6 +176,7 @@ def _open_lane(
     live: bool,
     clock: Clock,
     publish: Callable[[Any], None],
+    drift: DriftLog,
 ) -> Lane:
     """Everything a lane owns; what was taken is given back when something cannot be."""
 
@@ -192,4 +196,6 @@ def _open_lane(
             ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
         )
         undo.pop_all()
-    return Lane(accounts, ownership, nonces, limits, transport, disk, settings=settings, live=live, clock=trusted)
+    return Lane(
+        accounts, ownership, nonces, limits, transport, disk, settings=settings, live=live, clock=trusted, drift=drift
+    )

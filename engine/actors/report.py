@@ -23,6 +23,8 @@ class KeyReport:
     """The durable mark of its nonces; 0 when there is none."""
     denied: tuple[str, ...] = ()
     """Endpoints that Kraken denies to the key, and that are kept back for it."""
+    denied_markets: tuple[str, ...] = ()
+    """Markets on which Kraken denies orders to the account or key, and on which none is sent now."""
     trades: Mapping[str, float] = field(default_factory=dict)
     """Points on the trading counters of the account, by pair as the calls named it; an idle pair is not there."""
     trades_limit: float = 0.0
@@ -31,6 +33,7 @@ class KeyReport:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the mark is a string."""
         return {
+            "denied_markets": list(self.denied_markets),
             "level": round(self.level, 3), "limit": self.limit, "nonces": self.nonces, "lead": round(self.lead, 3),
             "mark": str(self.mark), "denied": list(self.denied), "trades_limit": self.trades_limit,
             "trades": {pair: round(points, 3) for pair, points in self.trades.items()},

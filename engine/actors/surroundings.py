@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
+from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.fees import Fee
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.view import KeyFacts
 from engine.values import Pair
@@ -30,8 +32,23 @@ class Surroundings(Protocol):
         """A public call. Raises `CallError`, or `ConfigError` for an endpoint that there is not."""
         ...
 
+    def noter(self, endpoint: str) -> Note:
+        """Takes what is new or odd in the replies of an endpoint."""
+        ...
+
     def pair(self, name: str, seconds: float) -> Pair:
         """The facts of a pair. Raises `CallError`."""
+        ...
+
+    def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
+        """Ask what the account pays on these pairs, where that is due and the key's call counter has room for it.
+
+        Raises nothing; waits a moment at most.
+        """
+        ...
+
+    def fee(self, account: str, pair: Pair) -> Fee:
+        """What a purchase on a pair is counted with, by what is known now; at once."""
         ...
 
     def known(self, account: str) -> BalanceSnapshot:

@@ -40,6 +40,9 @@ class AccountDesk:
             raise ConfigError(f"{max_age!r} is no max_age: give seconds as a number.")
         if max_age is not None and self._house.is_running:
             wait = self._house.seconds(timeout)
+            began = self._house.clock.monotonic()
+            self._house.crew.names.check_cash(max(0.0, wait))
+            wait -= self._house.clock.monotonic() - began
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known
                 self._house.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
         return self._house.known(account)

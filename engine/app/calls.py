@@ -10,17 +10,26 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import PRIVATE_LANE
+from engine.actors.events import EngineWarning
 from engine.actors.messages import CallDone, PrivateCall
+from engine.actors.pairs import ASSET_PAIRS, PairBook
 from engine.actors.ticket import Answer, FutureReply
 from engine.app.house import House
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import PRIVATE, Endpoint, public_endpoint
+from engine.kraken.pair_names import with_names
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import encode_form
 from engine.rules.repeat import pause_before_repeat
 from engine.transport import TransportPool
 
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
+SAY_AGAIN = 600.0  # seconds
+
+_PARTIAL = (
+    "Kraken answered {endpoint} with '{codes}' beside a result: the rows that came count, and some that were asked for "
+    "are missing. Check the names that are asked for."
+)
 
 
 class CallDesk:
@@ -29,6 +38,8 @@ class CallDesk:
     def __init__(self, house: House) -> None:
         self._house = house
         self._public: TransportPool | None = None
+        self.pairs = PairBook(self._ask_pairs, house.clock.monotonic, note=house.drift.noter(ASSET_PAIRS))
+        self._missing: dict[str, tuple[str, float]] = {}
 
     def open(self, url: str) -> None:
         """Public calls may be made from now on."""
@@ -58,7 +69,7 @@ class CallDesk:
         """`Engine.submit`."""
         reply = FutureReply()
         try:
-            self._send(PrivateCall(account, endpoint, _kept(params), timeout, reply_to=reply))
+            self._send(PrivateCall(account, endpoint, self._named(endpoint, params), timeout, reply_to=reply))
         except CallError as error:
             reply.future.set_exception(error)
         return reply.future
@@ -70,11 +81,19 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
             raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
-        return self._get(found, params or {}, self._house.seconds(timeout))
+        return self._get(found, self._named(endpoint, params), self._house.seconds(timeout))
 
-    def fetch(self, endpoint: str, seconds: float) -> Any:
+    def fetch(self, endpoint: str, seconds: float, params: Mapping[str, Any] | None = None) -> Any:
         """A public call for an actor of ours, which may make one before the engine as a whole runs."""
-        return self._get(public_endpoint(endpoint), {}, seconds)
+        return self._get(public_endpoint(endpoint), params or {}, seconds)
+
+    def _ask_pairs(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
+        return self._get(public_endpoint(endpoint), params, seconds)
+
+    def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
+        kept = _kept(params)
+        return with_names(endpoint, kept, self.pairs.known) if isinstance(kept, Mapping) else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._house.clock, self._public
@@ -82,13 +101,24 @@ class CallDesk:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
             answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
-            return read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9).result
+            reply = read_reply(answer.status, answer.body, found, now=clock.wall_ns() / 1e9)
         except CallError as error:
             raise error.about(None, found.name) from None
+        if reply.missing:
+            self._say_missing(found.name, ", ".join(reply.missing))
+        return reply.result
+
+    def _say_missing(self, endpoint: str, codes: str) -> None:
+        """Warn that a result lacks rows; of the same ones again after a while only."""
+        now = self._house.clock.monotonic()
+        before, since = self._missing.get(endpoint, ("", 0.0))
+        if codes != before or now - since >= SAY_AGAIN:
+            self._missing[endpoint] = (codes, now)
+            self._house.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
 
     def _one_attempt(self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float) -> Any:
         answer = Answer()
-        self._send(PrivateCall(account, endpoint, _kept(params), seconds, reply_to=answer))
+        self._send(PrivateCall(account, endpoint, self._named(endpoint, params), seconds, reply_to=answer))
         told = answer.wait(max(0.0, seconds) + ANSWER_GRACE)
         if isinstance(told, CallDone):
             return told.result
@@ -118,7 +148,6 @@ class CallDesk:
 
 
 def _kept(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """A copy, since the caller may change his; what is no mapping goes as it is, and the lane says so."""
     return dict(params) if isinstance(params, Mapping) else {} if params is None else params
 
 

@@ -51,7 +51,8 @@ class Engine:
 
     Starting needs no network. `with Engine(...) as engine:` starts and stops it; `start()` raises `StoreInUse` when
     another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
-    raises `ConfigError` (for a CA file that cannot be read, `start()` does). Without `live=True` nothing can trade.
+    raises `ConfigError`; for a CA file that cannot be read, and for a name in `Settings.cash` that is not in a list of
+    Kraken's assets of the last hour, `start()` does. Without `live=True` nothing can trade.
     `balances` names the accounts whose balances are kept up to date (`None`: all); the others are only called when
     somebody calls.
 
@@ -73,7 +74,7 @@ class Engine:
         self._settings = settings or Settings()
         if not isinstance(self._settings, Settings):
             raise ConfigError("The settings of an engine are a Settings, or None.")
-        self._house = House(distinct(accounts), balances, self._settings, clock)
+        self._house = House(distinct(accounts), balances, self._settings, clock, self._notice)
         self._calls = CallDesk(self._house)
         self._accounts = AccountDesk(self._house)
         self._orders = OrderDesk(self._house, self._calls, live=live)
@@ -117,7 +118,7 @@ class Engine:
         crew = Crew(
             house.accounts, url=self._url, state_dir=self._state_dir, settings=self._settings, live=self._live,
             clock=house.clock, kept=house.kept, board=house.board, subscribers=self._subscribers,
-            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch,
+            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch, drift=house.drift,
         )  # fmt: skip
         self._calls.open(self._url)
         try:
@@ -198,7 +199,11 @@ class Engine:
     def public(
         self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> Any:
-        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`."""
+        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`.
+
+        Where Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
+        rows are returned and an `EngineWarning` ``partial-answer`` says the error.
+        """
         return self._calls.public(endpoint, params, timeout)
 
     def place(
@@ -288,8 +293,9 @@ class Engine:
         """The last known balance, at once; with `max_age` (seconds) refreshed first when it is older.
 
         Never raises for the network and waits at most `timeout` seconds: what is known then is returned with its
-        state. Callers of the same time share one refresh. Raises `UnknownName` for an account that is not here, and
-        `ConfigError` for what is no number of seconds.
+        state. Callers of the same time share one refresh; with `max_age=0` it was asked for after the call began.
+        Raises `UnknownName` for an account that is not here, and `ConfigError` for what is no number of seconds, or,
+        with `max_age`, for a name in `Settings.cash` that Kraken does not list.
         """
         return self._accounts.balance(account, max_age, timeout)
 
@@ -303,7 +309,7 @@ class Engine:
         return read_history(self._state_dir, account, self._house.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
-        """Whether the account may be used: after a good reply, and not after too many failures."""
+        """Whether the account may be used: after a good reply, and neither after too many failures nor in silence."""
         return self._house.known(account).is_available and self._house.is_running
 
     def error_count(self, account: str) -> int:
@@ -316,7 +322,8 @@ class Engine:
         """Take an account through its gates once: from the balance to an order that Kraken would take.
 
         What it does, in this order: fetches the balance when it is older than the plan allows; asks Kraken for its
-        status, the plan's pairs, their prices and the plan's data, in parallel; lets the scanner pick; asks every gate;
+        status, the plan's pairs, their prices and the plan's data, in parallel, and every ten minutes what the account
+        pays in fees; lets the scanner pick; asks every gate;
         asks the strategy when no gate before the signal has denied; and, when every gate has allowed, sends the order
         once: with ``validate``, so that Kraken checks it and places nothing. Only with `dry=False` **and** an engine
         that is live it is placed. Nothing is sent when a gate denies.
@@ -396,7 +403,7 @@ class Engine:
             state_dir=self._state_dir,
             pid=os.getpid(),
             as_of=moment(house.clock.wall_ns()),
-            accounts=tuple(house.board.values()),
+            accounts=tuple(map(house.judged, tuple(house.board.values()))),
             under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=crew.intervals() if crew else {},
@@ -408,6 +415,8 @@ class Engine:
             lane=crew.report() if crew else None,
             dead=crew.dead() if crew else (),
             passes=dict(house.passes),
+            drift=house.drift.read(),
+            silent_since=crew.listener.silent_since() if crew else None,
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -20,8 +20,12 @@ from engine.app.calls import CallDesk
 from engine.app.house import House
 from engine.app.orders import OrderDesk
 from engine.errors import ConfigError, EngineStopped
+from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
+from engine.kraken.drift import Note
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.capital import plain
+from engine.rules.fees import Fee, has_room
 from engine.rules.gate_report import GateReport
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.plan import TradePlan
@@ -100,7 +104,8 @@ class GateDesk:
 
     def default_plan(self) -> TradePlan:
         """What is looked at without a plan: whether the smallest order for bitcoin would be taken."""
-        cash = next(iter(self._house.settings.cash), "USD")
+        names = plain_names(self._house.settings.cash, AssetTable.shipped())
+        cash = next((name for name in names if name != "XBT"), "USD")
         return TradePlan(pairs=(f"XBT{cash}",), strategy=smallest_order)
 
     def _ask(self, account: str, message: RunPass) -> GateReport:
@@ -130,13 +135,26 @@ class GateDesk:
         """A public call."""
         return self._calls.public(endpoint, params, seconds)
 
+    def noter(self, endpoint: str) -> Note:
+        """Takes what is new or odd in the replies of an endpoint."""
+        return self._house.drift.noter(endpoint)
+
     def pair(self, name: str, seconds: float) -> Pair:
         """The facts of a pair."""
         return self._orders.pair(name, seconds)
 
+    def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
+        """Ask what the account pays on these pairs, where that is due."""
+        if not self._house.settings.local_limits or has_room(self.lane(account)[0]):
+            self._orders.fees.refresh(account, pairs, seconds)
+
+    def fee(self, account: str, pair: Pair) -> Fee:
+        """What a purchase on a pair is counted with."""
+        return self._orders.fees.fee(account, pair)
+
     def known(self, account: str) -> BalanceSnapshot:
         """The last known balance."""
-        return self._house.board.get(account) or self._house.blank(account)
+        return self._house.judged(self._house.board.get(account) or self._house.blank(account))
 
     def plain_name(self, asset: str) -> str:
         """The plain name of an asset."""
@@ -149,7 +167,10 @@ class GateDesk:
         key = lane.keys.get(account) if lane else None
         if lane is None or key is None or said is None:
             return None, lane.skew if lane else None
-        facts = KeyFacts(said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit)
+        facts = KeyFacts(
+            said.state, said.sentence, key.denied, key.level, key.limit, key.trades, key.trades_limit,
+            key.denied_markets,
+        )  # fmt: skip
         return facts, lane.skew
 
     def unsettled(self, account: str) -> Unsettled:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pykka
 
 from engine.actors.crew import Crew
+from engine.actors.drift_log import DriftLog
 from engine.actors.events import KeyChanged
 from engine.errors import ConfigError, EngineStopped, UnknownName
+from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
 from engine.rules.balances import BalanceSnapshot
 from engine.rules.gate_report import GateReport
 from engine.rules.storms import SENTENCES, State
@@ -25,11 +28,17 @@ class House:
 
     board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
     stands with Kraken. passes: the last one of each account through its gates.
+    drift: what is new or odd in Kraken's replies.
     stopped: set while the engine does not run, so that whoever pauses wakes up.
     """
 
     def __init__(
-        self, accounts: Iterable[Account], kept: Iterable[str] | None, settings: Settings, clock: Clock
+        self,
+        accounts: Iterable[Account],
+        kept: Iterable[str] | None,
+        settings: Settings,
+        clock: Clock,
+        notice: Callable[[Any], None],
     ) -> None:
         self.accounts = {account.name: account for account in accounts}
         self.settings = settings
@@ -40,6 +49,8 @@ class House:
             self.check_account(name)
         self.keys = {name: _open(name) for name in self.accounts}
         self.passes: dict[str, GateReport] = {}
+        self._notice = notice
+        self.drift = DriftLog(clock, self.publish)
         self.stopped = threading.Event()
         self._crew: Crew | None = None
         self._pid = 0
@@ -61,6 +72,11 @@ class House:
     def is_running(self) -> bool:
         """Whether it runs in this process."""
         return self.running is not None
+
+    def publish(self, event: Any) -> None:
+        """Give an event to the engine, and to its subscribers while it runs."""
+        crew = self.running
+        (self._notice if crew is None else crew.publish)(event)
 
     def opened(self, crew: Crew) -> None:
         """The actors have started."""
@@ -89,7 +105,8 @@ class House:
 
     def blank(self, name: str) -> BalanceSnapshot:
         """What is known of an account before its first reply."""
-        return BalanceSnapshot(name, max_age=self.settings.max_age, _clock=self.clock)
+        counted = plain_names(self.settings.cash, AssetTable.shipped())
+        return BalanceSnapshot(name, max_age=self.settings.max_age, cash_assets=counted, _clock=self.clock)
 
     def ref(self, name: str) -> pykka.ActorRef[Any]:
         """The actor of that name. Raises `EngineStopped` when there is none."""
@@ -101,7 +118,12 @@ class House:
     def known(self, account: str) -> BalanceSnapshot:
         """The newest snapshot of an account. Raises `UnknownName` for one that is not here, or not any more."""
         self.check_account(account)
-        return self.board.get(account) or self.blank(account)
+        return self.judged(self.board.get(account) or self.blank(account))
+
+    def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
+        """A snapshot of the board as it is to be read now: not available while Kraken is silent."""
+        crew = self.running
+        return snapshot if crew is None else crew.listener.judged(snapshot)
 
     def check_account(self, account: str) -> None:
         """Raise `UnknownName` for an account that is not here."""

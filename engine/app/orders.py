@@ -12,6 +12,7 @@ from typing import Any
 import pykka
 
 from engine.actors.crew import ORDERS
+from engine.actors.fees import FeeBook
 from engine.actors.order_messages import (
     ArmSwitch,
     CancelComes,
@@ -21,7 +22,6 @@ from engine.actors.order_messages import (
     PlaceOrder,
     UnsettledFunds,
 )
-from engine.actors.pairs import PairBook
 from engine.app.calls import CallDesk
 from engine.app.house import House
 from engine.errors import (
@@ -37,7 +37,9 @@ from engine.errors import (
     PermissionDenied,
     UnknownName,
 )
+from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
+from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
 from engine.rules.order_checks import fit, params_of, reserves
 from engine.rules.order_states import OrderState
@@ -54,7 +56,11 @@ class OrderDesk:
 
     def __init__(self, house: House, calls: CallDesk, *, live: bool) -> None:
         self._house, self._calls, self._live = house, calls, live
-        self.pairs = PairBook(self._fetch, house.clock.monotonic)
+        self._pairs = calls.pairs
+        self.fees = FeeBook(
+            calls.submit, self._key_id, bound=house.settings.fee_bound,
+            note=house.drift.noter(TRADE_VOLUME), monotonic=house.clock.monotonic,
+        )  # fmt: skip
         self._keys: dict[str, tuple[KeyInfo, float]] = {}
         self._lock = threading.Lock()
 
@@ -133,14 +139,14 @@ class OrderDesk:
 
     def pair(self, name: str, timeout: float | None) -> Pair:
         """The facts of a pair. Raises `OrderRejected` when there is none, else how Kraken could not be asked."""
-        return self.pairs.get(name, self._house.seconds(timeout))
+        return self._pairs.get(name, self._house.seconds(timeout))
 
     # Before anything is sent
 
     def _plan(self, account: str, order: Order, name: str | None, deadline: float) -> Placement:
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
         try:
-            pair = self.pairs.get(order.pair, self._left(deadline))
+            pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
             self._check_key(account, deadline)
         except CallUnknown as error:  # a question that was not answered is no order that may have been placed
@@ -154,9 +160,9 @@ class OrderDesk:
             key_id=self._house.accounts[account].key_id,
             order=order,
             fitted=fitted,
-            pair=pair.id,
+            pair=market_of(pair),
             params=params_of(fitted, pair),
-            reserved=reserves(fitted, pair),
+            reserved=reserves(fitted, pair, self.fees.fee(account, pair).rate),
             times={OrderState.PLANNED.value: self._house.clock.wall_ns() / 1e9},
         )
 
@@ -231,8 +237,9 @@ class OrderDesk:
         row: Placement = self._ask(said, deadline)
         return row
 
-    def _fetch(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
-        return self._calls.public(endpoint, params, seconds)
+    def _key_id(self, account: str) -> str:
+        known = self._house.accounts.get(account)
+        return known.key_id if known else ""  # it was removed meanwhile
 
     def _left(self, deadline: float) -> float:
         left = deadline - self._house.clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -20,9 +21,13 @@ from engine.cli.owner import directory_owner
 from engine.cli.served import ServedEngine, served_engine
 from engine.config import Config
 from engine.errors import StoreInUse
+from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.cash import elsewhere, elsewhere_sentence, in_words
 
-_COLUMNS = ("Account", "State", "Age", "Available", "Cash", "Available\ncash", "Errors")
+_INSIDE_ONLY = "cash_assets"  # rows carry it from the engine to the table; the document's keys are a contract
+_HEADING_AT_MOST = 14  # letters in a line
 ANSWERED_WITHIN = 0.5  # seconds after the end of a call, so that its failure is known when its balance is read
 _STATE_STYLES = {"fresh": GOOD, "stale": "yellow", "unknown": BAD}
 
@@ -57,6 +62,8 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
     else:
         rows = _fetched(options, options.load(), timeout)
     _print(rows, options.json, assets)
+    for row in rows:
+        _tell_elsewhere(row)
     return Exit.DONE if all(row["is_available"] for row in rows) else Exit.REFUSED
 
 
@@ -72,7 +79,8 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
             raise  # it is a key that is in use, by an engine with another state directory
         rows = _stored(found)
     for warning in engine.status().warnings:
-        say(f"warning: {warning.message}")
+        if warning.code != "cash-elsewhere":  # told of the rows, wherever they come from
+            say(f"warning: {warning.message}")
     return rows
 
 
@@ -102,12 +110,27 @@ def _stored(found: Config) -> list[Row]:
     say(f"{owner} What follows is read from its store, so it may be older than what that engine knows.")
     known = read_balances(found.state_dir, found.accounts or None, found.settings)
     names = [account.name for account in found.accounts] or sorted(known)
-    return [known.get(name, BalanceSnapshot(name)).to_dict() for name in names]
+    counted = plain_names(found.settings.cash, AssetTable.shipped())
+    return [known.get(name, BalanceSnapshot(name, cash_assets=counted)).to_dict() for name in names]
+
+
+def _tell_elsewhere(row: Row) -> None:
+    """On stderr, money that is there and is not cash, with the line to configure."""
+    amounts = {name: _spendable(each) for name, each in row["assets"].items()}
+    found = elsewhere(amounts, row["cash_assets"])
+    if found:
+        say(f"warning: {elsewhere_sentence(row['account'], found, row['cash_assets'])}")
+
+
+def _spendable(asset: Mapping[str, str | None]) -> Decimal:
+    """What an order could use, held or not; everything where that is not known."""
+    free, held, total = (Decimal(asset[part] or 0) for part in ("available", "held", "total"))
+    return total if asset["available"] is None else free + held
 
 
 def _print(rows: list[Row], as_json: bool, assets: bool) -> None:
     if as_json:
-        document({"accounts": rows})
+        document({"accounts": [{k: v for k, v in row.items() if k != _INSIDE_ONLY} for row in rows]})
         return
     out = console()
     show_balances(out, "Balances", rows)
@@ -126,19 +149,28 @@ def _print_history(found: Config, as_json: bool) -> None:
         document({"accounts": [{"account": name, "history": each} for name, each in points.items()]})
         return
     cells = [
-        (name, each["as_of"][:19].replace("T", " "), *_amounts(each, "cash", "available_cash"))
+        (name, each["as_of"][:19].replace("T", " "), *_amounts(each, "cash", "available_cash"),
+         in_words(each["cash_assets"]) if each["cash_assets"] else "")
         for name, kept in points.items()
         for each in kept
-    ]
-    show(console(), table("History", ("Account", "As of (UTC)", "Cash", "Available\ncash"), cells, right=(2, 3)))
+    ]  # fmt: skip
+    columns = ("Account", "As of (UTC)", "Cash", "Available\ncash", "Cash is")
+    show(console(), table("History", columns, cells, right=(2, 3)))
 
 
 def show_balances(out: Console, title: str, rows: Sequence[Row]) -> None:
     """Print the accounts as a table, and below it their last errors; rows are `BalanceSnapshot.to_dict()`."""
-    show(out, table(title, _COLUMNS, [_cells(row) for row in rows], right=(2, 4, 5, 6)))
+    show(out, table(title, _columns(rows), [_cells(row) for row in rows], right=(2, 4, 5, 6)))
     for row in rows:
         if row["last_error"]:
             out.print(Text.assemble((f"{row['account']}: ", "bold"), row["last_error"]))
+
+
+def _columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    names = next((row["cash_assets"] for row in rows if row.get("cash_assets")), ())
+    told = in_words(names) if names else ""
+    lines = told if len(told) <= _HEADING_AT_MOST else told.replace("+ ", "+\n")
+    return ("Account", "State", "Age", "Available", f"Cash\n{lines}".rstrip(), "Available\ncash", "Errors")
 
 
 def _cells(row: Row) -> tuple[str | Text, ...]:

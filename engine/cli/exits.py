@@ -71,7 +71,9 @@ _CODES: tuple[tuple[type[EngineError] | tuple[type[EngineError], ...], Exit], ..
     (CallUnknown, Exit.UNKNOWN),
 )
 
-_REFUSED_BEFORE = tuple(SENTENCES[state] for state in (State.REFUSED_KEY, State.REFUSED_CALL, State.NONCE_STORM))
+_REFUSED_BEFORE = tuple(
+    SENTENCES[state] for state in (State.REFUSED_KEY, State.REFUSED_CALL, State.REFUSED_PRODUCT, State.NONCE_STORM)
+)
 
 _ADVICE = {
     Exit.REFUSED: "Kraken did nothing.",

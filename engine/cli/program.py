@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from engine import __version__
 from engine.cli.balances import balances
 from engine.cli.call import call
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
 from engine.cli.gateway_key import gateway_key
+from engine.cli.manual import help_
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
 from engine.cli.output import document, say
@@ -28,14 +30,13 @@ from engine.cli.simulate import simulate
 from engine.cli.trade import trade
 from engine.cli.watch import watch
 from engine.errors import EngineError
-from engine.transport import VERSION
 
 PROGRAM = "kraken-engine"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 @click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(VERSION, prog_name=PROGRAM)
+@click.version_option(__version__, prog_name=PROGRAM)
 @common
 def program() -> None:
     """Gets a trading bot through to Kraken: durable nonces, one private lane, honest balances.
@@ -44,11 +45,11 @@ def program() -> None:
     KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET are user NAME; each also as ..._FILE, the name of a
     file that holds the value. Or from a TOML file (--config). A secret is never given on the command line.
 
-    Try it without a key: kraken-engine demo.
+    Try it without a key: kraken-engine demo. The manual: kraken-engine help.
     """
 
 
-for command in (demo, doctor, balances, call, trade, nonce, simulate, serve, watch, gateway_key):
+for command in (demo, doctor, balances, call, trade, nonce, simulate, serve, watch, gateway_key, help_):
     program.add_command(command)
 
 

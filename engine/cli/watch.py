@@ -20,6 +20,8 @@ from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, QUIET, console, document, seconds_in_words
 from engine.cli.served import served_engine
 from engine.config import Config
+from engine.rules.cash import in_words
+from engine.rules.silence import SILENT
 
 Status = Mapping[str, Any]
 
@@ -77,8 +79,11 @@ def screen(status: Status) -> RenderableType:
 
 def _verdict(status: Status) -> RenderableType:
     out = [each["account"] for each in status["accounts"] if not each["is_available"]]
+    since = status.get("silent_since")
     if not status["running"]:
         text = Text("✕ The engine has stopped", style=BAD)
+    elif since and out:
+        text = Text(f"✕ {SILENT}: no good reply since {since[11:19]} UTC", style=BAD)
     elif out:
         text = Text(f"✕ {', '.join(out)} {'is' if len(out) == 1 else 'are'} not available", style=BAD)
     else:
@@ -88,7 +93,8 @@ def _verdict(status: Status) -> RenderableType:
 
 
 def _accounts(status: Status) -> RenderableType:
-    made = _table("Account", "Status", "Cash", "Available cash", "Balance", "Errors", "Last error")
+    counted = next((each["cash_assets"] for each in status["accounts"]), ())
+    made = _table("Account", "Status", f"Cash {in_words(counted)}", "Available cash", "Balance", "Errors", "Last error")
     for each in status["accounts"]:
         mark = Text("✓ available", style=GOOD) if each["is_available"] else Text("✕ not available", style=BAD)
         age = "never" if each["age_seconds"] is None else f"{seconds_in_words(each['age_seconds'])} old"

@@ -8,12 +8,15 @@ from typing import Any
 
 from engine.actors.events import CallFinished
 from engine.app import Engine
-from engine.doctor.finding import Finding, bad, ok, skipped
+from engine.doctor.finding import Finding, bad, ok, skipped, warn
 from engine.doctor.key import key_findings
 from engine.doctor.refusal import is_about_key, refused
 from engine.doctor.time_left import TimeLeft
 from engine.errors import CallError, InvalidNonce, PermissionDenied
+from engine.kraken.balances import spendable_total
 from engine.kraken.key_info import KeyInfo
+from engine.rules.balances import BalanceSnapshot
+from engine.rules.cash import elsewhere, in_words, line_to_count
 from engine.values import Settings
 
 CALL_PATIENCE = 10.0  # seconds
@@ -72,7 +75,7 @@ def account_findings(
         yield from without_key(name, "no call could be made with the key")
         return None
     yield from key_findings(name, info, settings, now)
-    yield _balance(engine, name, first.error, settings, left)
+    yield from _balance(engine, name, first.error, left)
     return info.nonce
 
 
@@ -82,13 +85,26 @@ def without_key(name: str, why: str) -> Iterator[Finding]:
         yield skipped(check, why, name)
 
 
-def _balance(engine: Engine, name: str, error: CallError | None, settings: Settings, left: TimeLeft) -> Finding:
+def _balance(engine: Engine, name: str, error: CallError | None, left: TimeLeft) -> Iterator[Finding]:
     if isinstance(error, PermissionDenied):
-        return refused("balance", name, error)
+        yield refused("balance", name, error)
+        return
     found = engine.balance(name, THIS_TEST, left.seconds(CALL_PATIENCE))
     if found.cash is None or found.restored:
         why = found.last_error or "There was no answer in time."
-        return bad("balance", f"No balance came. {why}", _NO_ANSWER, name)
+        yield bad("balance", f"No balance came. {why}", _NO_ANSWER, name)
+        return
     free = "" if found.available_cash is None else f", of which {found.available_cash:f} is available"
     assets = "1 asset" if len(found.assets) == 1 else f"{len(found.assets)} assets"
-    return ok("balance", f"Cash ({', '.join(settings.cash)}) is {found.cash:f}{free}; {assets} in all.", name)
+    yield ok("balance", f"Cash {in_words(found.cash_assets)} is {found.cash:f}{free}; {assets} in all.", name)
+    yield from _elsewhere(found)
+
+
+def _elsewhere(found: BalanceSnapshot) -> Iterator[Finding]:
+    """Money that is there, and that cash does not count."""
+    names = elsewhere({name: spendable_total(each) for name, each in found.assets.items()}, found.cash_assets)
+    if names:
+        counted = in_words(found.cash_assets)
+        told = f"The account holds {', '.join(names)}, which is not counted: its cash is {counted}."
+        line = line_to_count(names, found.cash_assets)
+        yield warn("cash", told, f"{line} is the line under [settings] that counts it.", found.account)

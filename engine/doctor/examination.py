@@ -156,6 +156,8 @@ class _Examination:
             take()
         except StoreInUse as error:
             return bad("state-directory", str(error), _KEY_TAKEN)
+        except ConfigError as error:
+            return bad("configuration", str(error), _CONFIGURATION)
         except EngineError as error:
             return bad("state-directory", str(error), _DIRECTORY)
         return None
@@ -202,6 +204,8 @@ def _contained(findings: Iterator[Finding], account: str | None = None) -> Itera
     """The findings; whatever goes wrong with them is one more."""
     try:
         yield from findings
+    except ConfigError as error:
+        yield bad("configuration", str(error), _CONFIGURATION, account)
     except EngineError as error:
         yield bad("doctor", str(error), _REPORT, account)
     except Exception as error:  # noqa: BLE001 - a test that ends in a traceback helps nobody

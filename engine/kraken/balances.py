@@ -1,47 +1,95 @@
 """A balance reply of Kraken's, turned into what is mine and what is free (promises G6, G12).
 
-Rows are mapped through the asset table, never by stripping letters. Formulas of KRAKEN.md §9: available = balances of
-the plain row and its Auto-Earn row (``.F``) + credit - credit used - holds of both; staked, bonded, parked and held
-rows are mine but not free. Every figure is an exact `Decimal`.
+Rows are mapped through the asset table, never by stripping letters. available = balances of the plain row and its
+Auto-Earn row (``.F``) + credit - credit used - holds of both, as Kraken's BalanceEx reference says; staked, bonded,
+parked and held rows are mine but not free. Every figure is an exact `Decimal`.
+
+What of a row is
+
+- needed: ``balance``, and whatever else is there of the fields below has to be an amount. A row that can be spent is
+  needed for its asset, and for the whole reply where the asset is cash; any other row may be left out.
+- with a safe bound: ``hold_trade`` (where it is missing, what is available is not known); ``credit`` and
+  ``credit_used``, which only accounts with a credit line have (a credit of which it is not told how much is used
+  counts nothing).
+- nice to have: nothing; any other field is passed over.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact
 from types import MappingProxyType
 from typing import Any
 
 from engine.errors import CallUnknown
 from engine.kraken.assets import AssetTable
+from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
 from engine.values import AssetBalance, BalanceRow, Bucket
 
 _EXACT = Context(prec=500, traps=[Inexact])
 _AMOUNT = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?([eE][-+]?[0-9]{1,2})?")
 
 
-def read_rows(endpoint: str, result: Any, table: AssetTable) -> Mapping[str, AssetBalance]:
+def read_rows(
+    endpoint: str,
+    result: Any,
+    table: AssetTable,
+    *,
+    needed: Collection[str] | None = None,
+    note: Note = unnoted,
+) -> Mapping[str, AssetBalance]:
     """The assets of a ``Balance`` or ``BalanceEx`` reply by plain name.
 
-    Raises `CallUnknown` when anything in it cannot be read: half a balance is not a balance.
+    A row that cannot be read is left out and noted; where it could be spent, its asset is left out as a whole, since
+    half an amount is none. Raises `CallUnknown` when that asset is one of `needed` (plain names; `None`: each is), or
+    when no row at all can be read.
     """
     if not isinstance(result, Mapping):
         raise CallUnknown("Kraken's balance reply cannot be read: it is no table of assets.")
     read = _read_extended if endpoint == "BalanceEx" else _read_plain
     assets: dict[str, list[BalanceRow]] = {}
+    spoilt: set[str] = set()
     for name, value in result.items():
         plain, bucket = table.locate(name)
-        assets.setdefault(plain, []).append(read(name, bucket, value))
-    return MappingProxyType({plain: _asset(tuple(rows)) for plain, rows in sorted(assets.items())})
+        try:
+            assets.setdefault(plain, []).append(read(name, bucket, value, note))
+        except CallUnknown:
+            note("row", ODD)
+            if needed is None or (bucket.spendable and plain in needed):
+                raise
+            spoilt.update([plain] if bucket.spendable else ())
+    found = {plain: _asset(tuple(rows)) for plain, rows in sorted(assets.items()) if rows and plain not in spoilt}
+    if result and not found:
+        raise CallUnknown("Kraken's balance reply cannot be read: no row of it holds an amount.")
+    return MappingProxyType(found)
+
+
+def left_out(result: Mapping[str, Any], assets: Mapping[str, AssetBalance], table: AssetTable) -> frozenset[str]:
+    """The assets that a reply has rows of, and `read_rows` could not tell."""
+    return frozenset(table.locate(name).asset for name in result) - assets.keys()
+
+
+def counted_once(assets: Mapping[str, AssetBalance], names: Collection[str]) -> Mapping[str, AssetBalance]:
+    """The same assets; of those in `names` the Auto-Earn rows count as part of the plain row.
+
+    Never more is available or in all than without, since no hold is left out.
+    """
+    once = {name: _asset(assets[name].rows, earn_in_base=True) for name in names}
+    return MappingProxyType({**assets, **once}) if once else assets
+
+
+def spendable_total(asset: AssetBalance) -> Decimal:
+    """What of an asset lies where an order can use it, held or not."""
+    return _sum(row.balance for row in _counted(asset.rows, asset.earn_in_base) if row.bucket.spendable)
 
 
 def sum_cash(
     assets: Mapping[str, AssetBalance], names: Iterable[str]
 ) -> tuple[Decimal, Decimal | None]:
     """Cash and available cash of a good reply; an asset that is not in it is a true zero."""
-    mine = [assets[name] for name in names if name in assets]
-    cash = _sum(row.balance for asset in mine for row in asset.rows if row.bucket.spendable)
+    mine = [assets[name] for name in dict.fromkeys(names) if name in assets]
+    cash = _sum(spendable_total(asset) for asset in mine)
     free = [asset.available for asset in mine]
     return cash, None if None in free else _sum(part for part in free if part is not None)
 
@@ -71,45 +119,63 @@ def summed(first: Mapping[str, Decimal], second: Mapping[str, Decimal]) -> Mappi
 _ZERO = Decimal(0)
 
 
-def _asset(rows: tuple[BalanceRow, ...]) -> AssetBalance:
-    total = _sum(row.balance for row in rows)
+def _asset(rows: tuple[BalanceRow, ...], *, earn_in_base: bool = False) -> AssetBalance:
+    counted = _counted(rows, earn_in_base)
+    total = _sum(row.balance for row in counted)
     liquid = [row for row in rows if row.bucket.spendable]
     holds = [row.held for row in liquid]
     if None in holds:
-        return AssetBalance(total, None, None, rows)
+        return AssetBalance(total, None, None, rows, earn_in_base)
     held = _sum(hold for hold in holds if hold is not None)
-    free = _EXACT.subtract(_sum(each for row in liquid for each in (row.balance, row.credit)), held)
-    return AssetBalance(total, free, held, rows)
+    mine = [row.balance for row in counted if row.bucket.spendable]
+    free = _EXACT.subtract(_sum([*mine, *(row.credit for row in liquid)]), held)
+    return AssetBalance(total, free, held, rows, earn_in_base)
 
 
-def _read_plain(name: str, bucket: Bucket, value: Any) -> BalanceRow:
-    return BalanceRow(name, bucket, _amount(name, value))
+def _counted(rows: tuple[BalanceRow, ...], earn_in_base: bool) -> tuple[BalanceRow, ...]:
+    return tuple(row for row in rows if not (earn_in_base and row.bucket is Bucket.EARN_AUTO))
 
 
-def _read_extended(name: str, bucket: Bucket, value: Any) -> BalanceRow:
+_KNOWN = frozenset({"balance", "hold_trade", "credit", "credit_used"})
+
+
+def _read_plain(name: str, bucket: Bucket, value: Any, note: Note) -> BalanceRow:
+    return BalanceRow(name, bucket, _amount(name, "balance", value, note))
+
+
+def _read_extended(name: str, bucket: Bucket, value: Any, note: Note) -> BalanceRow:
     if not isinstance(value, Mapping):
         raise _unreadable(name)
+    for field in value.keys() - _KNOWN:
+        note(field, NEW)
     hold = value.get("hold_trade")
+    if hold is None:
+        note("hold_trade", MISSING)
     return BalanceRow(
         name,
         bucket,
-        _amount(name, value.get("balance")),
-        None if hold is None else _amount(name, hold),
-        _credit(name, value),
+        _amount(name, "balance", value.get("balance"), note),
+        None if hold is None else _amount(name, "hold_trade", hold, note),
+        _credit(name, value, note),
     )
 
 
-def _credit(name: str, value: Mapping[str, Any]) -> Decimal:
+def _credit(name: str, value: Mapping[str, Any], note: Note) -> Decimal:
     """The credit line less what is used of it; few accounts have one."""
     if "credit" not in value and "credit_used" not in value:
         return _ZERO
-    return _EXACT.subtract(_amount(name, value.get("credit", 0)), _amount(name, value.get("credit_used", 0)))
+    credit = _amount(name, "credit", value.get("credit", 0), note)
+    if "credit_used" not in value:
+        note("credit_used", MISSING)
+        return _ZERO
+    return _EXACT.subtract(credit, _amount(name, "credit_used", value["credit_used"], note))
 
 
-def _amount(name: str, value: Any) -> Decimal:
+def _amount(name: str, field: str, value: Any, note: Note) -> Decimal:
     """An amount as a JSON string or number, exactly."""
     text = str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
+        note(field, MISSING if value is None else ODD)
         raise _unreadable(name)
     return Decimal(text)
 

@@ -62,6 +62,7 @@ class Endpoint:
     json: its parameters are nested, so it is sent as JSON.
     public: it is not signed, and sent as GET.
     shape: the types that its `result` may have.
+    by_row: its `result` has a row for each name that was asked for, so that an error about one name leaves the others.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Endpoint:
     json: bool = False
     public: bool = False
     shape: tuple[type, ...] = (dict,)
+    by_row: bool = False
 
     @property
     def path(self) -> str:
@@ -190,8 +192,8 @@ def _write(
     )  # fmt: skip
 
 
-def _public(name: str, shape: tuple[type, ...] = (dict,)) -> Endpoint:
-    return Endpoint(name=name, cost=0, shape=shape, public=True)
+def _public(name: str, shape: tuple[type, ...] = (dict,), *, by_row: bool = False) -> Endpoint:
+    return Endpoint(name=name, cost=0, shape=shape, public=True, by_row=by_row)
 
 
 def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
@@ -264,9 +266,9 @@ PUBLIC: Mapping[str, Endpoint] = _table(
     _public("Time"),
     _public("SystemStatus"),
     _public("MaintenanceSchedule", _EITHER),
-    _public("Assets"),
-    _public("AssetPairs"),
-    _public("Ticker"),
+    _public("Assets", by_row=True),
+    _public("AssetPairs", by_row=True),
+    _public("Ticker", by_row=True),
     _public("OHLC"),
     _public("Depth"),
     _public("GroupedBook"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from engine.errors import CallError, CallRefused, CallUnknown, RateLimited, UnknownMethod
+from engine.errors import CallError, CallRefused, CallUnknown, InvalidArguments, RateLimited, UnknownMethod
 from engine.kraken.endpoints import Endpoint
 from engine.kraken.refusals import LOCKOUT_SECONDS, UNLISTED, Effect, Meaning, meaning_of, normal
 from engine.kraken.strict_json import read_strictly
@@ -22,10 +22,14 @@ from engine.kraken.strict_json import read_strictly
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it."""
+    """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it.
+
+    missing: the errors beside it that say why a name which was asked for has no row (`Endpoint.by_row`).
+    """
 
     result: Any
     warnings: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def read_reply(status: int, body: bytes, endpoint: Endpoint, *, now: float | None = None) -> Reply:
@@ -34,7 +38,8 @@ def read_reply(status: int, body: bytes, endpoint: Endpoint, *, now: float | Non
     `now` is the wall clock in Unix seconds; with it, a throttled call says how long to wait.
 
     Guarantees: returns a `Reply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the bytes
-    are; a reply with an error in it never becomes a `Reply`. Errors name the endpoint, and no account.
+    are; a reply with an error in it never becomes a `Reply`, but where the error is about a name that was asked for and
+    the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account.
     """
     try:
         return _read(status, body, endpoint, now)
@@ -58,13 +63,27 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None) -> Re
     envelope = _envelope(body)
     if envelope is None:
         _raise_unreadable(status, body, endpoint)
-    if envelope.errors:
+    is_partial = _is_partial(envelope, endpoint)
+    if envelope.errors and not is_partial:
         _raise_error(envelope, endpoint, now)
     if status >= 300:
         _raise_unknown(endpoint, f"HTTP {status} without an error in it")
     if not isinstance(envelope.result, endpoint.shape):
         _raise_unknown(endpoint, f"no error, and {_JSON_NAMES.get(type(envelope.result), 'something')} as its result")
-    return Reply(envelope.result, envelope.warnings)
+    return Reply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
+
+
+def _is_partial(envelope: _Envelope, endpoint: Endpoint) -> bool:
+    """Whether errors beside rows are only about other names: Ticker was seen to answer an unknown pair like that.
+
+    A fault of Kraken's is about every row, so then none counts; and of a private reply nothing counts but a whole one.
+    """
+    return endpoint.by_row and bool(envelope.result) and all(_is_about_a_name(code) for code in envelope.errors)
+
+
+def _is_about_a_name(code: str) -> bool:
+    meaning = meaning_of(code)
+    return normal(code).startswith("equery:") or (meaning is not None and meaning.error is InvalidArguments)
 
 
 _STATUS = {3: "a redirect, which is not followed, HTTP", 5: "a failure of Kraken's servers, HTTP"}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.kraken.limits import Action, TradingCounter, batch_points
+from engine.kraken.pair_names import market_key
 
 _CHANGES = {"AmendOrder": Action.AMEND, "EditOrder": Action.EDIT}
 _CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})
@@ -48,7 +49,7 @@ def note_done(endpoint: str, params: Mapping[str, Any], result: Any, counter: Tr
 
 def _pair(params: Mapping[str, Any]) -> str | None:
     pair = params.get("pair")
-    return pair.replace("/", "").upper() if isinstance(pair, str) else None
+    return market_key(pair) if isinstance(pair, str) else None
 
 
 def _orders(params: Mapping[str, Any]) -> list[str]:

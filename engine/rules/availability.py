@@ -2,17 +2,18 @@
 
 ::
 
-                  good          failure       last failure   refused key   nothing     asked
-    unknown       available     unknown       unavailable    blocked       unknown     unknown
-    available     available     degraded      unavailable    blocked       available   available
-    degraded      available     degraded      unavailable    blocked       degraded    degraded
-    unavailable   available     unavailable   unavailable    blocked       unavailable recovering
-    recovering    available     unavailable   unavailable    blocked       unavailable recovering
-    blocked       available     blocked       blocked        blocked       blocked     blocked
+                  good        failure      last failure  refused key  nothing      asked       silence
+    unknown       available   unknown      unavailable   blocked      unknown      unknown     unknown
+    available     available   degraded     unavailable   blocked      available    available   unavailable
+    degraded      available   degraded     unavailable   blocked      degraded     degraded    unavailable
+    unavailable   available   unavailable  unavailable   blocked      unavailable  recovering  unavailable
+    recovering    available   unavailable  unavailable   blocked      unavailable  recovering  recovering
+    blocked       available   blocked      blocked       blocked      blocked      blocked     blocked
 
 *good*: Kraken's good reply, which also sets the count of failures back. *last failure*: the one that makes it `limit`
 failures in a row. *refused key*: a revoked key or a missing permission. *nothing*: what we did ourselves, which says
-nothing about the account. *asked*: a refresh goes out; after an outage that is the one probe.
+nothing about the account. *asked*: a refresh goes out; after an outage that is the one probe. *silence*: there was no
+good reply for too long.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Standing(Enum):
     DEGRADED = "degraded"
     """Some failures since, but not enough of them."""
     UNAVAILABLE = "unavailable"
-    """Too many failures in a row."""
+    """Too many failures in a row, or no good reply for too long."""
     RECOVERING = "recovering"
     """Unavailable, and a probe is under way."""
     BLOCKED = "blocked-by-auth"
@@ -80,6 +81,7 @@ class News(Enum):
     REFUSED_KEY = "refused key"
     NOTHING = "nothing"
     ASKED = "asked"
+    SILENCE = "silence"
 
 
 def _row(*standings: Standing) -> Mapping[News, Standing]:
@@ -89,16 +91,26 @@ def _row(*standings: Standing) -> Mapping[News, Standing]:
 _S = Standing
 TABLE: Mapping[Standing, Mapping[News, Standing]] = MappingProxyType(
     {
-        _S.UNKNOWN: _row(_S.AVAILABLE, _S.UNKNOWN, _S.UNAVAILABLE, _S.BLOCKED, _S.UNKNOWN, _S.UNKNOWN),
-        _S.AVAILABLE: _row(_S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.AVAILABLE, _S.AVAILABLE),
-        _S.DEGRADED: _row(_S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.DEGRADED, _S.DEGRADED),
-        _S.UNAVAILABLE: _row(
-            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING
+        _S.UNKNOWN: _row(
+            _S.AVAILABLE, _S.UNKNOWN, _S.UNAVAILABLE, _S.BLOCKED, _S.UNKNOWN, _S.UNKNOWN, _S.UNKNOWN
         ),
-        _S.RECOVERING: _row(_S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING),
-        _S.BLOCKED: _row(_S.AVAILABLE, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED),
+        _S.AVAILABLE: _row(
+            _S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.AVAILABLE, _S.AVAILABLE, _S.UNAVAILABLE
+        ),
+        _S.DEGRADED: _row(
+            _S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.DEGRADED, _S.DEGRADED, _S.UNAVAILABLE
+        ),
+        _S.UNAVAILABLE: _row(
+            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING, _S.UNAVAILABLE
+        ),
+        _S.RECOVERING: _row(
+            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING, _S.RECOVERING
+        ),
+        _S.BLOCKED: _row(
+            _S.AVAILABLE, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED
+        ),
     }
-)
+)  # fmt: skip
 
 
 class Weight(Enum):
@@ -157,6 +169,11 @@ class Availability:
         news = News.LAST_FAILURE if errors >= limit else News.FAILURE
         standing = TABLE[self.standing][News.REFUSED_KEY if weight is Weight.BLOCK else news]
         return Availability(standing, errors, str(error))
+
+    def after_silence(self, reason: str) -> Availability:
+        """No good reply for too long: whoever was available is not any more; the count of failures stays."""
+        after = self._after(News.SILENCE)
+        return replace(after, reason=reason) if self.is_available else after
 
     def _after(self, news: News) -> Availability:
         return replace(self, standing=TABLE[self.standing][news])

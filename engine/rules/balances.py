@@ -36,15 +36,17 @@ _LIVE = ("_clock", "_as_of_monotonic", "_disturbed_at")
 class BalanceSnapshot(Value):
     """The last known balance of one account with the truth about it. Immutable; reading it waits for nothing.
 
-    `cash` and `available_cash` sum the assets of `Settings.cash`, Auto-Earn rows included; `cash` is `None` exactly
-    when there never was a good reply, `available_cash` also when holds are not known. `as_of` (aware UTC) was taken
-    before the request went out, so the age is never understated. `error_count` is the failures in a row.
+    `cash` and `available_cash` sum the assets of `Settings.cash`, Auto-Earn rows included; `cash_assets` has their
+    plain names. `cash` is `None` exactly when there never was a good reply, `available_cash` also when holds are not
+    known. `as_of` (aware UTC) was taken before the request went out, so the age is never understated. `error_count` is
+    the failures in a row.
     """
 
     account: str
     as_of: datetime | None = None
     cash: Decimal | None = None
     available_cash: Decimal | None = None
+    cash_assets: tuple[str, ...] = field(default=(), kw_only=True)
     assets: Mapping[str, AssetBalance] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     is_available: bool = False
     standing: Standing = Standing.UNKNOWN
@@ -115,6 +117,7 @@ class BalanceSnapshot(Value):
             "state": self.state.value,
             "cash": _text(self.cash),
             "available_cash": _text(self.available_cash),
+            "cash_assets": list(self.cash_assets),
             "is_available": self.is_available,
             "error_count": self.error_count,
             "last_error": self.last_error,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from engine.errors import CallError
+from engine.rules.fees import Fee
 from engine.rules.order_checks import fit, reserves, worst_price
 from engine.rules.orders import Order
 from engine.rules.view import Market, TradeView
@@ -32,17 +33,18 @@ def needs(order: Order, market: Market, slippage: Decimal) -> tuple[str, Decimal
     """The asset, by its plain name, and how much of it an order may take, fee included.
 
     A buy without a limit is counted at the ask and `slippage` percent more; at its trigger where that is higher.
-    `market` has its pair and its ticker.
+    `market` has its pair, its ticker and its fee.
     """
     pair, ticker = known(market)
     if order.side == "sell":
         return market.base, order.volume
-    _, amount = reserves(order, pair)
+    fee = fee_of(market).rate
+    _, amount = reserves(order, pair, fee)
     if amount.is_finite():
         return market.quote, amount
     worst = _EXACT.multiply(_dearest(order, ticker), _EXACT.add(1, _part(slippage)))
     cost = _EXACT.multiply(order.volume, worst)
-    return market.quote, _EXACT.multiply(cost, _EXACT.add(1, pair.fee))
+    return market.quote, _EXACT.multiply(cost, _EXACT.add(1, fee))
 
 
 def smallest(market: Market) -> tuple[Decimal, Decimal]:
@@ -50,7 +52,7 @@ def smallest(market: Market) -> tuple[Decimal, Decimal]:
     pair, ticker = known(market)
     volume = max(pair.ordermin, _EXACT.divide(pair.costmin, ticker.ask))
     cost = max(_EXACT.multiply(pair.ordermin, ticker.ask), pair.costmin)
-    return volume, _EXACT.multiply(cost, _EXACT.add(1, pair.fee))
+    return volume, _EXACT.multiply(cost, _EXACT.add(1, fee_of(market).rate))
 
 
 def shortfall(view: TradeView, order: Order, market: Market) -> str | None:
@@ -60,7 +62,10 @@ def shortfall(view: TradeView, order: Order, market: Market) -> str | None:
     what = f"The order takes {plain(amount)} {asset}" + (", fee included" if order.side == "buy" else "")
     if free is None:
         return f"{what}, and what is available of it is not known."
-    return None if amount <= free else f"{what}; {may_be_used(view, asset, free, is_quote=order.side == 'buy')}"
+    if amount <= free:
+        return None
+    fee = f" {fee_sentence(market)}" if order.side == "buy" else ""
+    return f"{what}; {may_be_used(view, asset, free, is_quote=order.side == 'buy')}{fee}"
 
 
 def below_minimum(order: Order, market: Market) -> str | None:
@@ -98,6 +103,18 @@ def known(market: Market) -> tuple[Pair, Ticker]:
     if market.pair is None or market.ticker is None:
         raise ValueError("nothing is known of this market")
     return market.pair, market.ticker
+
+
+def fee_of(market: Market) -> Fee:
+    """The fee of a market whose pair is known; asking for that of another is a mistake of ours."""
+    if market.fee is None:
+        raise ValueError("no fee was chosen for this market")
+    return market.fee
+
+
+def fee_sentence(market: Market) -> str:
+    """Which fee is counted, and where it is from."""
+    return f"The fee is {fee_of(market)}."
 
 
 def plain(amount: Decimal) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from engine.errors import CallError, GateDenied
+from engine.rules.fees import Fee
 from engine.rules.gates import describe
 from engine.rules.orders import Order, OrderReceipt
 from engine.rules.verdicts import Allow, Deny, Gate
@@ -69,6 +70,8 @@ class GateReport:
     live: whether an order that passes is placed; otherwise Kraken only checks it (`validate`).
     results: the gates in their order. candidate, order: what the scanner and the strategy chose, where it came so far.
     receipt: of the order that was sent, or checked. error: how sending it failed. seconds: what the pass took.
+    fees: what a purchase was counted with, by the pair's name in the plan. problems: why a pair, or its price, is not
+        known; a pass goes on with the others.
     """
 
     account: str
@@ -80,6 +83,8 @@ class GateReport:
     receipt: OrderReceipt | None = None
     error: CallError | None = None
     seconds: float = 0.0
+    fees: Mapping[str, Fee] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -115,6 +120,8 @@ class GateReport:
                 "type": type(self.error).__name__, "message": str(self.error), "kraken_code": self.error.kraken_code,
             },
             "seconds": round(self.seconds, 3),
+            "fees": {name: fee.to_dict() for name, fee in self.fees.items()},
+            "problems": dict(self.problems),
         }
 
     def __str__(self) -> str:
@@ -128,6 +135,8 @@ class GateReport:
             first, *others = each.reasons or (each.seen,)
             yield f"{'→' if number else ' '} {each.gate:{width}}  {each.state.value:11}  {first}".rstrip()
             yield from (f"  {'':{width}}  {'':11}  {other}" for other in others)
+        if self.passed:  # otherwise they are among the reasons
+            yield from (f"Without {name}: {problem}" for name, problem in self.problems.items())
         yield self.outcome
 
     @property

@@ -14,7 +14,18 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from engine.rules.balances import BalanceState
-from engine.rules.capital import below_minimum, may_be_used, needs, plain, shortfall, smallest, spendable
+from engine.rules.capital import (
+    below_minimum,
+    fee_of,
+    fee_sentence,
+    may_be_used,
+    needs,
+    plain,
+    shortfall,
+    smallest,
+    spendable,
+)
+from engine.rules.cash import in_words
 from engine.rules.health import health_troubles
 from engine.rules.markets import data_troubles, market_troubles, tradable
 from engine.rules.orders import Order
@@ -97,7 +108,7 @@ def _balance_troubles(view: TradeView) -> Iterator[str]:
 def _balance_seen(view: TradeView) -> str:
     balance = view.balance
     free = Decimal(0) if balance.available_cash is None else balance.available_cash
-    return f"{balance.age:.1f} s old, available cash {plain(free)}"
+    return f"{balance.age:.1f} s old, available cash {in_words(balance.cash_assets)} {plain(free)}"
 
 
 def _funds_for(view: TradeView, order: Order) -> Verdict:
@@ -106,7 +117,10 @@ def _funds_for(view: TradeView, order: Order) -> Verdict:
         return Deny(_funds(view, order.pair)[1])
     trouble = shortfall(view, order, market)
     asset, amount = needs(order, market, view.plan.slippage)
-    return Deny(trouble) if trouble else Allow(f"{plain(amount)} {asset} needed, and there")
+    if trouble:
+        return Deny(trouble)
+    fee = f" (fee: {fee_of(market)})" if order.side == "buy" else ""
+    return Allow(f"{plain(amount)} {asset} needed, and there{fee}")
 
 
 def _funds(view: TradeView, name: str) -> tuple[str, str]:
@@ -125,12 +139,12 @@ def _what_is_enough(view: TradeView, name: str, market: Market) -> tuple[str, st
     if pays is None or sells is None:
         return "", f"What is free of {market.quote} and {market.base} is not known."
     if pays >= cost:
-        return f"{plain(pays)} {market.quote} for {name}", ""
+        return f"{plain(pays)} {market.quote} for {name} (fee: {fee_of(market)})", ""
     if sells >= volume:
         return f"{plain(sells)} {market.base} to sell on {name}", ""
     return "", (
         f"The smallest order on {name} takes {plain(cost)} {market.quote}, fee included, or {plain(volume)} "
-        f"{market.base} to sell; {may_be_used(view, market.quote, pays, is_quote=True)}"
+        f"{market.base} to sell; {may_be_used(view, market.quote, pays, is_quote=True)} {fee_sentence(market)}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.kraken.pair_names import market_key, market_of
 from engine.rules.admission import SETTLEMENT
 from engine.rules.view import SystemState, TradeView
 
@@ -43,7 +44,7 @@ def _key_troubles(view: TradeView) -> Iterator[str]:
     if key is None:
         yield "The private lane does not run, so nothing is known of the key."
         return
-    if key.state not in ("open", "call-refused"):
+    if key.state not in ("open", "call-refused", "product-refused"):
         yield f"The key is {key.state}. {key.sentence}"
     denied = sorted(NEEDED.intersection(key.denied))
     if denied:
@@ -62,15 +63,8 @@ def _counter_troubles(view: TradeView) -> Iterator[str]:
             f"The key's call counter is at {key.level:.1f} of {key.limit:g}: there is no room for {points:g} points"
             + (", which looking up an order may take." if view.live else ".")
         )
-    full = [pair for pair, level in key.trades.items() if not level + 1 <= key.trades_limit]
-    names = {name.replace("/", "").upper(): name for name in _names(view)}
-    for pair in full:
-        if pair in names:
+    named = (name if market.pair is None else market_of(market.pair) for name, market in view.markets.items())
+    names = set(map(market_key, named))
+    for pair, level in key.trades.items():
+        if not level + 1 <= key.trades_limit and market_key(pair) in names:
             yield f"The trading counter of {pair} is full: Kraken would refuse the order."
-
-
-def _names(view: TradeView) -> Iterator[str]:
-    for name, market in view.markets.items():
-        yield name
-        if market.pair is not None:
-            yield from (market.pair.id, market.pair.altname)

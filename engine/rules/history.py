@@ -27,14 +27,16 @@ class BalancePoint(Value):
     available_cash: Decimal | None
     assets: Mapping[str, Decimal] = field(repr=False)
     """Each asset's total, under its plain name."""
+    cash_assets: tuple[str, ...] = ()
+    """Which assets were counted as cash; empty where a point does not say it."""
 
     @classmethod
     def of(cls, snapshot: BalanceSnapshot) -> BalancePoint | None:
         """The point of a good reply; `None` when there never was one."""
         if snapshot.as_of is None or snapshot.cash is None:
             return None
-        totals = {name: each.total for name, each in snapshot.assets.items()}
-        return cls(snapshot.as_of, snapshot.cash, snapshot.available_cash, MappingProxyType(totals))
+        totals = MappingProxyType({name: each.total for name, each in snapshot.assets.items()})
+        return cls(snapshot.as_of, snapshot.cash, snapshot.available_cash, totals, snapshot.cash_assets)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> BalancePoint:
@@ -44,6 +46,7 @@ class BalancePoint(Value):
         return cls(
             datetime.fromisoformat(document["as_of"]), Decimal(document["cash"]),
             None if free is None else Decimal(free), MappingProxyType(totals),
+            tuple(str(name) for name in document.get("cash_assets", ())),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,6 +56,7 @@ class BalancePoint(Value):
             "as_of": self.as_of.isoformat(),
             "cash": format(self.cash, "f"),
             "available_cash": None if free is None else format(free, "f"),
+            "cash_assets": list(self.cash_assets),
             "assets": {name: format(total, "f") for name, total in self.assets.items()},
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal, localcontext
 
+from engine.kraken.pair_names import market_key, market_of
 from engine.rules.capital import plain
 from engine.rules.view import Candidate, TradeView
 from engine.values import Ticker
@@ -22,8 +23,10 @@ def market_troubles(view: TradeView, name: str) -> Iterator[str]:
     if market.pair is None:
         yield f"Nothing is known of {name}. {market.problem or 'Kraken was not asked.'}"
         return
-    if market.pair.status != "online":
+    if market.pair.status not in ("online", ""):  # not told: SystemStatus and the answer to the order decide
         yield f"{name} is not online: Kraken says {market.pair.status!r}."
+    if view.key is not None and market_key(market_of(market.pair)) in view.key.denied_markets:
+        yield f"Kraken denied an order on {name} to this account or key, so none is sent there now."
     if market.ticker is None:
         yield f"The price of {name} is not known. {market.problem or 'Kraken was not asked.'}"
         return

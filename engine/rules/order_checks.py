@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DecimalExcepti
 from typing import Any
 
 from engine.errors import ConfigError, MarketUnavailable, OrderRejected
+from engine.kraken.pair_names import TOKENIZED, name_of
 from engine.rules.orders import Order, Price
 from engine.values import Pair
 
@@ -42,7 +43,8 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     """The parameters of AddOrder for an order that fits."""
     in_force = None if order.time_in_force == "GTC" else order.time_in_force
     params = {
-        "pair": pair.id,
+        "pair": name_of(pair),
+        "asset_class": pair.asset_class if pair.asset_class == TOKENIZED else None,
         "type": order.side,
         "ordertype": order.type,
         "volume": order.volume,
@@ -59,11 +61,11 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     return {name: _plain(value) for name, value in params.items() if value is not None}
 
 
-def reserves(order: Order, pair: Pair) -> tuple[str, Decimal]:
-    """Which asset an order may take, by Kraken's name, and how much of it: with the highest fee, never too little."""
+def reserves(order: Order, pair: Pair, fee: Decimal) -> tuple[str, Decimal]:
+    """Which asset an order may take, by Kraken's name, and how much of it at most; `fee` is a part of its cost."""
     if order.side == "sell":
         return pair.base, order.volume
-    with_fee = _EXACT.add(1, pair.fee)
+    with_fee = _EXACT.add(1, fee)
     if "viqc" in order.flags:
         return pair.quote, _EXACT.multiply(order.volume, with_fee)
     price = worst_price(order)
@@ -81,6 +83,7 @@ def worst_price(order: Order) -> Decimal | None:
 def _check_status(order: Order, pair: Pair) -> None:
     takes = {
         "online": True,
+        "": True,  # not told: Kraken's answer decides
         "post_only": "post" in order.flags,
         "limit_only": order.type in _WITH_LIMIT,
         "reduce_only": order.reduce_only,

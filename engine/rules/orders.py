@@ -33,7 +33,8 @@ Price = Decimal | str
 class Order:
     """What to place.
 
-    pair: by any of Kraken's names (``XBTUSD``, ``XXBTZUSD``, ``XBT/USD``).
+    pair: by any name of the market (``XBTUSD``, ``XXBTZUSD``, ``BTC/USD``, ``xbt/usd``). That of a tokenized share is
+        written as Kraken does (``AAPLxUSD``), and one of another venue with it (``XBTUSD:BTNL``).
     side: ``buy`` or ``sell``.
     type: Kraken's order type, such as ``limit`` or ``market``.
     volume: in the base asset; with the flag ``viqc`` (market buys only) in the quote asset.

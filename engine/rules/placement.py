@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
 
+from engine.kraken.pair_names import market_key
 from engine.rules.order_states import OrderNews, OrderState, after
 from engine.rules.orders import Order, OrderReceipt
 
@@ -31,7 +32,7 @@ class Placement:
     fitted: Order
     """As it is sent."""
     pair: str
-    """Kraken's id of the pair."""
+    """The market (`pair_names.market_of`); in rows of earlier versions Kraken's id of the pair."""
     params: Mapping[str, Any]
     """AddOrder's, without what is only known when it is sent."""
     reserved: tuple[str, Decimal]
@@ -59,6 +60,14 @@ class Placement:
         state = after(self.state, news)
         times = self.times if state is self.state else {**self.times, state.value: now}
         return replace(self, state=state, times=times, **changes)
+
+    def shares_market_with(self, other: Placement) -> bool:
+        """Whether both are on one market, by whatever names they were asked for."""
+        return not self._market_keys.isdisjoint(other._market_keys)
+
+    @property
+    def _market_keys(self) -> set[str]:
+        return {market_key(self.pair), market_key(str(self.params.get("pair") or self.pair))}
 
     @property
     def receipt(self) -> OrderReceipt:

@@ -15,7 +15,10 @@ it stands after an answer:
     ============ ============ ============ ============ ============ ============ ============
 
 *Denied* holds back only its endpoint (REFUSED_CALL) until that endpoint has a good reply. It shows that Kraken knows
-the key, and nothing about the nonce, since nobody knows which of the two is looked at first. Calls go again when the
+the key, and nothing about the nonce, since nobody knows which of the two is looked at first. Kraken says the same to an
+order for one product that this account may not trade (a tokenized share, a coin that its country forbids), so a denied
+order holds back its market alone as long as that may be the reason: the key is known to have the permission, or no
+second market was denied before the endpoint had a good reply. Calls go again when the
 time of a lockout is over, so LOCKED_OUT stays in name only until the first of them is answered. Nothing is learnt from
 a call that was not sent.
 
@@ -29,7 +32,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.errors import (
     AccountLocked,
@@ -45,6 +48,9 @@ from engine.errors import (
 )
 from engine.rules.admission import Held
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 LOCKOUT = 900.0
 """Seconds of quiet after each refusal: Kraken says "a few minutes" in one place and 15 in another (KRAKEN.md §4.4)."""
 
@@ -58,13 +64,14 @@ LONGEST = 900.0
 
 
 class State(Enum):
-    """Where a key stands, or a key with one endpoint (REFUSED_CALL)."""
+    """Where a key stands, or a key with one endpoint (REFUSED_CALL) or with one market there (REFUSED_PRODUCT)."""
 
     OPEN = "open"
     NONCE_DOUBT = "nonce-refused-once"
     NONCE_STORM = "nonces-refused"
     REFUSED_KEY = "key-refused"
     REFUSED_CALL = "call-refused"
+    REFUSED_PRODUCT = "product-refused"
     LOCKED_OUT = "locked-out"
 
 
@@ -76,6 +83,7 @@ class Answer(Enum):
     BAD_KEY = "bad key"
     BAD_NONCE = "bad nonce"
     DENIED = "denied"
+    RESTRICTED = "restricted"
     OTHER = "other"
     UNSENT = "unsent"
 
@@ -102,7 +110,7 @@ _ANSWERS: tuple[tuple[type[CallError], str, Answer], ...] = (
     (InvalidSignature, "", Answer.BAD_KEY),
     (AccountLocked, "ETrade:", Answer.DENIED),  # trading is locked: the balance can still be read
     (AccountLocked, "", Answer.BAD_KEY),
-    (PermissionDenied, "EAccount:", Answer.OTHER),  # depends on what was asked for: one pair, one country
+    (PermissionDenied, "EAccount:", Answer.RESTRICTED),  # depends on what was asked for: one pair, one country
     (PermissionDenied, "EEarnings:", Answer.OTHER),
     (PermissionDenied, "", Answer.DENIED),
     (InsufficientFunds, "", Answer.GOOD),  # the key, its signature and the nonce passed, or this would not be known
@@ -140,6 +148,11 @@ SENTENCES: Mapping[State, str] = MappingProxyType(
         State.REFUSED_CALL: (
             "Kraken denies this call to this key, so it is kept back; other calls go on. Give the key the permission "
             f"on Kraken's API page. {_PROBES}"
+        ),
+        State.REFUSED_PRODUCT: (
+            "Kraken denies orders on this market to this account or key, so they are kept back; other markets go on. "
+            "See at Kraken whether your account may trade it where you live, and whether the key may create orders. "
+            f"{_PROBES}"
         ),
         State.LOCKED_OUT: (
             "Kraken has locked this key out, usually after too many calls with a bad key, signature or nonce. No call "
@@ -215,23 +228,42 @@ class KeyGuard:
 
     Guarantees: at most three calls go into a storm of refused nonces; then, and while the key is refused, one for each
     pause; after a lockout none for 15 minutes from its last refusal. One good reply ends it, for a denied endpoint one
-    of its own.
+    of its own, for a denied market one on that market.
+
+    calls, products: what is denied: endpoints, and markets by endpoint. granted: the endpoints for which the key is
+    known to have the permission, from a good reply or from `told`. suspect: by endpoint the market that was denied
+    last, while it is not known which of the two was meant.
     """
 
     probe_every: float = 5.0
     key: Hold = _OPEN
     calls: Mapping[str, Hold] = field(default_factory=lambda: MappingProxyType({}))
+    products: Mapping[tuple[str, str], Hold] = field(default_factory=lambda: MappingProxyType({}))
+    granted: frozenset[str] = frozenset()
+    suspect: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def state(self) -> State:
-        """The state of the key; REFUSED_CALL when only single endpoints are kept back."""
-        return State.REFUSED_CALL if self.key.state is State.OPEN and self.calls else self.key.state
+        """The state of the key; REFUSED_CALL or REFUSED_PRODUCT when only endpoints or markets are kept back."""
+        if self.key.state is not State.OPEN:
+            return self.key.state
+        return State.REFUSED_CALL if self.calls else State.REFUSED_PRODUCT if self.products else State.OPEN
 
     @property
     def sentence(self) -> str:
-        """Where the key stands, for a person: the likely cause and the remedy, for each endpoint that is denied."""
-        denied = " ".join(hold.sentence for hold in self.calls.values())
-        return denied if self.state is State.REFUSED_CALL else self.key.sentence
+        """Where the key stands, for a person: the likely cause and the remedy, for each thing that is denied."""
+        denied = [hold.sentence for hold in self.calls.values()]
+        denied += [f"{market}: {hold.sentence}" for (_, market), hold in self.products.items()]
+        return " ".join(denied) if denied and self.key.state is State.OPEN else self.key.sentence
+
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """The endpoints that are denied, and those where nobody knows yet whether the key or a market is meant."""
+        return (*self.calls, *(name for name in self.suspect if name not in self.calls))
+
+    def denied_markets(self, now: float) -> tuple[str, ...]:
+        """The markets on which no order may be placed now."""
+        return tuple(market for (name, market), hold in self.products.items() if name == "AddOrder" and now < hold.due)
 
     @property
     def may_sign_again(self) -> bool:
@@ -246,36 +278,53 @@ class KeyGuard:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is held against the key: what a good call leaves as it is."""
-        return self.key is _OPEN and not self.calls
+        return self.key is _OPEN and not self.calls and not self.products
 
-    def check(self, endpoint: str, now: float) -> Held | None:
-        """`None` when the call may go, else why not. Cancels are kept back as well: they would fail and prolong it."""
-        return self.key.check(now) or self.calls.get(endpoint, _OPEN).check(now)
+    def check(self, endpoint: str, now: float, market: str | None = None) -> Held | None:
+        """`None` when the call may go, else why not. Cancels are kept back as well: they would fail and prolong it.
 
-    def started(self, endpoint: str, now: float) -> KeyGuard:
+        `market`: that of the order which the call places or changes, here and in the other methods.
+        """
+        held = self.key.check(now) or self.calls.get(endpoint, _OPEN).check(now)
+        return held or self.products.get((endpoint, market or ""), _OPEN).check(now)
+
+    def started(self, endpoint: str, now: float, market: str | None = None) -> KeyGuard:
         """A call that `check` let pass goes out. When it is a probe, no other call passes during a whole pause."""
         if self.is_quiet:
             return self
-        return self._holds(endpoint, lambda hold: hold.probing(now, self.probe_every))
+        return self._holds(endpoint, market, lambda hold: hold.probing(now, self.probe_every))
 
-    def after(self, error: CallError | None, endpoint: str, now: float, *, cause: str = "") -> KeyGuard:
+    def after(
+        self, error: CallError | None, endpoint: str, now: float, market: str | None = None, *, cause: str = ""
+    ) -> KeyGuard:
         """The call ended: `error`, or a good reply. `cause` replaces Kraken's words (see `diagnose_nonce`)."""
-        if error is None and self.is_quiet:
+        if error is None and self.is_quiet and (market is None or endpoint in self.granted):
             return self
         answer = answer_of(error)
         if answer is Answer.UNSENT:
-            return self._holds(endpoint, Hold.not_sent)
+            return self._holds(endpoint, market, Hold.not_sent)
         cause = cause or (str(error) if error is not None else "")
-        guard = self._holds(endpoint, Hold.answered)
+        guard = self._holds(endpoint, market, Hold.answered)
         guard = replace(guard, key=guard._next(answer, cause, now))
-        if answer is Answer.DENIED:
-            hold = guard.calls.get(endpoint, _OPEN)
-            return guard._with_call(endpoint, hold.failed_again(State.REFUSED_CALL, cause, now, self.probe_every))
-        return guard._with_call(endpoint, None) if answer is Answer.GOOD else guard
+        if answer is Answer.GOOD:
+            return guard._allowed(endpoint, market)
+        if answer not in (Answer.DENIED, Answer.RESTRICTED):
+            return guard
+        is_locked = isinstance(error, AccountLocked)  # on every market
+        if market is not None and isinstance(error, PermissionDenied) and not is_locked:
+            return guard._denied_on(market, endpoint, error, now)
+        return guard._denied(endpoint, cause, now) if answer is Answer.DENIED else guard
+
+    def told(self, granted: Iterable[str], denied: Iterable[str]) -> KeyGuard:
+        """Kraken said for which endpoints the key has the permission, and for which not."""
+        known = (self.granted | frozenset(granted)) - frozenset(denied)
+        suspect = {endpoint: market for endpoint, market in self.suspect.items() if endpoint not in known}
+        return replace(self, granted=known, suspect=MappingProxyType(suspect))
 
     def resume(self) -> KeyGuard:
         """Somebody says that it is mended: all may go at once. A lockout stays, since a try would prolong it."""
-        return KeyGuard(self.probe_every, self.key if self.key.state is State.LOCKED_OUT else _OPEN)
+        key = self.key if self.key.state is State.LOCKED_OUT else _OPEN
+        return KeyGuard(self.probe_every, key, granted=self.granted)
 
     def replace_key(self) -> KeyGuard:
         """The guard of a new key in the place of this one."""
@@ -305,17 +354,51 @@ class KeyGuard:
         refused = answer in (Answer.BAD_KEY, Answer.BAD_NONCE)
         return self.key.failed_again(state, cause, now, self.probe_every) if refused else self.key
 
-    def _holds(self, endpoint: str, change: Callable[[Hold], Hold]) -> KeyGuard:
-        """The guard with its two holds on that endpoint changed: that of the key, and its own if it is denied."""
+    def _allowed(self, endpoint: str, market: str | None) -> KeyGuard:
+        """A good reply: the key has the permission, and is not kept from that market."""
+        guard = self._with_call(endpoint, None)
+        if market is None:
+            return guard
+        guard = replace(guard, granted=self.granted | {endpoint}, suspect=_with(self.suspect, endpoint, None))
+        return guard._with_product(endpoint, market, None)
+
+    def _denied(self, endpoint: str, cause: str, now: float) -> KeyGuard:
+        hold = self.calls.get(endpoint, _OPEN).failed_again(State.REFUSED_CALL, cause, now, self.probe_every)
+        return replace(self, granted=self.granted - {endpoint})._with_call(endpoint, hold)
+
+    def _denied_on(self, market: str, endpoint: str, error: PermissionDenied, now: float) -> KeyGuard:
+        """Denied for one market: that is held back alone, until a second one shows that the key is meant."""
+        is_product = answer_of(error) is Answer.RESTRICTED or endpoint in self.granted
+        if endpoint in self.calls or not (is_product or self.suspect.get(endpoint, market) == market):
+            return self._denied(endpoint, str(error), now)
+        cause = f"Kraken refused {endpoint} with {error.kraken_code!r}."
+        before = self.products.get((endpoint, market), _OPEN)
+        hold = before.failed_again(State.REFUSED_PRODUCT, cause, now, self.probe_every)
+        suspect = self.suspect if is_product else _with(self.suspect, endpoint, market)
+        return replace(self, suspect=suspect)._with_product(endpoint, market, hold)
+
+    def _holds(self, endpoint: str, market: str | None, change: Callable[[Hold], Hold]) -> KeyGuard:
+        """The guard with its holds on that call changed: that of the key, and those of what is denied to it."""
         guard = replace(self, key=change(self.key))
-        return guard._with_call(endpoint, change(self.calls[endpoint])) if endpoint in self.calls else guard
+        if endpoint in self.calls:
+            guard = guard._with_call(endpoint, change(self.calls[endpoint]))
+        hold = self.products.get((endpoint, market or ""))
+        return guard if hold is None else guard._with_product(endpoint, market or "", change(hold))
 
     def _with_call(self, endpoint: str, hold: Hold | None) -> KeyGuard:
-        others = {name: each for name, each in self.calls.items() if name != endpoint}
-        return replace(self, calls=MappingProxyType(others if hold is None else {**others, endpoint: hold}))
+        return replace(self, calls=_with(self.calls, endpoint, hold))
+
+    def _with_product(self, endpoint: str, market: str, hold: Hold | None) -> KeyGuard:
+        return replace(self, products=_with(self.products, (endpoint, market), hold))
 
 
-_PROBED = frozenset({State.REFUSED_KEY, State.REFUSED_CALL, State.NONCE_STORM})
+def _with(mapping: Mapping[K, V], name: K, value: V | None) -> Mapping[K, V]:
+    """The mapping with that value, or without the name."""
+    others = {each: known for each, known in mapping.items() if each != name}
+    return MappingProxyType(others if value is None else {**others, name: value})
+
+
+_PROBED = frozenset({State.REFUSED_KEY, State.REFUSED_CALL, State.REFUSED_PRODUCT, State.NONCE_STORM})
 _CENTURIES = 1e12  # Unix seconds that no clock shows
 
 
@@ -336,50 +419,3 @@ def check_all(guards: Iterable[KeyGuard], now: float) -> Held | None:
     ends = sorted(end for guard in guards if (end := guard.locked_until) is not None)
     at_once = len(ends) >= 2 and ends[-1] - ends[-2] < LOCKOUT
     return Held(ALL_HELD, ends[-1] - now) if at_once and now < ends[-1] else None
-
-
-# --- why a nonce was refused ----------------------------------------------------------------------------------
-
-_SLOW = 5.0  # seconds that a clock is behind before it counts: the time of a reply is known to a second or two
-_AHEAD = 60.0
-_NEW_KEY = "Make a new key at Kraken for this engine alone"
-_TAKE_OVER = "'kraken-engine nonce import' or 'kraken-engine nonce raise'"
-
-
-def diagnose_nonce(*, first_use: bool, skew: float | None = None, lead: float | None = None) -> str:
-    """The likely cause of refused nonces and the remedy, as sentences for a person.
-
-    first_use: this state directory had no mark for the key when the engine started.
-    skew: seconds that our wall clock is ahead of Kraken's (behind: negative), when known.
-    lead: seconds that our nonces are ahead of our wall clock, when known.
-    """
-    slow = -skew if skew is not None and skew < -_SLOW else None
-    if not first_use:
-        return " ".join((_OTHER_PROGRAM, *_also(slow, lead)))
-    if slow is None:
-        return _OTHER_UNIT
-    return _SLOW_CLOCK.format(slow=slow)
-
-
-def _also(slow: float | None, lead: float | None) -> Iterable[str]:
-    if slow is not None:
-        yield f"This machine's clock is {slow:.0f} s behind Kraken's, so our nonces do not catch up: set it."
-    if lead is not None and lead > _AHEAD:
-        yield f"Our own nonces are {lead:.0f} s ahead of the clock already, so the others are further ahead still."
-
-
-_OTHER_PROGRAM = (
-    "Kraken has seen a higher nonce of this key than this engine ever sent, and our record of those is whole: another "
-    f"program uses the key. {_NEW_KEY}; or stop the other program for good and take over its counter with {_TAKE_OVER}."
-)
-_OTHER_UNIT = (
-    "This state directory has never used the key, and Kraken has seen a higher nonce of it. Either another tool used "
-    "the key, now or before, with larger numbers (it counts in another unit, or its clock was ahead), or this engine "
-    f"used it from a state directory that is lost. {_NEW_KEY}; or bring the old state directory back; or stop the "
-    f"other tool for good and take over its counter with {_TAKE_OVER}."
-)
-_SLOW_CLOCK = (
-    "This machine's clock is {slow:.0f} s behind Kraken's and this state directory has never used the key, so our "
-    "nonces are lower than those that were made by a right clock before. Set the clock, then 'resume'; should it "
-    f"go on, another program uses the key: {_NEW_KEY[0].lower()}{_NEW_KEY[1:]}."
-)

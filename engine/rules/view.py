@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from engine.kraken.pair_names import is_named, market_key
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.fees import Fee
 from engine.rules.orders import Order
 from engine.rules.plan import TradePlan
 from engine.values import Pair, Ticker
@@ -40,6 +42,8 @@ class Market:
     at: float = float("-inf")
     """When the ticker was asked for, by the monotonic clock."""
     problem: str | None = None
+    fee: Fee | None = None
+    """What a purchase is counted with; there wherever `pair` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class KeyFacts:
     """Points on the call counter, and the most it takes."""
     trades: Mapping[str, float] = field(default_factory=dict)
     trades_limit: float = 0.0
-    """The same of the trading counter, by pair (without a slash)."""
+    """The same of the trading counter, by market (`pair_names.market_key`)."""
+    denied_markets: tuple[str, ...] = ()
+    """Markets on which Kraken denies orders to the account or key, and on which none is sent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +130,11 @@ class TradeView:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def market(self, pair: str) -> Market:
-        """What is known of a pair, by its name in the plan or any of Kraken's."""
+        """What is known of a market, by its name in the plan or any other of its names."""
         known = self.markets.get(pair)
         if known is not None:
             return known
-        names = ((each, each.pair) for each in self.markets.values())
-        found = (each for each, facts in names if facts and pair in (facts.id, facts.altname, facts.wsname))
+        found = (each for each in self.markets.values() if each.pair is not None and is_named(each.pair, pair))
         return next(found, Market(problem="It is none of the plan's pairs."))
 
 
@@ -138,11 +143,13 @@ def read_candidates(value: Any, plan: TradePlan) -> Scan:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return Scan(problem=f"The scanner returned {_kind(value)}: it has to return a list of pairs.")
     found = []
+    names = {market_key(name): name for name in reversed(plan.pairs)} | {name: name for name in plan.pairs}
     for each in islice(_candidates(value), MOST_CANDIDATES + 1):
-        if each is None or each.pair not in plan.pairs:
+        known = None if each is None else names.get(each.pair) or names.get(market_key(each.pair))
+        if each is None or known is None:
             name = "something else than pairs" if each is None else f"{str(each.pair)[:40]!r}"
             return Scan(problem=f"The scanner picked {name}; the plan has {', '.join(plan.pairs[:5])}.")
-        found.append(each)
+        found.append(each if each.pair == known else replace(each, pair=known))
     if len(found) > MOST_CANDIDATES:
         return Scan(problem=f"The scanner picked more than {MOST_CANDIDATES} candidates.")
     return Scan(tuple(found))

@@ -2,6 +2,6 @@
 
 from engine.transport.address import Base, check_proxy, check_url
 from engine.transport.resolver import Resolver
-from engine.transport.session import VERSION, HttpReply, Transport, TransportPool
+from engine.transport.session import HttpReply, Transport, TransportPool
 
-__all__ = ["VERSION", "Base", "HttpReply", "Resolver", "Transport", "TransportPool", "check_proxy", "check_url"]
+__all__ = ["Base", "HttpReply", "Resolver", "Transport", "TransportPool", "check_proxy", "check_url"]

@@ -23,6 +23,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from engine import __version__
 from engine.errors import CallError, ConfigError, DeadlinePassed, EngineStopped
 from engine.transport.address import check_proxy, check_url, is_loopback
 from engine.transport.failures import failure
@@ -31,7 +32,6 @@ from engine.transport.resolver import Resolver
 from engine.transport.wire import LONGEST_WAIT, Route, TlsSocket, Wire, WireClosed
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
 
-VERSION = "0.1.0"  # as in setup.cfg: tests/test_transport.py holds them together
 LIMIT = 32 * 1024 * 1024
 
 _PATH = re.compile(r"/[!-\"$->@-~]*")
@@ -304,7 +304,7 @@ def _route(url: str, settings: Settings, clock: Clock, limit: int, resolver: Res
         resolver=resolver,
         clock=clock,
         limit=limit,
-        agent=f"kraken-engine/{VERSION}",
+        agent=f"kraken-engine/{__version__}",
     )
 
 

@@ -16,8 +16,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from engine import __version__
 from engine.status import EngineStatus
-from engine.transport import VERSION
 from engine.web.feed import Feed
 from engine.web.gateway.door import Gateway
 from engine.web.tally import Histogram, Tally
@@ -44,7 +44,7 @@ class Metrics(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric, by the names that the README lists."""
+        """Every metric, by the names that the manual lists (help service)."""
         status = self._status()
         yield from _engine(status)
         yield from _lane(status)
@@ -59,7 +59,7 @@ class Metrics(Collector):
 
 
 def _engine(status: EngineStatus) -> Iterator[Metric]:
-    yield InfoMetricFamily("kraken_engine_build", "The engine's version.", {"version": VERSION})
+    yield InfoMetricFamily("kraken_engine_build", "The engine's version.", {"version": __version__})
     yield _gauge("up", "1 while the engine runs.", status.running)
     yield _gauge("live", "1 when calls may change something at Kraken.", status.live)
     yield _gauge("dead_threads", "Threads that should run and do not.", len(status.dead))
@@ -101,7 +101,7 @@ def _accounts(status: EngineStatus) -> Iterator[Metric]:
     yield _by("account_consecutive_errors", "Failures in a row.", "account",
               {each.account: each.error_count for each in accounts})  # fmt: skip
     yield _by("key_accepted", "1 while Kraken takes the account's key.", "account",
-              {name: key.state == "open" for name, key in status.keys.items()})  # fmt: skip
+              {name: key.state in ("open", "product-refused") for name, key in status.keys.items()})  # fmt: skip
 
 
 def _calls(tally: Tally) -> Iterator[Metric]:

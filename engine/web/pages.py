@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from engine import __version__
+from engine.rules.cash import in_words
 from engine.status import EngineStatus
-from engine.transport import VERSION
 from engine.web.html import Child, Markup, element, fragment
 from engine.web.service import Service
 from engine.web.view import CLASSES, GLYPHS, Cell, View
@@ -17,7 +18,6 @@ _CHARTS = (
     ("latency", "Call latency", "milliseconds under way: mean and worst of each second"),
     ("queue", "Queue depth", "private calls that wait"),
     ("errors", "Errors", "private calls not done, each second"),
-    ("cash", "Cash", "last known cash of each account"),
 )
 
 
@@ -30,6 +30,7 @@ async def dashboard(request: Request) -> Response:
 def page(status: EngineStatus, view: View) -> str:
     """The document. Every text is escaped by `element`."""
     names = [each.account for each in status.accounts]
+    cash = f"Cash {in_words(next((each.cash_assets for each in status.accounts), ()))}"
     body = element(
         "body",
         element("a", "Skip to the accounts", class_="skip", href="#accounts"),
@@ -38,15 +39,15 @@ def page(status: EngineStatus, view: View) -> str:
         element(
             "main",
             _verdict(view),
-            _accounts(names, view),
+            _accounts(names, cash, view),
             _lane(names, view),
             _gates(view),
             _orders(view),
-            _charts(),
+            _charts(cash),
             _assets(names, view),
             _events(view),
         ),
-        element("footer", f"kraken-engine {VERSION} · times are this browser's"),
+        element("footer", f"kraken-engine {__version__} · times are this browser's"),
         data_shape=view.shape,
     )
     return f"<!doctype html>{element('html', _head(), body, lang='en')}"
@@ -88,14 +89,15 @@ def _verdict(view: View) -> Markup:
     )  # fmt: skip
 
 
-def _accounts(names: Sequence[str], view: View) -> Markup:
-    columns = ("Account", "Status", "Cash", "Available cash", "Balance", "Errors in a row", "Next attempt")
+def _accounts(names: Sequence[str], cash: str, view: View) -> Markup:
+    columns = ("Account", "Status", cash, "Available cash", "Balance", "Errors in a row", "Next attempt")
     rows = (
         _row(
             element("th", name, scope="row", role="rowheader"),
             _data("Status", _cell(f"a-{name}-standing", view, mark=True),
                   element("p", _cell(f"a-{name}-error", view), class_="why"), class_="standing"),
-            _data("Cash", _cell(f"a-{name}-cash", view), class_="number big"),
+            _data(cash, _cell(f"a-{name}-cash", view),
+                  element("p", _cell(f"a-{name}-elsewhere", view), class_="why"), class_="number big"),
             _data("Available cash", _cell(f"a-{name}-available-cash", view), class_="number"),
             _data("Balance", _cell(f"a-{name}-state", view, mark=True), " ", _cell(f"a-{name}-age", view, old=True)),
             _data("Errors in a row", _cell(f"a-{name}-errors", view), class_="number"),
@@ -159,11 +161,11 @@ def _marked(name: str, title: str, columns: Sequence[str], view: View) -> Markup
     return _section(name, title, element("p", _cell(f"{name}-count", view, mark=True), class_="sum"), table)
 
 
-def _charts() -> Markup:
+def _charts(cash: str) -> Markup:
     figures = (
         element("figure", element("figcaption", element("strong", title), " ", element("span", told)),
                 element("div", class_="chart", data_chart=name, role="img", aria_label=f"{title}: {told}"))
-        for name, title, told in _CHARTS
+        for name, title, told in (*_CHARTS, ("cash", cash, "last known cash of each account"))
     )  # fmt: skip
     grid = element("div", *figures, class_="charts")
     return _section("charts", "The last 15 minutes", grid, class_="needs-script")

@@ -12,10 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from engine.actors.report import KeyReport
+from engine.kraken.balances import spendable_total
 from engine.rules.availability import Standing
 from engine.rules.balances import BalanceSnapshot
+from engine.rules.cash import elsewhere, line_to_count
 from engine.rules.gate_report import GateReport, GateResult, GateState
 from engine.rules.orders import OrderReceipt
+from engine.rules.silence import SILENT
 from engine.status import EngineStatus
 
 CLASSES = ("cancel", "order", "settle", "read")
@@ -115,6 +118,8 @@ def _verdict(status: EngineStatus, cells: dict[str, Cell]) -> None:
         cells["verdict"] = Cell("There is no account", "warn")
     elif not out:
         cells["verdict"] = Cell("All accounts are available" if number > 1 else "The account is available", "good")
+    elif status.silent_since is not None:
+        cells["verdict"] = Cell(f"{SILENT}: no good reply since {status.silent_since:%H:%M:%S} UTC", "bad")
     else:
         names = ", ".join(out[:3]) + (f" and {len(out) - 3} more" if len(out) > 3 else "")
         cells["verdict"] = Cell(f"{names} {'is' if len(out) == 1 else 'are'} not available", "bad")
@@ -131,12 +136,23 @@ def _account(snapshot: BalanceSnapshot, status: EngineStatus, cells: dict[str, C
         f"{of}-standing": Cell(word, state),
         f"{of}-cash": Cell(amount(snapshot.cash), _STATES[value] if snapshot.cash is None else "plain"),
         f"{of}-available-cash": Cell(amount(snapshot.available_cash)),
+        f"{of}-elsewhere": _elsewhere(snapshot),
         f"{of}-state": Cell(value, _STATES[value]),
         f"{of}-age": Cell("never", "bad") if age is None else Cell("", _STATES[value], age=round(age, 1)),
         f"{of}-errors": Cell(str(snapshot.error_count), "bad" if snapshot.error_count else "plain"),
         f"{of}-error": Cell(why, "bad" if why else "plain"),
         f"{of}-next": _next(snapshot, status),
     }
+
+
+def _elsewhere(snapshot: BalanceSnapshot) -> Cell:
+    """Money that cash does not count, with the line to configure."""
+    amounts = {name: spendable_total(each) for name, each in snapshot.assets.items()}
+    found = elsewhere(amounts, snapshot.cash_assets)
+    if not found:
+        return Cell("")
+    return Cell(f"{', '.join(found)} not counted; to count it, configure {line_to_count(found, snapshot.cash_assets)}",
+                "warn")  # fmt: skip
 
 
 def _next(snapshot: BalanceSnapshot, status: EngineStatus) -> Cell:

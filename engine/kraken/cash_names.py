@@ -1,0 +1,31 @@
+"""The names of the setting `cash`, held against Kraken's list of assets."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from engine.kraken.assets import AssetTable
+
+
+def plain_names(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
+    """The names of the configuration as plain names, each once; what the table does not know stays as it is."""
+    return tuple(dict.fromkeys(table.plain(name) or name for name in cash))
+
+
+def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
+    """The names of the configuration that no asset in the table has."""
+    return tuple(name for name in cash if table.plain(name) is None)
+
+
+def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
+    """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
+    near = dict.fromkeys(plain for name in names for plain in _near(name, table))
+    hint = f"it lists {', '.join(near)}" if near else "use names such as USD, EUR or USDT"
+    quoted = ", ".join(repr(name) for name in names)
+    return f"The setting cash names {quoted}, and Kraken lists no such asset; {hint}."
+
+
+def _near(name: str, table: AssetTable) -> list[str]:
+    found = difflib.get_close_matches(name.upper(), table.names, 2, cutoff=0.75)
+    return [table.names[each] for each in found]

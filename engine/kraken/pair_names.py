@@ -1,0 +1,162 @@
+"""The names of markets: Kraken has several for each, takes some of them, and keys its replies by any.
+
+A market is what it trades, for what, and where: base, quote and venue. It is never told by the name that was asked for
+or by the key of a reply. By name there are Kraken's id (``XXBTZUSD``), the altname (``XBTUSD``), the name that Kraken
+shows (``BTC/USD``) and that of the old socket, ``wsname`` (``XBT/USD``), which REST refuses since 2026. Sources:
+Kraken's AssetPairs reference and the replies of its live exchange.
+
+A tokenized share is a market for each of its listings: ``AAPLxUSD`` and ``AAPLSPVUSD`` have one altname and two
+prices. Its names are read as they are, since the case of a letter counts: ``SNxUSD`` is a share, ``SNXUSD`` a coin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from engine.kraken.assets import AssetTable
+from engine.values import Pair
+
+TOKENIZED = "tokenized_asset"
+
+_CODES = {code: plain for code, plain in AssetTable.shipped().names.items() if code != plain}
+_SHOWN = {"XBT": "BTC", "XDG": "DOGE"}
+_PLAIN = _CODES | {shown: plain for plain, shown in _SHOWN.items()}
+_QUOTES = frozenset({
+    "USD", "EUR", "GBP", "CAD", "AUD", "CHF", "JPY", "XBT", "BTC", "ETH", "DAI", "USDT", "USDC", "PYUSD", "USDG",
+    "RLUSD", "USD1", "USDQ", "USDR", "USDD", "EURC", "EUROP", "EURQ", "EURR",
+})  # fmt: skip
+"""Before these ``BTC`` and ``DOGE`` mean bitcoin and dogecoin; ``DOGEUR`` is DOG in euros."""
+_BASES = frozenset({*_CODES.values(), "USDT"})
+"""What has an old code, or is traded for an asset that has one."""
+_SHARE = re.compile(r"[A-Z0-9.]+x/?[A-Z]+")
+_CLASS_FIELDS = {
+    **dict.fromkeys(("AddOrder", "AddOrderBatch", "EditOrder", "Ticker", "OHLC", "Depth", "Trades"), "asset_class"),
+    "AssetPairs": "aclass_base",
+}
+
+
+def plain_code(asset: str) -> str:
+    """The one name of an asset that Kraken writes as ``XXBT``, ``XBT`` or ``BTC``."""
+    return _PLAIN.get(asset, asset)
+
+
+def listed_code(asset: str) -> str:
+    """The code of an asset that may be written as Kraken shows it: ``BTC`` is ``XBT``, and ``XXBT`` stays."""
+    return asset if asset in _CODES else plain_code(asset)
+
+
+def spelled(name: str) -> str:
+    """A name as Kraken's REST takes it, by its spelling alone: ``xbt/usd`` is ``BTC/USD``, ``BTCUSD`` is ``XBTUSD``.
+
+    What Kraken takes stays as it is, and so does a name in which the case of the letters is mixed.
+    """
+    if name not in (name.upper(), name.lower()):
+        return name
+    body, colon, venue = name.upper().partition(":")
+    base, slash, quote = body.partition("/")
+    body = f"{_shown(base)}/{_shown(quote)}" if slash else _listed(base)
+    return body + colon + venue
+
+
+def market_key(name: str) -> str:
+    """By which two names of one market are equal, without asking Kraken: ``XXBTZUSD`` and ``btc/usd`` are ``XBTUSD``.
+
+    For a name that is only known by its spelling. Names of different markets have different keys.
+    """
+    body, colon, venue = spelled(name).partition(":")
+    base, slash, quote = body.partition("/")
+    return (plain_code(base) + plain_code(quote) if slash else _decoded(base)) + colon + venue
+
+
+def market_of(pair: Pair) -> str:
+    """The identity of a market, such as ``XBT/USD``; with its venue where that is not Kraken's own."""
+    if pair.asset_class == TOKENIZED:
+        return pair.id.replace("/", "")
+    return f"{plain_code(pair.base)}/{plain_code(pair.quote)}" + (f":{pair.venue}" if pair.venue else "")
+
+
+def name_of(pair: Pair) -> str:
+    """By which name Kraken is asked for a market: the altname; the id where two markets share the altname."""
+    return pair.id if pair.asset_class == TOKENIZED or pair.venue else spelled(pair.altname)
+
+
+def names_of(pair: Pair) -> tuple[str, ...]:
+    """The names that mean this market; of a share that is listed twice, the second listing has its id alone."""
+    if pair.asset_class == TOKENIZED and pair.id.replace("/", "") != pair.altname:
+        return (pair.id,)
+    shown = f"{_shown(pair.base)}/{_shown(pair.quote)}"
+    return tuple(dict.fromkeys(each for each in (pair.id, pair.altname, pair.wsname, shown) if each))
+
+
+def is_named(pair: Pair, name: str) -> bool:
+    """Whether this market is meant by that name, in any spelling of it."""
+    return name in names_of(pair) or market_key(name) in (market_key(market_of(pair)), market_key(name_of(pair)))
+
+
+def ticker_params(pairs: Iterable[Pair]) -> dict[str, str]:
+    """The parameters of Ticker for these markets, which are all of one class."""
+    pairs = tuple(pairs)
+    classed = {"asset_class": TOKENIZED} if any(pair.asset_class == TOKENIZED for pair in pairs) else {}
+    return {"pair": ",".join(map(name_of, pairs)), **classed}
+
+
+def is_share(name: str) -> bool:
+    """Whether a name is written as that of a tokenized share is, such as ``BRK.BxUSD``."""
+    return _SHARE.fullmatch(name) is not None
+
+
+def with_names(
+    endpoint: str, params: Mapping[str, Any], find: Callable[[str], Pair | None] = lambda name: None
+) -> Mapping[str, Any]:
+    """The parameters of a call with a `pair` that Kraken takes, and with the class of the asset where it wants one.
+
+    `find` tells what is known of a market by any name. A name that Kraken takes stays, since its reply may be keyed
+    by it; so does all that the caller says of the class himself. A list is named one by one.
+    """
+    named, field = params.get("pair"), _CLASS_FIELDS.get(endpoint, "")
+    if not isinstance(named, str) or not named or params.get(field, "currency") != "currency":
+        return params
+    names = [each.strip() for each in named.split(",")]
+    found = [find(each) for each in names]
+    told = {**params, "pair": ",".join(_taken(name, pair) for name, pair in zip(names, found, strict=True))}
+    is_classed = field and field not in params and all(map(_is_tokenized, names, found))
+    return {**told, field: TOKENIZED} if is_classed else told
+
+
+def _taken(name: str, pair: Pair | None) -> str:
+    if pair is None:
+        return spelled(name)
+    return name if name in names_of(pair) and name == spelled(name) else name_of(pair)
+
+
+def _is_tokenized(name: str, pair: Pair | None) -> bool:
+    return is_share(name) if pair is None else pair.asset_class == TOKENIZED
+
+
+def _shown(asset: str) -> str:
+    plain = plain_code(asset)
+    return _SHOWN.get(plain, plain)
+
+
+def _listed(name: str) -> str:
+    """A name without a slash, with the codes that Kraken lists in the place of those that it shows."""
+    for shown, plain in (("BTC", "XBT"), ("DOGE", "XDG")):
+        if name.startswith(shown) and name.removeprefix(shown) in _QUOTES:
+            name = plain + name.removeprefix(shown)
+    base = name.removesuffix("BTC")
+    return base + "XBT" if base not in ("", name) else name
+
+
+def _decoded(name: str) -> str:
+    """A name without a slash, without the codes of an old id: ``XXBTZUSD`` is ``XBTUSD``, ``XTZUSD`` stays."""
+    for code, plain in _CODES.items():
+        if name.startswith(code) and name != code:
+            rest = name.removeprefix(code)
+            return plain + _CODES.get(rest, rest)
+    for code, plain in _CODES.items():
+        base = name.removesuffix(code)
+        if base != name and base in _BASES:
+            return base + plain
+    return name
