@@ -234,7 +234,7 @@ def test_an_order_that_may_have_been_placed_is_unknown_and_stops_the_next_pass(s
     assert report.to_dict()["error"]["type"] == "OrderUnknown"
     after = live.gates("MASTER", plan(), dry=False)
     assert states(after)[1] == "denied"
-    assert "What became of an earlier order is not known yet: it may take 60.24 USD" in said(after)
+    assert "What became of an earlier order is not known yet: it may take 60.48 USD" in said(after)
     assert len(sim.orders("MASTER")) == 1
 
 
