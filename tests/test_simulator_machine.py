@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from typing import Any
 
 import pytest
@@ -240,7 +240,7 @@ class BookMachine(RuleBasedStateMachine):
         order, cost = self.open[txid], price * volume
         sign = 1 if order.side == "buy" else -1
         self.owned[BASES[order.pair]] += sign * volume
-        self.owned[QUOTE] -= sign * cost.quantize(Decimal("0.0001")) + up(cost * rate)
+        self.owned[QUOTE] -= sign * cost.quantize(Decimal("0.0001"), ROUND_HALF_EVEN) + up(cost * rate)
         order.left -= volume
         order.filled += volume
         self.trades += 1

@@ -72,7 +72,7 @@ def only_with(**rules: Any) -> tuple[Simulator, Client]:
         {"volume": "1e-2"}, {"volume": "0.0_1"}, {"volume": "\u0661"}, {"userref": "2147483648"},
         {"userref": "-2147483649"}, {"userref": "1", "cl_ord_id": "a"}, {"cl_ord_id": "with space"},
         {"cl_ord_id": "a!"}, {"cl_ord_id": "x" * 19}, {"cl_ord_id": UUID[:-1] + "g"}, {"asset_class": "currency"},
-        {"deadline": at(NOW + 0.9)}, {"deadline": at(NOW + 60.1)}, {"deadline": "2026-10-01"},
+        {"deadline": at(NOW + 60.1)}, {"deadline": "2026-10-01"},
         {"deadline": at(NOW + 5).removesuffix("+00:00")}, {"expiretm": "+4"}, {"expiretm": f"{NOW + 32 * 86400:.0f}"},
         {"timeinforce": "GTD"}, {"starttm": "+1.5"}, {"close[ordertype]": "market"}, {"close[price]": "70000"},
         {"close[ordertype]": "limit"}, {"close[ordertype]": "limit", "close[price]": "70000.123"},
@@ -155,6 +155,16 @@ def test_an_order_is_told_as_kraken_understood_it(kraken: Client) -> None:
 )  # fmt: skip
 def test_orders_in_krakens_words(sim: Simulator, kraken: Client, changes: dict[str, str], words: str) -> None:
     assert kraken.result("AddOrder", **{**LIMIT, **changes})["descr"]["order"].endswith(f" XBTUSD @ {words}")
+
+
+def test_a_deadline_may_have_to_be_two_seconds_away(clock: Time) -> None:
+    sim, kraken = only_with(wall=clock, monotonic=clock, soonest_deadline=2.0)
+    with sim:
+        assert kraken.error("AddOrder", **LIMIT, deadline=at(NOW + 1.9)) == f"{UNREADABLE}:deadline"
+        assert kraken.error("AddOrder", **LIMIT, deadline=at(NOW - 1)) == "EService:Deadline elapsed"
+        txid = place(kraken, deadline=at(NOW + 2))
+        assert kraken.error("AmendOrder", txid=txid, order_qty="1", deadline=at(NOW + 1)) == f"{UNREADABLE}:deadline"
+        kraken.close()
 
 
 def test_an_id_that_is_not_there_may_be_left_out() -> None:

@@ -61,7 +61,7 @@ class Rules:
     null_id: the row of an order without a `cl_ord_id` tells it as null; otherwise it is absent.
     loose_booleans: ``validate`` and ``fee_schedule`` take ``True`` and ``1`` for ``true``.
     soonest_deadline: how many seconds a `deadline` has to be away when the order arrives. Kraken's specification says
-    2; the usual 1 leaves a second for the way and for a clock that is wrong.
+    2, and nobody has published what it does below that; the usual 0 takes every deadline that has not passed.
     wall: the exchange's clock, Unix time.  monotonic: what counters and lockouts go by.
     """
 
@@ -102,7 +102,7 @@ class Rules:
     id_with_close: bool = False
     null_id: bool = True
     loose_booleans: bool = False
-    soonest_deadline: float = 1.0
+    soonest_deadline: float = 0.0
     wall: Callable[[], float] = time.time
     monotonic: Monotonic = time.monotonic
 
