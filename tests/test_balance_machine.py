@@ -211,9 +211,8 @@ class BalanceMachine(RuleBasedStateMachine):
         self.revoked.clear()
         for name in NAMES:
             self.available.wait_for(became_available(self.engine, name), PATIENCE)
-            assert self.engine.error_count(name) == 0
-            snapshot = self.engine.balance(name, max_age=0, timeout=PATIENCE)
-            assert (snapshot.cash, snapshot.last_error) == (self.now[name], None)
+            snapshot = self.engine.balance(name, max_age=0, timeout=PATIENCE)  # one failure leaves it available
+            assert (snapshot.cash, snapshot.last_error, snapshot.error_count) == (self.now[name], None, 0)
 
     def wait_for(self, name: str, holds: Callable[[BalanceSnapshot], bool]) -> BalanceSnapshot:
         for _ in range(200):

@@ -37,7 +37,7 @@ NAMES = ("XXBTZUSD", "XBTUSD", "XBT/USD", "BTC/USD")
 
 
 def rows(*names: str) -> PublicAnswer:
-    return PublicAnswer((), dict.fromkeys(names, {}))
+    return PublicAnswer((), {name: {} for name in names})
 
 
 @pytest.mark.parametrize(
