@@ -13,8 +13,10 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from engine.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from engine.actors.balance import BalanceActor
+    from engine.actors.balance.balance import BalanceActor
     from engine.actors.events import (
         AvailabilityChanged,
         BalanceChanged,
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
         OrderChanged,
         PassFinished,
     )
-    from engine.actors.messages import CallDone, CallFailed, PrivateCall, ReadBalance
-    from engine.actors.private import KrakenPrivateActor
-    from engine.actors.trading import RunPass, TradingActor
+    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall, ReadBalance
+    from engine.actors.lane.private import KrakenPrivateActor
+    from engine.actors.trading.trading import RunPass, TradingActor
     from engine.app import Engine
+    from engine.app.status import EngineStatus
     from engine.broker import AccountType, KrakenBroker
     from engine.errors import (
         BalanceUnknown,
@@ -48,17 +51,16 @@ if TYPE_CHECKING:
         StoreInUse,
     )
     from engine.kraken.drift import Drift
-    from engine.rules.availability import Standing
-    from engine.rules.balances import BalanceSnapshot, BalanceState
-    from engine.rules.gate_report import GateReport, GateResult, GateState
-    from engine.rules.gates import FIVE_GATES
-    from engine.rules.history import BalancePoint
-    from engine.rules.order_states import OrderState
-    from engine.rules.orders import Order, OrderReceipt
-    from engine.rules.plan import TradePlan
-    from engine.rules.verdicts import Allow, Deny, Gate
-    from engine.rules.view import Candidate, TradeView
-    from engine.status import EngineStatus
+    from engine.rules.balance.availability import Standing
+    from engine.rules.balance.history import BalancePoint
+    from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
+    from engine.rules.gates.gate import Allow, Deny, Gate
+    from engine.rules.gates.gates import FIVE_GATES
+    from engine.rules.gates.plan import Candidate, TradePlan
+    from engine.rules.gates.report import GateReport, GateResult, GateState
+    from engine.rules.gates.view import TradeView
+    from engine.rules.order.order import Order, OrderReceipt
+    from engine.rules.order.states import OrderState
     from engine.values import Account, AssetBalance, Secret, Settings
 
 __all__ = [
@@ -122,7 +124,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "engine.actors.balance": ("BalanceActor",),
+    "engine.actors.balance.balance": ("BalanceActor",),
     "engine.actors.events": (
         "AvailabilityChanged",
         "BalanceChanged",
@@ -132,9 +134,9 @@ _ROOMS = {
         "OrderChanged",
         "PassFinished",
     ),
-    "engine.actors.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
-    "engine.actors.private": ("KrakenPrivateActor",),
-    "engine.actors.trading": ("RunPass", "TradingActor"),
+    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
+    "engine.actors.lane.private": ("KrakenPrivateActor",),
+    "engine.actors.trading.trading": ("RunPass", "TradingActor"),
     "engine.app": ("Engine",),
     "engine.broker": ("AccountType", "KrakenBroker"),
     "engine.errors": (
@@ -156,22 +158,21 @@ _ROOMS = {
         "StoreInUse",
     ),
     "engine.kraken.drift": ("Drift",),
-    "engine.rules.availability": ("Standing",),
-    "engine.rules.balances": ("BalanceSnapshot", "BalanceState"),
-    "engine.rules.gate_report": ("GateReport", "GateResult", "GateState"),
-    "engine.rules.gates": ("FIVE_GATES",),
-    "engine.rules.history": ("BalancePoint",),
-    "engine.rules.order_states": ("OrderState",),
-    "engine.rules.orders": ("Order", "OrderReceipt"),
-    "engine.rules.plan": ("TradePlan",),
-    "engine.rules.verdicts": ("Allow", "Deny", "Gate"),
-    "engine.rules.view": ("Candidate", "TradeView"),
-    "engine.status": ("EngineStatus",),
+    "engine.rules.balance.availability": ("Standing",),
+    "engine.rules.balance.snapshot": ("BalanceSnapshot", "BalanceState"),
+    "engine.rules.gates.report": ("GateReport", "GateResult", "GateState"),
+    "engine.rules.gates.gates": ("FIVE_GATES",),
+    "engine.rules.balance.history": ("BalancePoint",),
+    "engine.rules.order.states": ("OrderState",),
+    "engine.rules.order.order": ("Order", "OrderReceipt"),
+    "engine.rules.gates.plan": ("Candidate", "TradePlan"),
+    "engine.rules.gates.gate": ("Allow", "Deny", "Gate"),
+    "engine.rules.gates.view": ("TradeView",),
+    "engine.app.status": ("EngineStatus",),
     "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
-__version__ = "0.1.0"
 """The one source: setup.cfg reads it from here."""
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

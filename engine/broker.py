@@ -12,7 +12,7 @@ from typing import Any
 from engine import config
 from engine.app import Engine
 from engine.errors import BalanceUnknown, ConfigError, UnknownName
-from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.values import MASTER
 
 _guard = threading.Lock()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "custom_gate": "Small orders        denied       It costs 6834.24; 360.00 at most may.",

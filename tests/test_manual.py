@@ -23,12 +23,12 @@ from engine.cli.exits import HELP, Exit
 from engine.cli.manual import ORDER, page, readable
 from engine.cli.program import main, program
 from engine.simulator import Simulator
-from tests.test_web_service import METRICS
+from tests import ROOT
+from tests.web.test_service import METRICS
 
 docutils_core = pytest.importorskip("docutils.core")
 docutils_nodes = pytest.importorskip("docutils.nodes")
 
-ROOT = Path(__file__).parent.parent
 MANUAL = ROOT / "engine" / "manual"
 README = ROOT / "README.rst"
 DOCUMENTS = sorted([

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.stopwatch import TRIES, Stopwatch, again_if_stalled
 
 STOPPED = """
@@ -27,7 +27,7 @@ assert 0.2 < watch.seconds < watch.wall - 0.1, (watch.wall, watch.seconds)
 
 def test_the_time_in_which_a_process_stood_still_is_not_counted() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STOPPED], cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", STOPPED], cwd=ROOT, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.actors.events import EngineWarning
 from engine.kraken.drift import OTHERS, Drift, Note, field_name
-from engine.rules.balances import moment
+from engine.rules.balance.snapshot import moment
 from engine.values import Clock
 
 KINDS_AT_MOST = 40  # what a hostile or broken reply may fill; fewer than the warnings kept, so that others stay

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from engine.errors import CallError, Outcome
 from engine.kraken.balances import summed
-from engine.rules.availability import Standing
-from engine.rules.balances import BalanceSnapshot
-from engine.rules.gate_report import GateReport
-from engine.rules.orders import OrderReceipt
+from engine.rules.balance.availability import Standing
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.gates.report import GateReport
+from engine.rules.order.order import OrderReceipt
 from engine.values import Value
 
 

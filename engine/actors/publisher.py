@@ -7,9 +7,9 @@ from typing import Any
 
 import pykka
 
-from engine.actors.actor import EngineActor
 from engine.actors.events import BalanceChanged
-from engine.actors.mailbox import Mailbox
+from engine.actors.runtime.actor import EngineActor
+from engine.actors.runtime.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Unsubscribe(Subscribe):
     """Takes a subscriber away again; one that is not there is no error."""
 
 
-class NewsMailbox(Mailbox):
+class EventMailbox(Mailbox):
     """An inbox of events, in order. When many wait, an account's balances become one: the newest, with all changes.
 
     That one takes the place of the newest, so nothing that came in between is seen after what it led to.
@@ -63,8 +63,8 @@ class Publisher(EngineActor):
     """Gives every event to every subscriber, in order. Callables run in this actor's thread and are contained."""
 
     @staticmethod
-    def _create_actor_inbox() -> NewsMailbox:
-        return NewsMailbox()
+    def _create_actor_inbox() -> EventMailbox:
+        return EventMailbox()
 
     def __init__(self) -> None:
         super().__init__()

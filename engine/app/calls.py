@@ -1,4 +1,4 @@
-"""The desk for calls: one private call with its repeats, and public calls beside the lane."""
+"""The service for calls: one private call with its repeats, and public calls beside the lane."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import pykka
 
-from engine.actors.crew import PRIVATE_LANE
 from engine.actors.events import EngineWarning
-from engine.actors.messages import CallDone, PrivateCall
-from engine.actors.pairs import ASSET_PAIRS, PairBook
-from engine.actors.ticket import Answer, FutureReply
-from engine.app.house import House
+from engine.actors.lane.messages import CallDone, PrivateCall
+from engine.actors.lane.queued_call import Answer, FutureReply
+from engine.actors.order.pair_cache import ASSET_PAIRS, PairCache
+from engine.actors.system import PRIVATE_LANE
+from engine.app.state import AppState
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
 from engine.kraken.endpoints import Endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
@@ -23,7 +23,7 @@ from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
 from engine.kraken.unlisted import endpoint_of, public_endpoint_of
-from engine.rules.repeat import pause_before_repeat
+from engine.rules.lane.retry import pause_before_retry
 from engine.transport import TransportPool
 
 AtSend = Callable[[float | None], Mapping[str, Any]]
@@ -37,18 +37,18 @@ _PARTIAL = (
 )
 
 
-class CallDesk:
+class CallService:
     """Makes calls for `Engine`, which says what they guarantee. Thread-safe."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, state: AppState) -> None:
+        self._state = state
         self._public: TransportPool | None = None
-        self.pairs = PairBook(self._ask_pairs, house.clock.monotonic, note=house.drift.noter(ASSET_PAIRS))
+        self.pairs = PairCache(self._ask_pairs, state.clock.monotonic, note=state.drift.noter(ASSET_PAIRS))
         self._missing: dict[str, tuple[str, float]] = {}
 
     def open(self, url: str) -> None:
         """Public calls may be made from now on."""
-        self._public = TransportPool(url, self._house.settings, clock=self._house.clock)
+        self._public = TransportPool(url, self._state.settings, clock=self._state.clock)
 
     def close(self) -> None:
         """End the public calls under way."""
@@ -60,8 +60,8 @@ class CallDesk:
         endpoint_class: str | None = None, *, at_send: AtSend | None = None,
     ) -> Any:  # fmt: skip
         """`Engine.call`. `at_send` gives more parameters when the call's turn has come, by Kraken's time."""
-        now = self._house.clock.monotonic
-        deadline = now() + self._house.seconds(timeout)
+        now = self._state.clock.monotonic
+        deadline = now() + self._state.seconds(timeout)
         for attempt in itertools.count():
             try:
                 named = self._named(endpoint, params)
@@ -71,7 +71,7 @@ class CallDesk:
                 )
             except CallError as error:
                 pause = _pause(error, endpoint, params, endpoint_class, attempt)
-                if pause is None or now() + pause >= deadline or self._house.stopped.wait(pause):
+                if pause is None or now() + pause >= deadline or self._state.stopped.wait(pause):
                     raise
         raise AssertionError("unreachable")
 
@@ -94,11 +94,11 @@ class CallDesk:
     ) -> Any:  # fmt: skip
         """`Engine.public`."""
         found = public_endpoint_of(endpoint, endpoint_class)
-        if not self._house.is_running:
+        if not self._state.is_running:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
             raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
-        return self._get(found, self._named(endpoint, params), self._house.seconds(timeout))
+        return self._get(found, self._named(endpoint, params), self._state.seconds(timeout))
 
     def fetch(self, endpoint: str, seconds: float, params: Mapping[str, Any] | None = None) -> Any:
         """A public call for an actor of ours, which may make one before the engine as a whole runs."""
@@ -114,29 +114,29 @@ class CallDesk:
         return with_names(endpoint, kept, self.pairs.known) if is_call else kept
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
-        clock, pool = self._house.clock, self._public
+        clock, pool = self._state.clock, self._public
         if pool is None:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
             answer = pool.get(found.path, encode_form(params).decode(), deadline=clock.monotonic() + seconds)
             reply = read_reply(
                 answer.status, answer.body, found, now=clock.wall_ns() / 1e9, retry_after=answer.retry_after,
-                note=self._house.drift.noter(found.name),
+                note=self._state.drift.noter(found.name),
             )  # fmt: skip
         except CallError as error:
             raise error.about(None, found.name) from None
         if reply.missing:
             self._say_missing(found.name, ", ".join(reply.missing))
-        compare(found.name, reply.result, self._house.drift.noter(found.name))
+        compare(found.name, reply.result, self._state.drift.noter(found.name))
         return reply.result
 
     def _say_missing(self, endpoint: str, codes: str) -> None:
         """Warn that a result lacks rows; of the same ones again after a while only."""
-        now = self._house.clock.monotonic()
+        now = self._state.clock.monotonic()
         before, since = self._missing.get(endpoint, ("", 0.0))
         if codes != before or now - since >= SAY_AGAIN:
             self._missing[endpoint] = (codes, now)
-            self._house.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
+            self._state.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
 
     def _one_attempt(self, call: PrivateCall) -> Any:
         answer = Answer()
@@ -154,14 +154,14 @@ class CallDesk:
         if not answer.withdraw():
             sentence = "No answer in time: look up what became of the call."
             return CallUnknown(sentence, account=account, endpoint=endpoint)
-        kind = DeadlinePassed if self._house.is_running else EngineStopped
+        kind = DeadlinePassed if self._state.is_running else EngineStopped
         return kind("The call was not sent in time.", account=account, endpoint=endpoint)
 
     def _send(self, call: PrivateCall) -> None:
         """Put the call into the lane's mailbox. Raises `UnknownName` or `EngineStopped`."""
         try:
-            self._house.check_account(call.account)
-            self._house.ref(PRIVATE_LANE).tell(call)
+            self._state.check_account(call.account)
+            self._state.ref(PRIVATE_LANE).tell(call)
         except (pykka.ActorDeadError, EngineStopped):
             stopped = EngineStopped("The engine is not running.", account=call.account, endpoint=call.endpoint)
             raise stopped from None
@@ -180,4 +180,4 @@ def _pause(
         found = endpoint_of(endpoint, params if isinstance(params, Mapping) else {}, endpoint_class)
     except CallError:
         return None
-    return pause_before_repeat(error, attempt, writes=found.writes, places=found.places)
+    return pause_before_retry(error, attempt, writes=found.writes, places=found.places)

@@ -19,25 +19,25 @@ from typing import Any
 import pykka
 
 from engine import config
-from engine.actors.archive import read_history
-from engine.actors.crew import EVENTS, PRIVATE_LANE, Crew, balance_of
+from engine.actors.balance.archive import read_history
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
-from engine.actors.lane import distinct
+from engine.actors.lane.attempt import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
+from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
-from engine.app.accounts import AccountDesk
-from engine.app.calls import CallDesk
-from engine.app.gates import GateDesk
-from engine.app.house import LONGEST, House
-from engine.app.orders import OrderDesk
+from engine.app.accounts import AccountService
+from engine.app.calls import CallService
+from engine.app.gates import GateService
+from engine.app.orders import OrderService
+from engine.app.state import LONGEST, AppState
+from engine.app.status import EngineStatus
 from engine.errors import ConfigError
-from engine.rules.availability import Standing
-from engine.rules.balances import BalanceSnapshot, moment
-from engine.rules.gate_report import GateReport
-from engine.rules.history import BalancePoint
-from engine.rules.orders import Order, OrderReceipt
-from engine.rules.plan import TradePlan
-from engine.status import EngineStatus
+from engine.rules.balance.availability import Standing
+from engine.rules.balance.history import BalancePoint
+from engine.rules.balance.snapshot import BalanceSnapshot, moment
+from engine.rules.gates.plan import TradePlan
+from engine.rules.gates.report import GateReport
+from engine.rules.order.order import Order, OrderReceipt
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Secret, Settings
 
@@ -74,11 +74,11 @@ class Engine:
         self._settings = settings or Settings()
         if not isinstance(self._settings, Settings):
             raise ConfigError("The settings of an engine are a Settings, or None.")
-        self._house = House(distinct(accounts), balances, self._settings, clock, self._notice)
-        self._calls = CallDesk(self._house)
-        self._accounts = AccountDesk(self._house)
-        self._orders = OrderDesk(self._house, self._calls, live=live)
-        self._gates = GateDesk(self._house, self._calls, self._accounts, self._orders, live=live)
+        self._state = AppState(distinct(accounts), balances, self._settings, clock, self._notice)
+        self._calls = CallService(self._state)
+        self._accounts = AccountService(self._state)
+        self._orders = OrderService(self._state, self._calls, live=live)
+        self._gates = GateService(self._state, self._calls, self._accounts, self._orders, live=live)
         self._url = url
         check_url(url, self._settings)
         check_proxy(self._settings.proxy)
@@ -109,24 +109,24 @@ class Engine:
     def start(self) -> Engine:
         """Take the state directory and the keys, start the actors and the refreshing; a second call does nothing."""
         with self._turn:
-            if not self._house.is_running:
+            if not self._state.is_running:
                 self._start()
         return self
 
     def _start(self) -> None:
-        house = self._house
-        crew = Crew(
-            house.accounts, url=self._url, state_dir=self._state_dir, settings=self._settings, live=self._live,
-            clock=house.clock, kept=house.kept, board=house.board, subscribers=self._subscribers,
-            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch, drift=house.drift,
+        state = self._state
+        system = ActorSystem(
+            state.accounts, url=self._url, state_dir=self._state_dir, settings=self._settings, live=self._live,
+            clock=state.clock, kept=state.kept, board=state.board, subscribers=self._subscribers,
+            notice=self._notice, world_stopped=self.stop, fetch=self._calls.fetch, drift=state.drift,
         )  # fmt: skip
         self._calls.open(self._url)
         try:
-            crew.start()
+            system.start()
         except BaseException:
             self._calls.close()
             raise
-        house.opened(crew)
+        state.opened(system)
         interval.shorten(self, self._settings.switch_interval)
         atexit.register(self._at_exit)
 
@@ -136,26 +136,26 @@ class Engine:
         A read under way is cut at once, a write after half of the timeout (it ends as *unknown*). A second call does
         nothing. A subscriber may call it; its own thread then ends when it returns.
         """
-        timeout = max(0.0, self._house.seconds(min(timeout, LONGEST)))
-        if not self._house.is_running:
+        timeout = max(0.0, self._state.seconds(min(timeout, LONGEST)))
+        if not self._state.is_running:
             return
         deadline = time.monotonic() + timeout
-        self._house.stopped.set()
-        if not self._turn.acquire(blocking=not self._house.crew.is_own_thread()):
+        self._state.stopped.set()
+        if not self._turn.acquire(blocking=not self._state.system.is_own_thread()):
             return  # a subscriber asks while the stop under way waits for it to return
         try:
-            if self._house.is_running:
+            if self._state.is_running:
                 self._stop(deadline)
         finally:
             self._turn.release()
 
     def _stop(self, deadline: float) -> None:
-        crew, board = self._house.crew, self._house.board
-        self._house.closed()
+        system, board = self._state.system, self._state.board
+        self._state.closed()
         interval.restore(self)
         atexit.unregister(self._at_exit)
         self._calls.close()
-        crew.stop(deadline)
+        system.stop(deadline)
         self._gates.closed()
         for name, snapshot in tuple(board.items()):
             board[name] = replace(snapshot, is_available=False, standing=Standing.UNKNOWN)
@@ -169,13 +169,13 @@ class Engine:
     @property
     def private(self) -> pykka.ActorRef[Any]:
         """The ref of the `KrakenPrivateActor`. Raises `EngineStopped` when the engine is not running."""
-        return self._house.ref(PRIVATE_LANE)
+        return self._state.ref(PRIVATE_LANE)
 
     @property
     def balances(self) -> Mapping[str, pykka.ActorRef[Any]]:
         """The refs of the `BalanceActor`s by account. Raises `EngineStopped` when the engine is not running."""
-        crew = self._house.crew
-        found = {name: crew.find(balance_of(name)) for name in tuple(self._house.kept)}
+        system = self._state.system
+        found = {name: system.find(balance_of(name)) for name in tuple(self._state.kept)}
         return {name: ref for name, ref in found.items() if ref is not None}
 
     def call(
@@ -314,16 +314,16 @@ class Engine:
         The newest 200 are kept, over restarts. Read from the store, in the caller's thread; the newest may be written a
         moment later. Raises `UnknownName`, or `StoreError` when the store cannot be read.
         """
-        self._house.check_account(account)
-        return read_history(self._state_dir, account, self._house.accounts[account].key_id)
+        self._state.check_account(account)
+        return read_history(self._state_dir, account, self._state.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
         """Whether the account may be used: after a good reply, and neither after too many failures nor in silence."""
-        return self._house.known(account).is_available and self._house.is_running
+        return self._state.known(account).is_available and self._state.is_running
 
     def error_count(self, account: str) -> int:
         """The account's failures in a row."""
-        return self._house.known(account).error_count
+        return self._state.known(account).error_count
 
     def gates(
         self, account: str, plan: TradePlan | None = None, *, dry: bool = True, timeout: float | None = None
@@ -363,7 +363,7 @@ class Engine:
         The pass is given up at once, unless its order is being sent. Open orders stay. Does nothing for an account that
         does not trade.
         """
-        return self._gates.stop(account, self._house.seconds(timeout))
+        return self._gates.stop(account, self._state.seconds(timeout))
 
     def add_account(self, account: Account | tuple[str, str, str]) -> None:
         """Take in one more account while the others go on; its balance is kept from now on.
@@ -400,32 +400,32 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """What the engine is doing now; waits for nothing."""
-        house = self._house
-        crew = house.running
-        mailbox = crew.lane_mailbox() if crew else None
+        state = self._state
+        system = state.running
+        mailbox = system.lane_mailbox() if system else None
         under_way = mailbox.under_way if mailbox else None
         spent, left = (mailbox.times() if mailbox else None) or (None, None)
         return EngineStatus(
-            running=crew is not None,
+            running=system is not None,
             live=self._live,
             url=self._url,
             state_dir=self._state_dir,
             pid=os.getpid(),
-            as_of=moment(house.clock.wall_ns()),
-            accounts=tuple(map(house.judged, tuple(house.board.values()))),
+            as_of=moment(state.clock.wall_ns()),
+            accounts=tuple(map(state.judged, tuple(state.board.values()))),
             under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
-            refresh_intervals=crew.intervals() if crew else {},
-            keys=dict(house.keys),
+            refresh_intervals=system.intervals() if system else {},
+            keys=dict(state.keys),
             warnings=tuple(self._warnings),
             under_way_seconds=spent,
             under_way_left=left,
             cuts=mailbox.cuts if mailbox else 0,
-            lane=crew.report() if crew else None,
-            dead=crew.dead() if crew else (),
-            passes=dict(house.passes),
-            drift=house.drift.read(),
-            silent_since=crew.listener.silent_since() if crew else None,
+            lane=system.report() if system else None,
+            dead=system.dead() if system else (),
+            passes=dict(state.passes),
+            drift=state.drift.read(),
+            silent_since=system.listener.silent_since() if system else None,
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
@@ -436,14 +436,14 @@ class Engine:
         says so. An actor is told at once; what waits in its own mailbox is its own business.
         """
         self._subscribers.append(subscriber)
-        if self._house.is_running:
-            self._house.crew.tell(EVENTS, Subscribe(subscriber))
+        if self._state.is_running:
+            self._state.system.tell(EVENTS, Subscribe(subscriber))
 
     def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
         """Give no more events to `subscriber`."""
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
-        if self._house.is_running:
-            self._house.crew.tell(EVENTS, Unsubscribe(subscriber))
+        if self._state.is_running:
+            self._state.system.tell(EVENTS, Unsubscribe(subscriber))
 
     def _notice(self, event: Any) -> None:
         """What the engine itself takes from its events. Run by whoever publishes; must not wait."""
@@ -451,9 +451,9 @@ class Engine:
             self._warnings.append(event)
             logger.warning("%s: %s", event.code, event.message)
         elif isinstance(event, KeyChanged):
-            self._house.keys[event.account] = event
-        elif isinstance(event, PassFinished) and event.account in self._house.accounts:
-            self._house.passes[event.account] = event.report
+            self._state.keys[event.account] = event
+        elif isinstance(event, PassFinished) and event.account in self._state.accounts:
+            self._state.passes[event.account] = event.report
 
 
 def _stop_at_exit(engine: weakref.ref[Engine]) -> None:

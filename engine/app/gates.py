@@ -1,4 +1,4 @@
-"""The desk for the gates: what a pass sees of the engine, and the accounts that trade by a plan."""
+"""The service for the gates: what a pass sees of the engine, and the accounts that trade by a plan."""
 
 from __future__ import annotations
 
@@ -9,76 +9,76 @@ from typing import Any
 
 import pykka
 
-from engine.actors.contained import GivenUp
-from engine.actors.crew import trading_of
 from engine.actors.events import PassFinished
-from engine.actors.gatekeeper import Gatekeeper
-from engine.actors.surroundings import Unsettled
-from engine.actors.trading import RunPass, TradingActor
-from engine.app.accounts import AccountDesk
-from engine.app.calls import CallDesk
-from engine.app.house import House
-from engine.app.orders import OrderDesk
+from engine.actors.runtime.isolation import GivenUp
+from engine.actors.system import trading_of
+from engine.actors.trading.context import Unsettled
+from engine.actors.trading.gate_runner import GateRunner
+from engine.actors.trading.trading import RunPass, TradingActor
+from engine.app.accounts import AccountService
+from engine.app.calls import CallService
+from engine.app.orders import OrderService
+from engine.app.state import AppState
 from engine.errors import ConfigError, EngineStopped
 from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
 from engine.kraken.drift import Note
-from engine.rules.balances import BalanceSnapshot
-from engine.rules.capital import plain
-from engine.rules.fees import Fee, has_room
-from engine.rules.gate_report import GateReport
-from engine.rules.orders import Order, OrderReceipt
-from engine.rules.plan import TradePlan
-from engine.rules.probe import smallest_order
-from engine.rules.view import KeyFacts
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.gates.capital import plain
+from engine.rules.gates.fees import Fee, has_room
+from engine.rules.gates.plan import TradePlan
+from engine.rules.gates.report import GateReport
+from engine.rules.gates.smallest_order import smallest_order
+from engine.rules.gates.view import KeyFacts
+from engine.rules.order.order import Order, OrderReceipt
 from engine.values import Pair
 
 PLACE_TIMEOUT = 30.0  # seconds, as `Engine.place` has it
 
 
-class GateDesk:
-    """Runs passes for `Engine`, which says what is guaranteed; the `Surroundings` of every pass. Thread-safe."""
+class GateService:
+    """Runs passes for `Engine`, which says what is guaranteed; the `GateContext` of every pass. Thread-safe."""
 
     def __init__(
-        self, house: House, calls: CallDesk, accounts: AccountDesk, orders: OrderDesk, *, live: bool
+        self, state: AppState, calls: CallService, accounts: AccountService, orders: OrderService, *, live: bool
     ) -> None:
-        self._house, self._calls, self._accounts, self._orders, self._live = house, calls, accounts, orders, live
+        self._state, self._calls, self._accounts, self._orders, self._live = state, calls, accounts, orders, live
         self._lock = threading.Lock()
-        self._keepers: dict[str, Gatekeeper] = {}
+        self._runners: dict[str, GateRunner] = {}
         self._trading: set[str] = set()
 
     def run(self, account: str, plan: TradePlan | None, *, dry: bool, timeout: float | None) -> GateReport:
         """`Engine.gates`."""
-        house = self._house
-        house.check_account(account)
+        state = self._state
+        state.check_account(account)
         if plan is not None and not isinstance(plan, TradePlan):
             raise ConfigError("A plan is a TradePlan.")
         has_plan = plan is not None or account in self._trading  # without one it is only a question
         live = self._live and not dry and has_plan
-        house.seconds(timeout)  # raises for what is no time
-        if not house.is_running:
+        state.seconds(timeout)  # raises for what is no time
+        if not state.is_running:
             raise EngineStopped("The engine is not running.", account=account)
         if account in self._trading:
             return self._ask(account, RunPass(plan, live, timeout))
         try:
-            report = self._keeper(account).run(plan or self.default_plan(), live=live, seconds=timeout)
+            report = self._runner(account).run(plan or self.default_plan(), live=live, seconds=timeout)
         except GivenUp:
             raise EngineStopped("The engine stopped; nothing was sent.", account=account) from None
-        house.crew.publish(PassFinished(account, report))
+        state.system.publish(PassFinished(account, report))
         return report
 
     def start(self, account: str, plan: TradePlan) -> None:
         """`Engine.start_trading`."""
-        house = self._house
-        house.check_account(account)
+        state = self._state
+        state.check_account(account)
         if not isinstance(plan, TradePlan):
             raise ConfigError("A plan is a TradePlan.")
         with self._lock:
             if account in self._trading:
                 raise ConfigError(f"Account {account} trades already: stop it first.")
-            house.crew.start_trading(account, lambda after: TradingActor.start(
-                account, plan, self, live=self._live, settings=house.settings, clock=house.clock, after=after,
-                publish=house.crew.publish,
+            state.system.start_trading(account, lambda after: TradingActor.start(
+                account, plan, self, live=self._live, settings=state.settings, clock=state.clock, after=after,
+                publish=state.system.publish,
             ))  # fmt: skip
             self._trading.add(account)
 
@@ -88,14 +88,14 @@ class GateDesk:
             if account not in self._trading:
                 return True
             self._trading.discard(account)
-        crew = self._house.running
-        return crew is None or crew.stop_trading(account, timeout)
+        system = self._state.running
+        return system is None or system.stop_trading(account, timeout)
 
     def forget(self, account: str) -> None:
         """The account is not here any more."""
-        self.stop(account, self._house.settings.call_timeout)
+        self.stop(account, self._state.settings.call_timeout)
         with self._lock:
-            self._keepers.pop(account, None)
+            self._runners.pop(account, None)
 
     def closed(self) -> None:
         """The engine has stopped, and nobody trades any more."""
@@ -104,26 +104,26 @@ class GateDesk:
 
     def default_plan(self) -> TradePlan:
         """What is looked at without a plan: whether the smallest order for bitcoin would be taken."""
-        names = plain_names(self._house.settings.cash, AssetTable.shipped())
+        names = plain_names(self._state.settings.cash, AssetTable.shipped())
         cash = next((name for name in names if name != "XBT"), "USD")
         return TradePlan(pairs=(f"XBT{cash}",), strategy=smallest_order)
 
     def _ask(self, account: str, message: RunPass) -> GateReport:
         try:
-            answer: Any = self._house.ref(trading_of(account)).ask(message)
+            answer: Any = self._state.ref(trading_of(account)).ask(message)
         except pykka.ActorDeadError:
             raise EngineStopped("The account stopped trading; nothing was sent.", account=account) from None
         report: GateReport = answer
         return report
 
-    def _keeper(self, account: str) -> Gatekeeper:
-        house = self._house
+    def _runner(self, account: str) -> GateRunner:
+        state = self._state
         with self._lock:
-            if account not in self._keepers:
-                self._keepers[account] = Gatekeeper(
-                    account, self, settings=house.settings, clock=house.clock, is_given_up=house.stopped.is_set
+            if account not in self._runners:
+                self._runners[account] = GateRunner(
+                    account, self, settings=state.settings, clock=state.clock, is_given_up=state.stopped.is_set
                 )
-            return self._keepers[account]
+            return self._runners[account]
 
     # What a pass sees of the engine
 
@@ -137,7 +137,7 @@ class GateDesk:
 
     def noter(self, endpoint: str) -> Note:
         """Takes what is new or odd in the replies of an endpoint."""
-        return self._house.drift.noter(endpoint)
+        return self._state.drift.noter(endpoint)
 
     def pair(self, name: str, seconds: float) -> Pair:
         """The facts of a pair."""
@@ -145,7 +145,8 @@ class GateDesk:
 
     def refresh_fees(self, account: str, pairs: Collection[Pair], seconds: float) -> None:
         """Ask what the account pays on these pairs, where that is due."""
-        if not self._house.settings.local_limits or has_room(self.lane(account)[0]):
+        key = self.lane(account)[0]
+        if not self._state.settings.local_limits or (key is not None and has_room(key.level, key.limit)):
             self._orders.fees.refresh(account, pairs, seconds)
 
     def fee(self, account: str, pair: Pair) -> Fee:
@@ -154,16 +155,16 @@ class GateDesk:
 
     def known(self, account: str) -> BalanceSnapshot:
         """The last known balance."""
-        return self._house.judged(self._house.board.get(account) or self._house.blank(account))
+        return self._state.judged(self._state.board.get(account) or self._state.blank(account))
 
     def plain_name(self, asset: str) -> str:
         """The plain name of an asset."""
-        return self._house.crew.plain_name(asset)
+        return self._state.system.plain_name(asset)
 
     def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
         """How the account's key stands, and by how much this machine's clock is ahead of Kraken's."""
-        crew, said = self._house.running, self._house.keys.get(account)
-        lane = crew.report(account) if crew else None
+        system, said = self._state.running, self._state.keys.get(account)
+        lane = system.report(account) if system else None
         key = lane.keys.get(account) if lane else None
         if lane is None or key is None or said is None:
             return None, lane.skew if lane else None
@@ -182,7 +183,7 @@ class GateDesk:
         """Place the order, or let Kraken check it."""
         if live:
             return self._orders.place(account, order, None, PLACE_TIMEOUT if seconds is None else seconds)
-        return self._orders.check(account, order, self._house.seconds(seconds))
+        return self._orders.check(account, order, self._state.seconds(seconds))
 
 
 def _unsettled(asset: str, amount: Decimal) -> str:

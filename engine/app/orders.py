@@ -1,4 +1,4 @@
-"""The desk for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
+"""The service for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import Any
 
 import pykka
 
-from engine.actors.crew import ORDERS
-from engine.actors.dispatch import rfc3339
-from engine.actors.fees import FeeBook
-from engine.actors.order_messages import (
+from engine.actors.order.fee_cache import FeeCache
+from engine.actors.order.messages import (
     ArmSwitch,
     CancelComes,
     CancelSaid,
@@ -23,8 +21,10 @@ from engine.actors.order_messages import (
     PlaceOrder,
     UnsettledFunds,
 )
-from engine.app.calls import CallDesk
-from engine.app.house import House
+from engine.actors.order.submission import rfc3339
+from engine.actors.system import ORDERS
+from engine.app.calls import CallService
+from engine.app.state import AppState
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -42,35 +42,35 @@ from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
-from engine.rules.order_checks import fit, params_of, reserves
-from engine.rules.order_states import OrderState
-from engine.rules.orders import Order, OrderReceipt, check_id
-from engine.rules.placement import Placement
+from engine.rules.order.order import Order, OrderReceipt, check_id
+from engine.rules.order.placement import Placement
+from engine.rules.order.states import OrderState
+from engine.rules.order.validation import fit, params_of, reserves
 from engine.values import Pair
 
 ANSWER_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
 
 
-class OrderDesk:
+class OrderService:
     """Places, cancels and tells of orders for `Engine`, which says what is guaranteed. Thread-safe."""
 
-    def __init__(self, house: House, calls: CallDesk, *, live: bool) -> None:
-        self._house, self._calls, self._live = house, calls, live
+    def __init__(self, state: AppState, calls: CallService, *, live: bool) -> None:
+        self._state, self._calls, self._live = state, calls, live
         self._pairs = calls.pairs
-        self.fees = FeeBook(
-            calls.submit, self._key_id, bound=house.settings.fee_bound,
-            note=house.drift.noter(TRADE_VOLUME), monotonic=house.clock.monotonic,
+        self.fees = FeeCache(
+            calls.submit, self._key_id, bound=state.settings.fee_bound,
+            note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
         )  # fmt: skip
         self._keys: dict[str, tuple[KeyInfo, float]] = {}
         self._lock = threading.Lock()
 
     def place(self, account: str, order: Order, name: str | None, timeout: float) -> OrderReceipt:
         """`Engine.place`."""
-        self._house.check_account(account)
+        self._state.check_account(account)
         if not isinstance(order, Order):
             raise ConfigError("What is placed is an Order.")
-        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         name = None if name is None else check_id(name)
         if name is not None and self._live:
             known = self._ask(FindOrder(account, name), deadline)
@@ -83,18 +83,18 @@ class OrderDesk:
 
     def check(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also where the engine is live; nothing is placed. Raises as `place` does."""
-        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
     def cancel(self, account: str, receipt: OrderReceipt | str, timeout: float | None) -> OrderReceipt:
         """`Engine.cancel`."""
-        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         row = self._find(account, receipt, deadline)
         self._tell(CancelComes(row.cl_ord_id))
         if row.state.is_over:
             return row.receipt
         said = self._cancel(row, deadline)
-        wait = max(0.0, deadline - self._house.clock.monotonic())
+        wait = max(0.0, deadline - self._state.clock.monotonic())
         row = self._after(CancelSaid(row.cl_ord_id, said, wait), deadline)
         if not row.state.is_settled:
             raise OrderUnknown(f"What became of order {row.id!r} is not known yet.", row.receipt, account=account)
@@ -109,38 +109,38 @@ class OrderDesk:
 
     def open(self, account: str, timeout: float | None) -> tuple[OrderReceipt, ...]:
         """`Engine.open_orders`."""
-        self._house.check_account(account)
-        deadline = self._house.clock.monotonic() + self._house.seconds(timeout)
+        self._state.check_account(account)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return tuple(row.receipt for row in self._ask(LookNow(account), deadline))
 
     def find(self, account: str, name: str) -> OrderReceipt:
         """`Engine.order`."""
-        deadline = self._house.clock.monotonic() + self._house.settings.call_timeout
+        deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
         return self._find(account, name, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
         """`Engine.reserved`."""
-        self._house.check_account(account)
-        deadline = self._house.clock.monotonic() + self._house.settings.call_timeout
+        self._state.check_account(account)
+        deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
         by_row: dict[str, Decimal] = self._ask(UnsettledFunds(account), deadline)
         named: dict[str, Decimal] = {}
         for row, amount in by_row.items():
-            asset = self._house.crew.plain_name(row)
+            asset = self._state.system.plain_name(row)
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
 
     def arm(self, account: str, seconds: int, timeout: float | None) -> None:
         """`Engine.arm` and `Engine.disarm`."""
-        self._house.check_account(account)
+        self._state.check_account(account)
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
             raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
             raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
-        self._ask(ArmSwitch(account, seconds), self._house.clock.monotonic() + self._house.seconds(timeout))
+        self._ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
 
     def pair(self, name: str, timeout: float | None) -> Pair:
         """The facts of a pair. Raises `OrderRejected` when there is none, else how Kraken could not be asked."""
-        return self._pairs.get(name, self._house.seconds(timeout))
+        return self._pairs.get(name, self._state.seconds(timeout))
 
     # Before anything is sent
 
@@ -158,18 +158,18 @@ class OrderDesk:
             id=name or cl_ord_id,
             named=name is not None,
             cl_ord_id=cl_ord_id,
-            key_id=self._house.accounts[account].key_id,
+            key_id=self._state.accounts[account].key_id,
             order=order,
             fitted=fitted,
             pair=market_of(pair),
             params=params_of(fitted, pair),
             reserved=reserves(fitted, pair, self.fees.fee(account, pair).rate),
-            times={OrderState.PLANNED.value: self._house.clock.wall_ns() / 1e9},
+            times={OrderState.PLANNED.value: self._state.clock.wall_ns() / 1e9},
         )
 
     def _check_key(self, account: str, deadline: float) -> None:
-        key_id = self._house.accounts[account].key_id
-        now = self._house.clock.monotonic()
+        key_id = self._state.accounts[account].key_id
+        now = self._state.clock.monotonic()
         with self._lock:
             known, since = self._keys.get(key_id, (None, 0.0))
         if known is None or now - since > KEY_IS_KNOWN_FOR or known.order_obstacle is not None:
@@ -200,7 +200,7 @@ class OrderDesk:
 
     def _deadline(self, kraken: float | None) -> dict[str, str]:
         """The deadline of an order that only Kraken checks; none while Kraken's time is not known."""
-        return {} if kraken is None else {"deadline": rfc3339(kraken + self._house.settings.order_deadline)}
+        return {} if kraken is None else {"deadline": rfc3339(kraken + self._state.settings.order_deadline)}
 
     # After that
 
@@ -232,7 +232,7 @@ class OrderDesk:
         return bool(result.get("count")) and not result.get("pending")
 
     def _find(self, account: str, receipt: OrderReceipt | str, deadline: float) -> Placement:
-        self._house.check_account(account)
+        self._state.check_account(account)
         name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
         row: Placement | None = self._ask(FindOrder(account, name), deadline)
         if row is None:
@@ -244,22 +244,22 @@ class OrderDesk:
         return row
 
     def _key_id(self, account: str) -> str:
-        known = self._house.accounts.get(account)
+        known = self._state.accounts.get(account)
         return known.key_id if known else ""  # it was removed meanwhile
 
     def _left(self, deadline: float) -> float:
-        left = deadline - self._house.clock.monotonic()
+        left = deadline - self._state.clock.monotonic()
         if left <= 0:
             raise DeadlinePassed("The time was over before the order could be sent.")
         return left
 
     def _tell(self, message: Any) -> None:
-        self._house.crew.tell(ORDERS, message)
+        self._state.system.tell(ORDERS, message)
 
     def _ask(self, message: Any, deadline: float) -> Any:
-        wait = max(0.0, deadline - self._house.clock.monotonic()) + ANSWER_GRACE
+        wait = max(0.0, deadline - self._state.clock.monotonic()) + ANSWER_GRACE
         try:
-            return self._house.ref(ORDERS).ask(message, timeout=wait)
+            return self._state.ref(ORDERS).ask(message, timeout=wait)
         except pykka.ActorDeadError:
             raise EngineStopped("The engine is not running.") from None
         except pykka.Timeout:

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from engine.actors.archive import read_balances, read_history, recorded_accounts
+from engine.actors.balance.archive import read_balances, read_history, recorded_accounts
 from engine.app import Engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
@@ -23,8 +23,8 @@ from engine.config import Config
 from engine.errors import StoreInUse
 from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
-from engine.rules.balances import BalanceSnapshot
-from engine.rules.cash import elsewhere, elsewhere_sentence, in_words
+from engine.rules.balance.cash import elsewhere, elsewhere_sentence, in_words
+from engine.rules.balance.snapshot import BalanceSnapshot
 
 _INSIDE_ONLY = "cash_assets"  # rows carry it from the engine to the table; the document's keys are a contract
 _HEADING_AT_MOST = 14  # letters in a line

@@ -14,7 +14,7 @@ from engine.cli.output import BAD, GOOD, console, document, say, show, table
 from engine.cli.trade import show_report
 from engine.demo import Audience, Check, Report, run
 from engine.demo.report import Rows
-from engine.rules.gate_report import GateReport
+from engine.rules.gates.report import GateReport
 
 _TITLES = {
     "balances": "1. Balances of all accounts through one lane",

@@ -26,7 +26,7 @@ from engine.errors import (
     PairUnsettled,
     StoreError,
 )
-from engine.rules.storms import SENTENCES, State
+from engine.rules.lane.key_breaker import SENTENCES, State
 
 HELP = """\b
 Exit codes:

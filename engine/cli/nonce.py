@@ -16,9 +16,9 @@ from engine.cli.owner import directory_owner
 from engine.cli.units import unit_of
 from engine.config import Config
 from engine.errors import ConfigError, StoreError
-from engine.nonces import Nonces, read_marks
 from engine.ownership import Ownership
-from engine.rules.nonce import HIGHEST
+from engine.rules.lane.nonce import HIGHEST
+from engine.store.nonces import Nonces, read_marks
 from engine.values import MASTER, SYSTEM_CLOCK, Account
 
 SECOND = 1_000_000_000

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from engine import __version__
 from engine.cli.balances import balances
 from engine.cli.call import call
 from engine.cli.demo import demo
@@ -30,6 +29,7 @@ from engine.cli.simulate import simulate
 from engine.cli.trade import trade
 from engine.cli.watch import watch
 from engine.errors import EngineError
+from engine.version import __version__
 
 PROGRAM = "kraken-engine"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}

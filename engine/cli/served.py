@@ -13,7 +13,7 @@ from typing import Any
 
 from engine import errors
 from engine.errors import CallError, CallUnknown, EngineError, StoreError
-from engine.web.place import socket_address
+from engine.web.unix_socket import socket_address
 
 CONNECT_PATIENCE = 2.0
 GRACE = 5.0  # seconds on top of what the service itself may take

@@ -15,10 +15,10 @@ from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, ta
 from engine.cli.served import ServedEngine, raised, served_engine
 from engine.cli.words import as_options
 from engine.config import Config
-from engine.rules.gate_report import GateState
-from engine.rules.gates import describe
-from engine.rules.orders import SIDES, TYPES, Order
-from engine.rules.plan import TradePlan
+from engine.rules.gates.gates import describe
+from engine.rules.gates.plan import TradePlan
+from engine.rules.gates.report import GateState
+from engine.rules.order.order import SIDES, TYPES, Order
 
 _STYLES = {GateState.PASSED: GOOD, GateState.DENIED: BAD, GateState.NOT_REACHED: QUIET, GateState.UNKNOWN: BAD}
 

@@ -20,8 +20,8 @@ from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, QUIET, console, document, seconds_in_words
 from engine.cli.served import served_engine
 from engine.config import Config
-from engine.rules.cash import in_words
-from engine.rules.silence import SILENT
+from engine.rules.balance.cash import in_words
+from engine.rules.balance.silence import SILENT
 
 Status = Mapping[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.app import Engine
 from engine.demo.scene import PATIENCE, Scene, Watch, is_well
-from engine.rules.gate_report import GateReport, GateState
-from engine.rules.gates import FIVE_GATES
+from engine.rules.gates.gates import FIVE_GATES
+from engine.rules.gates.report import GateReport, GateState
 
 ACCOUNT = "MASTER"
 GONE_FOR = 1.0  # seconds that each question may take while nobody answers

@@ -8,7 +8,7 @@ from decimal import Decimal
 from engine.app import Engine
 from engine.demo.scene import CASH, PATIENCE, ROWS, TICK, Scene, Watch, is_well
 from engine.errors import CallError, Outcome
-from engine.rules.balances import BalanceSnapshot, BalanceState
+from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.simulator import Fault
 
 HUNG_FOR = 0.5  # seconds of reading while a call hangs

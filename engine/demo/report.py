@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from engine.rules.gate_report import GateReport
+from engine.rules.gates.report import GateReport
 
 Rows = Sequence[Mapping[str, Any]]
 """Balances as `BalanceSnapshot.to_dict()` gives them."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from engine.app import Engine
 from engine.demo.report import Audience, Check, Report
-from engine.rules.balances import BalanceSnapshot, BalanceState
-from engine.rules.gate_report import GateReport
+from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
+from engine.rules.gates.report import GateReport
 from engine.simulator import Simulator
 from engine.values import Settings
 

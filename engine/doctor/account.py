@@ -16,8 +16,8 @@ from engine.doctor.time_left import TimeLeft
 from engine.errors import CallError, InvalidNonce, PermissionDenied
 from engine.kraken.balances import spendable_total
 from engine.kraken.key_info import KeyInfo
-from engine.rules.balances import BalanceSnapshot
-from engine.rules.cash import elsewhere, in_words, line_to_count
+from engine.rules.balance.cash import elsewhere, in_words, line_to_count
+from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Settings
 
 CALL_PATIENCE = 10.0  # seconds

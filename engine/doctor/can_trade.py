@@ -8,13 +8,13 @@ from engine.app import Engine
 from engine.doctor.finding import Finding, bad, ok, skipped, warn
 from engine.kraken.endpoints import PRIVATE
 from engine.kraken.key_info import KeyInfo
-from engine.rules.balances import BalanceSnapshot
-from engine.rules.capital import plain
-from engine.rules.clock import TOLERANCE
-from engine.rules.gate_report import GateReport
-from engine.rules.orders import Order
-from engine.rules.plan import TradePlan
-from engine.rules.probe import smallest_order
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.gates.capital import plain
+from engine.rules.gates.plan import TradePlan
+from engine.rules.gates.report import GateReport
+from engine.rules.gates.smallest_order import smallest_order
+from engine.rules.lane.clock import TOLERANCE
+from engine.rules.order.order import Order
 from engine.values import Settings
 
 CHECK = "can-trade"

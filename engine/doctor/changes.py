@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from engine.doctor.finding import Finding, note
 from engine.kraken.drift import MISSING, Drift
-from engine.rules.capital import plain
+from engine.rules.gates.capital import plain
 from engine.values import Settings
 
 CHECK = "kraken-changed"

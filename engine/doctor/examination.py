@@ -16,9 +16,9 @@ from engine.doctor.network import Network
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
 from engine.errors import ConfigError, EngineError, StoreError, StoreInUse
-from engine.nonces import read_marks
 from engine.ownership import Ownership, owner_pid
-from engine.rules.clock import is_believed
+from engine.rules.lane.clock import is_believed
+from engine.store.nonces import read_marks
 from engine.transport import Resolver
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -70,7 +70,7 @@ def examine(
     network.
     """
     examination = _Examination(tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock, owner)
-    return _contained(examination.findings(resolver or Resolver(), TimeLeft(clock, patience)))
+    return _isolated(examination.findings(resolver or Resolver(), TimeLeft(clock, patience)))
 
 
 class _Examination:
@@ -104,7 +104,7 @@ class _Examination:
         except ConfigError as error:
             yield bad("configuration", str(error), _CONFIGURATION)
             return
-        yield from _contained(network.findings())
+        yield from _isolated(network.findings())
         self._skew, self._changes = network.skew, network.changes
         if not self._accounts:
             yield bad("configuration", "There is no account.", _NO_ACCOUNT)
@@ -142,7 +142,7 @@ class _Examination:
         try:
             yield self._usable()
             for account in self._accounts:
-                yield from _contained(self._account(engine, account, left), account.name)
+                yield from _isolated(self._account(engine, account, left), account.name)
         finally:
             engine.stop(STOP_PATIENCE)
         yield from change_findings(engine.status().drift, self._settings, self._changes)
@@ -152,7 +152,7 @@ class _Examination:
         """What the owner of the directory finds; what it says of all accounts comes with each, and is told once."""
         told = set()
         for account in self._accounts:
-            for finding in _contained(iter(owner(account.name)), account.name):
+            for finding in _isolated(iter(owner(account.name)), account.name):
                 if finding.account is not None or finding not in told:
                     yield finding
                 told.add(finding)
@@ -211,7 +211,7 @@ class _Examination:
                 yield warn(code, message, _WARNINGS[code])
 
 
-def _contained(findings: Iterator[Finding], account: str | None = None) -> Iterator[Finding]:
+def _isolated(findings: Iterator[Finding], account: str | None = None) -> Iterator[Finding]:
     """The findings; whatever goes wrong with them is one more."""
     try:
         yield from findings

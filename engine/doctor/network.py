@@ -18,7 +18,7 @@ from engine.kraken.endpoints import Endpoint, public_endpoint
 from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
-from engine.rules.clock import TOLERANCE, skew
+from engine.rules.lane.clock import TOLERANCE, skew
 from engine.transport import HttpReply, Resolver, Transport, check_url
 from engine.transport.address import Base, Proxy, check_proxy, is_loopback
 from engine.transport.resolver import Address

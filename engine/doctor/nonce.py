@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.doctor.finding import Finding, bad, ok, span, warn
-from engine.rules.nonce import HIGHEST, SECOND
+from engine.rules.lane.nonce import HIGHEST, SECOND
 
 AHEAD_WARNS_AFTER = 300.0  # seconds; a clock that is further off is not believed
 USED_UP = HIGHEST // 2  # nobody gets there by the clock before the year 2116

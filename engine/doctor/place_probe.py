@@ -17,7 +17,7 @@ from engine.errors import CallError, CallRefused, CallUnknown, EngineError, Orde
 from engine.kraken.drift import field_name
 from engine.kraken.fact_readings import Reading
 from engine.kraken.facts import NotSettled
-from engine.rules.orders import Order, OrderReceipt
+from engine.rules.order.order import Order, OrderReceipt
 from engine.values import Clock, Settings
 
 PATIENCE = 10.0  # seconds for one call

@@ -53,7 +53,7 @@ from engine.kraken.facts import (
 )
 from engine.kraken.pairs import read_pairs
 from engine.kraken.tickers import read_tickers
-from engine.rules.probe import far_below
+from engine.rules.gates.smallest_order import far_below
 from engine.values import Clock, Pair, Settings, Ticker
 
 PAUSE = 1.0  # seconds between two calls: Kraken takes about one public call a second, and counts private ones

@@ -16,7 +16,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.simulator.accounts import Customer, Key, SimAccount
-from engine.simulator.asked import Asked
 from engine.simulator.book import Market
 from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout
 from engine.simulator.market import Pair
@@ -25,6 +24,7 @@ from engine.simulator.prices import Prices
 from engine.simulator.private import ENDPOINTS, Endpoint
 from engine.simulator.public import PublicDesk
 from engine.simulator.refusal import Partly, Refused, TooMany
+from engine.simulator.request import Asked
 from engine.simulator.rules import Rules
 from engine.simulator.trading_limits import TIERS, TradingCounter
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.simulator.asked import Asked
 from engine.simulator.nonces import read_nonce
+from engine.simulator.request import Asked
 
 # Never kept: the nonce has its own field, and a password is nobody's business.
 _LEFT_OUT = frozenset({"nonce", "otp"})

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from email.utils import formatdate
 
-from engine.simulator.asked import Asked
 from engine.simulator.exchange import Answer, Exchange
 from engine.simulator.faults import Fault
 from engine.simulator.journal import Entry, Journal
+from engine.simulator.request import Asked
 from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import Link

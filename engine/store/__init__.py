@@ -7,8 +7,8 @@ name (`files`), never deleted.
 """
 
 from engine.store.files import prepare_directory, put_aside
-from engine.store.reading import TABLE, check_outline, read_documents, read_group, salvage
-from engine.store.store import AT_ONCE, Store, open_or_replace
+from engine.store.reader import TABLE, check_outline, read_documents, read_group, salvage
+from engine.store.writer import AT_ONCE, Store, open_or_replace
 
 __all__ = [
     "AT_ONCE",

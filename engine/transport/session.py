@@ -23,7 +23,6 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from engine import __version__
 from engine.errors import CallError, ConfigError, DeadlinePassed, EngineStopped
 from engine.transport.address import check_proxy, check_url, is_loopback
 from engine.transport.failures import failure
@@ -31,6 +30,7 @@ from engine.transport.framing import WireError
 from engine.transport.resolver import Resolver
 from engine.transport.wire import LONGEST_WAIT, Route, TlsSocket, Wire, WireClosed
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
+from engine.version import __version__
 
 LIMIT = 32 * 1024 * 1024
 
@@ -106,28 +106,28 @@ class Transport:
         headers: Mapping[str, str],
         *,
         deadline: float,
-        ticket: object = None,
+        queued_call: object = None,
     ) -> HttpReply:
         """Send `body` as it is and return the reply, whatever its status.
 
-        `deadline` is a value of the clock's `monotonic()`. `ticket` names this exchange for `cut`.
+        `deadline` is a value of the clock's `monotonic()`. `queued_call` names this exchange for `cut`.
 
         Raises `DeadlinePassed`, `ConnectFailed`, `EngineStopped` or plain `CallNotSent` when nothing was sent,
         else `CallUnknown`. None of them has `account` and `endpoint` yet.
         """
-        return self._exchange("POST", path, "", headers, body, deadline=deadline, ticket=ticket)
+        return self._exchange("POST", path, "", headers, body, deadline=deadline, queued_call=queued_call)
 
-    def get(self, path: str, query: str = "", *, deadline: float, ticket: object = None) -> HttpReply:
+    def get(self, path: str, query: str = "", *, deadline: float, queued_call: object = None) -> HttpReply:
         """Ask for `path?query`; otherwise as `post`."""
-        return self._exchange("GET", path, query, {}, None, deadline=deadline, ticket=ticket)
+        return self._exchange("GET", path, query, {}, None, deadline=deadline, queued_call=queued_call)
 
-    def cut(self, ticket: object = None) -> bool:
+    def cut(self, queued_call: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
 
-        With a `ticket`, only the exchange that was started with that object: a later one is never hit. The
+        With a `queued_call`, only the exchange that was started with that object: a later one is never hit. The
         exchange then raises `CallNotSent` or `CallUnknown`, or still returns a reply that was already in.
         """
-        return self._wire.cut(ticket)
+        return self._wire.cut(queued_call)
 
     def close(self) -> None:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
@@ -142,13 +142,13 @@ class Transport:
         body: bytes | None,
         *,
         deadline: float,
-        ticket: object,
+        queued_call: object,
     ) -> HttpReply:
         patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
         try:
-            outcome = self._attempt(method, path, query, headers, body, deadline=deadline, ticket=ticket)
+            outcome = self._attempt(method, path, query, headers, body, deadline=deadline, queued_call=queued_call)
         finally:
             self._turn.release()
         if isinstance(outcome, CallError):
@@ -166,12 +166,12 @@ class Transport:
         body: bytes | None,
         *,
         deadline: float,
-        ticket: object,
+        queued_call: object,
     ) -> HttpReply | CallError:
         wire = self._wire
         prepared = self._prepared[method]
         try:
-            wire.begin(ticket, deadline)
+            wire.begin(queued_call, deadline)
         except WireClosed:
             return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         try:

@@ -112,12 +112,12 @@ class Wire:
 
     # What the exchanging thread calls
 
-    def begin(self, ticket: object, deadline: float) -> None:
-        """Start an exchange that `cut(ticket)` means. Raises `WireClosed`."""
+    def begin(self, queued_call: object, deadline: float) -> None:
+        """Start an exchange that `cut(queued_call)` means. Raises `WireClosed`."""
         with self._lock:
             if self._is_closed:
                 raise WireClosed
-            self._ticket, self._deadline = ticket, deadline
+            self._ticket, self._deadline = queued_call, deadline
             self._is_busy, self.is_cut, self._is_whole = True, False, False
             self.is_sent = False
             self.stage = ""
@@ -156,10 +156,10 @@ class Wire:
 
     # What any thread may call
 
-    def cut(self, ticket: object = None) -> bool:
-        """End the exchange under way, or only the one begun with `ticket`; False when there is none."""
+    def cut(self, queued_call: object = None) -> bool:
+        """End the exchange under way, or only the one begun with `queued_call`; False when there is none."""
         with self._lock:
-            if not self._is_busy or (ticket is not None and ticket is not self._ticket):
+            if not self._is_busy or (queued_call is not None and queued_call is not self._ticket):
                 return False
             self.is_cut = True
             self._shut()

@@ -21,9 +21,9 @@ from engine.doctor import examine_running
 from engine.errors import CallError, ConfigError, EngineError, NotLive
 from engine.kraken.endpoints import CallClass, is_dry_run
 from engine.kraken.unlisted import endpoint_of
-from engine.rules.orders import Order
-from engine.rules.plan import TradePlan
-from engine.web.gateway.answers import written
+from engine.rules.gates.plan import TradePlan
+from engine.rules.order.order import Order
+from engine.web.gateway.responses import written
 from engine.web.service import Service
 
 Answer = Callable[[Service, dict[str, Any]], Awaitable[Any]]

@@ -20,9 +20,9 @@ from engine.actors.events import (
     OrderChanged,
     PassFinished,
 )
+from engine.app.status import EngineStatus
 from engine.errors import Outcome
-from engine.rules.order_states import OrderState
-from engine.status import EngineStatus
+from engine.rules.order.states import OrderState
 from engine.values import SYSTEM_CLOCK, Clock
 from engine.web.orders import OpenOrders
 from engine.web.series import Series

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine.status import EngineStatus
+from engine.app.status import EngineStatus
 from engine.web.service import Service
 
 GRACE = 1.0  # seconds after its deadline by which a call has ended (promise G5)

@@ -16,11 +16,11 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from engine import __version__
-from engine.status import EngineStatus
+from engine.app.status import EngineStatus
+from engine.version import __version__
+from engine.web.event_counters import EventCounters, Histogram
 from engine.web.feed import Feed
-from engine.web.gateway.door import Gateway
-from engine.web.tally import Histogram, Tally
+from engine.web.gateway.gateway import Gateway
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,7 +28,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics(Collector):
     """Reads an engine's status, and what its events have added up to, at each scrape."""
 
-    def __init__(self, status: Callable[[], EngineStatus], tally: Tally, feed: Feed, gateway: Gateway) -> None:
+    def __init__(self, status: Callable[[], EngineStatus], tally: EventCounters, feed: Feed, gateway: Gateway) -> None:
         self._status = status
         self._tally = tally
         self._feed, self._gateway = feed, gateway
@@ -112,7 +112,7 @@ def _accounts(status: EngineStatus) -> Iterator[Metric]:
               {name: key.state in ("open", "product-refused") for name, key in status.keys.items()})  # fmt: skip
 
 
-def _calls(tally: Tally) -> Iterator[Metric]:
+def _calls(tally: EventCounters) -> Iterator[Metric]:
     calls = CounterMetricFamily("kraken_engine_calls", "Private calls that ended.", labels=["class", "outcome"])
     for (call_class, outcome), count in sorted(tally.calls.items()):
         calls.add_metric([call_class, outcome], count)

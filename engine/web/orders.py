@@ -10,7 +10,7 @@ from typing import Any
 from engine.actors.events import OrderChanged
 from engine.app import Engine
 from engine.errors import EngineError
-from engine.rules.orders import OrderReceipt
+from engine.rules.order.order import OrderReceipt
 
 KEPT = 500
 

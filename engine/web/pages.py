@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from engine import __version__
-from engine.rules.cash import in_words
-from engine.status import EngineStatus
+from engine.app.status import EngineStatus
+from engine.rules.balance.cash import in_words
+from engine.version import __version__
 from engine.web.html import Child, Markup, element, fragment
 from engine.web.service import Service
 from engine.web.view import CLASSES, GLYPHS, Cell, View

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.actors.events import CallFinished
+from engine.app.status import EngineStatus
 from engine.errors import Outcome
-from engine.status import EngineStatus
 
 KEPT = 900  # samples
 ACCOUNTS_AT_MOST = 8  # lines that one chart can show

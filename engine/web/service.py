@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.app import Engine
 from engine.values import Settings
 from engine.web.feed import Feed
-from engine.web.gateway.door import Gateway
+from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 
 

@@ -19,15 +19,15 @@ from engine.app import Engine
 from engine.errors import ConfigError, StoreError
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app
+from engine.web.event_counters import EventCounters
 from engine.web.feed import Feed
 from engine.web.gateway.credentials import Credentials
-from engine.web.gateway.door import Gateway
+from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 from engine.web.options import WebOptions
-from engine.web.place import SOCKET_NAME, listen
 from engine.web.protocol import CONNECTIONS_AT_MOST, PatientProtocol
 from engine.web.service import Service
-from engine.web.tally import Tally
+from engine.web.unix_socket import SOCKET_NAME, listen
 
 logger = logging.getLogger("engine")
 
@@ -46,7 +46,7 @@ def serve(
     used, and `StoreError`.
     """
     with contextlib.ExitStack() as undo:
-        tally, feed = Tally(), Feed(engine.status)
+        tally, feed = EventCounters(), Feed(engine.status)
         for subscriber in (tally, feed):
             engine.subscribe(subscriber)
             undo.callback(engine.unsubscribe, subscriber)

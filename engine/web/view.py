@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from engine.actors.report import KeyReport
+from engine.actors.lane.report import KeyReport
+from engine.app.status import EngineStatus
 from engine.kraken.balances import spendable_total
 from engine.kraken.drift import Drift
-from engine.rules.availability import Standing
-from engine.rules.balances import BalanceSnapshot
-from engine.rules.cash import elsewhere, line_to_count
-from engine.rules.gate_report import GateReport, GateResult, GateState
-from engine.rules.orders import OrderReceipt
-from engine.rules.silence import SILENT
-from engine.status import EngineStatus
+from engine.rules.balance.availability import Standing
+from engine.rules.balance.cash import elsewhere, line_to_count
+from engine.rules.balance.silence import SILENT
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.gates.report import GateReport, GateResult, GateState
+from engine.rules.order.order import OrderReceipt
 
 CLASSES = ("cancel", "order", "settle", "read")
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from engine.nonces import Nonces
 from engine.store import Store
+from engine.store.nonces import Nonces
 from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile, ratios
 
 KEY = "0123456789abcdef" * 2

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from engine import Account, Settings
-from engine.actors.actor import EngineActor
-from engine.actors.limits import Limits
-from engine.clock import TrustedClock
+from engine.actors.lane.limits import Limits
+from engine.actors.lane.trusted_clock import TrustedClock
+from engine.actors.runtime.actor import EngineActor
 from engine.kraken.endpoints import call_class, private_endpoint
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import Signer, encode
-from engine.nonces import Nonces
+from engine.store.nonces import Nonces
 from engine.transport import Transport
 from engine.values import SYSTEM_CLOCK
 from tests.benchmarks.calls import one_cpu

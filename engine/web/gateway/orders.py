@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import ConfigError
-from engine.rules.orders import Order, OrderReceipt
+from engine.rules.order.order import Order, OrderReceipt
 
 # What an order says, by Kraken's names and ours. What is not here cannot be journalled, and is refused.
 _SAME = {

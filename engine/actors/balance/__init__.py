@@ -1,0 +1,1 @@
+"""Balances: one actor for each account, when each is refreshed, and what is kept of them."""

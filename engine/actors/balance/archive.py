@@ -1,0 +1,221 @@
+"""The actor that writes last-known balances and their history to disk, so that they survive a restart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.actors.balance.asset_catalogue import read_names
+from engine.actors.events import EngineWarning
+from engine.actors.lane.messages import BalanceRecord
+from engine.actors.runtime.actor import EngineActor
+from engine.actors.runtime.mailbox import PatientMailbox
+from engine.errors import CallError, StoreError
+from engine.kraken.assets import AssetTable
+from engine.kraken.balances import counted_once, read_rows, sum_cash
+from engine.kraken.cash_names import plain_names
+from engine.rules.balance.history import BalancePoint, place
+from engine.rules.balance.snapshot import BalanceSnapshot, moment
+from engine.store import AT_ONCE, check_outline, open_or_replace, read_documents, read_group
+from engine.values import SYSTEM_CLOCK, Account, Clock, Settings
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "balances.sqlite"
+HISTORY_NAME = "history.sqlite"
+
+
+class _Kept(NamedTuple):
+    """A point of an account's history as it is kept: its number, whose key fetched it, and what it was."""
+
+    number: int
+    key_id: str
+    point: BalancePoint | None
+
+
+class Flush:
+    """Asks the `ArchiveActor` to write what it was told before; the answer comes when that is over."""
+
+    __slots__ = ()
+
+
+class ArchiveActor(EngineActor):
+    """Keeps every account's last good reply, and the points of its history. The only writer of its files.
+
+    What was told meanwhile is written together, so that a slow disk delays nothing but the writing. A write that fails
+    is published as a warning, once until one succeeds; the balance itself lives on in memory. A damaged file is put
+    aside at the start, with a warning: what is in it is lost, and fetched or begun anew. Before it stops it writes what
+    it was told.
+    """
+
+    @staticmethod
+    def _create_actor_inbox() -> PatientMailbox:
+        return PatientMailbox()
+
+    def __init__(self, directory: Path, *, publish: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._publish = publish
+        self._failing = False
+        self._balances: dict[str, Any] = {}  # documents by name, to be written
+        self._points: dict[str, Any] = {}
+        self._taken = 0  # records since the last write
+        self._newest: dict[str, _Kept] = {}
+        self._store, damage = open_or_replace(directory / FILE_NAME)
+        if damage is not None:
+            publish(EngineWarning("balances-lost", f"The last known balances are lost: {damage}"))
+        try:
+            self._history, damage = open_or_replace(directory / HISTORY_NAME, check=check_outline)
+        except BaseException:
+            self._store.close()
+            raise
+        if damage is not None:
+            publish(EngineWarning("history-lost", f"The history of the balances is lost: {damage}"))
+
+    def on_receive(self, message: Any) -> None:
+        """Take in one record, and write when no other waits. Runs in the actor's thread."""
+        match message:
+            case BalanceRecord():
+                is_noted = self._attempt(partial(self._take, message))
+                if self.actor_inbox.empty() or self._taken >= AT_ONCE:
+                    is_written = self._attempt(self._write)
+                    self._failing = self._failing and not (is_noted and is_written)
+            case Flush():
+                self._attempt(self._write)
+            case _:
+                super().on_receive(message)
+
+    def closing(self) -> None:
+        """Write what is left, then close the files."""
+        try:
+            self._write()
+        except StoreError as error:
+            logger.warning("The last balances could not be kept: %s", error)
+        finally:
+            self._store.close()
+            self._history.close()
+
+    def _attempt(self, step: Callable[[], None]) -> bool:
+        try:
+            step()
+            return True
+        except StoreError as error:
+            self._newest.clear()  # which points were written is not known any more
+            if not self._failing:
+                self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
+            self._failing = True
+            return False
+
+    def _take(self, record: BalanceRecord) -> None:
+        self._taken += 1
+        self._balances[record.account] = _document(record)
+        point = None if record.snapshot is None else BalancePoint.of(record.snapshot)
+        if point is None:
+            return
+        last = self._newest.get(record.account) or _read_newest(self._history.path, record.account)
+        if last.point is None or last.key_id != record.key_id or point.says_more_than(last.point):
+            last = _Kept(last.number + 1, record.key_id, point)
+            name = f"{record.account}/{place(last.number):03}"
+            self._points[name] = {"number": last.number, "key": record.key_id, **point.to_dict()}
+        self._newest[record.account] = last
+
+    def _write(self) -> None:
+        """Write what was taken in; nothing of it is kept for another try."""
+        self._taken = 0
+        balances, self._balances = self._balances, {}
+        points, self._points = self._points, {}
+        self._store.put_all(balances)
+        self._history.put_all(points)
+
+
+def read_balances(
+    directory: Path, accounts: Iterable[Account] | None, settings: Settings, clock: Clock = SYSTEM_CLOCK
+) -> dict[str, BalanceSnapshot]:
+    """The last known balances in a state directory, by account; read-only, also while an engine owns it.
+
+    `accounts`: only theirs, and only when they were fetched with the key that the account has now; `None`: all. A
+    record that cannot be read is left out: no balance is better than a wrong one. Raises `StoreError`.
+    """
+    keys = None if accounts is None else {each.name: each.key_id for each in accounts}
+    table = read_names(directory)
+    found = {}
+    for name, record in read_documents(directory / FILE_NAME).items():
+        try:
+            if keys is None or keys.get(name) == record["key"]:
+                found[name] = restore(record, name, settings, clock, table)
+        except (CallError, KeyError, TypeError, ValueError):
+            logger.warning("The kept balance of account %s cannot be read; it is left out.", name)
+    return found
+
+
+def restore(
+    record: dict[str, Any], account: str, settings: Settings, clock: Clock, table: AssetTable
+) -> BalanceSnapshot:
+    """The snapshot of an earlier run from what the archive kept: STALE, with its old `as_of`, not available.
+
+    Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the record is not one of ours.
+    """
+    counted = plain_names(settings.cash, table)
+    assets = read_rows(record["endpoint"], record["result"], table, needed=counted)
+    assets = counted_once(assets, assets.keys() & set(record.get("earn_in_base", ())))
+    cash, free = sum_cash(assets, counted)
+    as_of = datetime.fromisoformat(record["as_of"])
+    age = max(0.0, (moment(clock.wall_ns()) - as_of).total_seconds())
+    return BalanceSnapshot(
+        account, as_of=as_of, cash=cash, available_cash=free, cash_assets=counted, assets=assets, restored=True,
+        max_age=settings.max_age, _as_of_monotonic=clock.monotonic() - age, _clock=clock,
+    )  # fmt: skip
+
+
+def read_history(directory: Path, account: str, key_id: str | None = None) -> tuple[BalancePoint, ...]:
+    """The kept points of an account's history, the newest last; read-only, also while an engine owns the directory.
+
+    Only what that key fetched; without a `key_id`, what the last one did. Raises `StoreError`.
+    """
+    points = _read_points(directory / HISTORY_NAME, account)
+    key_id = key_id or (points[-1].key_id if points else None)
+    return tuple(each.point for each in points if each.point is not None and each.key_id == key_id)
+
+
+def recorded_accounts(directory: Path) -> list[str]:
+    """The accounts that a state directory has a last known balance of. Raises `StoreError`."""
+    return sorted(read_documents(directory / FILE_NAME))
+
+
+def _read_newest(path: Path, account: str) -> _Kept:
+    points = _read_points(path, account)
+    return points[-1] if points else _Kept(0, "", None)
+
+
+def _read_points(path: Path, account: str) -> list[_Kept]:
+    """An account's points in the order of their numbers; one that cannot be read is left out."""
+    found = []
+    for document in read_group(path, account).values():
+        try:
+            found.append(_Kept(int(document["number"]), document["key"], BalancePoint.from_dict(document)))
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            logger.warning("A kept point of account %s cannot be read; it is left out.", account)
+    return sorted(found, key=lambda each: each.number)
+
+
+def _document(record: BalanceRecord) -> dict[str, Any]:
+    return {
+        "key": record.key_id,
+        "endpoint": record.endpoint,
+        "result": _plain(record.result),
+        "as_of": record.as_of.isoformat(),
+        "earn_in_base": [] if record.snapshot is None else [
+            name for name, each in record.snapshot.assets.items() if each.earn_in_base
+        ],
+    }  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    """JSON without loss: a fractional number is kept as text."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Decimal) else value

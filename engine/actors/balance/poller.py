@@ -1,0 +1,135 @@
+"""Wakes the balance actors, one refresh at a time, so that many accounts leave room in the one lane (fair polling)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from engine.rules.balance.polling import Queue, interval, rest, smoothed
+from engine.values import Settings
+
+GIVEN_UP_AFTER = 2.0  # seconds beyond a call's time: an actor that died meanwhile must not hold up the others
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The refresh under way."""
+
+    who: str
+    began: float
+
+
+class Poller:
+    """Says when an account's balance is to be refreshed.
+
+    One planned refresh is under way at a time, and after each the poller rests, so that polling takes at most
+    `Settings.polling_share` of the lane. What somebody asks for goes to the lane at once, beside this.
+
+    Thread-safe. Wakes run in the scheduler's thread or that of whoever ended a turn; they must only tell.
+    """
+
+    def __init__(
+        self, settings: Settings, *, monotonic: Callable[[], float], after: Callable[[float, Callable[[], None]], None]
+    ) -> None:
+        self._settings = settings
+        self._monotonic = monotonic
+        self._after = after
+        self._lock = threading.Lock()
+        self._queue = Queue()
+        self._wakes: dict[str, Callable[[], None]] = {}
+        self._turn: _Turn | None = None
+        self._rest_until = float("-inf")
+        self._mean: float | None = None
+        self._looking_at = float("inf")
+
+    def interval(self, decay: float | None) -> float:
+        """Seconds between two refreshes of an account whose key's counter loses `decay` points in a second."""
+        return self._interval(len(self._wakes), decay)
+
+    def spacing(self, decay: float | None) -> float:
+        """Seconds between two refreshes of whichever accounts, as long as all are like that one."""
+        return self.interval(decay) / max(1, len(self._wakes))
+
+    def retry_in(self, decay: float | None) -> float:
+        """Seconds until one that failed is tried again: as if it were alone, since healthy ones go first anyway.
+
+        So many accounts are not left waiting for their next turn, with an idle lane, when an outage is over.
+        """
+        return self._interval(1, decay)
+
+    def _interval(self, accounts: int, decay: float | None) -> float:
+        counted = decay if self._settings.local_limits else None
+        return interval(
+            self._settings.refresh_every, accounts, self._mean or 0.0, self._settings.polling_share, counted
+        )
+
+    def plan(self, who: str, seconds: float, wake: Callable[[], None], *, failing: bool = False) -> None:
+        """Wake `who` after `seconds`, or as soon as it is its turn; what was planned for it before no longer counts."""
+        with self._lock:
+            self._wakes[who] = wake
+            self._queue.plan(who, self._monotonic() + seconds, failing=failing)
+        self._look()
+
+    def forget(self, who: str) -> None:
+        """Nobody is to be woken under that name any more."""
+        with self._lock:
+            self._wakes.pop(who, None)
+            self._queue.drop(who)
+        self.done(who)
+
+    def done(self, who: str, *, good: bool = False) -> None:
+        """The refresh that `who` was woken for is over, or was none. Only good ones tell how long one takes."""
+        now = self._monotonic()
+        with self._lock:
+            turn = self._turn
+            if turn is None or turn.who != who:
+                return
+            self._turn = None
+            if good:
+                self._mean = smoothed(self._mean, now - turn.began)
+            self._rest_until = now + rest(now - turn.began, self._settings.polling_share)
+        self._look()
+
+    def _look(self) -> None:
+        """Begin the next turn if there may be one now, else look again when there may be."""
+        now = self._monotonic()
+        with self._lock:
+            wake = self._begin(now)
+            again = self._look_again_in(now)
+        if again is not None:
+            self._after(again, self._looked)
+        if wake is not None:
+            wake()
+
+    def _begin(self, now: float) -> Callable[[], None] | None:
+        """Holds the lock."""
+        if self._turn is not None or now < self._rest_until:
+            return None
+        who = self._queue.take(now)
+        if not isinstance(who, str) or who not in self._wakes:
+            return None
+        self._turn = _Turn(who, now)
+        self._after(self._settings.call_timeout + GIVEN_UP_AFTER, partial(self._give_up, self._turn))
+        return self._wakes[who]
+
+    def _look_again_in(self, now: float) -> float | None:
+        """Seconds until a look is due that is not planned yet. Holds the lock."""
+        due = self._queue.next_at()
+        if due is None or self._turn is not None:
+            return None
+        at = max(due, self._rest_until, now)
+        if at >= self._looking_at:
+            return None
+        self._looking_at = at
+        return at - now
+
+    def _looked(self) -> None:
+        with self._lock:
+            self._looking_at = float("inf")
+        self._look()
+
+    def _give_up(self, turn: _Turn) -> None:
+        if self._turn is turn:
+            self.done(turn.who)

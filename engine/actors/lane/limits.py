@@ -1,0 +1,255 @@
+"""What keeps calls back: Kraken's rate limits as we count them, and keys that Kraken refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.actors.events import EngineWarning, KeyChanged
+from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, RateLimited, StoreError
+from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
+from engine.kraken.key_info import KeyInfo
+from engine.kraken.limits import TIERS, CallCounter, TradingCounter
+from engine.kraken.trades import note_done, use_of
+from engine.rules.lane.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission, Wait
+from engine.rules.lane.key_breaker import KeyBreaker, State, check_all
+from engine.store import Store, open_or_replace
+from engine.values import Account, Clock, Settings
+
+FILE_NAME = "limits.sqlite"
+SAVE_EVERY = 1.0  # seconds; a crash forgets the calls of the last one at most
+
+
+class KeyLimits:
+    """The counters and the guard of one account and its key."""
+
+    def __init__(
+        self, account: Account, settings: Settings, saved: Any, now: float, wall: float, kept: Sequence[float]
+    ) -> None:
+        tier = TIERS[account.tier or settings.tier]
+        self.account = account
+        known = saved if isinstance(saved, Mapping) else {}
+        self.calls = CallCounter(tier) if saved is None else CallCounter.from_dict(known.get("calls"), tier, now, wall)
+        self.trades = TradingCounter(tier)
+        self.admission = Admission(self.calls, self.trades, kept)
+        self.was_accepted = bool(known.get("accepted"))
+        self.limited = 0
+        # A file of ours that was lost says nothing of Kraken's: no lockout is made of it, which would strand cancels.
+        self.guard = KeyBreaker.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
+
+    def document(self, now: float, wall: float) -> dict[str, Any]:
+        """What is kept over a restart."""
+        return {
+            "calls": self.calls.to_dict(now, wall),
+            "guard": self.guard.to_dict(now, wall),
+            "accepted": self.was_accepted,
+        }
+
+
+class Limits:
+    """Decides, before a nonce is drawn, whether a call may go; learns from every answer; remembers over restarts.
+
+    Lives in the lane's thread. A lockout is written down at once, a counter's level once a second while it is used, by
+    `soon`: that runs an callback in another thread, so that no call waits for the disk.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        accounts: Iterable[Account],
+        *,
+        settings: Settings,
+        live: bool,
+        clock: Clock,
+        publish: Callable[[Any], None],
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._settings = settings
+        self._kept = KEPT if live else KEPT_WITHOUT_ORDERS
+        self._clock = clock
+        self._publish = publish
+        self._store, saved = _open(directory / FILE_NAME, publish)
+        self._keys = {each.name: self._key(each, saved) for each in accounts}
+        self._soon = soon
+        self._writing = threading.Lock()  # an older level must not be written over a newer lockout
+        self._unsaved: set[str] = set()
+        self._locked: set[str] = set()
+        self._save_after = float("-inf")
+        self._is_failing = False
+        for name, key in self._keys.items():
+            self._tell_change(name, State.OPEN, key.guard)
+
+    def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
+        """Raise `LockedOut` or `CounterFull`, with the seconds to wait, when a call has to be kept back."""
+        now, key = self._clock.monotonic(), self._keys[account]
+        pair, points = use_of(endpoint.name, params, key.trades, now)
+        held = key.guard.check(endpoint.name, now, pair) or self._check_all(now)
+        if held is not None:
+            raise LockedOut(held.reason, retry_after=held.retry_after)
+        if self._settings.local_limits:
+            held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
+            if held is not None:
+                raise CounterFull(held.reason, retry_after=held.retry_after)
+        key.guard = key.guard.started(endpoint.name, now, pair)
+
+    def may_sign_again(self, account: str) -> bool:
+        """Whether a call whose nonce was just refused may be sent once more."""
+        return self._keys[account].guard.may_sign_again
+
+    def after(
+        self,
+        account: str,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        error: CallError | None,
+        *,
+        result: Any = None,
+        cause: str = "",
+    ) -> None:
+        """Take in how a call ended. `error` is told when the next one may go; `cause` explains a refused nonce."""
+        now, key = self._clock.monotonic(), self._keys[account]
+        pair, points = use_of(endpoint.name, params, key.trades, now)
+        key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
+        key.limited += isinstance(error, RateLimited)
+        if error is None:
+            key.was_accepted = True
+            note_done(endpoint.name, params, result, key.trades, now)
+        before, key.guard = key.guard, key.guard.after(error, endpoint.name, now, pair, cause=cause)
+        if error is None and endpoint.name == "GetApiKeyInfo":
+            key.guard = key.guard.told(*_permissions(result))
+        held = key.guard.check(endpoint.name, now, pair)
+        if error is not None and held is not None:
+            error.retry_after = max(error.retry_after or 0.0, held.retry_after)
+        is_more = bool(key.guard.products.keys() - before.products.keys())
+        self._tell_change(account, before.state, key.guard, is_more=is_more)
+        if not isinstance(error, CallNotSent):
+            self._unsaved.add(account)
+        if before.locked_until != key.guard.locked_until:
+            self._save()
+        else:
+            self._plan_save(now)
+
+    def was_accepted(self, account: str) -> bool:
+        """Whether Kraken ever took a nonce of this account's key from this state directory."""
+        return self._keys[account].was_accepted
+
+    def level(self, account: str) -> tuple[float, float]:
+        """The points on an account's call counter, and the most it takes. Any thread. Raises `KeyError`."""
+        calls = self._keys[account].calls
+        return calls.level(self._clock.monotonic()), calls.maximum
+
+    def limited(self, account: str) -> int:
+        """How often Kraken limited a call for which our count had room. Any thread. Raises `KeyError`."""
+        return self._keys[account].limited
+
+    def trades(self, account: str) -> tuple[Mapping[str, float], float]:
+        """The points on an account's trading counters by pair, and their threshold. Any thread. Raises `KeyError`."""
+        trades = self._keys[account].trades
+        return trades.levels(self._clock.monotonic()), trades.maximum
+
+    def denied(self, account: str) -> tuple[str, ...]:
+        """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
+        return self._keys[account].guard.denied
+
+    def denied_markets(self, account: str) -> tuple[str, ...]:
+        """The markets on which no order of an account is sent now. Any thread. Raises `KeyError`."""
+        return self._keys[account].guard.denied_markets(self._clock.monotonic())
+
+    def resume(self, account: str) -> None:
+        """Somebody says that the key is mended: calls go again at once, except during a lockout."""
+        key = self._keys[account]
+        before, key.guard = key.guard, key.guard.resume()
+        self._tell_change(account, before.state, key.guard)
+
+    def add(self, account: Account) -> None:
+        """One account more; what its key's file says counts, so that a lockout outlives a removal."""
+        try:
+            saved: Mapping[str, Any] = self._store.documents()
+        except StoreError:
+            saved = {}
+        self._keys[account.name] = self._key(account, saved)
+        self._tell_change(account.name, State.OPEN, self._keys[account.name].guard)
+
+    def remove(self, account: str) -> None:
+        """One account less; where its key stands is written down first."""
+        self._save()
+        self._locked.discard(account)
+        del self._keys[account]
+
+    def replace_key(self, account: Account) -> None:
+        """The account has another key from now on."""
+        before = self._keys[account.name].guard
+        if self._keys[account.name].account.key_id == account.key_id:
+            self.resume(account.name)  # the same key with another secret: a lockout still lasts
+            return
+        self._keys[account.name] = self._key(account, {})
+        self._tell_change(account.name, before.state, self._keys[account.name].guard)
+
+    def close(self) -> None:
+        """Write down what is not yet, and close the file."""
+        self._save()
+        self._store.close()
+
+    def _key(self, account: Account, saved: Mapping[str, Any] | None) -> KeyLimits:
+        found = {} if saved is None else saved.get(account.key_id)  # a lost file counts as full, a new key as unused
+        now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
+        return KeyLimits(account, self._settings, found, now, wall, self._kept)
+
+    def _check_all(self, now: float) -> Wait | None:
+        return check_all([self._keys[name].guard for name in self._locked], now) if len(self._locked) > 1 else None
+
+    def _plan_save(self, now: float) -> None:
+        if now < self._save_after or not self._unsaved:
+            return
+        self._save_after = now + SAVE_EVERY
+        with contextlib.suppress(RuntimeError):  # no thread can be started, or none any more: closing saves
+            self._soon(self._save)
+
+    def _save(self) -> None:
+        """Write down what is not yet. Run by the lane's thread, or by that of `soon`."""
+        with self._writing:
+            names = tuple(self._unsaved)
+            if not names:
+                return
+            self._unsaved.difference_update(names)  # before the look at them: a later change is saved again
+            now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
+            keys = [key for name in names if (key := self._keys.get(name)) is not None]
+            try:
+                self._store.put_all({key.account.key_id: key.document(now, wall) for key in keys})
+                self._is_failing = False
+            except StoreError as error:
+                self._unsaved.update(names)
+                if not self._is_failing:
+                    self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
+                self._is_failing = True
+
+    def _tell_change(self, account: str, before: State, guard: KeyBreaker, *, is_more: bool = False) -> None:
+        """Publish where the key stands when that is new. `is_more`: one more market is denied."""
+        (self._locked.discard if guard.locked_until is None else self._locked.add)(account)
+        if guard.state is before and not is_more:
+            return
+        self._publish(KeyChanged(account, guard.state.value, guard.sentence))
+        if guard.state is not State.OPEN:
+            self._publish(EngineWarning(guard.state.value, f"Account {account}: {guard.sentence}"))
+
+
+def _permissions(result: Any) -> tuple[list[str], list[str]]:
+    """The endpoints for which GetApiKeyInfo says that the key has the permission, and those for which it has none."""
+    granted = KeyInfo.of(result).permissions if isinstance(result, Mapping) else None
+    if granted is None:
+        return [], []
+    known = [each for each in PRIVATE.values() if each.permissions]
+    allowed = [each.name for each in known if each.allowed(granted)]
+    return allowed, [each.name for each in known if not each.allowed(granted)]
+
+
+def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[str, Any] | None]:
+    """The file and what it holds; `None` when it was damaged, put aside and begun anew."""
+    store, damage = open_or_replace(path)
+    if damage is not None:
+        publish(EngineWarning("limits-lost", f"{damage} The counters count as full."))
+        return store, None
+    return store, store.documents()

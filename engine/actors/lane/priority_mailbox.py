@@ -1,0 +1,276 @@
+"""The mailbox of the private lane: who is served next, who is answered without being served, who has to give way."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pykka.messages import ProxyCall
+
+from engine.actors.lane.messages import PrivateCall
+from engine.actors.lane.order_queue import OrderQueue
+from engine.actors.lane.queued_call import QueuedCall, answer_failure
+from engine.actors.runtime.mailbox import Mailbox, Reply
+from engine.errors import CallError, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
+from engine.kraken.endpoints import CallClass
+from engine.rules.lane.priority import patience
+from engine.values import Settings
+
+READS_AT_MOST = 100_000
+ORDERS_AT_MOST = 200_000
+BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
+_CLASSES = tuple(CallClass)
+SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
+SWEPT_AT_ONCE = 1000  # queued_calls, since the lane waits for the lock meanwhile
+LOOKED_FOR_AT_MOST = 20  # a look for withdrawn calls takes up to a twentieth of the time: the lane waits meanwhile
+KINDS_AT_MOST = 1000  # reads whose cuts are counted
+LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
+
+
+class PriorityMailbox(Mailbox):
+    """The inbox of the `KrakenPrivateActor` (promise G4).
+
+    - Cancel, order, settle, read; by arrival inside a class.
+    - A cancel ends every queued placement of its account that it covers: *not sent*.
+    - Reads are refused when it is full, orders beyond a larger bound, cancels and settles never.
+    - A call whose deadline passes while it waits is answered `DeadlinePassed` within about a tenth of a second.
+    - A call under way that holds up a more urgent one for too long is cut.
+    """
+
+    classes = len(CallClass)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._orders = OrderQueue()
+        before, after = self._queues[: CallClass.ORDER + 1], self._queues[CallClass.ORDER + 2 :]
+        self._queues = (*before, self._orders, *after)
+        self._deadlines: list[tuple[float, int, QueuedCall]] = []
+        self._count = 0
+        self._sweeping = False
+        self._drop_after = float("-inf")
+        self._under_way: tuple[QueuedCall, float] | None = None
+        self._cuts: deque[float] = deque()
+        self.cuts = 0
+        self._cuts_of: dict[tuple[str, str], int] = {}
+
+    def bind(
+        self,
+        *,
+        settings: Settings,
+        monotonic: Callable[[], float],
+        after: Callable[[float, Callable[[], None]], None],
+        cut: Callable[[QueuedCall], bool],
+    ) -> None:
+        """Say where settings, time, timers and the cutting of a call come from; called once, before any message."""
+        self._settings = settings
+        self._monotonic = monotonic
+        self._after = after
+        self._cut = cut
+
+    def put(self, envelope: Any) -> None:
+        """Take in a message; never blocks. A private call, however it was sent, becomes a `QueuedCall`."""
+        call = _as_call(envelope.message)
+        if call is None:
+            super().put(envelope)
+            return
+        try:
+            queued_call = self._ticket(call, envelope.reply_to)
+        except CallError as error:
+            answer_failure(call, envelope.reply_to, error)
+            return
+        envelope.message, envelope.reply_to = queued_call, Reply()
+        self._admit(queued_call, envelope)
+
+    @property
+    def under_way(self) -> QueuedCall | None:
+        """The call that the actor is making now."""
+        current = self._under_way
+        return None if current is None else current[0]
+
+    def times(self) -> tuple[float, float] | None:
+        """Seconds that the call under way has taken, and those until its deadline (negative: past it)."""
+        current = self._under_way
+        if current is None:
+            return None
+        now = self._monotonic()
+        return now - current[1], current[0].deadline - now
+
+    def begin(self, queued_call: QueuedCall) -> None:
+        """The actor starts to make this call. Run by the actor's thread."""
+        with self._lock:
+            self._under_way = (queued_call, self._monotonic())
+            holds_up = self._most_urgent(queued_call.call_class) is not None
+        if holds_up:
+            self._look_for_cut()
+
+    def finish(self, queued_call: QueuedCall) -> None:
+        """The call is over. Run by the actor's thread."""
+        with self._lock:
+            self._under_way = None
+            if self._cuts_of and not queued_call.was_cut:
+                self._cuts_of.pop(_kind(queued_call), None)
+
+    def cut_under_way(self) -> None:
+        """Cut the call under way, whatever it is: the engine stops."""
+        queued_call = self.under_way
+        if queued_call is not None:
+            queued_call.was_cut = True
+            self._cut(queued_call)
+
+    def waiting(self) -> dict[CallClass, int]:
+        """How many calls wait, by class."""
+        return {each: len(self._queues[each + 1]) for each in CallClass}
+
+    def _ticket(self, call: PrivateCall, asker: Any) -> QueuedCall:
+        timeout = self._settings.call_timeout if call.timeout is None else call.timeout
+        return QueuedCall(call, asker, self._monotonic(), timeout)
+
+    def _admit(self, queued_call: QueuedCall, envelope: Any) -> None:
+        queue = self._queues[queued_call.call_class + 1]
+        bound = BOUNDS.get(queued_call.call_class)
+        covered: list[QueuedCall] = []
+        with self._lock:
+            if bound is not None and len(queue) >= bound:
+                self._drop_unwanted(queue)
+            closed, full = self._closed, bound is not None and len(queue) >= bound
+            if not closed and not full:
+                if queued_call.call_class is CallClass.CANCEL:
+                    covered = self._orders.take_covered(queued_call)
+                queue.append(envelope)
+                self._wake()
+                self._watch_deadline(queued_call)
+        if closed:
+            self._refuse(envelope)
+        elif full:
+            queued_call.refuse(MailboxFull(f"{bound} calls of this class wait already; this one was not sent."))
+        for each in covered:
+            each.refuse(CallNotSent("A cancel that covers this placement came before its turn; it was not sent."))
+        current = self.under_way
+        if current is not None and queued_call.call_class < current.call_class:
+            self._look_for_cut()
+
+    def _drop_unwanted(self, queue: Any) -> None:
+        """Make room: calls that were answered or withdrawn while they waited. Holds the lock; looks now and then."""
+        now = self._monotonic()
+        if now >= self._drop_after:
+            wanted = [each for each in queue if not _is_queued_call(each) or each.message.is_wanted]
+            queue.clear()
+            queue.extend(wanted)
+            took = self._monotonic() - now
+            self._drop_after = now + took + max(SWEEP_EVERY, LOOKED_FOR_AT_MOST * took)
+
+    # Deadlines
+
+    def _watch_deadline(self, queued_call: QueuedCall) -> None:
+        """Holds the lock."""
+        self._count += 1
+        heapq.heappush(self._deadlines, (queued_call.deadline, self._count, queued_call))
+        if not self._sweeping:
+            self._sweeping = True
+            self._after(SWEEP_EVERY, self.sweep)
+
+    def sweep(self) -> None:
+        """Answer the calls whose deadline has passed while they waited. Run by the scheduler's thread."""
+        now, swept = self._monotonic(), 0
+        expired: list[QueuedCall] = []
+        with self._lock:
+            while self._deadlines and swept < SWEPT_AT_ONCE:
+                deadline, _, queued_call = self._deadlines[0]
+                if not queued_call.claimed:
+                    if deadline > now:
+                        break
+                    expired.append(queued_call)
+                heapq.heappop(self._deadlines)
+                swept += 1
+            self._sweeping = bool(self._deadlines) and not self._closed
+            if self._sweeping:
+                self._after(SWEEP_EVERY if swept < SWEPT_AT_ONCE else 0.0, self.sweep)
+        for queued_call in expired:
+            queued_call.refuse(DeadlinePassed("The call's time was over before its turn came; it was not sent."))
+
+    # Cuts
+
+    def _look_for_cut(self) -> None:
+        """Cut the call under way if it has held up a more urgent one for long enough, or look again when it will have.
+
+        Run by whoever puts a message, and by the scheduler's thread.
+        """
+        with self._lock:
+            due = self._cut_due()
+            if due is None:
+                return
+            queued_call, wait = due
+            if wait <= 0:
+                queued_call.was_cut = True
+        if wait > 0:
+            self._after(wait, self._look_for_cut)
+        else:
+            self._count_cut(queued_call)
+            self._cut_now(queued_call)
+
+    def _cut_now(self, queued_call: QueuedCall) -> None:
+        """Cut, and again while the call is between two exchanges: it sees that it was cut before the next one."""
+        if self.under_way is queued_call and not self._cut(queued_call):
+            self._after(LOOK_AGAIN, partial(self._cut_now, queued_call))
+
+    def _cut_due(self) -> tuple[QueuedCall, float] | None:
+        """The call under way and the seconds until it is cut, or `None`. Holds the lock."""
+        if self._under_way is None or self._under_way[0].was_cut:
+            return None
+        queued_call, began = self._under_way
+        now = self._monotonic()
+        while self._cuts and self._cuts[0] < now - 60:
+            self._cuts.popleft()
+        kind, waiting = queued_call.call_class, self._most_urgent(queued_call.call_class)
+        allowed = patience(
+            kind, waiting, self._cuts_of.get(_kind(queued_call), 0), len(self._cuts),
+            self._settings.cut_read_after, self._settings.cut_write_after,
+        )  # fmt: skip
+        return None if allowed is None else (queued_call, began + allowed - now)
+
+    def _most_urgent(self, under_way: CallClass) -> CallClass | None:
+        """The most urgent class that waits for a less urgent one under way. Holds the lock."""
+        for each in _CLASSES[:under_way]:
+            queue = self._queues[each + 1]
+            while queue and _is_queued_call(queue[0]) and not queue[0].message.is_wanted:
+                queue.popleft()  # answered or withdrawn while it waited, and not to be looked at again
+            if any(waiting.message.is_wanted for waiting in queue if _is_queued_call(waiting)):
+                return each
+        return None
+
+    def _count_cut(self, queued_call: QueuedCall) -> None:
+        with self._lock:
+            self.cuts += 1
+            self._cuts.append(self._monotonic())
+            kind = _kind(queued_call)
+            self._cuts_of[kind] = self._cuts_of.pop(kind, 0) + 1
+            if len(self._cuts_of) > KINDS_AT_MOST:  # the longest not cut is forgotten: callers choose the names
+                del self._cuts_of[next(iter(self._cuts_of))]
+
+    def _refuse(self, envelope: Any) -> None:
+        if _is_queued_call(envelope):
+            with contextlib.suppress(Exception):
+                envelope.message.refuse(EngineStopped("The engine stopped before the call's turn came."))
+        else:
+            super()._refuse(envelope)
+
+
+def _as_call(message: Any) -> PrivateCall | None:
+    """The private call that a message asks for, also when it comes through a proxy."""
+    if isinstance(message, ProxyCall) and tuple(message.attr_path) == ("call",):
+        with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
+            return PrivateCall(*message.args, **message.kwargs)
+    return message if isinstance(message, PrivateCall) else None
+
+
+def _is_queued_call(envelope: Any) -> bool:
+    return isinstance(envelope.message, QueuedCall)
+
+
+def _kind(queued_call: QueuedCall) -> tuple[str, str]:
+    """What counts as the same read when its sender asks again."""
+    return (queued_call.call.account, queued_call.call.endpoint)

@@ -1,0 +1,202 @@
+"""The `KrakenPrivateActor`: one owner of the nonces, one private call at a time (promises G1, G3, G4, G5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from engine.actors.drift_log import DriftLog
+from engine.actors.events import CallFinished, EngineWarning
+from engine.actors.lane.attempt import Lane, as_call_error, distinct
+from engine.actors.lane.limits import Limits
+from engine.actors.lane.messages import AccountChange, Resume
+from engine.actors.lane.priority_mailbox import PriorityMailbox
+from engine.actors.lane.queued_call import QueuedCall
+from engine.actors.lane.report import LaneReport
+from engine.actors.lane.trusted_clock import TrustedClock
+from engine.actors.runtime.actor import EngineActor
+from engine.actors.runtime.scheduler import Scheduler
+from engine.config import state_directory
+from engine.errors import CallCut, CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, Outcome
+from engine.kraken.endpoints import CallClass
+from engine.kraken.replies import Reply
+from engine.ownership import Ownership
+from engine.store.nonces import Nonces
+from engine.transport import Transport
+from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
+
+_CLASS_NAMES = tuple(each.name.lower() for each in CallClass)
+
+
+def ignore(event: Any) -> None:
+    """A `publish` for those who have no subscribers."""
+
+
+class KrakenPrivateActor(EngineActor):
+    """Serializes every private call of every account through its mailbox.
+
+    Guarantees:
+        - for each API key, nonces on the wire only rise, over threads, restarts and kill -9 (G1);
+        - at most one call is under way; its nonce is drawn and it is signed when its turn comes (G3);
+        - every call is answered, by its deadline plus a second, as done, refused, not sent or unknown (G5);
+        - no message kills it.
+
+    Ask it, tell it, or use its proxy::
+
+        ref = KrakenPrivateActor.start([Account("MASTER", key, secret)])
+        ref.ask(PrivateCall("MASTER", "Balance"))                       # the result, or raises CallError
+        ref.tell(PrivateCall("MASTER", "Balance", reply_to=my_ref))     # my_ref is told CallDone or CallFailed
+        ref.proxy().call("MASTER", "Balance").get()
+
+    `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
+    or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
+    holds, in the actor's thread and before that call is answered; it must not wait. `watch` is given a function that
+    tells where the lane stands. `drift` collects what is new or odd in Kraken's replies. The actor owns the state
+    directory and the keys until it has stopped.
+    """
+
+    actor_inbox: PriorityMailbox
+
+    def __init__(
+        self,
+        accounts: Iterable[Account | tuple[str, str, str]],
+        *,
+        url: str = KRAKEN_URL,
+        state_dir: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        live: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        scheduler: Scheduler | None = None,
+        publish: Callable[[Any], None] = ignore,
+        invalidate: Callable[[str], None] = ignore,
+        watch: Callable[[Callable[..., LaneReport]], None] = ignore,
+        drift: DriftLog | None = None,
+    ) -> None:
+        super().__init__()
+        settings = settings or Settings()
+        self._clock = clock
+        self._publish, self._invalidate = publish, invalidate
+        self._lane = _open_lane(
+            distinct(accounts), url, state_directory(state_dir),
+            settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
+        )  # fmt: skip
+        self._own_scheduler = Scheduler() if scheduler is None else None
+        after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
+        self.actor_inbox.bind(settings=settings, monotonic=clock.monotonic, after=after, cut=self._lane.cut)
+        watch(self._lane.report)
+
+    @staticmethod
+    def _create_actor_inbox() -> PriorityMailbox:
+        return PriorityMailbox()
+
+    def call(
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
+    ) -> Any:  # fmt: skip
+        """One private call, by proxy: Kraken's `result`, or a `CallError`.
+
+        The mailbox turns the proxied call into a `PrivateCall`, so this body runs only when its arguments do not fit.
+        """
+        raise TypeError("call(account, endpoint, params=None, timeout=None, *, endpoint_class=None)")
+
+    def on_receive(self, message: Any) -> Any:
+        """Serve one queued_call of the mailbox. Runs in the actor's thread; raises only for what it does not know."""
+        match message:
+            case QueuedCall():
+                return self._serve(message) if message.claim() else None
+            case Resume(account=account):
+                return self._lane.resume(account)
+            case AccountChange():
+                return self._lane.change(message) if message.claim() else None
+            case _:
+                return super().on_receive(message)
+
+    def closing(self) -> None:
+        """Close the lane, after the call under way. Runs in the actor's thread."""
+        if self._own_scheduler is not None:
+            self._own_scheduler.stop()
+        self._lane.close()
+
+    def _serve(self, queued_call: QueuedCall) -> None:
+        started = self._clock.monotonic()
+        error: CallError | None = None
+        self.actor_inbox.begin(queued_call)
+        try:
+            reply = self._attempt(queued_call, started)
+        except CallError as failure:
+            error = failure
+        except BaseException as failure:  # noqa: BLE001 - whatever happens, the caller is answered and the lane lives
+            error = as_call_error(failure)
+        finally:
+            self.actor_inbox.finish(queued_call)
+        if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
+            self._invalidate(queued_call.call.account)
+        if error is None:
+            queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
+        else:
+            queued_call.fail(error)
+        self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
+
+    def _attempt(self, queued_call: QueuedCall, now: float) -> Reply:
+        if now >= queued_call.deadline:
+            raise DeadlinePassed("The call's time was over before its turn came; it was not sent.")
+        try:
+            return self._lane.attempt(queued_call.call, queued_call.deadline, queued_call)
+        except CallUnknown as error:
+            if queued_call.was_cut:
+                raise CallCut(str(error)) from None
+            raise
+        except CallNotSent:
+            if self.actor_inbox.is_stopping:
+                raise EngineStopped("The engine stopped before the call was sent.") from None
+            raise
+
+
+def _finished(queued_call: QueuedCall, started: float, ended: float, error: CallError | None) -> CallFinished:
+    return CallFinished(
+        queued_call.call.account,
+        queued_call.call.endpoint,
+        Outcome.DONE if error is None else error.outcome,
+        error,
+        waited=started - queued_call.arrived,
+        seconds=ended - started,
+        call_class=_CLASS_NAMES[queued_call.call_class],
+    )
+
+
+def _open_lane(
+    accounts: tuple[Account, ...],
+    url: str,
+    directory: Path,
+    *,
+    settings: Settings,
+    live: bool,
+    clock: Clock,
+    publish: Callable[[Any], None],
+    drift: DriftLog,
+) -> Lane:
+    """Everything a lane owns; what was taken is given back when something cannot be."""
+
+    def warn(code: str, sentence: str) -> None:
+        publish(EngineWarning(code, sentence))
+
+    trusted = TrustedClock(clock, warn=warn)
+    with contextlib.ExitStack() as undo:
+        transport = Transport(url, settings, clock=clock)
+        undo.callback(transport.close)
+        ownership = Ownership(directory, [(each.name, each.key_id) for each in accounts])
+        undo.callback(ownership.release)
+        disk = ThreadPoolExecutor(1, "kraken-engine disk")
+        nonces = Nonces(ownership.directory, clock=trusted, warn=warn, soon=disk.submit)
+        undo.callback(nonces.close)
+        limits = Limits(
+            ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
+        )
+        undo.pop_all()
+    return Lane(
+        accounts, ownership, nonces, limits, transport, disk, settings=settings, live=live, clock=trusted, drift=drift
+    )

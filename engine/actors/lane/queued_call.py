@@ -1,0 +1,193 @@
+"""A private call on its way through the mailbox."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import pykka
+
+from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.runtime.callbacks import CallFuture, run_callback
+from engine.errors import CallError, CallNotSent, UnknownName
+from engine.kraken.endpoints import call_class, is_dry_run
+from engine.kraken.unlisted import endpoint_of
+
+logger = logging.getLogger(__name__)
+
+SLICE = 0.25  # seconds
+
+
+class Answer:
+    """Carries the answer to a `PrivateCall` to the one thread that waits for it, at a third of what a future takes."""
+
+    __slots__ = ("_bell", "_message", "_token", "is_withdrawn")
+
+    def __init__(self) -> None:
+        self._token = threading.Lock()
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._message: CallDone | CallFailed | None = None
+        self.is_withdrawn = False
+
+    def claim(self) -> bool:
+        """Called once, when the call is about to run or to be answered; `False` when it was withdrawn."""
+        return self._token.acquire(blocking=False)
+
+    def withdraw(self) -> bool:
+        """Give the call up; `False` when it is under way or answered."""
+        self.is_withdrawn = self._token.acquire(blocking=False)
+        return self.is_withdrawn
+
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Take the answer in."""
+        self._message = message
+        self._bell.release()
+
+    def wait(self, seconds: float) -> CallDone | CallFailed | None:
+        """The answer, or `None` when there is none within `seconds`. Asked once.
+
+        Waits a `SLICE` at a time: a Ctrl-C in the moment before a wait begins is seen only when that wait is over.
+        """
+        until = time.monotonic() + seconds
+        while not self._bell.acquire(timeout=max(0.0, min(SLICE, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                break
+        return self._message
+
+
+class FutureReply:
+    """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
+
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: Future[Any] = CallFuture()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the future was cancelled."""
+        return self.future.cancelled()
+
+    def claim(self) -> bool:
+        """Called once, when the call is about to run or to be answered; `False` when the future was cancelled."""
+        return self.future.set_running_or_notify_cancel()
+
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Settle the future."""
+        if isinstance(message, CallDone):
+            self.future.set_result(message.result)
+        else:
+            self.future.set_exception(message.error)
+
+
+class QueuedCall:
+    """A call's place in the order, its deadline, and who is to be answered.
+
+    It is answered exactly once: whoever gets `claim()` either runs the call or answers it. Making one raises
+    `CallNotSent` for a call that cannot be made sense of.
+    """
+
+    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "may_change", "places", "was_cut")
+
+    def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
+        _check(call, timeout)
+        endpoint = endpoint_of(call.endpoint, call.params, call.endpoint_class)
+        self.call = call
+        self.call_class = call_class(endpoint, call.params)
+        self.places = endpoint.places
+        self.may_change = endpoint.changes_now and not is_dry_run(endpoint, call.params)
+        self.arrived = arrived
+        self.deadline = arrived + timeout
+        self.was_cut = False
+        self._asker = asker
+        self._token = threading.Lock()
+
+    def claim(self) -> bool:
+        """True for the first who asks, unless the caller has cancelled."""
+        if not self._token.acquire(blocking=False):
+            return False
+        receiver = self.call.reply_to
+        return receiver.claim() if isinstance(receiver, _WITHDRAWABLE) else True
+
+    @property
+    def claimed(self) -> bool:
+        """Whether somebody runs or has answered it."""
+        return self._token.locked()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it still waits for its turn: neither claimed nor withdrawn by its caller."""
+        receiver = self.call.reply_to
+        return not self.claimed and not (isinstance(receiver, _WITHDRAWABLE) and receiver.is_withdrawn)
+
+    def done(self, result: Any, warnings: tuple[str, ...], key_id: str) -> None:
+        """Answer: it was done, with that key."""
+        if self._asker is not None:
+            self._asker.set(result)
+        _tell(self.call.reply_to, CallDone(self.call, result, warnings, key_id))
+
+    def fail(self, error: CallError) -> None:
+        """Answer: it was not done, or nobody knows."""
+        answer_failure(self.call, self._asker, error)
+
+    def refuse(self, error: CallError) -> None:
+        """Answer with `error` unless the call is claimed already."""
+        if self.claim():
+            self.fail(error)
+
+
+def _check(call: PrivateCall, timeout: float) -> None:
+    for what, name in (("account", call.account), ("endpoint", call.endpoint)):
+        if not isinstance(name, str):
+            raise UnknownName(f"{name!r} is no name of an {what}.")
+    if not isinstance(call.params, Mapping):
+        raise CallNotSent("The parameters of a call are a mapping of names to values.")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout < float("inf"):
+        raise CallNotSent(f"{timeout!r} is no timeout: give seconds as a number.")
+
+
+def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:
+    """Give a failure to whoever waits for this call."""
+    error.about(call.account, call.endpoint)
+    # The frames below hold the key, the otp and the signed body, and reports of errors show the locals of frames.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    if asker is not None:
+        asker.set_exception((type(error), error, None))
+    _tell(call.reply_to, CallFailed(call, error))
+
+
+def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
+    if receiver is None:
+        return
+    if isinstance(receiver, _QUICK):
+        _deliver(receiver, message)
+    else:  # somebody's own `tell` may take its time
+        run_callback(partial(_deliver, receiver, message))
+
+
+class QuickReply(ABC):
+    """Base of what takes an answer in without waiting for anything, and so is told it in the lane's thread."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Take the answer in."""
+
+
+_WITHDRAWABLE = (Answer, FutureReply)  # whatever else has such methods is the host's: it is only told
+_QUICK = (*_WITHDRAWABLE, QuickReply, pykka.ActorRef)
+
+
+def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:
+    try:
+        receiver.tell(message)
+    except BaseException:  # noqa: BLE001 - a dead or odd receiver is its owner's business, not the lane's
+        logger.info("Nobody could be told how %s ended.", message.call.endpoint)

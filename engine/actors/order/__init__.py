@@ -1,0 +1,1 @@
+"""Orders: the journal, submission, reconciliation, and what becomes of them."""

@@ -1,0 +1,87 @@
+"""A placement on its way through the lane: what is done when its turn comes, and when the answer is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.actors.lane.messages import CallDone, CallFailed
+from engine.actors.lane.queued_call import QuickReply
+from engine.actors.order.journal import Journal
+from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown
+from engine.rules.order.states import OrderEvent, OrderState
+
+# News, and what it changes of the placement.
+_Told = tuple[OrderEvent, dict[str, Any]]
+
+
+class Submission(QuickReply):
+    """Runs in the lane's thread. What it learns is in the journal's memory before the lane's next call goes out.
+
+    `then` is called with how it ended, `None` when Kraken took the order; it must not wait.
+    """
+
+    __slots__ = ("_deadline", "_journal", "_name", "_then")
+
+    def __init__(
+        self, journal: Journal, cl_ord_id: str, deadline: float, then: Callable[[CallError | None], None]
+    ) -> None:
+        self._journal = journal
+        self._name = cl_ord_id
+        self._deadline = deadline
+        self._then = then
+
+    def at_send(self, kraken: float | None) -> dict[str, Any]:
+        """Its turn has come: durably *sent* from here on. Raises `CallNotSent`."""
+        if kraken is None:
+            raise CallNotSent("Kraken's time is not known, so the order has no deadline; it was not sent.")
+        deadline = self._journal.send(self._name, kraken + self._deadline).deadline
+        assert deadline is not None
+        return {"deadline": rfc3339(deadline)}
+
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """The answer is there."""
+        error = message.error if isinstance(message, CallFailed) else None
+        row = self._journal.row(self._name)
+        if row is None or row.state.is_settled:
+            return
+        if row.state is OrderState.PLANNED:  # whatever it is, nothing went out
+            event, changes = _not_sent(error)
+        elif isinstance(message, CallDone):
+            event, changes = _accepted(message.result)
+        else:
+            event, changes = _failed(message.error)
+        self._journal.note(self._name, event, **changes)
+        if event is OrderEvent.NO_ANSWER and error is None:
+            error = CallUnknown("Kraken's answer names no order: it is looked up.")
+        self._then(error)
+
+
+def rfc3339(unix: float) -> str:
+    """A moment as Kraken's `deadline` wants it, to the millisecond."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _accepted(result: Any) -> _Told:
+    """Only a txid says that there is an order."""
+    txids = result.get("txid")
+    named = [txids] if isinstance(txids, str) else txids
+    if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
+        return OrderEvent.NO_ANSWER, {"reason": "Kraken's answer names no order."}
+    described = result.get("descr")
+    order = described.get("order") if isinstance(described, dict) else None
+    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order if isinstance(order, str) else None}
+
+
+def _failed(error: CallError) -> _Told:
+    if isinstance(error, CallNotSent):
+        return _not_sent(error)
+    known = {"reason": str(error), "code": error.kraken_code}
+    return (OrderEvent.REFUSED if isinstance(error, CallRefused) else OrderEvent.NO_ANSWER), known
+
+
+def _not_sent(error: CallError | None) -> _Told:
+    """A plain `CallNotSent` may be a cancel that covered it; the others say that it may be tried again."""
+    may_repeat = isinstance(error, CallNotSent) and type(error) is not CallNotSent
+    return OrderEvent.NOT_SENT, {"reason": str(error), "may_repeat": may_repeat}

@@ -1,0 +1,75 @@
+"""The base of the engine's actors."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import Any
+
+import pykka
+
+from engine.actors.runtime.mailbox import Mailbox
+
+logger = logging.getLogger(__name__)
+
+
+class EngineActor(pykka.ThreadingActor):
+    """An actor that no message kills and that answers every asker, also while it stops.
+
+    `closing()` is where a subclass gives back what it holds; it runs in the actor's thread, once. The mailbox's
+    `finished` is set when that is over: pykka calls an actor stopped before its `on_stop` has run.
+
+    The threads are daemons, so that a host that forgets to stop the engine can still end; nothing durable depends on
+    an orderly stop.
+    """
+
+    use_daemon_thread = True
+
+    actor_inbox: Mailbox
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return Mailbox()
+
+    def on_receive(self, message: Any) -> Any:
+        """Refuse a message that no subclass knows: pykka's own answer, `None`, would look like success."""
+        raise TypeError(f"{type(self).__name__} does not understand {type(message).__name__}.")
+
+    def closing(self) -> None:
+        """Give back what this actor holds."""
+
+    def on_stop(self) -> None:
+        """Close the mailbox, then what the subclass holds. Runs in the actor's thread."""
+        self.actor_inbox.end()
+        try:
+            self.closing()
+        except Exception:
+            logger.exception("%s did not close cleanly.", type(self).__name__)
+        finally:
+            self.actor_inbox.finished.set()
+
+    def on_failure(self, *_: Any) -> None:
+        """What `on_stop` does, when pykka ends the actor for an exception."""
+        self.on_stop()
+
+
+def stop_actor(ref: pykka.ActorRef[Any]) -> None:
+    """Tell an actor of ours to stop, ahead of everything else in its mailbox; does not wait."""
+    with contextlib.suppress(pykka.ActorDeadError):
+        ref.stop(block=False)
+
+
+def tell_if_alive(ref: Any, message: Any) -> None:
+    """Tell an actor, by ref or by name, something that no longer matters once it has stopped."""
+    with contextlib.suppress(pykka.ActorDeadError, KeyError):
+        ref.tell(message)
+
+
+def wait_finished(ref: pykka.ActorRef[Any], timeout: float) -> bool:
+    """Whether an actor of ours has closed everything it holds within `timeout` seconds.
+
+    Asked in the actor's own thread it is `True`: the actor ends when it has handled its message.
+    """
+    mailbox: Any = ref.actor_inbox
+    return mailbox.reader == threading.get_ident() or bool(mailbox.finished.wait(max(0.0, timeout)))

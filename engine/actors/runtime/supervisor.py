@@ -1,0 +1,152 @@
+"""Notices an actor that has died and starts a successor; callers hold names, not refs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+
+from engine.actors.runtime.actor import stop_actor, wait_finished
+from engine.errors import EngineStopped
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.25  # seconds
+
+Start = Callable[[], "pykka.ActorRef[Any]"]
+
+
+class Address:
+    """A name that messages can be sent to: they reach whoever bears it now."""
+
+    __slots__ = ("_name", "_supervisor")
+
+    def __init__(self, supervisor: Supervisor, name: str) -> None:
+        self._supervisor = supervisor
+        self._name = name
+
+    def tell(self, message: Any) -> None:
+        """Tell the actor of that name. Raises `pykka.ActorDeadError` while there is none."""
+        self._supervisor.ref(self._name).tell(message)
+
+
+class Supervisor:
+    """The actors of one engine by name, in the order of their start.
+
+    An actor found dead at two looks in a row is replaced, and `warn` is told (code, sentence). When the one named
+    `keystone` and all that were started after it are dead or told to stop, the host has stopped pykka's world:
+    `world_stopped` is called once, in a thread of its own, and nothing is replaced.
+    """
+
+    def __init__(
+        self,
+        *,
+        keystone: str,
+        after: Callable[[float, Callable[[], None]], None],
+        warn: Callable[[str, str], None],
+        world_stopped: Callable[[], None],
+    ) -> None:
+        self._keystone = keystone
+        self._after = after
+        self._warn = warn
+        self._world_stopped = world_stopped
+        self._starts: dict[str, Start] = {}
+        self._refs: dict[str, pykka.ActorRef[Any]] = {}
+        self._seen_dead: set[str] = set()
+        self._lost: set[str] = set()
+        self._lock = threading.Lock()
+        self._is_watching = True
+        after(LOOK_EVERY, self._look)
+
+    def start(self, name: str, start: Start) -> pykka.ActorRef[Any]:
+        """Start an actor under a name; what `start` raises comes through and nothing is kept.
+
+        Raises `EngineStopped` when they are being stopped already.
+        """
+        ref = start()
+        with self._lock:
+            if self._is_watching:
+                self._refs[name] = ref
+                self._starts[name] = start
+                return ref
+        stop_actor(ref)
+        raise EngineStopped("The engine is stopping.")
+
+    def ref(self, name: str) -> pykka.ActorRef[Any]:
+        """The actor that bears the name now."""
+        return self._refs[name]
+
+    def stop(self, name: str, timeout: float) -> bool:
+        """Stop one actor for good; whether it has finished in time."""
+        with self._lock:
+            self._starts.pop(name, None)
+            ref = self._refs.pop(name, None)
+        if ref is None:
+            return True
+        stop_actor(ref)
+        return wait_finished(ref, timeout)
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs in the thread of one of these actors."""
+        mailboxes: list[Any] = [ref.actor_inbox for ref in self._refs.values()]
+        return any(mailbox.reader == threading.get_ident() for mailbox in mailboxes)
+
+    def names(self) -> list[str]:
+        """Every name, in the order of the start."""
+        return list(self._refs)
+
+    def dead(self) -> list[str]:
+        """The names that nobody bears at this moment."""
+        return [name for name, ref in tuple(self._refs.items()) if not ref.is_alive()]
+
+    def stop_watching(self) -> None:
+        """Replace nobody any more; a replacement under way is waited for."""
+        with self._lock:
+            self._is_watching = False
+
+    def _look(self) -> None:
+        """Run by the scheduler's thread."""
+        try:
+            with self._lock:
+                if self._is_watching:
+                    self._look_at_all()
+        finally:
+            if self._is_watching:
+                self._after(LOOK_EVERY, self._look)
+
+    def _look_at_all(self) -> None:
+        keystone = self._refs.get(self._keystone)
+        if keystone is not None and _is_ending(keystone):
+            names = list(self._refs)
+            later = names[names.index(self._keystone) + 1 :]
+            if all(_is_ending(self._refs[name]) for name in later):
+                self._is_watching = False
+                threading.Thread(target=self._world_stopped, name="kraken-engine stop", daemon=True).start()
+                return
+            if not wait_finished(keystone, 0):
+                return  # it is told to stop and still works: the others may only be waiting for their turn
+        dead = {name for name, ref in self._refs.items() if not ref.is_alive()}
+        for name in sorted(dead & self._seen_dead):
+            self._replace(name)
+        self._seen_dead = dead
+
+    def _replace(self, name: str) -> None:
+        if not wait_finished(self._refs[name], 0):
+            return  # it still closes what it holds, and its successor will need that
+        try:
+            self._refs[name] = self._starts[name]()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again at the next look
+            if name not in self._lost:
+                self._lost.add(name)
+                self._warn("actor-lost", f"The actor {name} died and cannot be replaced: {error}")
+            return
+        self._lost.discard(name)
+        self._warn("actor-replaced", f"The actor {name} had died and was replaced.")
+
+
+def _is_ending(ref: pykka.ActorRef[Any]) -> bool:
+    mailbox: Any = ref.actor_inbox
+    return bool(mailbox.is_stopping)

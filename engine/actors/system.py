@@ -1,0 +1,331 @@
+"""The actors of one engine: put together, started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pykka
+
+from engine.actors.balance.archive import ArchiveActor, Flush, read_balances
+from engine.actors.balance.asset_catalogue import FILE_NAME as CATALOGUE_FILE
+from engine.actors.balance.asset_catalogue import AssetNames, CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.balance import BalanceActor
+from engine.actors.balance.invalidation import Invalidation
+from engine.actors.balance.poller import Poller
+from engine.actors.drift_log import DriftLog
+from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
+from engine.actors.fact_file import facts_in_force
+from engine.actors.lane.listener import Listener
+from engine.actors.lane.messages import BalanceRecord, Invalidated
+from engine.actors.lane.priority_mailbox import LOOK_AGAIN, PriorityMailbox
+from engine.actors.lane.private import KrakenPrivateActor
+from engine.actors.lane.report import LaneReport
+from engine.actors.order.messages import DisarmAll
+from engine.actors.order.order import OrderActor
+from engine.actors.publisher import Publisher, Subscribe
+from engine.actors.runtime.actor import stop_actor, tell_if_alive
+from engine.actors.runtime.scheduler import Scheduler
+from engine.actors.runtime.supervisor import Address, Supervisor
+from engine.errors import Outcome, StoreError
+from engine.kraken.endpoints import CallClass
+from engine.kraken.facts import Facts
+from engine.kraken.limits import TIERS
+from engine.rules.balance.auto_earn import AutoEarn
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.values import Account, Clock, Settings
+
+logger = logging.getLogger("engine")
+
+EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
+TRADING = "trading "  # the names of those who trade begin with it
+EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
+STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
+WRITTEN_WITHIN = 1.0  # seconds; a disk that takes longer costs an account that comes back its very last balance
+PART_FOR_DISARMING = 0.3  # of a stop's timeout
+GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
+
+_AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
+
+After = Callable[[float, Callable[[], None]], None]
+
+
+def balance_of(account: str) -> str:
+    """The name of an account's `BalanceActor`."""
+    return f"balance {account}"
+
+
+def trading_of(account: str) -> str:
+    """The name of an account's `TradingActor`."""
+    return TRADING + account
+
+
+class ActorSystem:
+    """Events, the private lane, archive, catalogue and orders, then one balance for each account that is `kept`.
+
+    `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
+    `subscribers` is the engine's own list, which it changes as they come and go.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        *,
+        url: str,
+        state_dir: Path,
+        settings: Settings,
+        live: bool,
+        clock: Clock,
+        kept: Sequence[str],
+        board: dict[str, BalanceSnapshot],
+        subscribers: Sequence[Any],
+        notice: Callable[[Any], None],
+        world_stopped: Callable[[], None],
+        fetch: Fetch,
+        drift: DriftLog,
+    ) -> None:
+        self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
+        self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
+        self._notice, self._fetch, self._drift = notice, fetch, drift
+        self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
+        self.listener = Listener(settings, clock)
+        self._invalidations: defaultdict[str, Invalidation] = defaultdict(Invalidation)
+        self.facts = Facts()
+        self._is_dropping = False
+        self._report: Callable[..., LaneReport] | None = None
+        self._scheduler = Scheduler()
+        self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
+        self._actors = Supervisor(
+            keystone=PRIVATE_LANE, after=self._scheduler.after, warn=self._warn, world_stopped=world_stopped
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start them all; when one cannot, those that had started are stopped and its error is raised."""
+        try:
+            self._actors.start(EVENTS, self._start_events)
+            self._actors.start(PRIVATE_LANE, self._start_private)
+            self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
+            kept = read_kept(self._state_dir / CATALOGUE_FILE)
+            self._actors.start(CATALOGUE, self._start_catalogue)
+            self.names.start(kept, self._clock.wall_ns() / 1e9)
+            self.facts = facts_in_force(self._state_dir, self._accounts, self.publish)
+            self._actors.start(ORDERS, self._start_orders)
+            self._board.update(self._restored(self._accounts.values()))
+            for name in self._kept:
+                self._actors.start(balance_of(name), partial(self._start_balance, name))
+        except BaseException:
+            self.stop(time.monotonic() + STOP_PATIENCE)
+            raise
+
+    def stop(self, deadline: float) -> None:
+        """Stop them in the reverse order of their start; everything stays inside `deadline` (`time.monotonic()`).
+
+        Those who trade are told first and waited for last: their pass under way waits for the others.
+        """
+        self._actors.stop_watching()
+        names = self._actors.names()
+        trading = [name for name in names if name.startswith(TRADING)]
+        for name in trading:
+            stop_actor(self._actors.ref(name))
+        others = [name for name in reversed(names) if name not in trading]
+        for name in (*others, *trading):  # these last: a pass under way may wait for the others, and ends with them
+            if name == ORDERS:
+                self._disarm(deadline)
+            if name in (ORDERS, PRIVATE_LANE):  # first for the journal, which takes in how the call under way ends
+                _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
+            if not self._actors.stop(name, deadline - time.monotonic()):
+                logger.error("The actor %s did not stop in time.", name)
+        self._scheduler.stop(max(0.0, deadline - time.monotonic()))
+
+    def start_trading(self, account: str, start: Callable[[After], pykka.ActorRef[Any]]) -> None:
+        """Start an account's `TradingActor`; `start` is given the timers."""
+        self._actors.start(trading_of(account), partial(start, self._scheduler.after))
+
+    def stop_trading(self, account: str, timeout: float) -> bool:
+        """Stop an account's `TradingActor`; whether it has finished in time."""
+        return self._actors.stop(trading_of(account), timeout)
+
+    def _disarm(self, deadline: float) -> None:
+        """An orderly stop needs no dead man's switch; one that cannot be disarmed now is at the next start."""
+        with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout, KeyError):
+            patience = (deadline - time.monotonic()) * PART_FOR_DISARMING
+            self._actors.ref(ORDERS).ask(DisarmAll(), timeout=max(0.0, patience))
+
+    def add_balance(self, account: str) -> None:
+        """Keep one more account's balance, beginning with what the store knows of it, also when it was just removed."""
+        with contextlib.suppress(KeyError, pykka.Timeout, pykka.ActorDeadError):
+            self._actors.ref(ARCHIVE).ask(Flush(), timeout=WRITTEN_WITHIN)
+        self._board.update(self._restored([self._accounts[account]]))
+        self._actors.start(balance_of(account), partial(self._start_balance, account))
+
+    def remove_balance(self, account: str) -> None:
+        """Keep an account's balance no longer; whoever waits for it is answered."""
+        self._actors.stop(balance_of(account), STOP_PATIENCE)
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs in the thread of one of the actors."""
+        return self._actors.is_own_thread()
+
+    def ref(self, name: str) -> pykka.ActorRef[Any]:
+        """The actor of that name. Raises `KeyError`."""
+        return self._actors.ref(name)
+
+    def find(self, name: str) -> pykka.ActorRef[Any] | None:
+        """The actor of that name, `None` when there is none."""
+        try:
+            return self.ref(name)
+        except KeyError:
+            return None
+
+    def tell(self, name: str, message: Any) -> None:
+        """Tell an actor something that does not matter when it is not there."""
+        tell_if_alive(Address(self._actors, name), message)
+
+    def intervals(self) -> dict[str, float]:
+        """Seconds between two refreshes of each account's balance, as it results from all of them."""
+        kept = [self._accounts[name] for name in tuple(self._kept) if name in self._accounts]
+        tiers = {account.name: account.tier or self._settings.tier for account in kept}
+        return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
+
+    def plain_name(self, row: str) -> str:
+        """The plain name of an asset that Kraken calls `row`."""
+        return self.names.table.locate(row).asset
+
+    def lane_mailbox(self) -> PriorityMailbox | None:
+        """The lane's mailbox, to look at; `None` while there is no lane."""
+        try:
+            mailbox: PriorityMailbox = self._actors.ref(PRIVATE_LANE).actor_inbox  # type: ignore[assignment]
+        except KeyError:
+            return None
+        return mailbox
+
+    def report(self, *only: str) -> LaneReport | None:
+        """Where the private lane stands, with all keys or only those accounts'; `None` before it has started."""
+        return None if self._report is None else self._report(*only)
+
+    def dead(self) -> tuple[str, ...]:
+        """What should run and does not, by name; a dead actor is replaced within a second."""
+        return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
+
+    def publish(self, event: Any) -> None:
+        """Give an event to the engine and to every subscriber."""
+        self._listen(event)
+        self._notice(event)
+        if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
+            self.tell(EVENTS, event)
+
+    def _listen(self, event: Any) -> None:
+        """Every call that ends tells whether Kraken is silent."""
+        if not isinstance(event, CallFinished):
+            return
+        if event.outcome is Outcome.DONE:
+            self.listener.heard(event.account)
+        elif event.outcome is Outcome.REFUSED:
+            self.listener.answered()
+
+    def invalidate(self, account: str) -> None:
+        """A call of ours, or a fill, has changed what the account holds: STALE from now on, and asked for again soon.
+
+        Any thread may say so; when this returns, no snapshot of the account is FRESH that was asked for before.
+        """
+        now = self._clock.monotonic()
+        self._invalidations[account].note(now)
+        self.tell(balance_of(account), Invalidated(now))
+
+    def _warn(self, code: str, sentence: str) -> None:
+        self.publish(EngineWarning(code, sentence))
+
+    def _has_room(self, event: Any) -> bool:
+        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung one cannot eat the memory.
+
+        Balances are not: those that wait are one for each account. The rest has twice the room of finished calls.
+        """
+        try:
+            mailbox: Any = self._actors.ref(EVENTS).actor_inbox
+        except KeyError:
+            return False
+        waiting = mailbox.backlog()
+        is_full = waiting >= EVENTS_AT_MOST
+        if is_full and not self._is_dropping:
+            self._notice(EngineWarning("events-dropped", "A subscriber does not keep up: events are dropped."))
+        self._is_dropping = is_full
+        if isinstance(event, CallFinished):
+            return not is_full
+        return isinstance(event, BalanceChanged) or waiting < 2 * EVENTS_AT_MOST
+
+    def _start_events(self) -> pykka.ActorRef[Any]:
+        events = Publisher.start()
+        for subscriber in self._subscribers:
+            events.tell(Subscribe(subscriber))
+        return events
+
+    def _start_private(self) -> pykka.ActorRef[Any]:
+        return KrakenPrivateActor.start(
+            self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
+            live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
+            invalidate=self.invalidate, watch=self._watch, drift=self._drift,
+        )  # fmt: skip
+
+    def _watch(self, report: Callable[..., LaneReport]) -> None:
+        self._report = report
+
+    def _start_catalogue(self) -> pykka.ActorRef[Any]:
+        return CatalogueActor.start(
+            self._state_dir, fetch=self._fetch, learn=self._learn, after=self._scheduler.after, clock=self._clock,
+            drift=self._drift, gave_up=self.names.gave_up, wants_shares=lambda: self.names.wants_shares,
+        )  # fmt: skip
+
+    def _learn(self, assets: object) -> None:
+        """Take in Kraken's list of assets; any thread but the scheduler's."""
+        self.names.learn(assets)
+        trouble = self.names.cash_trouble()
+        if trouble is not None:
+            self.publish(EngineWarning("cash-not-listed", trouble))
+
+    def _start_orders(self) -> pykka.ActorRef[Any]:
+        return OrderActor.start(
+            self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
+            drift=self._drift,
+        )  # fmt: skip
+
+    def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
+        return BalanceActor.start(
+            name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
+            publish=self.publish, show=self._show, record=self._record, known=self._board[name],
+            invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,
+            auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)],
+        )  # fmt: skip
+
+    def _show(self, snapshot: BalanceSnapshot) -> None:
+        if snapshot.account in self._board:  # not after its removal
+            self._board[snapshot.account] = snapshot
+
+    def _record(self, record: BalanceRecord) -> None:
+        self.tell(ARCHIVE, record)
+
+    def _restored(self, accounts: Iterable[Account]) -> dict[str, BalanceSnapshot]:
+        try:
+            return read_balances(self._state_dir, accounts, self._settings, self._clock)
+        except StoreError as error:
+            self.publish(EngineWarning("balances-lost", f"The last known balances cannot be read: {error}"))
+            return {}
+
+
+def _end_calls(ref: pykka.ActorRef[Any], deadline: float) -> None:
+    """Answer what waits, and give a write under way some time before it is cut; until the lane has nothing to do."""
+    mailbox: Any = ref.actor_inbox
+    mailbox.close()
+    grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
+    while not mailbox.is_idle and time.monotonic() < deadline:
+        queued_call = mailbox.under_way
+        if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
+            mailbox.cut_under_way()  # and again: it may have been between two exchanges
+        time.sleep(LOOK_AGAIN)

@@ -1,0 +1,1 @@
+"""Trading: takes an account through its gates."""

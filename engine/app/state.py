@@ -1,0 +1,144 @@
+"""What the desks of an engine share: its accounts, what is known of them, and the way to its actors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pykka
+
+from engine.actors.drift_log import DriftLog
+from engine.actors.events import KeyChanged
+from engine.actors.system import ActorSystem
+from engine.errors import ConfigError, EngineStopped, UnknownName
+from engine.kraken.assets import AssetTable
+from engine.kraken.cash_names import plain_names
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.gates.report import GateReport
+from engine.rules.lane.key_breaker import SENTENCES, State
+from engine.values import Account, Clock, Settings
+
+LONGEST = 1_000_000  # seconds that a caller may be willing to wait
+
+
+class AppState:
+    """One engine's accounts and actors. Any thread may ask; only `Engine` starts and stops.
+
+    board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
+    stands with Kraken. passes: the last one of each account through its gates.
+    drift: what is new or odd in Kraken's replies.
+    stopped: set while the engine does not run, so that whoever pauses wakes up.
+    """
+
+    def __init__(
+        self,
+        accounts: Iterable[Account],
+        kept: Iterable[str] | None,
+        settings: Settings,
+        clock: Clock,
+        notice: Callable[[Any], None],
+    ) -> None:
+        self.accounts = {account.name: account for account in accounts}
+        self.settings = settings
+        self.clock = clock
+        self.board = {name: self.blank(name) for name in self.accounts}
+        self.kept = list(self.accounts if kept is None else kept)
+        for name in self.kept:
+            self.check_account(name)
+        self.keys = {name: _open(name) for name in self.accounts}
+        self.passes: dict[str, GateReport] = {}
+        self._notice = notice
+        self.drift = DriftLog(clock, self.publish)
+        self.stopped = threading.Event()
+        self._system: ActorSystem | None = None
+        self._pid = 0
+
+    @property
+    def running(self) -> ActorSystem | None:
+        """The actors while it runs; a forked child has the object, and none of the threads."""
+        return self._system if os.getpid() == self._pid else None
+
+    @property
+    def system(self) -> ActorSystem:
+        """The actors. Raises `EngineStopped`."""
+        system = self.running
+        if system is None:
+            raise EngineStopped("The engine is not running.")
+        return system
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs in this process."""
+        return self.running is not None
+
+    def publish(self, event: Any) -> None:
+        """Give an event to the engine, and to its subscribers while it runs."""
+        system = self.running
+        (self._notice if system is None else system.publish)(event)
+
+    def opened(self, system: ActorSystem) -> None:
+        """The actors have started."""
+        self.stopped.clear()
+        self._system, self._pid = system, os.getpid()
+
+    def closed(self) -> None:
+        """Nobody may reach the actors any more."""
+        self._system = None
+
+    def enter(self, account: Account) -> None:
+        """One account more; its balance is kept."""
+        self.keys[account.name] = _open(account.name)
+        self.board[account.name] = self.blank(account.name)
+        self.accounts[account.name] = account
+        self.kept.append(account.name)
+
+    def leave(self, name: str) -> None:
+        """One account less."""
+        if name in self.kept:
+            self.kept.remove(name)
+        self.accounts.pop(name, None)
+        self.board.pop(name, None)
+        self.keys.pop(name, None)
+        self.passes.pop(name, None)
+
+    def blank(self, name: str) -> BalanceSnapshot:
+        """What is known of an account before its first reply."""
+        counted = plain_names(self.settings.cash, AssetTable.shipped())
+        return BalanceSnapshot(name, max_age=self.settings.max_age, cash_assets=counted, _clock=self.clock)
+
+    def ref(self, name: str) -> pykka.ActorRef[Any]:
+        """The actor of that name. Raises `EngineStopped` when there is none."""
+        try:
+            return self.system.ref(name)
+        except KeyError:
+            raise EngineStopped("The engine is not running.") from None
+
+    def known(self, account: str) -> BalanceSnapshot:
+        """The newest snapshot of an account. Raises `UnknownName` for one that is not here, or not any more."""
+        self.check_account(account)
+        return self.judged(self.board.get(account) or self.blank(account))
+
+    def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
+        """A snapshot of the board as it is to be read now: not available while Kraken is silent."""
+        system = self.running
+        return snapshot if system is None else system.listener.judged(snapshot)
+
+    def check_account(self, account: str) -> None:
+        """Raise `UnknownName` for an account that is not here."""
+        if not isinstance(account, str) or account not in self.accounts:
+            known = ", ".join(self.accounts) or "none"
+            raise UnknownName(f"There is no account {account!r}; this engine has: {known}.", account=account)
+
+    def seconds(self, timeout: float | None) -> float:
+        """A caller's timeout, `Settings.call_timeout` for `None`. Raises `ConfigError` for what is no time."""
+        if timeout is None:
+            return self.settings.call_timeout
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
+            raise ConfigError(f"{timeout!r} is no timeout: give seconds as a number up to {LONGEST:,}.")
+        return timeout
+
+
+def _open(name: str) -> KeyChanged:
+    return KeyChanged(name, State.OPEN.value, SENTENCES[State.OPEN])

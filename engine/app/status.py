@@ -1,0 +1,89 @@
+"""What an engine is doing, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.lane.report import LaneReport
+from engine.kraken.drift import Drift
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.gates.report import GateReport
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What an engine is doing, at one moment."""
+
+    running: bool
+    live: bool
+    url: str
+    state_dir: Path
+    pid: int
+    as_of: datetime
+    accounts: tuple[BalanceSnapshot, ...]
+    under_way: tuple[str, str] | None
+    """Account and endpoint of the private call under way."""
+    waiting: Mapping[str, int]
+    """Private calls in the mailbox, by class."""
+    refresh_intervals: Mapping[str, float]
+    """Seconds between two refreshes of each balance: as set, or longer so that polling takes no more than its share."""
+    keys: Mapping[str, KeyChanged]
+    """How each account's key stands with Kraken."""
+    warnings: tuple[EngineWarning, ...]
+    """The newest warnings, oldest first."""
+    under_way_seconds: float | None = None
+    """How long the call under way has taken until now."""
+    under_way_left: float | None = None
+    """Seconds until its deadline; negative when that is past."""
+    cuts: int = 0
+    """How often a hung call was cut since the start."""
+    lane: LaneReport | None = None
+    """Counters, nonces and the clock, as the private lane has them; `None` while it does not run."""
+    dead: tuple[str, ...] = ()
+    """Threads that should run and do not; a dead actor is replaced within a second."""
+    passes: Mapping[str, GateReport] = field(default_factory=dict)
+    """The last pass of each account through its gates."""
+
+    silent_since: datetime | None = None
+    """Since when no account had a good reply of Kraken's; `None` while that is no silence."""
+    drift: tuple[Drift, ...] = ()
+    """What of Kraken's replies was new, missing or odd, the oldest kind first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "running": self.running,
+            "live": self.live,
+            "url": self.url,
+            "state_dir": str(self.state_dir),
+            "pid": self.pid,
+            "as_of": self.as_of.isoformat(),
+            "accounts": [_account(snapshot) for snapshot in self.accounts],
+            "under_way": None if self.under_way is None else list(self.under_way),
+            "waiting": dict(self.waiting),
+            "refresh_intervals": {name: round(each, 3) for name, each in self.refresh_intervals.items()},
+            "keys": {name: {"state": each.state, "sentence": each.sentence} for name, each in self.keys.items()},
+            "warnings": [{"code": each.code, "message": each.message} for each in self.warnings],
+            "under_way_seconds": None if self.under_way_seconds is None else round(self.under_way_seconds, 3),
+            "under_way_left": None if self.under_way_left is None else round(self.under_way_left, 3),
+            "cuts": self.cuts,
+            "lane": None if self.lane is None else self.lane.to_dict(),
+            "dead": list(self.dead),
+            "passes": {name: each.to_dict() for name, each in self.passes.items()},
+            "silent_since": None if self.silent_since is None else self.silent_since.isoformat(),
+            "drift": [each.to_dict() for each in self.drift],
+        }
+
+
+def _account(snapshot: BalanceSnapshot) -> dict[str, Any]:
+    due = snapshot.next_attempt
+    return {
+        **snapshot.to_dict(),
+        "standing": snapshot.standing.value,
+        "next_attempt": None if due is None else due.isoformat(),
+    }

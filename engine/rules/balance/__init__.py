@@ -1,0 +1,1 @@
+"""The rules of balances: snapshots, availability, polling and history."""

@@ -1,0 +1,73 @@
+"""The last balances of an account as points in time: which are worth keeping, how many, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.values import Value
+
+MOST = 200
+"""Points that are kept of one account, the newest."""
+AT_LEAST_EVERY = 300.0
+"""Seconds after which a point is kept though nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePoint(Value):
+    """What an account held at one moment. `available_cash` is `None` when holds were not known."""
+
+    as_of: datetime
+    cash: Decimal
+    available_cash: Decimal | None
+    assets: Mapping[str, Decimal] = field(repr=False)
+    """Each asset's total, under its plain name."""
+    cash_assets: tuple[str, ...] = ()
+    """Which assets were counted as cash; empty where a point does not say it."""
+
+    @classmethod
+    def of(cls, snapshot: BalanceSnapshot) -> BalancePoint | None:
+        """The point of a good reply; `None` when there never was one."""
+        if snapshot.as_of is None or snapshot.cash is None:
+            return None
+        totals = MappingProxyType({name: each.total for name, each in snapshot.assets.items()})
+        return cls(snapshot.as_of, snapshot.cash, snapshot.available_cash, totals, snapshot.cash_assets)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> BalancePoint:
+        """What `to_dict` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `ArithmeticError` for anything else."""
+        free = document["available_cash"]
+        totals = {name: Decimal(total) for name, total in document["assets"].items()}
+        return cls(
+            datetime.fromisoformat(document["as_of"]), Decimal(document["cash"]),
+            None if free is None else Decimal(free), MappingProxyType(totals),
+            tuple(str(name) for name in document.get("cash_assets", ())),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; amounts are strings."""
+        free = self.available_cash
+        return {
+            "as_of": self.as_of.isoformat(),
+            "cash": format(self.cash, "f"),
+            "available_cash": None if free is None else format(free, "f"),
+            "cash_assets": list(self.cash_assets),
+            "assets": {name: format(total, "f") for name, total in self.assets.items()},
+        }
+
+    def says_more_than(self, last: BalancePoint) -> bool:
+        """Whether it is worth keeping after `last`: something changed, or enough time has passed either way."""
+        amounts = (self.cash, self.available_cash, self.assets)
+        if amounts != (last.cash, last.available_cash, last.assets):
+            return True
+        return abs((self.as_of - last.as_of).total_seconds()) >= AT_LEAST_EVERY
+
+
+def place(number: int) -> int:
+    """Where an account's point of that number is kept: in the place of the one that is `MOST` points older."""
+    return number % MOST

@@ -1,0 +1,144 @@
+"""A balance with the truth about it: how old it is, and whether its account is available (promises G6, G7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from engine.rules.balance.availability import Standing
+from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BalanceState(Enum):
+    """How far a balance can be trusted."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+def never() -> float:
+    """The time of what has not happened."""
+    return float("-inf")
+
+
+_LIVE = ("_clock", "_as_of_monotonic", "_invalidated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSnapshot(Value):
+    """The last known balance of one account with the truth about it. Immutable; reading it waits for nothing.
+
+    `cash` and `available_cash` sum the assets of `Settings.cash`, Auto-Earn rows included; `cash_assets` has their
+    plain names. `cash` is `None` exactly when there never was a good reply, `available_cash` also when holds are not
+    known. `as_of` (aware UTC) was taken before the request went out, so the age is never understated. `error_count` is
+    the failures in a row.
+    """
+
+    account: str
+    as_of: datetime | None = None
+    cash: Decimal | None = None
+    available_cash: Decimal | None = None
+    cash_assets: tuple[str, ...] = field(default=(), kw_only=True)
+    assets: Mapping[str, AssetBalance] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    is_available: bool = False
+    standing: Standing = Standing.UNKNOWN
+    """Where the account stands, in more words than `is_available`."""
+    error_count: int = 0
+    last_error: str | None = None
+    next_attempt: datetime | None = None
+    restored: bool = False
+    """Read from the store after a restart and not refreshed since: STALE, however young."""
+    max_age: float = field(default=15.0, repr=False)
+    _as_of_monotonic: float | None = field(default=None, repr=False, compare=False)
+    _clock: Clock = field(default=SYSTEM_CLOCK, repr=False, compare=False)
+    _invalidated_at: Callable[[], float] = field(default=never, repr=False, compare=False)
+    _fixed_age: float | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since `as_of`, computed when read; `None` when the balance is UNKNOWN.
+
+        A clock that steps back cannot make a value younger: inside the process the monotonic clock counts too, also
+        for a value of an earlier run, from the moment it was read.
+        """
+        if self.as_of is None or self._fixed_age is not None:
+            return self._fixed_age
+        return self._age_at(self._clock.wall_ns() / 1e9, 0.0)
+
+    @property
+    def invalidated(self) -> bool:
+        """Whether an order, a cancel or a fill of ours has changed it since it was asked for: STALE, however young."""
+        return self._as_of_monotonic is not None and self._as_of_monotonic <= self._invalidated_at()
+
+    def _parts(self) -> dict[str, Any]:
+        """Without what tells of changes in this process: elsewhere nobody will say when the balance has changed."""
+        kept = {name: part for name, part in Value._parts(self).items() if name not in _LIVE}
+        return kept | {"restored": self.restored or self.invalidated}
+
+    @property
+    def state(self) -> BalanceState:
+        """FRESH, STALE or UNKNOWN, computed when read."""
+        age = self.age
+        if age is None:
+            return BalanceState.UNKNOWN
+        is_old = self.restored or self.invalidated or age > self.max_age
+        return BalanceState.STALE if is_old else BalanceState.FRESH
+
+    def at(self, now: datetime) -> BalanceSnapshot:
+        """The same balance as seen at `now` (aware): its state and age no longer move."""
+        if self.as_of is None:
+            return self
+        wall = (now - _EPOCH).total_seconds()
+        age = self._age_at(wall, wall - self._clock.wall_ns() / 1e9)
+        disturbed_at = self._invalidated_at()
+        return replace(self, _fixed_age=age, _invalidated_at=lambda: disturbed_at)
+
+    def _age_at(self, wall: float, later: float) -> float:
+        """The age by that wall clock, `later` seconds from now; the larger of the two clocks' wins."""
+        assert self.as_of is not None
+        by_wall = wall - (self.as_of - _EPOCH).total_seconds()
+        if self._as_of_monotonic is None:
+            return max(0.0, by_wall)
+        return max(0.0, by_wall, self._clock.monotonic() - self._as_of_monotonic + later)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; amounts are strings."""
+        age = self.age
+        return {
+            "account": self.account,
+            "state": self.state.value,
+            "cash": _text(self.cash),
+            "available_cash": _text(self.available_cash),
+            "cash_assets": list(self.cash_assets),
+            "is_available": self.is_available,
+            "error_count": self.error_count,
+            "last_error": self.last_error,
+            "as_of": None if self.as_of is None else self.as_of.isoformat(),
+            "age_seconds": None if age is None else round(age, 3),
+            "assets": {
+                name: {"total": _text(each.total), "available": _text(each.available), "held": _text(each.held)}
+                for name, each in self.assets.items()
+            },
+        }
+
+
+def seconds_later(moment: datetime, seconds: float) -> datetime:
+    """`moment` plus a span."""
+    return moment + timedelta(seconds=seconds)
+
+
+def moment(wall_ns: int) -> datetime:
+    """The aware UTC time of a wall clock reading."""
+    return _EPOCH + timedelta(microseconds=wall_ns // 1000)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")

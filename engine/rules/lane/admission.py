@@ -1,0 +1,151 @@
+"""Whether a call may go to Kraken now, before a nonce is drawn for it: decided from the counters of its key.
+
+Nobody sleeps here. A call that has to wait is answered with a `Wait`, which says how long, and its sender asks again.
+A cancel is never held: our count is a prediction, and one that is too high would strand an open order.
+
+The counters themselves are facts of Kraken's (`kraken/limits.py`); the rules see them as `Calls` and `Trades`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A call that is kept back: why, as a sentence for a person, and the seconds after which to ask again."""
+
+    reason: str
+    retry_after: float
+
+
+class Calls(Protocol):
+    """The REST counter of the key."""
+
+    def wait_for(self, cost: float, now: float, *, kept: float = 0.0) -> float: ...
+    def charge(self, cost: float, now: float) -> None: ...
+    def snap(self, now: float) -> None: ...
+
+
+class Trades(Protocol):
+    """The trading counters of the account, by pair."""
+
+    def wait_for(self, points: float, pair: str, now: float) -> float: ...
+    def charge(self, points: float, pair: str, now: float) -> None: ...
+    def snap(self, pair: str, now: float) -> None: ...
+
+
+CANCEL = 0
+
+SETTLEMENT = 10.0
+"""The REST cost of looking up what became of one order: OpenOrders 2, ClosedOrders 4, TradesHistory 4."""
+WRITES = 1.0
+"""The REST cost of the one write that must find room: CancelAll or CancelAllOrdersAfter."""
+
+KEPT = (0.0, 0.0, WRITES, WRITES + SETTLEMENT)
+"""The points that a call leaves in the REST counter, by its class of service: cancel, order, settle, read.
+
+A Starter's reads share what is left of 15 points: four calls at once, then one balance every 3 seconds for ever.
+"""
+KEPT_WITHOUT_ORDERS = (0.0, 0.0, WRITES, WRITES)
+"""The same where nothing can trade: there is no order to settle, so reads have all but a cancel's room."""
+
+THROTTLED = 5.0
+"""The pause after `EService:Throttled` without a time. Kraken names none: a few seconds, as for its rate limit."""
+SHORTEST = 1.0
+"""The least pause after one with a time: it is read against our wall clock, which may be ahead of Kraken's."""
+
+
+class Limit(Enum):
+    """Which limit a refusal of Kraken's speaks of."""
+
+    CALLS = "calls"
+    TRADES = "trades"
+    PAUSE = "pause"
+
+
+# By the beginning of the code, without spaces and in lower case; all else is the REST counter's (Kraken's error page).
+_LIMITS = (("eorder:", Limit.TRADES), ("eservice:throttled", Limit.PAUSE), ("eauth:", Limit.PAUSE))
+
+
+def limit_of(error: CallError | None) -> Limit | None:
+    """The limit that Kraken says was exceeded; `None` when it says no such thing.
+
+    An HTTP 429 has no code of Kraken's, and says how long to wait: a pause, also where a write is unknown after it.
+    """
+    code = "".join((getattr(error, "kraken_code", None) or "").lower().split())
+    if not code and isinstance(error, RateLimited | CallUnknown) and error.retry_after is not None:
+        return Limit.PAUSE
+    found = next((limit for prefix, limit in _LIMITS if code.startswith(prefix)), Limit.CALLS)
+    # A throttled write is a CallUnknown, since Kraken does not say that it did nothing.
+    return found if isinstance(error, RateLimited) or code.startswith("eservice:throttled") else None
+
+
+class Admission:
+    """What decides for one API key. Not thread-safe: it has one owner.
+
+    For each send: `check` before its nonce is drawn, `after` when its answer is there.
+    """
+
+    def __init__(self, calls: Calls, trades: Trades, kept: Sequence[float] = KEPT) -> None:
+        self._kept = kept
+        self._calls = calls
+        self._trades = trades
+        self._paused_until = float("-inf")
+
+    def check(
+        self, call_class: int, cost: float, now: float, *, pair: str | None = None, points: float = 0.0
+    ) -> Wait | None:
+        """`None` when the call may go, else why not and for how long.
+
+        `call_class` is its class of service as a number, `cost` what it adds to the REST counter, `points` what it adds
+        to the trading counter of `pair`. Charges nothing. Never holds a cancel.
+        """
+        if call_class == CANCEL:
+            return None
+        waits = self._waits(self._kept[call_class], cost, now, pair, points)
+        longest = max(waits, key=lambda held: held.retry_after)
+        return longest if longest.retry_after > 0 else None
+
+    def after(
+        self, error: CallError | None, cost: float, now: float, *, pair: str | None = None, points: float = 0.0
+    ) -> None:
+        """Charge a call that reached Kraken or may have, and learn from its refusal (`error`, `None` for a good reply).
+
+        `now` is when the answer came: counted that late, our level is never below Kraken's.
+        """
+        if isinstance(error, CallNotSent):
+            return
+        self._calls.charge(cost, now)
+        if pair is not None and points:
+            self._trades.charge(points, pair, now)
+        self._learn(limit_of(error), error, pair, now)
+
+    def _waits(self, kept: float, cost: float, now: float, pair: str | None, points: float) -> Iterator[Wait]:
+        yield Wait("Kraken asked for a pause, so calls of this key are kept back.", max(0.0, self._paused_until - now))
+        if cost:
+            wait = self._calls.wait_for(cost, now, kept=kept)
+            yield Wait("The call counter of this key is nearly full, so Kraken might refuse the call.", wait)
+        if points and pair is not None:
+            wait = self._trades.wait_for(points, pair, now)
+            yield Wait(f"The trading counter of {pair} is full, so Kraken would refuse the order.", wait)
+
+    def _learn(self, limit: Limit | None, error: CallError | None, pair: str | None, now: float) -> None:
+        wait = None if error is None else error.retry_after
+        match limit:
+            case Limit.CALLS:
+                self._calls.snap(now)
+                if wait is not None:  # EAPI:Rate limit exceeded with a time
+                    self._pause(wait, now)
+            case Limit.TRADES if pair is not None:
+                self._trades.snap(pair, now)
+            case Limit.PAUSE:
+                self._pause(THROTTLED if wait is None else wait, now)
+
+    def _pause(self, seconds: float, now: float) -> None:
+        self._paused_until = max(self._paused_until, now + max(seconds, SHORTEST))

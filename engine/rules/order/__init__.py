@@ -1,0 +1,1 @@
+"""The rules of orders: validation, states, and how a lost order is reconciled."""

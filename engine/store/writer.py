@@ -1,0 +1,221 @@
+"""Writing a store file: durable when `put` returns, and never for longer than it may take."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlitedict
+
+from engine.errors import StoreDamaged, StoreError
+from engine.store.codec import encode
+from engine.store.files import beside, cause, create_file, identity_of, put_aside
+from engine.store.reader import LOCK_PATIENCE, TABLE, read_documents, unreadable
+
+logger = logging.getLogger(__name__)
+
+# sqlitedict logs what it then raises; the raised error is enough.
+logging.getLogger("sqlitedict").addHandler(logging.NullHandler())
+
+SYNCHRONOUS_FULL = 2
+
+PATIENCE = 0.8  # seconds for one write: the nonces' two files are written in turn, and an error is due within 2
+SLICE = 0.05  # seconds of it waited at a time, so that a machine that stood still is not taken for a disk that hangs
+AT_ONCE = 400  # documents in one statement; SQLite takes so many values
+
+T = TypeVar("T")
+
+_REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
+_DELETE = f"DELETE FROM {TABLE} WHERE key IN "  # noqa: S608
+
+
+class Store:
+    """One file of JSON documents by name.
+
+    Guarantees:
+        - when `put` returns, the document survives kill -9 and power loss (WAL, synchronous=FULL, read back at start);
+        - `put` and `close` end within a second, also when the disk hangs or sqlitedict's writer has died;
+        - a document that is not as it was written is never returned: `StoreDamaged`, already from opening;
+        - opening changes nothing in a damaged file;
+        - the file is 0600, and is refused when it is a symbolic link or others may write to it.
+
+    Safe from several threads, one at a time. `check` is what the file has to pass before it is opened: `check_outline`
+    for a large one whose documents are only checked as they are read. `open_dict` is how tests hand in a faulty
+    SqliteDict.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        check: Callable[[Path], object] | None = None,
+        open_dict: Callable[[Path], Any] | None = None,
+    ) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._late: queue.Queue[Any] | None = None
+        identity = create_file(path)
+        (check or read_documents)(path)
+        _prepare_file(path)
+        try:
+            self._dict: Any = (open_dict or _open_dict)(path)
+        except (sqlite3.Error, OSError, RuntimeError) as error:
+            raise StoreError(f"The store file {path} cannot be opened: {cause(error)}.") from error
+        try:
+            _make_durable(self._dict, path)
+            self._files = {path: identity, beside(path, "-wal"): identity_of(beside(path, "-wal"))}
+        except BaseException:
+            self._dict.close(force=True)
+            raise
+
+    def documents(self) -> dict[str, Any]:
+        """Every document by name. Raises `StoreDamaged` or `StoreError`."""
+        return read_documents(self.path)
+
+    def put(self, name: str, document: Any) -> None:
+        """Write one document; returns when it is durable. Raises `StoreError` when that cannot be promised.
+
+        After an error the document may be there all the same. Writing recovers by itself when its cause is over; only a
+        file that was replaced needs a restart.
+        """
+        self.put_all({name: document})
+
+    def put_all(self, documents: Mapping[str, Any]) -> None:
+        """Write some documents; otherwise like `put`. Up to `AT_ONCE` of them are written all or none."""
+        rows = [(name, encode(name, document)) for name, document in documents.items()]
+        with self._writing():
+            for part in _parts(rows):
+                self._execute(_REPLACE + ",".join(["(?, ?)"] * len(part)), [text for row in part for text in row])
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove some documents; a name that is not there does no harm. Otherwise like `put_all`."""
+        with self._writing():
+            for part in _parts(names):
+                self._execute(f"{_DELETE}({','.join('?' * len(part))})", list(part))
+
+    def close(self) -> None:
+        """Close the file; nothing is lost. A second call does nothing."""
+        with self._lock:
+            opened, self._dict = self._dict, None
+        if opened is not None:
+            writer = opened.conn
+            opened.close(force=True)  # without force it waits for the writer, for ever if that is dead
+            if not _in_time(partial(_has_ended, writer)):
+                logger.warning("%s is not closed: the disk does not answer.", self.path)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time, and only to the file that was opened."""
+        with self._lock:
+            if self._dict is None:
+                raise StoreError(f"The store file {self.path} is closed.")
+            self._check_writer()
+            self._check_files()
+            yield
+            self._check_files()
+
+    def _execute(self, statement: str, values: list[str]) -> None:
+        """Hand a statement to sqlitedict's writer and wait, but not for ever, as its own `__setitem__` would."""
+        done: queue.Queue[Any] = queue.Queue()
+        writer = self._dict.conn
+        try:
+            writer.execute(statement, values, done)
+            if not _in_time(partial(_has_come, done)):
+                self._late = done
+                raise StoreError(f"Cannot write to {self.path}: the disk does not answer.")
+            writer.check_raise_error()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"Cannot write to {self.path}: {cause(error)}.") from error
+
+    def _check_writer(self) -> None:
+        """A write that came too late must have ended before the next: an older document would overwrite a newer."""
+        if not self._dict.conn.is_alive():
+            raise StoreError(f"The writer of {self.path} has ended: restart the engine.")
+        if self._late is not None:
+            try:
+                self._late.get_nowait()
+            except queue.Empty:
+                raise StoreError(f"Cannot write to {self.path}: the disk does not answer.") from None
+            self._late = None
+            with contextlib.suppress(sqlite3.Error):
+                self._dict.conn.check_raise_error()  # what became of the late write was reported already
+
+    def _check_files(self) -> None:
+        for path, identity in self._files.items():
+            if identity_of(path) != identity:
+                raise StoreError(f"The store file {path} was replaced while in use: restart the engine.")
+
+
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+
+
+def _in_time(is_over: Callable[[float], bool]) -> bool:
+    """Whether it ends within `PATIENCE` seconds in which this process runs; `is_over` waits as long as it is told."""
+    return any(is_over(SLICE) for _ in range(round(PATIENCE / SLICE)))
+
+
+def _has_come(done: queue.Queue[Any], seconds: float) -> bool:
+    try:
+        done.get(timeout=seconds)
+    except queue.Empty:
+        return False
+    return True
+
+
+def _has_ended(writer: threading.Thread, seconds: float) -> bool:
+    writer.join(seconds)
+    return not writer.is_alive()
+
+
+def open_or_replace(path: Path, *, check: Callable[[Path], object] | None = None) -> tuple[Store, str | None]:
+    """Open a store; a damaged file is put aside first and an empty one begun, and the sentence returned says so."""
+    try:
+        return Store(path, check=check), None
+    except StoreDamaged as error:
+        aside = put_aside(path)
+        return Store(path, check=check), f"{error} It was put aside as {aside.name}, and an empty one begun."
+
+
+def _prepare_file(path: Path) -> None:
+    """What can fail in the file is done here: sqlitedict would do it in its thread, and with synchronous=OFF."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=LOCK_PATIENCE, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (key TEXT PRIMARY KEY, value BLOB)")
+            connection.execute("COMMIT")
+    except (sqlite3.Error, UnicodeError) as error:  # its own message may hold the damage
+        raise unreadable(path, error) from error
+
+
+def _open_dict(path: Path) -> Any:
+    return sqlitedict.SqliteDict(
+        str(path), tablename=TABLE, autocommit=True, journal_mode="WAL", outer_stack=False,
+        encode=json.dumps, decode=json.loads,
+    )  # fmt: skip
+
+
+def _make_durable(opened: Any, path: Path) -> None:
+    """sqlitedict always sets synchronous=OFF, which loses acknowledged writes with the power."""
+    try:
+        opened.conn.execute("PRAGMA synchronous=FULL")
+        opened.conn.select_one(f"PRAGMA busy_timeout={round(LOCK_PATIENCE * 1000)}")
+        (synchronous,) = opened.conn.select_one("PRAGMA synchronous")
+        (journal,) = opened.conn.select_one("PRAGMA journal_mode")
+    except (sqlite3.Error, TypeError) as error:
+        raise StoreError(f"The store file {path} cannot be made durable: {cause(error)}.") from error
+    if synchronous != SYNCHRONOUS_FULL or journal != "wal":
+        raise StoreError(
+            f"The store file {path} would not survive a power loss (synchronous={synchronous}, journal={journal}): "
+            "put the state directory on a local disk."
+        )

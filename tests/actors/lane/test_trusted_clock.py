@@ -1,0 +1,170 @@
+"""The clock that nonces follow: years off, jumping while running, with and without a mark, Kraken unreachable."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Engine, EngineWarning
+from engine.actors.lane.trusted_clock import TrustedClock
+from engine.rules.lane.clock import TOLERANCE
+from engine.simulator import Fault, Simulator
+from engine.store.nonces import read_marks
+from tests.conftest import QUICK, Events, private_calls
+from tests.stopwatch import PATIENCE
+
+YEAR = 365 * 86_400
+NANO = 1_000_000_000
+
+
+class WrongClock:
+    """The machine's clock, set wrong by a number of seconds that the test changes."""
+
+    def __init__(self, offset: float) -> None:
+        self.offset = offset
+
+    def wall_ns(self) -> int:
+        return time.time_ns() + int(self.offset * NANO)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def _engine(sim: Simulator, directory: Path, clock: WrongClock) -> Engine:
+    return Engine(sim.accounts[:1], url=sim.url, state_dir=directory, settings=QUICK, clock=clock)
+
+
+def _nonces(sim: Simulator) -> list[int]:
+    return [call.nonce for call in private_calls(sim) if call.nonce is not None]
+
+
+def _is_near_now(nonce: int) -> bool:
+    return abs(nonce - time.time_ns()) < 60 * NANO
+
+
+@pytest.mark.parametrize("offset", [YEAR, -YEAR])
+def test_clock_a_year_off_is_not_believed_and_said(sim: Simulator, tmp_path: Path, offset: float) -> None:
+    """Without a mark the first nonce already follows Kraken's time."""
+    events = Events()
+    engine = _engine(sim, tmp_path, WrongClock(offset))
+    engine.subscribe(events)
+    with engine:
+        engine.call("MASTER", "Balance")
+        warning = events.wait_for(lambda event: isinstance(event, EngineWarning))
+    assert warning.code == "clock-wrong"
+    assert ("ahead of" if offset > 0 else "behind") in warning.message
+    assert all(_is_near_now(nonce) for nonce in _nonces(sim))
+    assert sim.refused_nonces == 0
+
+
+def test_clock_that_jumps_while_running(sim: Simulator, tmp_path: Path) -> None:
+    clock = WrongClock(0)
+    with _engine(sim, tmp_path, clock) as engine:
+        for offset in (0, YEAR, -YEAR, 30 * YEAR, 0):
+            clock.offset = offset
+            engine.call("MASTER", "Balance")
+        codes = [warning.code for warning in engine.status().warnings]
+    nonces = _nonces(sim)
+    assert nonces == sorted(set(nonces))
+    assert all(_is_near_now(nonce) for nonce in nonces)
+    assert codes[0] == "clock-wrong"
+    assert codes[-1] == "clock-right-again"
+    assert sim.refused_nonces == 0
+
+
+def test_mark_counts_more_than_any_clock(sim: Simulator, tmp_path: Path) -> None:
+    """With a mark from the right time, a clock a year behind goes on above it, Kraken reachable or not."""
+    with _engine(sim, tmp_path, WrongClock(0)) as engine:
+        engine.call("MASTER", "Balance")
+    with sim.outage(), _engine(sim, tmp_path, WrongClock(-YEAR)) as engine:
+        assert engine.balance("MASTER", max_age=1, timeout=PATIENCE).last_error
+    with _engine(sim, tmp_path, WrongClock(-YEAR)) as engine:
+        engine.call("MASTER", "Balance")
+    nonces = _nonces(sim)
+    assert nonces == sorted(set(nonces))
+    assert sim.refused_nonces == 0
+
+
+def test_kraken_unreachable_at_first_and_a_clock_a_year_ahead(sim: Simulator, tmp_path: Path) -> None:
+    """No nonce is drawn before somebody could say that the clock is wrong."""
+    with sim.outage():
+        engine = _engine(sim, tmp_path, WrongClock(YEAR)).start()
+        engine.balance("MASTER", max_age=1, timeout=PATIENCE)
+    engine.call("MASTER", "Balance")
+    engine.stop()
+    assert all(_is_near_now(nonce) for nonce in _nonces(sim))
+    assert all(_is_near_now(mark) for mark in read_marks(tmp_path).values())
+
+
+def test_time_that_is_refused_tells_the_time_by_its_date(sim: Simulator, tmp_path: Path) -> None:
+    """Kraken answers, only not with its time: a clock a year ahead must not drive the key ahead for ever."""
+    sim.fault(Fault.error("EService:Unavailable", endpoint="Time"))
+    with _engine(sim, tmp_path, WrongClock(YEAR)) as engine:
+        engine.call("MASTER", "Balance")
+    assert all(_is_near_now(nonce) for nonce in _nonces(sim))
+
+
+def test_time_that_is_not_answered_holds_nothing_back(sim: Simulator, tmp_path: Path) -> None:
+    for fault in (Fault.http(502, endpoint="Time"), Fault.body(b'{"error":[],"result":{}}', endpoint="Time")):
+        sim.clear_faults()
+        sim.fault(fault)
+        with _engine(sim, tmp_path, WrongClock(0)) as engine:
+            assert engine.call("MASTER", "Balance")
+
+
+def test_exchange_whose_own_clock_is_far_off_is_followed(tmp_path: Path) -> None:
+    with Simulator(wall=lambda: time.time() - YEAR) as sim, _engine(sim, tmp_path, WrongClock(0)) as engine:
+        engine.call("MASTER", "Balance")
+        assert abs(_nonces(sim)[0] - (time.time_ns() - YEAR * NANO)) < 60 * NANO
+
+
+class Turned:
+    def __init__(self) -> None:
+        self.wall, self.mono = 0, 0.0
+
+    def wall_ns(self) -> int:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.mono
+
+
+@given(st.integers(0, 2**62), st.integers(-(2**62), 2**62), st.floats(0, 1e6))
+def test_believed_exactly_within_five_minutes(kraken: int, ahead: int, passed: float) -> None:
+    warnings: list[str] = []
+    clock = Turned()
+    trusted = TrustedClock(clock, warn=lambda code, sentence: warnings.append(code))
+    clock.wall = kraken + ahead
+    assert trusted.wall_ns() == clock.wall, "with Kraken's time not known, the wall clock has to do"
+    trusted.learn(kraken / NANO)
+    told = int(kraken / NANO * 1e9)
+    clock.mono += passed
+    clock.wall = told + int(passed * 1e9) + ahead
+    near = abs(ahead) / 1e9 <= TOLERANCE
+    expected = clock.wall if near else told + int(passed * 1e9)
+    assert trusted.wall_ns() == expected
+    assert warnings == ([] if near else ["clock-wrong"])
+    trusted.wall_ns()
+    assert len(warnings) <= 1, "said once"
+
+
+@pytest.mark.parametrize("header", [None, "", "nonsense", "Tue, 11 Nov 25 00:17:04", "Mon, 99 Foo 9999 99:99:99 GMT"])
+def test_odd_date_headers_say_nothing_or_something_sane(header: str | None) -> None:
+    trusted = TrustedClock(warn=lambda code, sentence: None)
+    trusted.learn_date(header)
+    assert trusted.skew is None or trusted.skew > 0
+
+
+def test_skew_is_ahead_minus_kraken() -> None:
+    clock = Turned()
+    trusted = TrustedClock(clock, warn=lambda code, sentence: None)
+    assert trusted.skew is None
+    trusted.learn(100)
+    clock.wall = 130 * NANO
+    assert trusted.skew == 30.0
+    clock.mono = 10.0
+    assert trusted.skew == 20.0

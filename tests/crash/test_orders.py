@@ -1,0 +1,93 @@
+"""T14: whatever is lost on the way, and wherever the engine is killed, the exchange holds one order per placement."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.simulator import Fault, Simulator
+from tests import ROOT
+from tests.crash.placer import order_of
+
+STEPS = 14  # before and after each write of the journal for the first orders; the start is the first of them
+LOST = ("hang", "reset", "close", "empty", "502", "504", "520", "unavailable", "busy", "not unique", "deadline", "none")
+
+
+def fault_of(name: str, executed: bool) -> Fault | None:
+    where: dict[str, Any] = {"endpoint": "AddOrder", "times": 1, "executed": executed}
+    match name:
+        case "none":
+            return None
+        case "hang":
+            return Fault.delay(1.0, **where)
+        case "reset" | "close" | "empty":
+            fault: Fault = getattr(Fault, name)(**where)
+            return fault
+        case "unavailable" | "busy":
+            return Fault.error(f"EService:{name.capitalize()}", **where)
+        case "not unique":
+            return Fault.error("EGeneral:Invalid arguments:cl_ord_id not unique", **where)
+        case "deadline":
+            return Fault.error("EService:Deadline elapsed", **where)
+        case _:
+            return Fault.http(int(name), **where)
+
+
+def run(sim: Simulator, state: Path, step: int | None, ids: list[int], kill_after: float | None = None) -> Any:
+    """One life of a placing process; what it printed, or `None` when it was killed."""
+    asked = {"url": sim.url, "state": str(state), "account": list(sim.accounts[0])[:3], "step": step, "ids": ids}
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tests.crash.placer", json.dumps(asked)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        out, err = process.communicate(timeout=kill_after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+    if process.returncode == -9:
+        return None
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+def lose_and_kill(seed: int, state: Path) -> None:
+    chance = random.Random(seed)
+    ids = list(range(chance.randrange(1, 4)))
+    with Simulator() as sim:
+        if chance.random() < 0.3:
+            sim.set_listing_lag(chance.uniform(0.0, 0.25))
+        for _ in range(chance.randrange(1, 3)):
+            fault = fault_of(chance.choice(LOST), chance.random() < 0.6)
+            if fault is not None:
+                late = chance.random() < 0.3 and not fault.lets_through
+                sim.fault(fault.with_effect_after(chance.uniform(0.0, 1.0)) if late else fault)
+            by_hand = chance.random() < 0.3
+            run(sim, state, None if by_hand else chance.randrange(STEPS), ids,
+                kill_after=chance.uniform(0.5, 1.5) if by_hand else None)  # fmt: skip
+            sim.clear_faults()
+        ends = run(sim, state, None, ids)
+        placed = sim.placements("MASTER")
+    volumes = Counter(placement.params["volume"] for placement in placed)
+    assert not {volume: n for volume, n in volumes.items() if n > 1}, f"seed {seed}: doubled"
+    assert set(volumes) <= {str(order_of(number).volume) for number in ids}
+    known = {txid for end in ends.values() for txid in end.get("txids", ())}
+    assert {placement.txid for placement in placed} == known, f"seed {seed}: forgotten; {ends}"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 1001, 1004, 1006])  # faults that strike, and kills that come after them
+def test_g9_one_order_per_placement_over_faults_and_kill_9(seed: int, tmp_path: Path) -> None:
+    lose_and_kill(seed, tmp_path / "state")
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(1000, 1500))
+def test_g9_one_order_per_placement_over_500_seeds(seed: int, tmp_path: Path) -> None:
+    lose_and_kill(seed, tmp_path / "state")

@@ -1,0 +1,295 @@
+"""The store: durable when `put` returns, never a value that was not written, and errors a person understands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlitedict
+
+from engine.errors import StoreDamaged, StoreError
+from engine.store import TABLE, Store, check_outline, prepare_directory, read_documents, read_group
+from tests import ROOT
+
+
+class Loose(sqlitedict.SqliteDict):
+    """sqlitedict as it comes: synchronous=OFF, whatever one asks for."""
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        execute = connection.execute
+        connection.execute = lambda sql, *rest: None if "synchronous=FULL" in sql else execute(sql, *rest)
+        return connection
+
+
+def loose(path: Path) -> Any:
+    return Loose(str(path), tablename=TABLE, autocommit=True, journal_mode="WAL", encode=json.dumps)
+
+
+def no_wal(path: Path) -> Any:
+    return sqlitedict.SqliteDict(str(path), tablename=TABLE, autocommit=True, journal_mode="DELETE", encode=json.dumps)
+
+
+def test_documents_come_back_after_reopening(tmp_path: Path) -> None:
+    store = Store(tmp_path / "x.sqlite")
+    store.put("a", {"mark": "1", "list": [1, None, "ü"]})
+    store.put("a", {"mark": "2"})
+    store.close()
+    reopened = Store(tmp_path / "x.sqlite")
+    assert reopened.documents() == {"a": {"mark": "2"}}
+    reopened.close()
+
+
+def test_reader_sees_what_the_owner_wrote_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    store.put("a", 1)
+    assert read_documents(path) == {"a": 1}
+    store.put("b", 2)
+    assert read_documents(path) == {"a": 1, "b": 2}
+    store.close()
+    assert read_documents(tmp_path / "none.sqlite") == {}
+
+
+@pytest.mark.parametrize("open_dict", [loose, no_wal])
+def test_store_that_would_lose_writes_with_the_power_is_refused(tmp_path: Path, open_dict: Any) -> None:
+    """G1: `synchronous=FULL` and WAL are read back; without them nothing starts."""
+    with pytest.raises(StoreError, match="would not survive a power loss"):
+        Store(tmp_path / "x.sqlite", open_dict=open_dict)
+
+
+def test_modes_are_private_even_with_an_open_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        directory = prepare_directory(tmp_path / "deep" / "state")
+        store = Store(directory / "x.sqlite")
+        store.put("a", 1)
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert set(modes.values()) == {0o600}, modes
+    assert len(modes) == 3, "the file, its -wal and its -shm"
+    store.close()
+
+
+def _flip(path: Path, wanted: bytes) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(wanted)] ^= 1
+    path.write_bytes(raw)
+
+
+def test_flipped_bit_in_a_value_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    store.put("a", {"mark": "1790000000"})
+    store.close()
+    _flip(path, b"1790000000")
+    with pytest.raises(StoreDamaged, match="checksum"):
+        read_documents(path)
+
+
+def test_swapped_documents_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    store.put("a", 1)
+    store.put("b", 2)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE {TABLE} SET value = (SELECT value FROM {TABLE} WHERE key = 'b') WHERE key = 'a'")
+    connection.close()
+    with pytest.raises(StoreDamaged):
+        read_documents(path)
+
+
+def test_pickled_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    """The threat of CVE-2024-35515: what the file holds is never unpickled."""
+    path = tmp_path / "x.sqlite"
+    witness = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> Any:
+            return Path.touch, (witness,)
+
+    planted = sqlitedict.SqliteDict(str(path), tablename=TABLE, autocommit=True)
+    planted["a"] = Payload()
+    planted.close()
+    assert pickle.dumps(Payload())
+    path.chmod(0o600)
+    with pytest.raises(StoreDamaged, match="JSON"):
+        read_documents(path)
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("check", [read_documents, check_outline])
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_garbage_is_a_damaged_store(tmp_path: Path, content: bytes, check: Callable[[Path], object]) -> None:
+    path = tmp_path / "x.sqlite"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(StoreDamaged, match="damaged"):
+        Store(path, check=check)
+    assert path.read_bytes() == content
+
+
+def test_a_group_is_read_without_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    assert read_group(path, "A") == {}
+    check_outline(path)
+    store = Store(path)
+    names = ["A", "A/", "A/1", "A/2/3", "A0", "A-/1", "AB/1", "B/1", "a/1", "0/A/1"]
+    store.put_all({name: name for name in names})
+    assert read_group(path, "A") == {name: name for name in ("A/", "A/1", "A/2/3")}
+    store.close()
+
+
+def test_of_a_group_only_what_rots_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    store.put_all({"A/1": "good", "A/2": "bad", "A/3": "good", "A/4": "good"})
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute(f"UPDATE {TABLE} SET value = replace(value, 'bad', 'mad')")
+        file.execute(f"UPDATE {TABLE} SET value = x'8004' WHERE key = 'A/4'")
+    assert read_group(path, "A") == {"A/1": "good", "A/3": "good"}
+    assert [record.message.count("left out") for record in caplog.records] == [1, 1]
+    with pytest.raises(StoreDamaged):
+        Store(path)
+    Store(path, check=check_outline).close()
+
+
+def test_file_replaced_or_removed_while_in_use_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    path.rename(tmp_path / "moved")
+    with pytest.raises(StoreError, match="gone"):
+        store.put("a", 1)
+    path.write_bytes(b"")
+    with pytest.raises(StoreError, match="replaced"):
+        store.put("a", 1)
+    store.close()
+
+
+def test_disk_full_is_a_named_error_and_passes(tmp_path: Path) -> None:
+    """A file size limit stands in for a full disk: the error is ours, in time, and writing goes on afterwards."""
+    resource = pytest.importorskip("resource")
+    store = Store(tmp_path / "x.sqlite")
+    store.put("a", "small")
+    size = (tmp_path / "x.sqlite-wal").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="Cannot write"):
+            store.put("b", "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    store.put("c", "again")
+    assert store.documents() == {"a": "small", "c": "again"}
+    store.close()
+
+
+def _file(path: Path) -> Path:
+    path.write_text("")
+    return path
+
+
+def _link(path: Path) -> Path:
+    path.symlink_to(path.parent)
+    return path
+
+
+def _shared(path: Path) -> Path:
+    path.mkdir()
+    path.chmod(0o770)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (_file, "is a file"),
+        (_link, "symbolic link"),
+        (_shared, "Others may write"),
+        (lambda path: _file(path) / "below", "cannot be made"),
+    ],
+)
+def test_unusable_directory_is_one_sentence(tmp_path: Path, make: Any, complaint: str) -> None:
+    with pytest.raises(StoreError, match=complaint):
+        prepare_directory(make(tmp_path / "state"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which nobody can write to")
+def test_read_only_directory_is_one_sentence() -> None:
+    with pytest.raises(StoreError, match=r"cannot be made|not writable"):
+        prepare_directory(Path("/proc/state"))
+
+
+def test_linked_or_shared_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(tmp_path / "link")
+    (tmp_path / "real").chmod(0o666)
+    with pytest.raises(StoreError, match="Others may write"):
+        Store(tmp_path / "real")
+
+
+def test_closed_store_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "x.sqlite")
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.put("a", 1)
+
+
+SLOW = """
+import sys, threading, time
+from pathlib import Path
+from engine.store import writer as store
+
+def open_slow(path):
+    opened = store._open_dict(path)
+    execute = opened.conn.execute
+    def execute_late(sql, values=None, done=None):
+        def run():
+            for _ in range(8):  # each takes as long as a machine that stands still
+                time.sleep(0.05)
+            execute(sql, values, done)
+        if not sql.startswith("REPLACE"):
+            return execute(sql, values, done)
+        threading.Thread(target=run).start()
+        threading.Timer(0.1, print, ["waiting"], {"flush": True}).start()
+    opened.conn.execute = execute_late
+    return opened
+
+opened = store.Store(Path(sys.argv[1]), open_dict=open_slow)
+opened.put("a", 1)
+print("written")
+opened.close()
+"""
+
+
+def test_a_process_that_stood_still_does_not_take_its_disk_for_dead(tmp_path: Path) -> None:
+    """A machine may stop for longer than a write may take: the patience is for time in which the process runs."""
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "x.sqlite")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == "written\n"
+    assert read_documents(tmp_path / "x.sqlite") == {"a": 1}
