@@ -90,7 +90,7 @@ def names_of(pair: Pair) -> tuple[str, ...]:
     if pair.asset_class == TOKENIZED and pair.id.replace("/", "") != pair.altname:
         return (pair.id,)
     shown = f"{_shown(pair.base)}/{_shown(pair.quote)}"
-    names = (pair.id, pair.altname, pair.wsname, shown)
+    names: tuple[str, ...] = (pair.id, pair.altname, pair.wsname, shown)
     if pair.venue:
         names = tuple(each if ":" in each else f"{each}:{pair.venue}" for each in names if each)
     return tuple(dict.fromkeys(each for each in names if each))
