@@ -26,6 +26,7 @@ from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.accounts import AccountService
+from engine.app.aio import AsyncEngine
 from engine.app.calls import CallService
 from engine.app.gates import GateService
 from engine.app.orders import OrderService
@@ -87,6 +88,7 @@ class Engine:
         self._subscribers: list[Any] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
+        self._aio = AsyncEngine(self, self.subscribe, self.unsubscribe, lambda: self._state.is_running)
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
     @classmethod
@@ -177,6 +179,11 @@ class Engine:
         system = self._state.system
         found = {name: system.find(balance_of(name)) for name in tuple(self._state.kept)}
         return {name: ref for name, ref in found.items() if ref is not None}
+
+    @property
+    def aio(self) -> AsyncEngine:
+        """The same methods as coroutines, and the events as an asynchronous iterator."""
+        return self._aio
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
