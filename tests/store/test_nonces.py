@@ -314,3 +314,19 @@ def test_flipped_header_is_found_before_the_first_write(tmp_path: Path, name: st
     assert warnings.codes() == ["nonces-restored"]
     assert nonces.issue(KEY) > highest[KEY]
     nonces.close()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_from_a_backup_is_brought_up_to_the_other_by_a_start_alone(tmp_path: Path, name: str) -> None:
+    """Before a nonce is drawn: the other file may be the one that is lost next."""
+    clock = TurnedClock()
+    make_marks(tmp_path, clock)
+    shutil.copy(tmp_path / name, tmp_path / "backup")
+    highest = make_marks(tmp_path, clock)
+    shutil.copy(tmp_path / "backup", tmp_path / name)
+    Nonces(tmp_path, clock=clock, warn=Warnings()).close()
+    other = next(each for each in FILES if each != name)
+    (tmp_path / other).unlink()
+    marks = read_marks(tmp_path)
+    assert all(marks[key] >= highest[key] for key in KEYS)
+    assert marks.keys() == set(KEYS)
