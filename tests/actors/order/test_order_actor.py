@@ -86,12 +86,13 @@ class House:
         """The lane: takes a call in."""
         self.calls.append(call)
 
-    def place(self, name: str, *, pair: str = "XBT/USD", order: Order = ORDER) -> Future[Placement]:
+    def place(self, name: str, *, pair: str = "XBT/USD") -> Future[Placement]:
         """A placement is given; it is written down and with the lane when this returns."""
         self._number += 1
         plan = Placement(
-            account="MASTER", id=name, cl_ord_id=f"{self._number:032x}", key_id="k", order=order, fitted=order, pair=pair,
-            params={"pair": pair, "volume": "1"}, reserved=("ZUSD", Decimal(30_000)), times={"planned": self.time.now},
+            account="MASTER", id=name, cl_ord_id=f"{self._number:032x}", key_id="k", order=ORDER, fitted=ORDER,
+            pair=pair, params={"pair": pair, "volume": "1"}, reserved=("ZUSD", Decimal(30_000)),
+            times={"planned": self.time.now},
         )  # fmt: skip
         answer = self.ref.ask(PlaceOrder(plan, 1000.0), block=False)
         self.wait()
