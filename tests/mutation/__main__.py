@@ -9,6 +9,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from tests import ROOT
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tried = dict(run.results(given.seconds, given.each))
         result = [{**mutant.to_dict(), "found_by": by} for mutant, by in tried.items()]
         (path.with_suffix(".again.json") if given.again else path).write_text(json.dumps(result, indent=1))
-        print(f"{name}: {_share(list(tried.values()))}; {len(run.mutants)} there are; {_cpu():.0f} s of CPU", flush=True)
+        share = _share(list(tried.values()))
+        print(f"{name}: {share}; {len(run.mutants)} there are; {_cpu():.0f} s of CPU so far", flush=True)
 
 
 class Run:
@@ -73,8 +75,9 @@ class Run:
 
 
 def _unnoticed(path: Path) -> list[Mutant]:
+    names = [each.name for each in fields(Mutant)]
     rows = json.loads(path.read_text())
-    return [Mutant(row["module"], row["operator"], row["occurrence"], row["line"]) for row in rows if not row["found_by"]]
+    return [Mutant(**{name: row[name] for name in names}) for row in rows if row["found_by"] is None]
 
 
 def _sources(room: Room) -> Mapping[str, str]:

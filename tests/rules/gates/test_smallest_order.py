@@ -53,9 +53,11 @@ def test_half_of_the_bid_is_rounded_up_to_a_step_of_the_price(bid: str, price: s
 @pytest.mark.parametrize(
     ("usd", "side", "price"),
     [
-        ("1000", "buy", PRICES.bid), ("3.0120", "buy", PRICES.bid),
-        ("3.0119", "sell", PRICES.ask), ("0", "sell", PRICES.ask),
-    ],  # fmt: skip
+        ("1000", "buy", PRICES.bid),
+        ("3.0120", "buy", PRICES.bid),
+        ("3.0119", "sell", PRICES.ask),
+        ("0", "sell", PRICES.ask),
+    ],
 )
 def test_it_buys_where_there_is_cash_for_it_and_sells_otherwise(usd: str, side: str, price: Decimal) -> None:
     order = smallest_order(Candidate("XBTUSD"), view(balance=balance(usd=usd)))
