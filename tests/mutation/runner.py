@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -24,7 +25,7 @@ from tests import ROOT
 
 _LOADED_BEFORE = ("hypothesis.stateful", "hypothesis.strategies", "requests", "pykka", "sqlitedict", "cryptography")
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".hypothesis", ".*_cache", "*.egg-info")
-GRACE = 15.0  # seconds beyond three times what the tests take without a fault; who needs more hangs
+GRACE = 10.0  # seconds beyond three times what the tests take without a fault; who needs more hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Copy:
             stale.unlink()
         path.write_text(source, encoding="utf-8")
         try:
-            found = self._run(lambda: _check(self.root, tests), timeout=3 * seconds + GRACE)
+            found = self._run(lambda: _check(tests, self._tell), timeout=3 * seconds + GRACE)
         finally:
             path.write_text(original, encoding="utf-8")
         if found is None:
@@ -91,14 +92,18 @@ class Copy:
         child = os.fork()
         if child == 0:
             self._be_the_child(work)
-        until = time.monotonic() + timeout
-        while os.waitpid(child, os.WNOHANG) == (0, 0):
-            if time.monotonic() > until:
+        ended = False
+        try:
+            ended = _ends(child, timeout)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # what the tests have started and left
                 os.killpg(child, signal.SIGKILL)
+            if not ended:
                 os.waitpid(child, 0)
-                return None
-            time.sleep(0.02)
-        return json.loads(self._result.read_text()) if self._result.exists() else None
+        return json.loads(self._result.read_text()) if ended and self._result.exists() else None
+
+    def _tell(self, found: Any) -> None:
+        self._result.write_text(json.dumps(found))
 
     def _be_the_child(self, work: Callable[[], Any]) -> None:
         try:
@@ -111,7 +116,7 @@ class Copy:
             sys.path[:] = [str(self.root), *(each for each in sys.path if each not in ("", str(ROOT)))]
             for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "engine")]:
                 del sys.modules[name]
-            self._result.write_text(json.dumps(work()))
+            self._tell(work())
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
@@ -120,13 +125,24 @@ class Copy:
             os._exit(0)
 
 
+def _ends(child: int, timeout: float) -> bool:
+    until = time.monotonic() + timeout
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 class _Watch:
     """A pytest plugin: chooses and orders tests, quickens hypothesis, notes what fails and how long all take."""
 
-    def __init__(self, chosen: Sequence[str] = (), trace: coverage.Coverage | None = None) -> None:
+    def __init__(
+        self, chosen: Sequence[str] = (), failed: Callable[[str], None] | None = None,
+        trace: coverage.Coverage | None = None,
+    ) -> None:  # fmt: skip
         self._order = {name: place for place, name in enumerate(chosen)}
-        self._trace = trace
-        self.failed: str | None = None
+        self._failed, self._trace = failed, trace
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_sessionstart(self) -> None:
@@ -150,10 +166,10 @@ class _Watch:
         return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what it took and whether it failed."""
+        """Keep what it took, and say when it failed."""
         self.seconds[report.nodeid] += report.duration
-        if report.failed and self.failed is None:
-            self.failed = report.nodeid
+        if report.failed and self._failed is not None:
+            self._failed(report.nodeid)
 
 
 def _pytest(arguments: Sequence[str], watch: _Watch) -> int:
@@ -161,11 +177,15 @@ def _pytest(arguments: Sequence[str], watch: _Watch) -> int:
     return int(pytest.main([*options, *arguments], plugins=[watch]))
 
 
-def _check(root: Path, tests: Sequence[str]) -> dict[str, Any]:
+def _check(tests: Sequence[str], tell: Callable[[Any], None]) -> dict[str, Any]:
     sys.dont_write_bytecode = True  # what is cached is the code without faults
-    watch = _Watch(tests)
-    code = _pytest(sorted({test.partition("::")[0] for test in tests}), watch)
-    return {"code": code, "failed": watch.failed}
+
+    def failed(test: str) -> None:  # at once: what it has left open may take long to close
+        tell({"code": 1, "failed": test})
+        os._exit(0)
+
+    code = _pytest(sorted({test.partition("::")[0] for test in tests}), _Watch(tests, failed))
+    return {"code": code, "failed": None}
 
 
 def _trace(root: Path, tests: Sequence[str]) -> dict[str, Any]:
