@@ -400,3 +400,27 @@ def test_the_highest_number_that_can_be_skipped_to_leaves_one_nonce(tmp_path: Pa
     nonces.skip_to(KEYS[1], 0)
     assert nonces.issue(KEYS[1]) == NOW
     nonces.close()
+
+
+def test_an_unusable_main_file_stops_although_the_copy_knows_the_marks(tmp_path: Path) -> None:
+    """Somebody can mend a mode or a link; a nonce is only used when the main file has its mark."""
+    make_marks(tmp_path, TurnedClock())
+    (tmp_path / FILE_NAME).chmod(0o666)
+    with pytest.raises(StoreError, match="chmod 600"):
+        Nonces(tmp_path)
+    assert not _aside(tmp_path, FILE_NAME)
+    (tmp_path / FILE_NAME).chmod(0o600)
+    Nonces(tmp_path).close()
+
+
+def test_a_main_file_that_does_not_open_leaves_the_copy_closed(tmp_path: Path) -> None:
+    """The threads that are left over are looked for after every test."""
+
+    def open_store(path: Path) -> Store:
+        if path.name == FILE_NAME:
+            raise StoreError("The disk is gone.")
+        return Store(path)
+
+    with pytest.raises(StoreError, match="The disk is gone"):
+        Nonces(tmp_path, open_store=open_store)
+    Nonces(tmp_path).close()
