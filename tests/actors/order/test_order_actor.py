@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,7 +18,7 @@ from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.messages import FindOrder, PlaceOrder
 from engine.actors.order.order import OrderActor
 from engine.actors.runtime.actor import stop_actor, wait_finished
-from engine.errors import CallError, CallNotSent, CallUnknown, ConnectFailed, PairUnsettled
+from engine.errors import CallError, CallNotSent, CallUnknown, ConnectFailed, OrderRejected, PairUnsettled
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
@@ -67,12 +68,15 @@ class House:
     """An `OrderActor`, the calls that it gives to the lane, and the receipts that it publishes."""
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.time = Time()
         self.calls: list[PrivateCall] = []
         self.asked: list[str] = []
+        self.names: list[str] = []
         self.invalidated: list[str] = []
         self._receipts: dict[str, OrderReceipt] = {}
         self._number = 0
+        directory.mkdir(exist_ok=True)
         self.ref = OrderActor.start(
             directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
             invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
@@ -89,6 +93,7 @@ class House:
     def place(self, name: str, *, pair: str = "XBT/USD") -> Future[Placement]:
         """A placement is given; it is written down and with the lane when this returns."""
         self._number += 1
+        self.names.append(name)
         plan = Placement(
             account="MASTER", id=name, cl_ord_id=f"{self._number:032x}", key_id="k", order=ORDER, fitted=ORDER,
             pair=pair, params={"pair": pair, "volume": "1"}, reserved=("ZUSD", Decimal(30_000)),
@@ -136,12 +141,31 @@ class House:
         return self._receipts[name].state
 
 
+    def end(self) -> None:
+        stop_actor(self.ref)
+        assert wait_finished(self.ref, PATIENCE)
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+    made = House(tmp_path / "state")
     yield made
-    stop_actor(made.ref)
-    assert wait_finished(made.ref, PATIENCE)
+    made.end()
+
+
+def after_a_crash(house: House) -> dict[str, OrderState]:
+    """What the next start finds, by the placements' ids: it has a copy of the files as they are now."""
+    house.wait()
+    copy = house.directory.with_name("copy")
+    shutil.copytree(house.directory, copy)
+    again = House(copy)
+    found = {}
+    for name in house.names:
+        row = again.ref.ask(FindOrder("MASTER", name), timeout=PATIENCE)
+        found[name] = row.state
+    again.end()
+    shutil.rmtree(copy)
+    return found
 
 
 SETTLED_AT = SETTINGS.order_deadline + SETTINGS.settle_margin
@@ -242,3 +266,34 @@ def test_a_placement_that_is_signed_again_keeps_its_first_deadline(house: House)
     first = call.at_send(KRAKEN)
     assert call.at_send(KRAKEN + 3.0) == first
     assert replace(call).params["cl_ord_id"] == f"{1:032x}"
+
+
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [
+        ({"txid": ["OABCDE-FGHIJ-KLMNOP"]}, OrderState.PLACED),
+        (OrderRejected("Kraken said no.", kraken_code="EOrder:Insufficient funds"), OrderState.REFUSED),
+        (CallUnknown("The connection broke."), OrderState.UNKNOWN),
+    ],
+)
+def test_the_answer_is_durable_when_it_is_told(house: House, how: CallError | Any, state: OrderState) -> None:
+    house.place("x")
+    call = house.take()
+    house.send(call)
+    assert after_a_crash(house) == {"x": OrderState.UNKNOWN}, "what was sent and not answered is not known"
+    house.answer(call, how)
+    assert house.state("x") is state
+    assert after_a_crash(house) == {"x": state}
+
+
+def test_what_was_never_sent_is_not_placed_after_a_crash_and_may_be_tried_again(house: House) -> None:
+    house.place("x")
+    assert after_a_crash(house) == {"x": OrderState.NOT_PLACED}
+
+
+def test_what_a_look_has_found_is_durable_when_it_is_told(house: House) -> None:
+    house.lose("x")
+    house.time.turn_to(SETTLED_AT)
+    house.answer_looks()
+    assert house.state("x") is OrderState.NOT_PLACED
+    assert after_a_crash(house) == {"x": OrderState.NOT_PLACED}
