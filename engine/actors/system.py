@@ -172,16 +172,10 @@ class ActorSystem:
         """Whether the caller runs in the thread of one of the actors."""
         return self._actors.is_own_thread()
 
-    def ref(self, name: str) -> pykka.ActorRef[Any]:
-        """The actor of that name. Raises `KeyError`."""
-        return self._actors.ref(name)
-
-    def find(self, name: str) -> pykka.ActorRef[Any] | None:
-        """The actor of that name, `None` when there is none."""
-        try:
-            return self.ref(name)
-        except KeyError:
-            return None
+    @property
+    def refs(self) -> Mapping[str, pykka.ActorRef[Any]]:
+        """The actors by name; it changes as they are started, replaced and stopped."""
+        return self._actors.refs
 
     def tell(self, name: str, message: Any) -> None:
         """Tell an actor something that does not matter when it is not there."""
@@ -199,10 +193,8 @@ class ActorSystem:
 
     def lane_mailbox(self) -> PriorityMailbox | None:
         """The lane's mailbox, to look at; `None` while there is no lane."""
-        try:
-            mailbox: PriorityMailbox = self._actors.ref(PRIVATE_LANE).actor_inbox  # type: ignore[assignment]
-        except KeyError:
-            return None
+        lane = self.refs.get(PRIVATE_LANE)
+        mailbox: PriorityMailbox | None = None if lane is None else lane.actor_inbox  # type: ignore[assignment]
         return mailbox
 
     def report(self, *only: str) -> LaneReport | None:
@@ -214,20 +206,16 @@ class ActorSystem:
         return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
 
     def publish(self, event: Any) -> None:
-        """Give an event to the engine and to every subscriber."""
-        self._listen(event)
-        self._notice(event)
+        """Give an event to the engine and to every subscriber. Of finished calls the engine needs only the outcome."""
+        if isinstance(event, CallFinished):
+            if event.outcome is Outcome.DONE:
+                self.listener.heard(event.account)
+            elif event.outcome is Outcome.REFUSED:
+                self.listener.answered()
+        else:
+            self._notice(event)
         if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
-
-    def _listen(self, event: Any) -> None:
-        """Every call that ends tells whether Kraken is silent."""
-        if not isinstance(event, CallFinished):
-            return
-        if event.outcome is Outcome.DONE:
-            self.listener.heard(event.account)
-        elif event.outcome is Outcome.REFUSED:
-            self.listener.answered()
 
     def invalidate(self, account: str) -> None:
         """A call of ours, or a fill, has changed what the account holds: STALE from now on, and asked for again soon.

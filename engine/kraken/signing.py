@@ -13,6 +13,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import quote, quote_plus
 
@@ -84,6 +85,11 @@ def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | No
         return Body(JSON, b'{"nonce":"', b'"}' if text == b"{}" else b'",' + text[1:])
     text = encode_form(sent)
     return Body(FORM, b"nonce=", b"&" + text if text else b"")
+
+
+def rfc3339(unix: float) -> str:
+    """A moment as Kraken's ``deadline`` takes it, to the millisecond."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode_form(params: Mapping[str, object]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,10 +32,9 @@ class PrivateCall:
     endpoint_class: str | None = None
     """What the endpoint is, where the engine does not know it: ``read``, ``settle``, ``order``, ``cancel`` or ``funds``
     (see `engine.kraken.unlisted`)."""
-    at_send: Callable[[float | None], Mapping[str, Any]] | None = None
-    """Called in the lane's thread when the call is about to go out, with Kraken's time (Unix seconds; `None`: not
-    known); returns the parameters that only then can be said. Raises `CallNotSent` for a call that must not go. Called
-    again when the call is signed again."""
+    deadline_in: float | None = None
+    """Of a placement: seconds after the call goes out, by Kraken's clock, by which Kraken must accept the order. They
+    become its ``deadline``, unless Kraken's time is not known. A `QuickReply` in `reply_to` is asked first."""
 
     def __repr__(self) -> str:
         """Without what is secret (promise G11): of the parameters that is the otp."""

@@ -236,7 +236,9 @@ class PriorityMailbox(Mailbox):
         """The most urgent class that waits for a less urgent one under way. Holds the lock."""
         for each in _CLASSES[:under_way]:
             queue = self._queues[each + 1]
-            while queue and _is_queued_call(queue[0]) and not queue[0].message.is_wanted:
+            if not queue:
+                continue
+            while queue and _is_queued_call(first := next(iter(queue))) and not first.message.is_wanted:
                 queue.popleft()  # answered or withdrawn while it waited, and not to be looked at again
             if any(waiting.message.is_wanted for waiting in queue if _is_queued_call(waiting)):
                 return each

@@ -145,7 +145,7 @@ class KrakenPrivateActor(EngineActor):
         if now >= queued_call.deadline:
             raise DeadlinePassed("The call's time was over before its turn came; it was not sent.")
         try:
-            return self._lane.attempt(queued_call.call, queued_call.deadline, queued_call)
+            return self._lane.attempt(queued_call)
         except CallUnknown as error:
             if queued_call.was_cut:
                 raise CallCut(str(error)) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pykka
@@ -75,8 +75,13 @@ class Supervisor:
         stop_actor(ref)
         raise EngineStopped("The engine is stopping.")
 
+    @property
+    def refs(self) -> Mapping[str, pykka.ActorRef[Any]]:
+        """The actor that bears each name now; it changes as actors are started, replaced and stopped."""
+        return self._refs
+
     def ref(self, name: str) -> pykka.ActorRef[Any]:
-        """The actor that bears the name now."""
+        """The actor that bears the name now. Raises `KeyError`."""
         return self._refs[name]
 
     def stop(self, name: str, timeout: float) -> bool:
