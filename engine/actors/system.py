@@ -20,7 +20,7 @@ from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
+from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.listener import Listener
 from engine.actors.lane.messages import BalanceRecord, Invalidated
@@ -53,6 +53,8 @@ GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way ge
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
 
+_NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
+
 After = Callable[[float, Callable[[], None]], None]
 
 
@@ -69,7 +71,7 @@ def trading_of(account: str) -> str:
 class ActorSystem:
     """Events, the private lane, archive, catalogue and orders, then one balance for each account that is `kept`.
 
-    `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
+    `board` holds the newest snapshot of each account; `notice` is called with the events of which the engine keeps the last, before its subscribers.
     `subscribers` is the engine's own list, which it changes as they come and go.
     """
 
@@ -206,13 +208,13 @@ class ActorSystem:
         return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
 
     def publish(self, event: Any) -> None:
-        """Give an event to the engine and to every subscriber. Of finished calls the engine needs only the outcome."""
+        """Give an event to the engine, where it keeps such events, and to every subscriber."""
         if isinstance(event, CallFinished):
             if event.outcome is Outcome.DONE:
                 self.listener.heard(event.account)
             elif event.outcome is Outcome.REFUSED:
                 self.listener.answered()
-        else:
+        elif isinstance(event, _NOTICED):
             self._notice(event)
         if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)

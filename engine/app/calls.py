@@ -1,4 +1,4 @@
-"""`Engine.call`, `submit` and `public`: private calls through the lane, repeated where that is safe, and public ones."""
+"""`Engine`'s methods for calls: private ones through the lane, repeated where that is safe, and public ones."""
 
 from __future__ import annotations
 

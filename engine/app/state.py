@@ -18,7 +18,7 @@ from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
-from engine.rules.lane.key_breaker import SENTENCES, State
+from engine.rules.lane.key_state import SENTENCES, KeyState
 from engine.values import Account, Clock, Settings
 
 LONGEST = 1_000_000  # seconds: the longest timeout
@@ -148,4 +148,4 @@ class AppState:
 
 
 def _open(name: str) -> KeyChanged:
-    return KeyChanged(name, State.OPEN.value, SENTENCES[State.OPEN])
+    return KeyChanged(name, KeyState.ACCEPTED.value, SENTENCES[KeyState.ACCEPTED])

@@ -69,7 +69,7 @@ class Lane:
     ) -> None:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
-        self._signers = {name: Signer(account.secret) for name, account in self._accounts.items()}
+        self._signers = {name: Signer(account.secret, account.key) for name, account in self._accounts.items()}
         self._ownership = ownership
         self._nonces = nonces
         self._limits = limits
@@ -149,7 +149,7 @@ class Lane:
     def _use_key(self, account: Account) -> None:
         self._otps.forget(account.key_id)
         self._accounts[account.name] = account
-        self._signers[account.name] = Signer(account.secret)
+        self._signers[account.name] = Signer(account.secret, account.key)
 
     def cut(self, queued_call: QueuedCall) -> bool:
         """End the exchange of that call at once, from another thread; `False` when none is under way."""
@@ -241,11 +241,7 @@ class Lane:
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)
-        headers = {
-            "API-Key": account.key.reveal(),
-            "API-Sign": self._signers[account.name].sign(endpoint.path, body, nonce),
-            "Content-Type": encoded.content_type,
-        }
+        headers = self._signers[account.name].headers(endpoint.path, body, nonce, encoded.content_type)
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
         answer = self._transport.post(

@@ -22,8 +22,12 @@ class _Heard:
     """The last good reply, or the first time that one was asked for, and for how long none is no silence."""
 
     at: float
-    since: datetime
+    wall_ns: int
     patience: float
+
+    @property
+    def since(self) -> datetime:
+        return moment(self.wall_ns)
 
     def left(self, now: float) -> float:
         """Seconds until it is silence."""
@@ -59,8 +63,7 @@ class Listener:
             self._is_told = False
             for each in (self._accounts.get(account), self._lane):
                 if each is not None:
-                    now = self._now()
-                    each.at, each.since = now.at, now.since
+                    each.at, each.wall_ns = self._clock.monotonic(), self._clock.wall_ns()
 
     def answered(self) -> None:
         """Kraken refused a call."""
@@ -121,7 +124,7 @@ class Listener:
             return (Silence.ONE_ACCOUNT, own.since) if own is not None and own.left(now) <= 0 else None
 
     def _now(self) -> _Heard:
-        return _Heard(self._clock.monotonic(), moment(self._clock.wall_ns()), self._settings.silence_to_unavailable)
+        return _Heard(self._clock.monotonic(), self._clock.wall_ns(), self._settings.silence_to_unavailable)
 
 
 class SilenceWatch:

@@ -47,10 +47,10 @@ class TrustedClock:
 
     def wall_ns(self) -> int:
         """Nanoseconds since 1970: the wall clock's when it is believed, else Kraken's."""
-        now = self._clock.wall_ns()
-        if self._kraken is None:
+        now, told = self._clock.wall_ns(), self._kraken
+        if told is None or (self._is_believed and told.lowest <= now - self._clock.monotonic() * 1e9 <= told.highest):
             return now
-        kraken = self._kraken.now_ns(self._clock.monotonic())
+        kraken = told.now_ns(self._clock.monotonic())
         ahead = skew(now, kraken)
         self._judge(ahead)
         return now if is_believed(ahead) else kraken
