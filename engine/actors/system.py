@@ -30,9 +30,9 @@ from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import DisarmAll
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
-from engine.actors.runtime.actor import stop_actor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive
 from engine.actors.runtime.scheduler import Scheduler
-from engine.actors.runtime.supervisor import Address, Supervisor
+from engine.actors.runtime.supervisor import Supervisor
 from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
@@ -71,7 +71,8 @@ def trading_of(account: str) -> str:
 class ActorSystem:
     """Events, the private lane, archive, catalogue and orders, then one balance for each account that is `kept`.
 
-    `board` holds the newest snapshot of each account; `notice` is called with the events of which the engine keeps the last, before its subscribers.
+    `board` holds the newest snapshot of each account; `notice` is called before the subscribers, with those events that
+    the engine keeps.
     `subscribers` is the engine's own list, which it changes as they come and go.
     """
 
@@ -181,7 +182,7 @@ class ActorSystem:
 
     def tell(self, name: str, message: Any) -> None:
         """Tell an actor something that does not matter when it is not there."""
-        tell_if_alive(Address(self._actors, name), message)
+        tell_if_alive(self.refs.get(name), message)
 
     def intervals(self) -> dict[str, float]:
         """Seconds between two refreshes of each account's balance, as it results from all of them."""
@@ -280,14 +281,14 @@ class ActorSystem:
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
-            self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
             drift=self._drift,
         )  # fmt: skip
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
-            name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            name, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
             invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,

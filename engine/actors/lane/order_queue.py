@@ -21,14 +21,16 @@ class OrderQueue(OrderedDict[int, Any]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._keys: dict[int, tuple[Key, ...]] = {}
         self._named: dict[Key, dict[int, None]] = {}
         self._number = itertools.count()
 
     def append(self, envelope: Any) -> None:
         """Put one in at the end."""
-        number = next(self._number)
+        number, keys = next(self._number), _keys(envelope.message)
         self[number] = envelope
-        for key in _keys(envelope.message):
+        self._keys[number] = keys
+        for key in keys:
             self._named.setdefault(key, {})[number] = None
 
     def extend(self, envelopes: Iterable[Any]) -> None:
@@ -43,6 +45,7 @@ class OrderQueue(OrderedDict[int, Any]):
     def clear(self) -> None:
         """Take all out."""
         super().clear()
+        self._keys.clear()
         self._named.clear()
 
     def take_covered(self, cancel: QueuedCall) -> list[QueuedCall]:
@@ -57,7 +60,7 @@ class OrderQueue(OrderedDict[int, Any]):
 
     def _take(self, number: int) -> Any:
         envelope = self.pop(number)
-        for key in _keys(envelope.message):
+        for key in self._keys.pop(number):
             named = self._named[key]
             del named[number]
             if not named:

@@ -119,7 +119,7 @@ class QueuedCall:
         self.call = call
         self.endpoint = endpoint = _endpoint(call)
         self.call_class = call_class(endpoint, call.params) if endpoint.by_params else endpoint.call_class
-        self.may_change = endpoint.writes and endpoint.changes_now and not is_dry_run(endpoint, call.params)
+        self.may_change = endpoint.changes_now and not is_dry_run(endpoint, call.params)
         self.arrived = arrived
         self.deadline = arrived + timeout
         self.was_cut = False
@@ -187,9 +187,9 @@ def _check(call: PrivateCall, timeout: float) -> None:
 
 def _endpoint(call: PrivateCall) -> Endpoint:
     known = PRIVATE.get(call.endpoint) if call.endpoint_class is None else None
-    if known is not None and not known.by_params:
-        return known
-    return endpoint_of(call.endpoint, call.params, call.endpoint_class)
+    if known is None:
+        return endpoint_of(call.endpoint, call.params, call.endpoint_class)
+    return known.with_params(call.params) if known.writes_with else known
 
 
 _WITHDRAWABLE = (CallAnswer, FutureReply)  # other receivers with such methods are the host's: they are only told

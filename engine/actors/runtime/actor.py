@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import pykka
@@ -54,6 +55,20 @@ class EngineActor(pykka.ThreadingActor):
         self.on_stop()
 
 
+class ActorAddress:
+    """A name that messages can be sent to: they reach the actor that bears it now. `refs`: the actors by name."""
+
+    __slots__ = ("_name", "_refs")
+
+    def __init__(self, refs: Mapping[str, pykka.ActorRef[Any]], name: str) -> None:
+        self._refs = refs
+        self._name = name
+
+    def tell(self, message: Any) -> None:
+        """Tell the actor of that name. Raises `KeyError` when there is none, `pykka.ActorDeadError` when it is dead."""
+        self._refs[self._name].tell(message)
+
+
 def stop_actor(ref: pykka.ActorRef[Any]) -> None:
     """Tell an actor of ours to stop, ahead of everything else in its mailbox; does not wait."""
     with contextlib.suppress(pykka.ActorDeadError):
@@ -61,9 +76,10 @@ def stop_actor(ref: pykka.ActorRef[Any]) -> None:
 
 
 def tell_if_alive(ref: Any, message: Any) -> None:
-    """Tell an actor, by ref or by name, something that no longer matters once it has stopped."""
-    with contextlib.suppress(pykka.ActorDeadError, KeyError):
-        ref.tell(message)
+    """Tell an actor something that no longer matters once it has stopped. `None`: there is no such actor."""
+    if ref is not None:
+        with contextlib.suppress(pykka.ActorDeadError, KeyError):
+            ref.tell(message)
 
 
 def wait_finished(ref: pykka.ActorRef[Any], timeout: float) -> bool:

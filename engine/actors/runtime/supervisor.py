@@ -19,20 +19,6 @@ LOOK_EVERY = 0.25  # seconds
 Start = Callable[[], "pykka.ActorRef[Any]"]
 
 
-class Address:
-    """A name that messages can be sent to: they reach whoever bears it now."""
-
-    __slots__ = ("_name", "_supervisor")
-
-    def __init__(self, supervisor: Supervisor, name: str) -> None:
-        self._supervisor = supervisor
-        self._name = name
-
-    def tell(self, message: Any) -> None:
-        """Tell the actor of that name. Raises `pykka.ActorDeadError` while there is none."""
-        self._supervisor.ref(self._name).tell(message)
-
-
 class Supervisor:
     """The actors of one engine by name, in the order of their start.
 

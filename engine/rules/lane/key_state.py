@@ -72,7 +72,7 @@ class KeyAnswer(Enum):
 
 def _row(here: KeyState, **changes: KeyState) -> Mapping[KeyAnswer, KeyState]:
     """Where each answer leads; what is not named leaves the state as it is."""
-    row = {answer: here for answer in KeyAnswer}
+    row = dict.fromkeys(KeyAnswer, here)
     row |= {KeyAnswer.GOOD: _S.ACCEPTED, KeyAnswer.LOCKOUT: _S.LOCKED_OUT, KeyAnswer.BAD_KEY: _S.KEY_REFUSED}
     return MappingProxyType(row | {KeyAnswer[name]: state for name, state in changes.items()})
 
