@@ -107,6 +107,8 @@ class ActorSystem:
         self._actors = Supervisor(
             keystone=PRIVATE_LANE, after=self._scheduler.after, warn=self._warn, world_stopped=world_stopped
         )  # fmt: skip
+        self.refs = self._actors.refs
+        """The actors by name; it changes as they are started, replaced and stopped."""
 
     def start(self) -> None:
         """Start them all; when one cannot, those that had started are stopped and its error is raised."""
@@ -174,11 +176,6 @@ class ActorSystem:
     def is_own_thread(self) -> bool:
         """Whether the caller runs in the thread of one of the actors."""
         return self._actors.is_own_thread()
-
-    @property
-    def refs(self) -> Mapping[str, pykka.ActorRef[Any]]:
-        """The actors by name; it changes as they are started, replaced and stopped."""
-        return self._actors.refs
 
     def tell(self, name: str, message: Any) -> None:
         """Tell an actor something that does not matter when it is not there."""

@@ -47,13 +47,13 @@ class KeyLimits:
         """What is kept over a restart."""
         return {
             "calls": self.calls.to_dict(now, wall),
-            "guard": self.breaker.to_dict(now, wall),
+            "guard": {} if self.breaker.is_quiet else self.breaker.to_dict(now, wall),
             "accepted": self.was_accepted,
         }
 
 
 class Limits:
-    """Decides, before a nonce is drawn, whether a call may go; learns from every answer; remembers over restarts.
+    """Decides, before a nonce is drawn, whether a call may go out; learns from every answer; kept over restarts.
 
     Belongs to the lane's thread. A lockout is written down at once, a counter's level once a second while it is used,
     by `soon`, which runs a callback in another thread, so that no call waits for the disk.
@@ -77,7 +77,7 @@ class Limits:
         self._store, saved = _open(directory / FILE_NAME, publish)
         self._keys = {each.name: self._key(each, saved) for each in accounts}
         self._soon = soon
-        self._writing = threading.Lock()  # an older level must not be written over a newer lockout
+        self._writing = threading.Lock()  # an older level must not overwrite a newer lockout
         self._unsaved: set[str] = set()
         self._locked: set[str] = set()
         self._save_after = float("-inf")
@@ -114,7 +114,8 @@ class Limits:
         result: Any = None,
         cause: str = "",
     ) -> None:
-        """Take in how a call ended. `error` is told when the next one may go; `cause` explains a refused nonce."""
+        """Take in how a call ended. Sets `error.retry_after` where the next one has to wait; `cause` explains a refused
+        nonce."""
         now, key = self._clock.monotonic(), self._keys[account]
         pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
         key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
@@ -148,7 +149,7 @@ class Limits:
             self._save()
 
     def was_accepted(self, account: str) -> bool:
-        """Whether Kraken ever took a nonce of this account's key from this state directory."""
+        """Whether Kraken ever accepted a nonce of this account's key from this state directory."""
         return self._keys[account].was_accepted
 
     def level(self, account: str) -> tuple[float, float]:
@@ -157,7 +158,7 @@ class Limits:
         return calls.level(self._clock.monotonic()), calls.maximum
 
     def limited(self, account: str) -> int:
-        """How often Kraken limited a call for which our count had room. Any thread. Raises `KeyError`."""
+        """How often Kraken limited a call although our count had room for it. Any thread. Raises `KeyError`."""
         return self._keys[account].limited
 
     def trades(self, account: str) -> tuple[Mapping[str, float], float]:
@@ -220,7 +221,7 @@ class Limits:
         if now < self._save_after or not self._unsaved:
             return
         self._save_after = now + SAVE_EVERY
-        with contextlib.suppress(RuntimeError):  # no thread can be started, or none any more: closing saves
+        with contextlib.suppress(RuntimeError):  # no thread can be started, or not any more: `close` saves
             self._soon(self._save)
 
     def _save(self) -> None:
@@ -229,7 +230,7 @@ class Limits:
             names = tuple(self._unsaved)
             if not names:
                 return
-            self._unsaved.difference_update(names)  # before the look at them: a later change is saved again
+            self._unsaved.difference_update(names)  # before they are read: a later change is saved again
             now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
             keys = [key for name in names if (key := self._keys.get(name)) is not None]
             try:
@@ -265,6 +266,6 @@ def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[st
     """The file and what it holds; `None` when it was damaged, put aside and begun anew."""
     store, damage = open_or_replace(path)
     if damage is not None:
-        publish(EngineWarning("limits-lost", f"{damage} The counters count as full."))
+        publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))
         return store, None
     return store, store.documents()

@@ -1,4 +1,4 @@
-"""The queue of orders, from which a cancel takes the placements it covers without looking at the others."""
+"""The queue of orders, from which a cancel takes the placements it covers without searching the queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from engine.actors.lane.queued_call import QueuedCall
 from engine.rules.lane.priority import COVERS_ALL, names_of
 
-Key = tuple[str, str | None]  # an account, and a name of an order of its
+Key = tuple[str, str | None]  # an account, and the name of one of its orders
 
 
 class OrderQueue(OrderedDict[int, Any]):
@@ -68,11 +68,11 @@ class OrderQueue(OrderedDict[int, Any]):
         return envelope
 
 
-_ALL = None  # in the place of a name: every placement of the account
+_ALL = None  # instead of a name: every placement of the account
 
 
 def _keys(message: Any) -> tuple[Key, ...]:
-    """Under what a cancel may look for it; nothing for what is no placement."""
+    """The names under which a cancel may look for it; none unless it is a placement."""
     if not isinstance(message, QueuedCall) or not message.endpoint.places:
         return ()
     account = message.call.account

@@ -1,4 +1,4 @@
-"""The mailbox of the private lane: who is served next, who is answered without being served, who has to give way."""
+"""The mailbox of the private lane: which call is next, which are refused, and when a hung call is cut."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
 _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
-LOOKED_FOR_AT_MOST = 20  # a look for withdrawn calls takes up to a twentieth of the time: the lane waits meanwhile
+LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -36,7 +36,7 @@ class PriorityMailbox(Mailbox):
     - A cancel ends every queued placement of its account that it covers: *not sent*.
     - Reads are refused when it is full, orders beyond a larger bound, cancels and settles never.
     - A call whose deadline passes while it waits is answered `DeadlinePassed` within about a tenth of a second.
-    - A call under way that holds up a more urgent one for too long is cut.
+    - A call under way that delays a more urgent one for too long is cut.
     """
 
     classes = len(CallClass)
@@ -62,7 +62,7 @@ class PriorityMailbox(Mailbox):
         after: Callable[[float, Callable[[], None]], None],
         cut: Callable[[QueuedCall], bool],
     ) -> None:
-        """Say where settings, time, timers and the cutting of a call come from; called once, before any message."""
+        """Set where settings, time, timers and the cutting of a call come from; called once, before any message."""
         self._settings = settings
         self._monotonic = monotonic
         self._after = after
@@ -157,7 +157,7 @@ class PriorityMailbox(Mailbox):
             self._look_for_cut()
 
     def _drop_unwanted(self, queue: Any) -> None:
-        """Make room: calls that were answered or withdrawn while they waited. Holds the lock; looks now and then."""
+        """Make room: drop calls that were answered or withdrawn while they waited. Holds the lock; not at every call."""
         now = self._monotonic()
         if now >= self._drop_after:
             wanted = [each for each in queue if not _is_queued_call(each) or each.message.is_wanted]
@@ -207,9 +207,9 @@ class PriorityMailbox(Mailbox):
     # Cuts
 
     def _look_for_cut(self) -> None:
-        """Cut the call under way if it has held up a more urgent one for long enough, or look again when it will have.
+        """Cut the call under way if it has delayed a more urgent one for long enough, or look again when it will have.
 
-        Run by whoever puts a message, and by the scheduler's thread.
+        Run by the thread that sends a message, and by the scheduler's.
         """
         with self._lock:
             due = self._cut_due()
@@ -225,7 +225,7 @@ class PriorityMailbox(Mailbox):
             self._cut_now(queued_call)
 
     def _cut_now(self, queued_call: QueuedCall) -> None:
-        """Cut, and again while the call is between two exchanges: it sees that it was cut before the next one."""
+        """Cut, and again while the call is between two exchanges: it checks `was_cut` before the next one."""
         if self.under_way is queued_call and not self._cut(queued_call):
             self._after(LOOK_AGAIN, partial(self._cut_now, queued_call))
 
@@ -248,7 +248,7 @@ class PriorityMailbox(Mailbox):
             if not queue:
                 continue
             while queue and _is_queued_call(first := next(iter(queue))) and not first.message.is_wanted:
-                queue.popleft()  # answered or withdrawn while it waited, and not to be looked at again
+                queue.popleft()  # answered or withdrawn while it waited
             if any(waiting.message.is_wanted for waiting in queue if _is_queued_call(waiting)):
                 return each
         return None
@@ -262,7 +262,7 @@ class PriorityMailbox(Mailbox):
 
 
 def _as_call(message: Any) -> PrivateCall | None:
-    """The private call that a message asks for, also when it comes through a proxy."""
+    """The private call that a message asks for, also as a call of the actor's proxy."""
     if isinstance(message, ProxyCall) and tuple(message.attr_path) == ("call",):
         with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
             return PrivateCall(*message.args, **message.kwargs)
@@ -274,5 +274,5 @@ def _is_queued_call(envelope: Any) -> bool:
 
 
 def _kind(queued_call: QueuedCall) -> Kind:
-    """What counts as the same read when its sender asks again."""
+    """What counts as the same read when its caller repeats it."""
     return (queued_call.call.account, queued_call.call.endpoint)

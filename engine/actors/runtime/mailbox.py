@@ -45,7 +45,7 @@ class EnvelopeReply:
             self._future.set(value)
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """Answer with an exception; where nobody asked, it is logged and the actor lives on."""
+        """Answer with an exception; of a told message it is logged, and the actor lives on."""
         exc_info = exc_info or sys.exc_info()
         if self._future is not None:
             self._future.set_exception(exc_info)
@@ -80,7 +80,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._queues: tuple[Any, ...] = (_Few(), *(deque() for _ in range(self.classes)))
-        self._lock = threading.RLock()  # held for moments; a signal handler of the host may come in between
+        self._lock = threading.RLock()  # held for moments; a signal handler of the host may interrupt
         self._bell = threading.Lock()  # a Condition would make a lock for each message
         self._bell.acquire()
         self._is_waiting = False
@@ -110,7 +110,7 @@ class Mailbox:
         """The next message; waits for one."""
         self.reader = threading.get_ident()
         if self._handled is not None:
-            self._handled.message = None  # pykka's loop holds the envelope until the next one comes
+            self._handled.message = None  # pykka's loop keeps the envelope until the next one comes
         while True:
             with self._lock:
                 envelope = self._take()
@@ -122,7 +122,7 @@ class Mailbox:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the actor has handled everything and waits for a message, or has ended."""
+        """Whether the actor waits for a message, with none left, or has ended."""
         return self._is_waiting or self.state is MailboxState.ENDED
 
     @property
@@ -139,7 +139,7 @@ class Mailbox:
         return not any(self._queues)
 
     def close(self) -> None:
-        """Take in nothing more but a stop, and answer everybody who waits."""
+        """Take in only a stop from now on, and answer everybody who waits."""
         with self._lock:
             self._change(MailboxEvent.CLOSE)
             left = [envelope for queue in self._queues[1:] for envelope in queue]
@@ -201,7 +201,7 @@ class Mailbox:
 
 
 class PatientMailbox(Mailbox):
-    """An inbox whose actor handles everything it was told before it stops."""
+    """An inbox whose actor handles every earlier message before it stops."""
 
     stop_queue = 1
 

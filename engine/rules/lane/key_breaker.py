@@ -143,8 +143,6 @@ class KeyBreaker:
 
     def to_dict(self, now: float, wall: float) -> dict[str, float]:
         """The end of a lockout by the wall clock (Unix seconds), as JSON takes it; empty when there is none."""
-        if self.is_quiet:
-            return {}
         locked = self.key.state is KeyState.LOCKED_OUT and now < self.key.due
         return {"locked_until": wall + self.key.due - now} if locked else {}
 
