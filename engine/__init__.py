@@ -36,8 +36,8 @@ Limits
     size depends on the account's *tier*. The *circuit breaker* of a key holds back calls that Kraken would refuse; now
     and then a *probe* goes out to see whether it is over. A *lockout* is Kraken's, for a key or an address.
 Balances
-    A *snapshot* is an immutable balance; *as of* is the time before it was asked for, from which its *age* counts. It is
-    *fresh*, *stale* (older than `Settings.max_age`) or *unknown*. *Cash* is the total of the assets that count as
+    A *snapshot* is an immutable balance; *as of* is when it was asked for, from which its *age* counts. It is *fresh*,
+    *stale* (older than `Settings.max_age`) or *unknown*. *Cash* is the total of the assets that count as
     cash; the *available* part is not held by open orders. *Availability* is whether the account may be used: its
     *standing* says why. *Silence* is a time without any good reply.
 Orders
