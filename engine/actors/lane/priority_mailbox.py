@@ -157,7 +157,7 @@ class PriorityMailbox(Mailbox):
             self._look_for_cut()
 
     def _drop_unwanted(self, queue: Any) -> None:
-        """Make room: drop calls that were answered or withdrawn while they waited. Holds the lock; not at every call."""
+        """Make room: drop calls that were answered or withdrawn while they waited. Holds the lock."""
         now = self._monotonic()
         if now >= self._drop_after:
             wanted = [each for each in queue if not _is_queued_call(each) or each.message.is_wanted]
