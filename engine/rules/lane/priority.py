@@ -19,13 +19,9 @@ are cut this often in a minute for orders and settles, and twice as often for ca
 are always allowed."""
 
 COVERS_ALL = "CancelAll"
+"""Covers every placement of its account; any other cancel covers those with which it shares one of `names_of`."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-
-
-def covers(endpoint: str, cancel: Mapping[str, Any], placement: Mapping[str, Any]) -> bool:
-    """Whether a cancel, by its endpoint and parameters, covers the order that a placement would place or change."""
-    return endpoint == COVERS_ALL or not names_of(cancel).isdisjoint(names_of(placement))
 
 
 def patience(
