@@ -187,12 +187,12 @@ class Lane:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
             )
-        is_dry_run_or_cancel = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL
-        if not self._live and not is_dry_run_or_cancel:
-            raise NotLive(
-                f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
-                + (", or add validate=true." if endpoint.validates else ".")
-            )
+        if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
+            return
+        raise NotLive(
+            f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+            + (", or add validate=true." if endpoint.validates else ".")
+        )
 
     def _send(
         self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall
