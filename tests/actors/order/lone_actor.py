@@ -113,8 +113,8 @@ class LoneActor:
 
     def send(self, call: PrivateCall) -> None:
         """Its turn has come."""
-        assert call.at_send is not None
-        call.at_send(KRAKEN + self.time.now)
+        assert call.deadline_in is not None
+        call.reply_to.sending(KRAKEN + self.time.now + call.deadline_in)
 
     def answer(self, call: PrivateCall, how: CallError | Any) -> None:
         """The lane's answer to a call."""

@@ -108,9 +108,9 @@ def test_a_placement_that_is_settled_never_goes_out(lone: LoneActor) -> None:
 def test_a_placement_that_is_signed_again_keeps_its_first_deadline(lone: LoneActor) -> None:
     lone.place("x")
     call = lone.take()
-    assert call.at_send is not None
-    first = call.at_send(KRAKEN)
-    assert call.at_send(KRAKEN + 3.0) == first
+    assert call.deadline_in == SETTINGS.order_deadline
+    first = call.reply_to.sending(KRAKEN)
+    assert call.reply_to.sending(KRAKEN + 3.0) == first
     assert replace(call).params["cl_ord_id"] == f"{1:032x}"
 
 
