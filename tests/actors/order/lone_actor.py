@@ -25,7 +25,8 @@ from engine.values import Settings
 from tests.stopwatch import PATIENCE
 
 ORDER = Order("XBTUSD", "buy", "limit", "1", "30000")
-SETTINGS = Settings(order_deadline=8.0, settle_margin=4.0, follow_every=1000.0)
+SETTINGS = Settings(order_deadline=5.75, settle_margin=2.0, follow_every=1000.0)
+"""The pauses between looks double from a quarter of a second, so that one ends exactly with deadline and margin."""
 KRAKEN = 1_800_000_000.0
 """Kraken's time when an order goes out, in Unix seconds."""
 ABSENT = {
@@ -137,9 +138,13 @@ class LoneActor:
             self.answer(call, ABSENT[call.endpoint])
 
     def state(self, name: str) -> OrderState:
+        """Where a placement stands, as it was published last."""
+        return self.receipt(name).state
+
+    def receipt(self, name: str) -> OrderReceipt:
         """What was published of a placement last."""
         self.wait()
-        return self._receipts[name].state
+        return self._receipts[name]
 
 
     def kept(self, name: str) -> OrderState:

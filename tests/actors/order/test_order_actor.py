@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_look_that_begins_at_the_end_of_the_margin_tells_absence(lone: LoneAct
         lone.time.turn_to(lone.time.next())
         lone.answer_looks()
         assert lone.state("x") is OrderState.UNKNOWN
-    assert lone.asked, "it was looked for before"
+    assert 3 <= lone.asked.count("OpenOrders") <= 8, "it was looked for before, and less and less often"
     lone.asked.clear()
     lone.time.turn_to(SETTLED_AT)
     lone.answer_looks()
@@ -161,3 +162,58 @@ def test_what_a_look_has_found_is_durable_when_it_is_told(lone: LoneActor) -> No
     assert lone.state("x") is OrderState.NOT_PLACED
     with crashed(lone) as again:
         assert again.kept("x") is OrderState.NOT_PLACED
+
+
+def test_a_stop_answers_whoever_waits_for_a_placement(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    waiting = lone.place("x")
+    lone.send(call)
+    lone.answer(call, CallUnknown("The connection broke."))
+    lone.end()
+    assert waiting.get(timeout=PATIENCE).state is OrderState.UNKNOWN
+
+
+TXID = "OABCDE-FGHIJ-KLMNOP"
+
+
+def row(status: str, filled: str) -> dict[str, Any]:
+    """An order's row as Kraken's lists have it."""
+    return {
+        "status": status, "cl_ord_id": f"{1:032x}", "opentm": KRAKEN, "vol": "1", "vol_exec": filled,
+        "cost": str(30_000 * Decimal(filled)), "fee": "0", "price": "30000", "userref": None, "refid": None,
+        "descr": {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "30000", "price2": "0",
+                  "leverage": "none", "order": "buy 1 XBTUSD @ limit 30000", "aclass": "forex"},
+    }  # fmt: skip
+
+
+def test_an_open_order_is_followed_over_failed_looks_until_it_is_over(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID], "descr": {"order": "buy 1 XBTUSD @ limit 30000"}})
+    lone.invalidated.clear()
+    answers: list[dict[str, Any]] = [
+        {},  # a look that fails
+        {"OpenOrders": {"open": {TXID: row("open", "0.25")}}},
+        {"OpenOrders": {"open": {TXID: row("open", "0.25")}}},
+        {"OpenOrders": {"open": {}}, "QueryOrders": {TXID: row("closed", "1")}},
+    ]
+    seen = []
+    for each in answers:
+        while not lone.calls:
+            lone.time.turn_to(lone.time.next())
+            lone.wait()
+        while lone.calls:
+            call = lone.take()
+            lone.answer(call, each.get(call.endpoint, CallUnknown("The connection broke.")))
+        seen.append((lone.state("x"), lone.receipt("x").filled, lone.receipt("x").cost, len(lone.invalidated)))
+    assert seen == [
+        (OrderState.PLACED, 0, 0, 0),
+        (OrderState.PLACED, Decimal("0.25"), 7500, 1),
+        (OrderState.PLACED, Decimal("0.25"), 7500, 1),
+        (OrderState.CLOSED, 1, 30_000, 2),
+    ], "what was filled is told, and makes the balance old once each time"
+    lone.time.turn_to(lone.time.now + 10 * SETTINGS.follow_every)
+    lone.wait()
+    assert not lone.calls, "it is not looked at any more"
