@@ -25,8 +25,8 @@ from engine.rules.order.states import OrderState
 from engine.rules.order.validation import amend_params, fit
 
 _OPEN = (
-    "Kraken canceled {count} orders of account {account}, and what became of {ids} is not known: {they} may come to the "
-    "exchange late, and is canceled then."
+    "Kraken canceled {count} orders of account {account}, and what became of {ids} is not known: {they} may come to "
+    "the exchange late, and is canceled then."
 )
 
 
@@ -119,7 +119,7 @@ class OrderChangeService:
         now = found.get(row.cl_ord_id)
         if now is not None and not amend_params(now.fitted, sent):
             return now.receipt
-        told = f"Whether order {row.id!r} is amended is not known; its receipt tells it when Kraken's list does. {error}"
+        told = f"Whether order {row.id!r} is amended is not known; its receipt tells it when Kraken does. {error}"
         raise OrderUnknown(told, (now or row).receipt, account=row.account, endpoint="AmendOrder") from None
 
     def _deadline(self, kraken: float | None) -> dict[str, str]:

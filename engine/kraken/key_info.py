@@ -33,7 +33,7 @@ class KeyInfo:
     query_until: int | None = None
     """The same for the end."""
     owner: str | None = None
-    """Whose account at Kraken it belongs to: a hash of the account's public id (``iban``), the same for all its keys."""
+    """To which account at Kraken it belongs: a hash of the account's ``iban``, the same for all its keys."""
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> KeyInfo:

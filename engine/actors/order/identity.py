@@ -15,8 +15,8 @@ ASK_AGAIN = 30.0  # seconds
 
 _OTHER_KEY = (
     "Order {id!r} of account {account} was placed with another API key than the account has now, and this key cannot "
-    "see it: nothing is looked up, canceled or concluded with it. Give account {account} the API key {placed} again, or "
-    "another one of the same Kraken account; it has {now} (names as `nonce show` has them)."
+    "see it: nothing is looked up, canceled or concluded with it. Give account {account} the API key {placed} again, "
+    "or another one of the same Kraken account; it has {now} (names as `nonce show` has them)."
 )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning, OrderChanged, OrderFilled
+from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Canceller
 from engine.actors.order.identity import Identity
 from engine.actors.order.journal import Journal
@@ -28,26 +28,6 @@ from engine.values import Settings
 
 SAVE_AGAIN = 5.0  # seconds
 
-_DOUBLED = (
-    "Account {account} has {count} orders at Kraken for the one placement {id!r}: {txids}. This must not be; cancel "
-    "what is too much, and please report it."
-)
-_SHARED = (
-    "Placements {one!r} and {other!r} of account {account} both have the order {txid} at Kraken: for one of them there "
-    "is none. Look both up on Kraken's page, and please report it."
-)
-_CORRECTED = (
-    "Order {id!r} of account {account} was {before} with {had} filled, and Kraken now says that it is {after} with {has} "
-    "filled."
-)
-_REPLACED = (
-    "Order {old} of placement {id!r} of account {account} was canceled elsewhere and {new} placed in its stead: it is "
-    "taken for an edit, and the placement goes on with it."
-)
-_LEFT_OPEN = (
-    "What became of order {id!r} on {pair} of account {account} is not known from the run before; it is looked up, and "
-    "until then no other goes out on that pair."
-)
 _STILL_OPEN = (
     "Whether order {id!r} is canceled is not known: it may be open, and is canceled as soon as Kraken lets it be. {why}"
 )
@@ -70,12 +50,12 @@ class Lifecycle:
         monotonic: Callable[[], float],
         later: Callable[[float, Callable[[], object]], None],
         publish: Callable[[Any], None],
-        invalidate: Callable[[str], None],
+        announcer: Announcer,
         drift: DriftLog,
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
     ) -> None:
-        self._journal, self._later, self._publish, self._invalidate = journal, later, publish, invalidate
+        self._journal, self._later, self._announcer = journal, later, announcer
         self._monotonic, self._noter = monotonic, drift.noter
         self._every = settings.follow_every
         self._rechecks: dict[str, float] = {}
@@ -103,8 +83,7 @@ class Lifecycle:
         self.save()
         for row in self._journal.rows(*OrderState):
             if row.state is OrderState.UNKNOWN:
-                sentence = _LEFT_OPEN.format(id=row.id, pair=row.pair, account=row.account)
-                self._publish(EngineWarning("order-unknown", sentence))
+                self._announcer.left_open(row)
             self._take_up(row)
 
     def end(self, error: CallError) -> None:
@@ -233,7 +212,7 @@ class Lifecycle:
         for txid in set(changes.get("txids", ())) - set(before.txids):
             other = self._journal.find(before.account, txid)
             if other is not None and other.cl_ord_id != name:
-                self.shared(before, other, txid)
+                self._announcer.shared(before, other, txid)
         row = self._journal.note(name, event, **changes)
         if row == before:
             return
@@ -241,22 +220,12 @@ class Lifecycle:
         self._tell(before, row, event)
 
     def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
-        if before.is_final and (row.state, row.filled) != (before.state, before.filled):
-            self._warn("order-corrected", _CORRECTED, id=row.id, account=row.account, before=before.state.value,
-                       had=before.filled, after=row.state.value, has=row.filled)  # fmt: skip
-        if len(row.txids) > 1 and row.txids != before.txids:
-            self._warn("order-doubled", _DOUBLED, account=row.account, count=len(row.txids), id=row.id,
-                       txids=", ".join(row.txids))  # fmt: skip
-        if row.state is not OrderState.NOT_PLACED and _is_news(before, row):
-            self._invalidate(row.account)
+        self._announcer.learnt(before, row)
         if row.recheck:
             self._rechecks[row.cl_ord_id] = self._monotonic() + max(SOON, self._every)
         if row.receipt == before.receipt:
             self._take_up(row)
             return
-        if row.filled > before.filled:
-            amounts = row.filled - before.filled, row.cost - before.cost, row.fee - before.fee
-            self._publish(OrderFilled(row.account, row.receipt, *amounts))
         self._take_up(row)
         if event is OrderEvent.SAID_CANCELED:  # in a moment its row is read, and tells what was filled
             self._later(SOON, partial(self._tell_unread, row.cl_ord_id))
@@ -267,7 +236,7 @@ class Lifecycle:
     def _tell_unread(self, name: str) -> None:
         row = self._journal.row(name)
         if row is not None and not row.is_final:
-            self._publish(OrderChanged(row.account, row.receipt))
+            self._announcer.changed(row)
 
     def _take_in(self, account: str, look: Look) -> None:
         for row in self._live(account):
@@ -278,7 +247,7 @@ class Lifecycle:
                 known = partial(self._is_known, account)
                 new = successor(row.fitted, orders[0], look.listing, known)
                 if new is not None:
-                    self._warn("order-replaced", _REPLACED, old=row.txids[0], id=row.id, account=account, new=new)
+                    self._announcer.replaced(row, new)
                     self.replaced(account, Replacement(row.txids[0], new))
                     self._tracker.hurry(account)
                     continue
@@ -286,10 +255,6 @@ class Lifecycle:
 
     def _is_known(self, account: str, txid: str) -> bool:
         return self._journal.find(account, txid) is not None
-
-    def shared(self, row: Placement, other: Placement, txid: str) -> None:
-        """Two placements have one order. Any thread."""
-        self._warn("order-shared", _SHARED, one=row.id, other=other.id, account=row.account, txid=txid)
 
     # What has to be done for a placement
 
@@ -338,11 +303,8 @@ class Lifecycle:
 
     def _changed(self, row: Placement, error: CallError | None = None) -> None:
         """Something happened to a placement: tell everybody whom it concerns."""
-        self._publish(OrderChanged(row.account, row.receipt))
+        self._announcer.changed(row)
         self.waiters.changed(row, error)
-
-    def _warn(self, code: str, sentence: str, **about: Any) -> None:
-        self._publish(EngineWarning(code, sentence.format(**about)))
 
     def save(self) -> None:
         """Make durable what is known; what cannot be written now is written later."""
@@ -351,14 +313,9 @@ class Lifecycle:
             self._is_failing = False
         except StoreError as error:
             if not self._is_failing:
-                self._publish(EngineWarning("order-not-kept", f"What is known of an order could not be kept: {error}"))
+                self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
-
-
-def _is_news(before: Placement, row: Placement) -> bool:
-    """Whether a balance may have changed."""
-    return (row.state, row.filled, row.txids, row.fitted) != (before.state, before.filled, before.txids, before.fitted)
 
 
 def _all(answers: list[Placement | Future[Placement]]) -> Future[list[Placement]]:

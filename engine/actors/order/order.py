@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +12,9 @@ from typing import Any
 import pykka
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning, OrderChanged
+from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Wish
 from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
 from engine.actors.order.journal import Journal
@@ -92,13 +93,15 @@ class OrderActor(EngineActor):
         super().__init__()
         self._private, self._settings, self._after, self._publish = private, settings, after, publish
         self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9)
+        self._announcer = Announcer(publish, invalidate)
         self._orders = Lifecycle(
             self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic, later=self._later,
-            publish=publish, invalidate=invalidate, drift=drift, key_of=key_of, spare=spare,
+            publish=publish, announcer=self._announcer, drift=drift, key_of=key_of, spare=spare,
         )  # fmt: skip
         self._dead_man_switch = DeadManSwitch(
             self._journal, private, self.actor_ref, self._later, publish, live=live
         )
+        self._handlers = self._table()
 
     def on_start(self) -> None:
         """Take up what an earlier run has left. Runs in the actor's thread."""
@@ -110,47 +113,42 @@ class OrderActor(EngineActor):
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message. Runs in the actor's thread; waits for nothing but the disk."""
-        match message:
-            case PlaceOrder(plan=plan, timeout=timeout):
-                return self._place(plan, timeout)
-            case FindOrder(account=account, name=name):
-                return self._journal.find(account, name)
-            case WhoseOrders():
-                return self._whose(message)
-            case UnsettledFunds(account=account):
-                return self._journal.reserved(account)
-            case CancelPlacement(cl_ord_id=name, timeout=timeout):
-                return self._orders.cancel(name, timeout)
-            case CancelAllComes(account=account):
-                return self._orders.cancel_all_comes(account)
-            case CancelAllCame():
-                return self._orders.cancel_all_came(message)
-            case AllCanceled(account=account, at=at):
-                return self._orders.all_canceled(account, at)
-            case OrderReplaced(account=account, replacement=replacement):
-                return self._orders.replaced(account, replacement)
-            case OrderAmended(cl_ord_id=name, sent=sent):
-                return self._orders.amended(name, sent)
-            case OrdersTouched(account=account):
-                return self._orders.soon(account)
-            case LookNow(account=account):
-                return self._orders.look_now(account)
-            case KeyReplaced(account=account):
-                return self._orders.key_changed(account)
-            case ArmSwitch(account=account, seconds=seconds):
-                return self._dead_man_switch.set(account, seconds)
-            case DisarmAll():
-                return self._dead_man_switch.disarm_all()
-            case CallDone(call=PrivateCall(tag=Fed())) | CallFailed(call=PrivateCall(tag=Fed())):
-                return self._dead_man_switch.take(message)
-            case CallDone(call=PrivateCall(tag=Wish())) | CallFailed(call=PrivateCall(tag=Wish())):
-                return self._orders.canceller.take(message)
-            case CallDone() | CallFailed():
-                return self._orders.lookups.take(message)
-            case _Do(action=action):
-                return action()
+        if isinstance(message, CallDone | CallFailed):
+            return self._take(message)
+        handle = self._handlers.get(type(message))
+        return super().on_receive(message) if handle is None else handle(message)
+
+    def _take(self, message: CallDone | CallFailed) -> None:
+        """The lane's answer to a call of ours."""
+        match message.call.tag:
+            case Fed():
+                self._dead_man_switch.take(message)
+            case Wish():
+                self._orders.canceller.take(message)
             case _:
-                return super().on_receive(message)
+                self._orders.lookups.take(message)
+
+    def _table(self) -> Mapping[type, Callable[[Any], Any]]:
+        """What is done with each message."""
+        orders, journal, switch = self._orders, self._journal, self._dead_man_switch
+        return {
+            _Do: lambda m: m.action(),
+            PlaceOrder: lambda m: self._place(m.plan, m.timeout),
+            FindOrder: lambda m: journal.find(m.account, m.name),
+            WhoseOrders: self._whose,
+            UnsettledFunds: lambda m: journal.reserved(m.account),
+            CancelPlacement: lambda m: orders.cancel(m.cl_ord_id, m.timeout),
+            CancelAllComes: lambda m: orders.cancel_all_comes(m.account),
+            CancelAllCame: orders.cancel_all_came,
+            AllCanceled: lambda m: orders.all_canceled(m.account, m.at),
+            OrderReplaced: lambda m: orders.replaced(m.account, m.replacement),
+            OrderAmended: lambda m: orders.amended(m.cl_ord_id, m.sent),
+            OrdersTouched: lambda m: orders.soon(m.account),
+            LookNow: lambda m: orders.look_now(m.account),
+            KeyReplaced: lambda m: orders.key_changed(m.account),
+            ArmSwitch: lambda m: switch.set(m.account, m.seconds),
+            DisarmAll: lambda _: switch.disarm_all(),
+        }
 
     def closing(self) -> None:
         """Answer whoever waits with what is known, and close the journal."""
@@ -168,16 +166,15 @@ class OrderActor(EngineActor):
             if not known.may_repeat:
                 return self._orders.waiters.wait(known, Until.SETTLED, timeout)
         self._journal.plan(plan)
-        self._publish(OrderChanged(plan.account, plan.receipt))
+        self._announcer.changed(plan)
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
 
     def _send(self, plan: Placement, timeout: float) -> None:
-        name = plan.cl_ord_id
-        submission = Submission(
-            self._journal, name, self._settings.order_deadline, partial(self._tell_answered, name), self._orders.shared
-        )
+        name, deadline = plan.cl_ord_id, self._settings.order_deadline
+        told = partial(self._tell_answered, name)
+        submission = Submission(self._journal, name, deadline, told, self._announcer.shared)
         params = {**plan.params, "cl_ord_id": name}
         call = PrivateCall(
             plan.account, "AddOrder", params, timeout, reply_to=submission, at_send=submission.at_send,

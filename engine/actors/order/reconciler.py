@@ -28,8 +28,8 @@ OPEN_ORDERS, BOTH_LISTS = 2.0, 6.0  # points: OpenOrders 2, ClosedOrders 4
 _ABSENT = "Kraken has no such order, as it says after the time in which one could have appeared: it was not placed."
 _DOUBTFUL = (
     "Whether order {id!r} on {pair} of account {account} was placed cannot be told: {why} It is looked up again, and "
-    "until that is known no other goes out on that pair. Look for it among the open and closed orders on Kraken's page, "
-    "under the client order id {name}, and cancel it there if you do not want it."
+    "until that is known no other goes out on that pair. Look for it among the open and closed orders on Kraken's "
+    "page, under the client order id {name}, and cancel it there if you do not want it."
 )
 
 

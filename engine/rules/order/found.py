@@ -69,8 +69,8 @@ def _amounts(row: Mapping[str, Any], note: Note) -> tuple[Decimal | None, Decima
     filled = _amount(row, "vol_exec", note)
     if filled is None or not filled:
         return filled, _NONE, _NONE
-    cost, average = _amount(row, "cost", note), _amount(row, "price", note)
-    if cost is None and average is not None and average > 0:
+    cost, average = _amount(row, "cost", note), _positive(row.get("price"))
+    if cost is None and average is not None:
         cost = filled * average
     if cost is None:
         return None, _NONE, _NONE
