@@ -51,9 +51,9 @@ def test_state_directory_is_one_sentence_where_the_working_directory_is_gone(
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Account("A", "k", SECRET, otp=5),
-        lambda: Settings(cash=None),
-        lambda: Engine([], settings={"max_age": 1}),
+        lambda: Account("A", "k", SECRET, otp=5),  # type: ignore[arg-type]
+        lambda: Settings(cash=None),  # type: ignore[arg-type]
+        lambda: Engine([], settings={"max_age": 1}),  # type: ignore[arg-type]
         lambda: state_directory("a\0b"),
         lambda: state_directory("\ud800"),
     ],

@@ -428,7 +428,7 @@ class Engine:
             silent_since=system.listener.silent_since() if system else None,
         )
 
-    def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
+    def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give every event to an actor (told) or a callable (called in a thread of ours), from now on and in order.
 
         Callables share that thread: while one takes its time the others wait, and each account's balances become one
@@ -439,7 +439,7 @@ class Engine:
         if self._state.is_running:
             self._state.system.tell(EVENTS, Subscribe(subscriber))
 
-    def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
+    def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give no more events to `subscriber`."""
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.store.nonces import Nonces, read_marks
+from tests import ROOT
 from tests.crash.crasher import IDLE, KILL_AT
 from tests.crash.issuer import KEY, LateClock
-from tests.crash.torture import ROOT, Warnings, attached, chance, needs_strace
+from tests.crash.torture import Warnings, attached, chance, needs_strace
 
 
 def _crash(directory: Path, step: int, first: int) -> Counter[str]:

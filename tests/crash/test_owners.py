@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.torture import ROOT
+from tests import ROOT
 
 
 def _race(directory: Path, races: int, racers: int) -> None:

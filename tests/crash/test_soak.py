@@ -330,6 +330,7 @@ def _start_and_stop(tmp_path: Path, sim: Simulator, turn: int, rng: random.Rando
             for thread in threads:
                 thread.start()
             if way == 2:
+                assert hang is not None
                 hang.remove()
             for thread in threads:
                 thread.join()

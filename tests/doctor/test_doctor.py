@@ -323,12 +323,18 @@ def test_a_key_of_today_may_place_orders() -> None:
         "lastUsed": None,
     }  # fmt: skip
     assert KeyInfo.of(today).order_obstacle is None
-    for more in ({"validUntil": {}, "ipAllowlist": "any", "apiKeyName": None, "nonce": [], "lastUsed": 7, "x": 1},
-                 {"nonceWindow": "0"}, {"nonceWindow": Decimal("0.0")}, {"nonceWindow": None, "nonce_window": "0"},
-                 {"queryFrom": None, "queryTo": ""}):  # fmt: skip
+    fine: tuple[dict[str, Any], ...] = (
+        {"validUntil": {}, "ipAllowlist": "any", "apiKeyName": None, "nonce": [], "lastUsed": 7, "x": 1},
+        {"nonceWindow": "0"}, {"nonceWindow": Decimal("0.0")}, {"nonceWindow": None, "nonce_window": "0"},
+        {"queryFrom": None, "queryTo": ""},
+    )  # fmt: skip
+    for more in fine:
         assert KeyInfo.of({**today, **more}).order_obstacle is None, more
-    for more in ({"nonceWindow": "5"}, {"nonceWindow": 1}, {"nonceWindow": "soon"}, {"permissions": None},
-                 {"queryFrom": "2024-01-01"}, {"queryTo": Decimal("1.5")}):  # fmt: skip
+    obstacles: tuple[dict[str, Any], ...] = (
+        {"nonceWindow": "5"}, {"nonceWindow": 1}, {"nonceWindow": "soon"}, {"permissions": None},
+        {"queryFrom": "2024-01-01"}, {"queryTo": Decimal("1.5")},
+    )  # fmt: skip
+    for more in obstacles:
         assert KeyInfo.of({**today, **more}).order_obstacle is not None, more
 
 

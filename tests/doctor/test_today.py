@@ -18,7 +18,8 @@ from engine.doctor.finding import Level
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.simulator import Fault, Simulator
 from engine.values import AssetBalance
-from tests.doctor.test_doctor import Found, look, one, private_calls, state
+from tests.conftest import private_calls
+from tests.doctor.test_doctor import Found, look, one, state
 
 __all__ = ["one", "state"]  # fixtures
 

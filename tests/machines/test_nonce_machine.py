@@ -172,7 +172,7 @@ TestNonceMachine.settings = settings(max_examples=25, stateful_step_count=30, de
 def test_nonce_machine_at_full_size() -> None:
     """TORTURE T9."""
     size = settings(max_examples=200, stateful_step_count=50, deadline=None, print_blob=True)
-    run_state_machine_as_test(NonceMachine, settings=size)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(NonceMachine, settings=size)
 
 
 @given(last=st.integers(0, HIGHEST), now=st.integers(-(2**70), 2**70))

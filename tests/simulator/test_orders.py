@@ -23,7 +23,7 @@ from tests.machines.test_book_machine import NOW, Kraken, Time
 from tests.simulator.test_simulator import Client
 from tests.stopwatch import PATIENCE
 
-USUAL = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
+USUAL: dict[str, Any] = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
 
 
 @pytest.fixture

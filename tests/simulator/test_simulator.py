@@ -90,7 +90,7 @@ class Client:
         reply = self.call(endpoint, **call)
         assert reply.keys() == {"error"}
         (error,) = reply["error"]
-        return error
+        return str(error)
 
     def result(self, endpoint: str, **call: Any) -> Any:
         reply = self.call(endpoint, **call)
@@ -581,6 +581,7 @@ def test_every_call_is_recorded_without_its_secrets(sim: Simulator, client: Clie
     known, unknown, public = sim.calls
     assert (known.account, known.endpoint, known.nonce) == ("MASTER", "TradeBalance", 1001)
     assert (known.params, known.error, known.executed) == ({"asset": "ZUSD"}, None, True)
+    assert known.ended is not None
     assert before <= known.started <= known.ended <= time.monotonic()
     assert (unknown.error, unknown.executed) == ("EGeneral:Unknown method", False)
     assert (public.account, public.private, public.nonce) == (None, False, None)

@@ -29,8 +29,8 @@ def heard(clients: list[socket.socket], marks: int) -> bool:
     """Whether every client hears `marks` messages in time."""
     left = dict.fromkeys(clients, marks)
     with selectors.DefaultSelector() as selector:
-        for client in clients:
-            selector.register(client, selectors.EVENT_READ)
+        for each in clients:
+            selector.register(each, selectors.EVENT_READ)
         while left:
             ready = selector.select(PATIENCE)
             if not ready:

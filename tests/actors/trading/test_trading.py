@@ -45,7 +45,8 @@ def buy(candidate: Candidate, view: TradeView) -> Order:
 
 
 def plan(**changes: Any) -> TradePlan:
-    return TradePlan(**({"strategy": buy, "max_data_age": PATIENCE, "patience": PATIENCE} | changes))
+    known: dict[str, Any] = {"strategy": buy, "max_data_age": PATIENCE, "patience": PATIENCE} | changes
+    return TradePlan(**known)
 
 
 def states(report: GateReport) -> list[str]:
@@ -175,7 +176,7 @@ def test_pairs_that_are_not_there_are_reported_and_the_others_go_on(sim: Simulat
 
 def test_data_that_the_plan_wants_and_kraken_does_not_give_deny(sim: Simulator, engine: Engine) -> None:
     for wrong in (("OHLC", {"pair": "NOPE"}), ("Nothing", {}), ("Balance", {}), ("OHLC", {"pair": object()})):
-        report = engine.gates("MASTER", plan(data={"mine": wrong}))  # type: ignore[dict-item]
+        report = engine.gates("MASTER", plan(data={"mine": wrong}))
         assert "The data 'mine' did not come" in said(report), said(report)
         assert states(report)[-2:] == ["denied", "not reached"]
 
@@ -469,11 +470,12 @@ def test_an_account_that_is_removed_trades_no_longer(sim: Simulator, engine: Eng
 
 
 def test_what_is_no_plan_or_no_account_is_refused(engine: Engine) -> None:
-    for ask in (engine.gates, engine.start_trading):
+    asks: tuple[Callable[..., object], ...] = (engine.gates, engine.start_trading)
+    for ask in asks:
         with pytest.raises(UnknownName):
-            ask("NOBODY", plan())  # type: ignore[operator]
+            ask("NOBODY", plan())
         with pytest.raises(ConfigError, match="TradePlan"):
-            ask("MASTER", {"pairs": "XBTUSD"})  # type: ignore[operator]
+            ask("MASTER", {"pairs": "XBTUSD"})
 
 
 def test_the_actor_answers_in_any_pykka_program(engine: Engine) -> None:

@@ -37,7 +37,7 @@ NOTHING = st.none() | st.booleans() | st.integers(max_value=-1) | st.sampled_fro
 def reply(fee: Any = "0.2200", active: Any = None, name: str = "XBTUSD", **more: Any) -> dict[str, Any]:
     """A TradeVolume reply for one pair, in Kraken's shape of September 2026."""
     row = {"fee": fee, "minfee": "0.1000", "maxfee": "0.8000", "nextfee": None, "nextvolume": None}
-    tiers = [{"maker_fee": "0.4000", "taker_fee": "0.8000"}]
+    tiers: list[dict[str, Any]] = [{"maker_fee": "0.4000", "taker_fee": "0.8000"}]
     if active is not None:
         tiers.append({"maker_fee": "0.0000", "taker_fee": active, "active": True})
     return {
@@ -319,8 +319,8 @@ def test_a_bound_that_is_no_part_is_refused(wrong: Any) -> None:
 # --- with an engine
 
 
-def gates(engine: Engine, **order: str) -> Any:
-    return engine.gates("MASTER", TradePlan(order=Order("XBTUSD", "buy", "limit", "0.01", "60000"), **order))
+def gates(engine: Engine, **more: Any) -> Any:
+    return engine.gates("MASTER", TradePlan(order=Order("XBTUSD", "buy", "limit", "0.01", "60000"), **more))
 
 
 @pytest.fixture

@@ -28,10 +28,9 @@ from engine.rules.gates.gates import (
     market_scan,
     signal_execution,
 )
-from engine.rules.gates.plan import TradePlan
+from engine.rules.gates.plan import Candidate, TradePlan
 from engine.rules.gates.report import GateReport, GateResult, GateState, judge
 from engine.rules.gates.view import (
-    Candidate,
     KeyFacts,
     Market,
     Scan,
@@ -64,7 +63,7 @@ def amount(total: str, held: str | None = "0") -> AssetBalance:
 
 def balance(age: float = 1.0, usd: str = "1000", **changes: Any) -> BalanceSnapshot:
     assets = changes.pop("assets", {"USD": amount(usd), "XBT": amount("0")})
-    known = {"cash": Decimal(usd), "available_cash": Decimal(usd), "is_available": True} | changes
+    known: dict[str, Any] = {"cash": Decimal(usd), "available_cash": Decimal(usd), "is_available": True} | changes
     return BalanceSnapshot(
         "MASTER", as_of=datetime(2026, 1, 1, tzinfo=UTC), assets=assets, max_age=15.0, _fixed_age=age, **known
     )
@@ -362,7 +361,7 @@ def test_a_gate_that_raises_denies(error: Exception) -> None:
 def test_a_deny_has_a_reason() -> None:
     for wrong in ((), ("",), ("  ",), (None,), ("good", 7)):
         with pytest.raises(ValueError, match="says why"):
-            Deny(*wrong)  # type: ignore[arg-type]
+            Deny(*wrong)
 
 
 @pytest.mark.parametrize("wrong", [("", balance_fetch), (7, balance_fetch), ("good", None)])
@@ -523,8 +522,8 @@ def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_a_plan_may_name_one_pair_as_a_text() -> None:
-    assert TradePlan(pairs="XBTUSD").pairs == ("XBTUSD",)  # type: ignore[arg-type]
-    assert TradePlan(gates=[]).gates == ()  # type: ignore[arg-type]
+    assert TradePlan(pairs="XBTUSD").pairs == ("XBTUSD",)
+    assert TradePlan(gates=[]).gates == ()
 
 
 def test_a_view_cannot_be_changed() -> None:

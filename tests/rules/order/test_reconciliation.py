@@ -51,7 +51,7 @@ def test_every_page_of_the_closed_orders_is_read() -> None:
 
 def test_a_trade_leads_to_an_order_that_no_list_shows() -> None:
     trades = {"trades": {"T1": {"ordertxid": "X"}, "T2": {"ordertxid": "Y"}}, "count": 2}
-    answers = ({"open": {}}, closed(0, 0, 0), trades, {"X": row("closed"), "Y": row("closed", None)})
+    answers: tuple[Any, ...] = ({"open": {}}, closed(0, 0, 0), trades, {"X": row("closed"), "Y": row("closed", None)})
     calls, found = run(look_up(NAME, 10_000.0, thorough=True), *answers)
     assert calls[2][0] == "TradesHistory"
     assert calls[3] == ("QueryOrders", {"txid": "X,Y"})
@@ -59,7 +59,7 @@ def test_a_trade_leads_to_an_order_that_no_list_shows() -> None:
 
 
 def test_absence_takes_all_the_lists() -> None:
-    answers = ({"open": {}}, closed(0, 1, 1), {"trades": {}, "count": 0})
+    answers: tuple[Any, ...] = ({"open": {}}, closed(0, 1, 1), {"trades": {}, "count": 0})
     calls, found = run(look_up(NAME, 10_000.0, thorough=True), *answers)
     assert [endpoint for endpoint, _ in calls] == ["OpenOrders", "ClosedOrders", "TradesHistory"]
     assert found == {}
