@@ -152,7 +152,10 @@ def _config(app: Any, options: WebOptions | None = None) -> uvicorn.Config:
 def _bound(options: WebOptions) -> socket.socket:
     try:
         family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((options.host, options.port), family=family, backlog=512)
+        server = socket.create_server((options.host, options.port), family=family, backlog=512)
+        # Connections inherit it; asyncio sets it only where the protocol is named, and a reply then waits 40 ms.
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return server
     except OSError as error:
         raise ConfigError(
             f"{options.host} port {options.port} cannot be listened on: {error.strerror or error}."
