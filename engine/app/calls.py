@@ -77,10 +77,10 @@ class CallService:
 
     def submit(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
-        endpoint_class: str | None = None,
+        endpoint_class: str | None = None, *, with_warnings: bool = False,
     ) -> Future[Any]:  # fmt: skip
         """`Engine.submit`."""
-        reply = FutureReply()
+        reply = FutureReply(with_warnings=with_warnings)
         try:
             named = self._named(endpoint, params)
             self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))

@@ -198,10 +198,15 @@ class Engine:
 
     def submit(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
-        *, endpoint_class: str | None = None,
+        *, endpoint_class: str | None = None, with_warnings: bool = False,
     ) -> Future[Any]:  # fmt: skip
-        """Like `call`, but returns a future at once; its `cancel()` works while the call waits in the mailbox."""
-        return self._calls.submit(account, endpoint, params, timeout, endpoint_class)
+        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits in the lane.
+
+        `with_warnings`: its result is the `CallDone`, which has Kraken's warnings beside the result.
+        """
+        return self._calls.submit(
+            account, endpoint, params, timeout, endpoint_class, with_warnings=with_warnings
+        )
 
     def public(
         self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,

@@ -26,7 +26,7 @@ from engine.rules.order.order import Order
 from engine.web.gateway.responses import written
 from engine.web.service import Service
 
-Answer = Callable[[Service, dict[str, Any]], Awaitable[Any]]
+Handler = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
 
 async def _status(service: Service, _: dict[str, Any]) -> Any:
@@ -92,12 +92,12 @@ async def _revoke(service: Service, asked: dict[str, Any]) -> Any:
     return service.gateway.credentials.revoke(asked["account"], asked["label"]).to_dict()
 
 
-def _route(name: str, answer: Answer) -> Route:
+def _route(name: str, handler: Handler) -> Route:
     async def endpoint(request: Request) -> Response:
         service: Service = request.app.state.service
         try:
             asked = json.loads(await request.body() or b"{}")
-            return Response(written({"result": await answer(service, asked)}), media_type="application/json")
+            return Response(written({"result": await handler(service, asked)}), media_type="application/json")
         except EngineError as error:
             return JSONResponse({"error": failure(error)})
         except (KeyError, TypeError, AttributeError, ValueError):

@@ -46,8 +46,8 @@ def serve(
     used, and `StoreError`.
     """
     with contextlib.ExitStack() as undo:
-        tally, feed = EventCounters(), Feed(engine.status)
-        for subscriber in (tally, feed):
+        counters, feed = EventCounters(), Feed(engine.status)
+        for subscriber in (counters, feed):
             engine.subscribe(subscriber)
             undo.callback(engine.unsubscribe, subscriber)
         undo.callback(engine.stop)
@@ -60,7 +60,7 @@ def serve(
         local = undo.enter_context(contextlib.closing(_local(state_dir)))
         undo.callback(_remove, state_dir / SOCKET_NAME)
         gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-        service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway, settings)
+        service = Service(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings)
         servers = [
             _Server(_config(tcp_app(service, options), options), tcp),
             _Server(_config(socket_app(service)), local),

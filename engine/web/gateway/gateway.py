@@ -17,8 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.lane.queued_call import FutureReply
+from engine.actors.lane.messages import CallDone
 from engine.app import Engine
 from engine.errors import (
     CallError,
@@ -26,7 +25,6 @@ from engine.errors import (
     CallUnknown,
     DeadlinePassed,
     EngineError,
-    EngineStopped,
     NotLive,
     StoreError,
     UnknownName,
@@ -34,7 +32,7 @@ from engine.errors import (
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.signing import Signer, encode
 from engine.rules.lane.retry import pause_before_retry
-from engine.web.gateway import responses as answers
+from engine.web.gateway import responses
 from engine.web.gateway.credentials import Credential, Credentials
 from engine.web.gateway.orders import NAME, order_of, result_of
 from engine.web.gateway.replay import ReplayGuard
@@ -55,15 +53,6 @@ class Refused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-class _Reply(FutureReply):
-    """Carries the whole answer, since the warnings beside a result are the client's as well."""
-
-    __slots__ = ()
-
-    def tell(self, message: CallDone | CallFailed) -> None:
-        self.future.set_result(message)
 
 
 class Gateway:
@@ -93,7 +82,7 @@ class Gateway:
             endpoint = self._permitted(credential, asked, request.path_params["endpoint"])
         except Refused as no:
             self.answered["refused"] += 1
-            return answers.refusal(no.code)
+            return responses.refusal(no.code)
         if endpoint.name == ADD_ORDER and not is_dry_run(endpoint, asked.params):
             return await self._place(credential.account, asked)
         return await self._unless_gone(request, self._call(credential.account, endpoint, asked))
@@ -106,9 +95,9 @@ class Gateway:
             async with self._public:
                 text = await run_in_threadpool(self._public_result, endpoint, params)
         except Unreadable:
-            return answers.refusal(answers.INVALID_ARGUMENTS)
+            return responses.refusal(responses.INVALID_ARGUMENTS)
         except CallError as error:
-            return answers.failure(error)
+            return responses.failure(error)
         return text
 
     async def close(self) -> None:
@@ -123,20 +112,20 @@ class Gateway:
     async def _authenticated(self, request: Request, body: bytes) -> tuple[Credential, GatewayRequest]:
         credential = self.credentials.find(request.headers.get("api-key", ""))
         if credential is None:
-            raise Refused(answers.INVALID_KEY)
+            raise Refused(responses.INVALID_KEY)
         try:
             asked = read_body(body, request.headers.get("content-type", ""))
         except Unreadable:
-            raise Refused(answers.INVALID_ARGUMENTS) from None
+            raise Refused(responses.INVALID_ARGUMENTS) from None
         if asked.nonce is None:
-            raise Refused(answers.INVALID_NONCE)
+            raise Refused(responses.INVALID_NONCE)
         path = request.scope["path"]
         if not path.isascii():
-            raise Refused(answers.UNKNOWN_METHOD)
+            raise Refused(responses.UNKNOWN_METHOD)
         expected = Signer(self.credentials.secret(credential)).sign(path, body, asked.nonce)
         given = request.headers.get("api-sign", "")
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise Refused(answers.INVALID_SIGNATURE)
+            raise Refused(responses.INVALID_SIGNATURE)
         await self._check_new(credential, asked.nonce, given)
         return credential, asked
 
@@ -146,7 +135,7 @@ class Gateway:
             guard = self._guards[credential] = ReplayGuard(self.credentials.mark(credential))
         now = time.time()
         if not guard.admit(nonce, signature, now):
-            raise Refused(answers.INVALID_NONCE)
+            raise Refused(responses.INVALID_NONCE)
         async with self._writing:
             mark = guard.next_mark(nonce, now)
             if mark is None:
@@ -154,7 +143,7 @@ class Gateway:
             try:
                 await run_in_threadpool(self.credentials.keep_mark, credential, mark)
             except StoreError:
-                raise Refused(answers.UNAVAILABLE) from None
+                raise Refused(responses.UNAVAILABLE) from None
             guard.mark = mark
 
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
@@ -162,18 +151,18 @@ class Gateway:
             endpoint = private_endpoint(name).with_params(asked.params)
             self._engine.is_available(credential.account)
         except UnknownName as error:
-            raise Refused(answers.UNKNOWN_METHOD if error.endpoint else answers.INVALID_KEY) from None
+            raise Refused(responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY) from None
         is_trading = endpoint.writes or endpoint.name == WS_TOKEN
         if is_trading and not credential.may_trade:
-            raise Refused(answers.PERMISSION_DENIED)
+            raise Refused(responses.PERMISSION_DENIED)
         if endpoint.writes and endpoint.funds:
-            raise Refused(answers.PERMISSION_DENIED)
+            raise Refused(responses.PERMISSION_DENIED)
         if endpoint.name == WS_TOKEN and not self._engine.status().live:
-            raise Refused(answers.PERMISSION_DENIED)
+            raise Refused(responses.PERMISSION_DENIED)
         try:
             encode(endpoint, asked.params)
         except CallNotSent:
-            raise Refused(answers.INVALID_ARGUMENTS) from None
+            raise Refused(responses.INVALID_ARGUMENTS) from None
         return endpoint
 
     async def _place(self, account: str, asked: GatewayRequest) -> Response:
@@ -186,9 +175,9 @@ class Gateway:
             receipt = await asyncio.get_running_loop().run_in_executor(self._placing, place)
         except EngineError as error:
             self.answered["failed"] += 1
-            return answers.failure(error)
+            return responses.failure(error)
         self.answered["done"] += 1
-        return answers.done(result_of(receipt))
+        return responses.done(result_of(receipt))
 
     def _translated(self, account: str, endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """The client's own names of orders in the words that Kraken knows: a placement has a name of the engine's."""
@@ -201,43 +190,37 @@ class Gateway:
 
     async def _call(self, account: str, endpoint: Endpoint, asked: GatewayRequest) -> Response:
         """The call with its repeats, as `Engine.call` makes them, without a thread that waits."""
-        deadline = time.monotonic() + self._timeout
-        if NAME in asked.params:
-            params = await run_in_threadpool(self._translated, account, endpoint, asked.params)
-            asked = GatewayRequest(asked.nonce, params)
+        deadline, params = time.monotonic() + self._timeout, asked.params
+        if NAME in params:
+            params = await run_in_threadpool(self._translated, account, endpoint, params)
         for attempt in itertools.count():
-            told = await self._attempt(account, endpoint, asked, deadline - time.monotonic())
-            if isinstance(told, CallDone):
+            try:
+                done = await self._attempt(account, endpoint.name, params, deadline - time.monotonic())
+            except CallError as error:
+                pause = pause_before_retry(error, attempt, writes=endpoint.writes, places=endpoint.places)
+                if pause is None or time.monotonic() + pause >= deadline:
+                    self.answered["failed"] += 1
+                    return responses.failure(error)
+                await asyncio.sleep(pause)
+            else:
                 self.answered["done"] += 1
-                return answers.done(told.result, told.warnings)
-            pause = pause_before_retry(told.error, attempt, writes=endpoint.writes, places=endpoint.places)
-            if pause is None or time.monotonic() + pause >= deadline:
-                self.answered["failed"] += 1
-                return answers.failure(told.error)
-            await asyncio.sleep(pause)
+                return responses.done(done.result, done.warnings)
         raise AssertionError("unreachable")
 
-    async def _attempt(
-        self, account: str, endpoint: Endpoint, asked: GatewayRequest, seconds: float
-    ) -> CallDone | CallFailed:
-        reply = _Reply()
-        call = PrivateCall(account, endpoint.name, asked.params, seconds, reply_to=reply)
+    async def _attempt(self, account: str, endpoint: str, params: Mapping[str, Any], seconds: float) -> CallDone:
+        """One attempt. Raises a `CallError`; a call that still waits when its time is over is withdrawn."""
+        future = self._engine.submit(account, endpoint, params, seconds, with_warnings=True)
         try:
-            self._engine.private.tell(call)
             async with asyncio.timeout(max(0.0, seconds) + GRACE):
-                told: CallDone | CallFailed = await asyncio.wrap_future(reply.future)
-                return told
+                done: CallDone = await asyncio.wrap_future(future)
+                return done
         except TimeoutError:
-            withdrawn = DeadlinePassed("The call was not sent in time.")
-            unknown = CallUnknown("No answer in time: look up what became of the call.")
-            return CallFailed(call, withdrawn if reply.is_withdrawn else unknown)
-        except EngineStopped as error:
-            return CallFailed(call, error)
-        except Exception as error:  # noqa: BLE001 - pykka's, when the lane ends at this moment
-            return CallFailed(call, EngineStopped(f"The engine is not running ({type(error).__name__})."))
+            if future.cancelled():
+                raise DeadlinePassed("The call was not sent in time.") from None
+            raise CallUnknown("No answer in time: look up what became of the call.") from None
 
     def _public_result(self, endpoint: Endpoint, params: dict[str, Any]) -> Response:
-        return answers.done(self._engine.public(endpoint.name, params))
+        return responses.done(self._engine.public(endpoint.name, params))
 
     async def _unless_gone(self, request: Request, making: Coroutine[Any, Any, Response]) -> Response:
         """The answer, unless the client hangs up first: then a call that still waits is withdrawn."""

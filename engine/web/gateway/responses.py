@@ -46,7 +46,7 @@ UNAVAILABLE = "EService:Unavailable"
 BUSY = "EService:Busy"
 LOCKOUT = "EGeneral:Temporary lockout"
 
-# The first class that fits. Each string makes clients do the right thing: wait, give up, or mend the call.
+# The first class that fits. Each string makes clients do the right thing: wait, give up, or fix the call.
 _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     ((UnknownName, UnknownMethod), UNKNOWN_METHOD),
     ((CounterFull, MailboxFull, RateLimited), RATE_LIMIT),
