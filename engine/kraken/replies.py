@@ -1,12 +1,12 @@
 """What Kraken answered: a result, or exactly one typed error (promises G5 and G6).
 
-Nothing is guessed. A result is only what came in a readable envelope without an error; a refusal is only what
-Kraken is known to send when it has done nothing. All else, for a call that writes, is unknown.
+Nothing is guessed. Only a readable envelope without an error is a result; only what Kraken is known to send when it has
+done nothing is a refusal. For a call that writes, everything else is unknown.
 
-What each error string means stands in `refusals`.
+`refusals` says what each error string means.
 
-Needed of a reply: that it is JSON that nobody can read in two ways, its ``error``, and a ``result`` of the endpoint's
-shape; without one of them there is no answer. All other fields beside those two are passed over, and noted.
+Required of a reply: unambiguous JSON, its ``error``, and a ``result`` of the endpoint's shape; without one of them the
+reply is unusable. All other fields are ignored, and noted.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ _JSON_NAMES: Mapping[type, str] = {
 
 
 def _raise_no_result(endpoint: Endpoint) -> NoReturn:
-    """Seen of accounts that were never funded; there is no telling that from a fault of Kraken's."""
+    """Seen of accounts that were never funded; that cannot be told from a fault at Kraken."""
     why = "it is a fault of Kraken's"
     if not endpoint.public and not endpoint.writes:
         why = f"the account was never funded, or {why}"

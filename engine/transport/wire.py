@@ -23,7 +23,7 @@ from http.client import HTTPMessage
 from typing import NamedTuple
 
 from engine.transport.address import Base, Proxy
-from engine.transport.framing import PlainHead, Reply, Stream, Tap, WireError, plain_head
+from engine.transport.framing import FramedResponse, PlainHead, Stream, Tap, WireError, plain_head
 from engine.transport.resolver import SLICE, Address, Resolver
 from engine.values import Clock
 
@@ -273,7 +273,7 @@ class Wire:
             lines.append(f"Proxy-Authorization: {proxy.authorization}")
         self._send("\r\n".join([*lines, "", ""]).encode("ascii"))
         self._tap.open(HEAD_LIMIT)
-        reply = Reply(self._stream)
+        reply = FramedResponse(self._stream)
         reply.begin()
         if reply.status == 407:
             raise WireError("the proxy wants a user name and password that it knows")
@@ -332,7 +332,7 @@ class Wire:
     def _receive_any(self, method: str) -> WireReply:
         """A reply that only http.client understands, or nobody."""
         limit = self.route.limit
-        reply = Reply(self._stream, method=method)
+        reply = FramedResponse(self._stream, method=method)
         reply.begin()
         self.stage = "reading the reply"
         reply.check(limit)

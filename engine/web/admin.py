@@ -1,7 +1,7 @@
 """The administration, on the Unix socket only: what the command line asks of a running service.
 
-Errors are told as ``{"error": {"type": …, "message": …, …}}`` with the class of `engine.errors`, so that the command
-line raises them again as they were.
+Errors are returned as ``{"error": {"type": …, "message": …, …}}`` with the class of `engine.errors`, so that the
+command line can raise them again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from engine.rules.order.order import Order
 from engine.web.gateway.responses import written
 from engine.web.service import Service
 
+_NOT_UNDERSTOOD = "The service does not understand this request: use the command line of the same version."
+
 Handler = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
 
@@ -42,7 +44,7 @@ async def _balances(service: Service, asked: dict[str, Any]) -> Any:
 
 
 async def _call(service: Service, asked: dict[str, Any]) -> Any:
-    """One private call, with the engine's own repeats. What changes something needs the caller's own word for it."""
+    """One private call, with the engine's own repeats. A call that changes something needs `live` from the caller."""
     params, endpoint_class = asked.get("params") or {}, asked.get("endpoint_class")
     endpoint = endpoint_of(asked["endpoint"], params, endpoint_class)
     is_harmless = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL or not endpoint.writes
@@ -55,10 +57,10 @@ async def _call(service: Service, asked: dict[str, Any]) -> Any:
 
 
 async def _trade(service: Service, asked: dict[str, Any]) -> Any:
-    """One order through the five gates; placed only by the caller's own word, and where the service is live."""
+    """One order through the five gates; placed only if the caller asks for it and the service is live."""
     live = asked.get("live") is True
     if live and not service.engine.status().live:
-        raise NotLive("The running service is not live, so that nothing can be placed: start it with live=True.")
+        raise NotLive("The running service is not live, so nothing can be placed: start it with live=True.")
     plan = TradePlan(
         order=Order.from_dict(asked["order"]), reserve=asked["reserve"], max_spread=asked["max_spread"]
     )
@@ -101,7 +103,7 @@ def _route(name: str, handler: Handler) -> Route:
         except EngineError as error:
             return JSONResponse({"error": failure(error)})
         except (KeyError, TypeError, AttributeError, ValueError):
-            return JSONResponse({"error": failure(ConfigError("The service does not understand this command line."))})
+            return JSONResponse({"error": failure(ConfigError(_NOT_UNDERSTOOD))})
 
     return Route(f"/admin/{name}", endpoint, methods=["POST"])
 

@@ -1,4 +1,4 @@
-"""The web application: its addresses, and what every request passes on its way to them."""
+"""The web application: its routes and its middleware."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from engine.web.stream import events, history, state
 
 
 def tcp_app(service: Service, options: WebOptions) -> Starlette:
-    """What listens on TCP: everything but the administration."""
+    """The application on TCP: everything but the administration."""
     return _app(service, _routes(), [Middleware(Guard, options=options), Middleware(BodyLimit)])
 
 
 def socket_app(service: Service) -> Starlette:
-    """What listens on the Unix socket, which only this user can open: the same, and the administration."""
+    """The application on the Unix socket, which only this user can open: the same, and the administration."""
     return _app(service, [*_routes(), *admin.ROUTES], [Middleware(BodyLimit)])
 
 

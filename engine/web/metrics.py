@@ -1,4 +1,4 @@
-"""The metrics at `/metrics`, by Prometheus' conventions: base units, totals, few labels."""
+"""The metrics at `/metrics`, in Prometheus' conventions: base units, totals, few labels."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """All of them in the text format."""
+        """All metrics in the text format."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is collected when this is registered."""
+        """Empty, so that registering collects nothing."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""The dashboard's page, whole and readable before any script runs. Everything on it comes from a `View`."""
+"""The dashboard's page, readable before any script runs. Everything on it comes from a `View`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the endpoints share."""
+"""What the web endpoints share."""
 
 from __future__ import annotations
 

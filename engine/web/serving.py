@@ -71,7 +71,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """One of several in a loop, so that signals are not its business."""
+    """One of several servers in a loop; signals are handled outside."""
 
     def __init__(self, config: uvicorn.Config, sock: socket.socket) -> None:
         super().__init__(config)
@@ -79,7 +79,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None of them."""
+        """Capture none."""
         yield
 
     async def run_until_told(self) -> None:
@@ -123,7 +123,7 @@ async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
             feed.tick()
         except Exception:
             logger.exception("The dashboard could not be brought up to date.")
-        if not engine.status().running:  # the host's world was stopped, or the actors could not go on
+        if not engine.status().running:  # the pykka system was stopped, or the actors failed
             stop.set()
 
 

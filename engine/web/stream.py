@@ -1,4 +1,4 @@
-"""The stream of server-sent events, and the same for clients that can only ask."""
+"""The stream of server-sent events, and the same data for clients that poll."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COME_BACK = b"retry: 2000\n\n"
 
 
 async def events(request: Request) -> Response:
-    """All there is, then what changes, once a second; HTTP 503 when too many listen already."""
+    """The whole state, then its changes once a second; HTTP 503 if there are too many clients."""
     feed = _service(request).feed
     queue = feed.join()
     if queue is None:
@@ -26,7 +26,7 @@ async def events(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """All there is, once."""
+    """The whole state, once."""
     return JSONResponse(_service(request).feed.view.to_dict())
 
 
@@ -36,7 +36,7 @@ async def history(request: Request) -> Response:
 
 
 class _Stream(Response):
-    """Sends one client's queue until that ends, the client goes, or does not read."""
+    """Sends one client's queue until it ends, or the client disconnects or stops reading."""
 
     media_type = "text/event-stream"
 

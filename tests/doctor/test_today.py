@@ -47,7 +47,7 @@ def test_what_kraken_no_longer_tells_is_a_note(one: Simulator, state: Path) -> N
     changed(one, "AssetPairs", without_fees)
     found = look(one, state)
     told = notes(found)
-    assert "Kraken no longer tells fees in AssetPairs; the engine counts with 0.8 %" in told
+    assert "AssetPairs no longer lists fees; the engine assumes 0.8 %" in told
     assert "rumour" in told
     assert "status" in told
     assert "a value" not in told

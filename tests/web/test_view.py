@@ -88,7 +88,7 @@ def test_a_stopped_engine_has_no_available_account() -> None:
     status = status_of(running=False)
     assert view_of(status, [], {}, []).cells["verdict"].text == "The engine has stopped"
     assert list(not_available(status)) == ["MASTER"]
-    assert troubles(status) == ["The engine does not run."]
+    assert troubles(status) == ["The engine is not running."]
 
 
 def test_health_is_a_matter_of_threads_and_of_the_call_under_way() -> None:

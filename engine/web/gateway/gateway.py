@@ -1,4 +1,4 @@
-"""The gateway's door: checks who calls and whether they may, then hands the call to the engine's one lane."""
+"""The gateway: authenticates and authorises each call, then passes it to the engine."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these
 ADD_ORDER = "AddOrder"
 _NAMES_AN_ORDER = frozenset({"CancelOrder", "AmendOrder", "OpenOrders", "ClosedOrders"})
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
-NOBODY = 499  # the status of an answer that nobody waits for
+NOBODY = 499  # status of a response whose client has gone
 GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 
 
-class Refused(Exception):
-    """A call that the gateway itself turns away, in Kraken's words."""
+class GatewayRefusal(Exception):
+    """A call that the gateway itself refuses, with Kraken's error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -59,8 +59,8 @@ class Gateway:
     """Answers `/0/private/*` and `/0/public/*`. Lives in the thread of the event loop.
 
     Guarantees: a call goes to the engine only with a good signature of a key in force, once, and only when that key may
-    make it; the client's nonce is never used at Kraken. A client that hangs up takes a call that still waits with it,
-    but not an order, which the journal has by then.
+    make it; the client's nonce is never used at Kraken. If a client disconnects, its call is withdrawn while it waits;
+    an order is not, since the journal has it by then.
     """
 
     def __init__(self, engine: Engine, credentials: Credentials, *, timeout: float) -> None:
@@ -80,7 +80,7 @@ class Gateway:
         try:
             credential, asked = await self._authenticated(request, body)
             endpoint = self._permitted(credential, asked, request.path_params["endpoint"])
-        except Refused as no:
+        except GatewayRefusal as no:
             self.answered["refused"] += 1
             return responses.refusal(no.code)
         if endpoint.name == ADD_ORDER and not is_dry_run(endpoint, asked.params):
@@ -88,7 +88,7 @@ class Gateway:
         return await self._unless_gone(request, self._call(credential.account, endpoint, asked))
 
     async def public(self, request: Request) -> Response:
-        """One public call, beside the lane."""
+        """One public call, which does not pass through the lane."""
         try:
             params = read_query((await request.body()).decode("latin-1") or request.url.query)
             endpoint = public_endpoint(request.path_params["endpoint"])
@@ -101,7 +101,7 @@ class Gateway:
         return text
 
     async def close(self) -> None:
-        """Write down how far the nonces really went, so that clients can go on at once after a restart."""
+        """Store the highest nonces seen, so that clients can go on at once after a restart."""
         for credential, guard in self._guards.items():
             if guard.highest < guard.mark:
                 with contextlib.suppress(StoreError):
@@ -112,20 +112,20 @@ class Gateway:
     async def _authenticated(self, request: Request, body: bytes) -> tuple[Credential, GatewayRequest]:
         credential = self.credentials.find(request.headers.get("api-key", ""))
         if credential is None:
-            raise Refused(responses.INVALID_KEY)
+            raise GatewayRefusal(responses.INVALID_KEY)
         try:
             asked = read_body(body, request.headers.get("content-type", ""))
         except Unreadable:
-            raise Refused(responses.INVALID_ARGUMENTS) from None
+            raise GatewayRefusal(responses.INVALID_ARGUMENTS) from None
         if asked.nonce is None:
-            raise Refused(responses.INVALID_NONCE)
+            raise GatewayRefusal(responses.INVALID_NONCE)
         path = request.scope["path"]
         if not path.isascii():
-            raise Refused(responses.UNKNOWN_METHOD)
+            raise GatewayRefusal(responses.UNKNOWN_METHOD)
         expected = Signer(self.credentials.secret(credential)).sign(path, body, asked.nonce)
         given = request.headers.get("api-sign", "")
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise Refused(responses.INVALID_SIGNATURE)
+            raise GatewayRefusal(responses.INVALID_SIGNATURE)
         await self._check_new(credential, asked.nonce, given)
         return credential, asked
 
@@ -135,7 +135,7 @@ class Gateway:
             guard = self._guards[credential] = ReplayGuard(self.credentials.mark(credential))
         now = time.time()
         if not guard.admit(nonce, signature, now):
-            raise Refused(responses.INVALID_NONCE)
+            raise GatewayRefusal(responses.INVALID_NONCE)
         async with self._writing:
             mark = guard.next_mark(nonce, now)
             if mark is None:
@@ -143,7 +143,7 @@ class Gateway:
             try:
                 await run_in_threadpool(self.credentials.keep_mark, credential, mark)
             except StoreError:
-                raise Refused(responses.UNAVAILABLE) from None
+                raise GatewayRefusal(responses.UNAVAILABLE) from None
             guard.mark = mark
 
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
@@ -151,22 +151,22 @@ class Gateway:
             endpoint = private_endpoint(name).with_params(asked.params)
             self._engine.is_available(credential.account)
         except UnknownName as error:
-            raise Refused(responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY) from None
+            raise GatewayRefusal(responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY) from None
         is_trading = endpoint.writes or endpoint.name == WS_TOKEN
         if is_trading and not credential.may_trade:
-            raise Refused(responses.PERMISSION_DENIED)
+            raise GatewayRefusal(responses.PERMISSION_DENIED)
         if endpoint.writes and endpoint.funds:
-            raise Refused(responses.PERMISSION_DENIED)
+            raise GatewayRefusal(responses.PERMISSION_DENIED)
         if endpoint.name == WS_TOKEN and not self._engine.status().live:
-            raise Refused(responses.PERMISSION_DENIED)
+            raise GatewayRefusal(responses.PERMISSION_DENIED)
         try:
             encode(endpoint, asked.params)
         except CallNotSent:
-            raise Refused(responses.INVALID_ARGUMENTS) from None
+            raise GatewayRefusal(responses.INVALID_ARGUMENTS) from None
         return endpoint
 
     async def _place(self, account: str, asked: GatewayRequest) -> Response:
-        """An order, through the engine's journal. It goes on when its client hangs up: the journal knows it by name."""
+        """An order, through the engine's journal. It goes on if its client disconnects: the journal has it by name."""
         try:
             if not self._engine.status().live:
                 raise NotLive("The engine is not live.", account=account)
@@ -180,7 +180,7 @@ class Gateway:
         return responses.done(result_of(receipt))
 
     def _translated(self, account: str, endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The client's own names of orders in the words that Kraken knows: a placement has a name of the engine's."""
+        """The parameters with the engine's `cl_ord_id` in place of the client's own name for the order."""
         name = params.get(NAME)
         if endpoint.name not in _NAMES_AN_ORDER or not isinstance(name, str):
             return params
@@ -223,7 +223,7 @@ class Gateway:
         return responses.done(self._engine.public(endpoint.name, params))
 
     async def _unless_gone(self, request: Request, making: Coroutine[Any, Any, Response]) -> Response:
-        """The answer, unless the client hangs up first: then a call that still waits is withdrawn."""
+        """The answer, unless the client disconnects first: then a call that still waits is withdrawn."""
         call = asyncio.ensure_future(making)
         gone = asyncio.ensure_future(_until_gone(request))
         try:
