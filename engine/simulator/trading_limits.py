@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from engine.simulator.limits import Monotonic
+from engine.simulator.call_limits import Monotonic
 from engine.simulator.refusal import Refused
 
 
 class Tier(NamedTuple):
-    """What an account of a tier may do."""
+    """The limits of a tier."""
 
     calls: float
     calls_decay: float
@@ -40,7 +40,7 @@ class TradingCounter:
         self._levels: dict[str, tuple[float, float]] = {}
 
     def receive(self, pair: str, points: float) -> None:
-        """An order arrives, or a batch: half a point for each. Raises `Refused`; it is charged even then."""
+        """Charge an order, or a batch at half a point each. Raises `Refused`; it is charged even then."""
         if self._tier is None:
             return
         level = self._level(pair)
@@ -49,24 +49,24 @@ class TradingCounter:
             raise Refused("EOrder:Rate limit exceeded")
 
     def check_open(self, open_orders: int) -> None:
-        """Refuse one more order on a pair that has so many."""
+        """Refuse another order on a pair with this many open orders."""
         if self._tier is not None and open_orders + 1 > self._tier.open_orders:
             raise Refused("EOrder:Orders limit exceeded")
 
     def cancel_all(self, pair: str) -> None:
-        """All orders of the pair are canceled with one call, which is always taken."""
+        """Charge a cancel of all orders of the pair, which is always accepted."""
         self._change(pair, 1, overflows=True)
 
     def amend(self, pair: str, age: float) -> None:
-        """An order of that age in seconds is amended. Raises `Refused`."""
+        """Charge an amend of an order of that age in seconds. Raises `Refused`."""
         self._change(pair, 1 + _points(_AMEND, age))
 
     def edit(self, pair: str, age: float) -> None:
-        """An order of that age in seconds is edited. Raises `Refused`."""
+        """Charge an edit of an order of that age in seconds. Raises `Refused`."""
         self._change(pair, 1 + _points(_EDIT, age))
 
     def cancel(self, pair: str, age: float, *, overflows: bool = False) -> None:
-        """An order of that age in seconds is canceled. Raises `Refused`, unless the counter may overflow."""
+        """Charge a cancel of an order of that age in seconds. Raises `Refused`, unless the counter may overflow."""
         self._change(pair, _points(_CANCEL, age), overflows=overflows)
 
     def _change(self, pair: str, points: float, *, overflows: bool = False) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.simulator import Fault, Simulator
-from engine.simulator.private import ENDPOINTS
+from engine.simulator.private_endpoints import ENDPOINTS
 from tests.machines.test_book_machine import NOW, Kraken, Time
 from tests.simulator.test_simulator import Client
 from tests.stopwatch import PATIENCE

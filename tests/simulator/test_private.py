@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.simulator import Simulator
-from engine.simulator.private import ENDPOINTS
+from engine.simulator.private_endpoints import ENDPOINTS
 from tests.machines.test_book_machine import NOW, UUID, Time
 from tests.simulator.test_simulator import Client
 
