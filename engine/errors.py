@@ -43,7 +43,7 @@ class EngineError(Exception):
 
 
 class ConfigError(EngineError):
-    """The engine was set up wrongly: the sentence says what and how to mend it. Nothing was sent."""
+    """The engine was set up wrongly; the message says what to fix. Nothing was sent."""
 
 
 class StoreError(EngineError):

@@ -1,4 +1,4 @@
-"""The facade: `Engine` starts and stops the actors, and each of its desks serves one kind of question."""
+"""The facade: `Engine` starts and stops the actors, and each of its services serves one kind of request."""
 
 from engine.app.engine import Engine
 

@@ -1,4 +1,4 @@
-"""What the desks of an engine share: its accounts, what is known of them, and the way to its actors."""
+"""The state that an engine's services share: its accounts, what is known of them, and its actors."""
 
 from __future__ import annotations
 

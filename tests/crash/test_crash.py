@@ -1,4 +1,4 @@
-"""T2: killed at every system call that changes a file, in every thread: it reopens, with marks that cover all said."""
+"""G1: killed at every system call that changes a file, in every thread; it reopens above all issued nonces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T6: flipped bits, cut files and garbage. No nonce is ever lower, what is noticed is put aside and said aloud."""
+"""G1 with damaged files: flipped bits, cut files, garbage. No nonce is lower; damage is put aside and reported."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def test_a_key_that_may_not_read_balances(one: Simulator, state: Path) -> None:
     assert "'Query funds'" in (found("balance", "MASTER").advice or "")
 
 
-def test_a_key_that_wants_its_password(one: Simulator, state: Path) -> None:
+def test_a_key_that_needs_its_password(one: Simulator, state: Path) -> None:
     """A permission that is there is not asked for: users ticked permissions for hours."""
     one.set_otp("MASTER", "pw-4711")
     finding = look(one, state)("key", "MASTER")
@@ -432,7 +432,7 @@ def test_a_kraken_that_hangs(one: Simulator, state: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("result", [b"{}", b'{"unixtime":"noon"}', b'{"unixtime":null}'])
-def test_a_kraken_that_does_not_tell_the_time_is_there(one: Simulator, state: Path, result: bytes) -> None:
+def test_a_kraken_without_a_time_counts_as_reachable(one: Simulator, state: Path, result: bytes) -> None:
     """Promise G14: the time is nice to have, since every reply has a date."""
     one.fault(Fault.body(b'{"error":[],"result":%b}' % result, endpoint="Time"))
     found = look(one, state)
@@ -442,7 +442,7 @@ def test_a_kraken_that_does_not_tell_the_time_is_there(one: Simulator, state: Pa
     assert found("balance", "MASTER").level is Level.OK
 
 
-def test_a_kraken_that_is_asked_too_often_is_there(one: Simulator, state: Path) -> None:
+def test_a_rate_limited_kraken_counts_as_reachable(one: Simulator, state: Path) -> None:
     one.fault(Fault.error("EGeneral:Too many requests", endpoint="Time", times=1))
     found = look(one, state)
     assert found("kraken").level is Level.WARN
@@ -552,7 +552,7 @@ def test_no_account(one: Simulator, state: Path) -> None:
     assert found("kraken").level is Level.OK
 
 
-def test_a_configuration_that_cannot_be(one: Simulator, state: Path) -> None:
+def test_an_invalid_configuration(one: Simulator, state: Path) -> None:
     assert look(one, state, url="ftp://nowhere").of(Level.BAD) == ["configuration"]
     master = one.accounts[0]
     twice = [master, ("ALICE", master.key, master.secret)]

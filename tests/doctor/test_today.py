@@ -103,7 +103,7 @@ def test_an_order_that_kraken_refuses_is_bad_each_time(one: Simulator, state: Pa
         assert code in finding.found
 
 
-def test_a_kraken_that_is_busy_is_no_verdict(one: Simulator, state: Path) -> None:
+def test_a_busy_kraken_settles_nothing(one: Simulator, state: Path) -> None:
     one.fault(Fault.error("EService:Unavailable", endpoint="AddOrder"))
     finding = look(one, state, settings=Settings(call_timeout=1.0))("can-trade", "MASTER")
     assert finding.level is Level.WARN

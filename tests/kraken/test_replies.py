@@ -1,4 +1,4 @@
-"""What Kraken's answers mean (promises G5, G6, G11, G12; torture T11)."""
+"""What Kraken's replies mean (promises G5, G6, G11, G12)."""
 
 from __future__ import annotations
 
@@ -593,7 +593,7 @@ ODD_BODIES: dict[str, bytes] = {
 @pytest.mark.parametrize("endpoint", [READ, WRITE, public_endpoint("Time")], ids=lambda e: e.name)
 @pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES)
 def test_odd_bodies_are_unknown(body: bytes, endpoint: Endpoint) -> None:
-    """G5, G6: what is not a whole, strict envelope is no answer (T11)."""
+    """G5, G6: only a complete, strict envelope is an answer."""
     assert isinstance(failure(200, body, endpoint), CallUnknown)
 
 
@@ -685,26 +685,26 @@ ENVELOPES = st.fixed_dictionaries(
 @settings(max_examples=500)
 @given(status=STATUSES, value=ENVELOPES | ANY_JSON, endpoint=ENDPOINTS, escaped=st.booleans())
 def test_any_json(status: int, value: object, endpoint: Endpoint, escaped: bool) -> None:
-    """G5, G6: whatever JSON comes, it is a reply or one typed error, and no error string becomes data (T11)."""
+    """G5, G6: any JSON is a reply or one typed error, and no error string becomes data."""
     judge(status, json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass"), endpoint)
 
 
 @settings(max_examples=500)
 @given(status=STATUSES, body=st.binary(max_size=200), endpoint=ENDPOINTS)
 def test_any_bytes(status: int, body: bytes, endpoint: Endpoint) -> None:
-    """G5, G6: the same for bytes that mean nothing (T11)."""
+    """G5, G6: the same for arbitrary bytes."""
     judge(status, body, endpoint)
 
 
 @pytest.mark.torture
 def test_any_json_and_any_bytes_at_full_size() -> None:
-    """T11."""
+    """G5, G6 with many more examples."""
     for test in (test_any_json, test_any_bytes):
         settings(max_examples=10_000)(test)()
 
 
 def test_damaged_replies() -> None:
-    """G5, G6: 10,000 real replies, each with bytes lost, doubled or changed (T11)."""
+    """G5, G6: 10,000 real replies, each with bytes lost, doubled or changed."""
     chance = random.Random(20260912)
     seeds = [GOOD, REFUSAL, *ODD_BODIES.values()]
     seeds += [

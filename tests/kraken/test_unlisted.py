@@ -106,7 +106,7 @@ def _is_taken(name: str, endpoint_class: str) -> bool:
 
 
 @pytest.mark.parametrize("endpoint_class", ["", "READ", "write", 3, CallClass.READ, ["read"]])
-def test_a_class_that_there_is_not(endpoint_class: Any) -> None:
+def test_an_unknown_endpoint_class_is_refused(endpoint_class: Any) -> None:
     asks: tuple[Callable[[], object], ...] = (
         lambda: endpoint_of(NEW, {}, endpoint_class),
         lambda: endpoint_of("Balance", {}, endpoint_class),

@@ -383,12 +383,12 @@ def test_removed_faults_strike_no_more(sim: Simulator, client: Client) -> None:
     assert client.query_private("Balance")["error"] == []
 
 
-def test_a_fault_that_makes_no_sense_is_refused() -> None:
+def test_an_invalid_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="at least once"):
         Fault.reset(times=0)
     with pytest.raises(ValueError, match="negative"):
         Fault.delay(-1)
-    with pytest.raises(ValueError, match="backwards"):
+    with pytest.raises(ValueError, match="negative"):
         Fault.jitter(2, 1)
 
 

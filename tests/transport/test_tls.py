@@ -275,7 +275,7 @@ def test_a_reset_between_connecting_and_tls_leaves_no_socket_open(
     until(lambda: open_files() <= before)
 
 
-def test_a_ca_file_that_is_none_is_a_matter_of_configuration(tmp_path: Path) -> None:
+def test_an_invalid_ca_file_is_a_configuration_error(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pem"
     garbage.write_bytes(b"\x00garbage")
     empty = tmp_path / "empty.pem"

@@ -76,7 +76,7 @@ def test_cash_names_its_assets_and_what_it_does_not_count() -> None:
     assert view_of(status_of(), [], {}, []).cells["a-MASTER-elsewhere"].text == ""
 
 
-def test_a_balance_that_is_not_known_is_no_number() -> None:
+def test_an_unknown_balance_is_not_a_number() -> None:
     """G6, on the page."""
     cells = view_of(status_of(account_of(cash=None, as_of=None, standing=Standing.UNKNOWN)), [], {}, []).cells
     assert cells["a-MASTER-cash"].text == "unknown"

@@ -1,7 +1,7 @@
 """When calls of a key are kept back because Kraken refused the key itself, as values that change only here.
 
-Kraken locks out a key that goes on failing, and each further try prolongs it (KRAKEN.md §4.4). So a refused key is
-left alone, but for a *probe* now and then, which is an ordinary call that is let through. Where a key stands, and where
+Kraken locks out a key that goes on failing, and each further try prolongs it (its page of API errors). So a refused key
+is left alone, but for a *probe* now and then, which is an ordinary call that is let through. Where a key stands, and where
 it stands after an answer:
 
     ============ ============ ============ ============ ============ ============ ============
@@ -53,7 +53,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 LOCKOUT = 900.0
-"""Seconds of quiet after each refusal: Kraken says "a few minutes" in one place and 15 in another (KRAKEN.md §4.4)."""
+"""Seconds of quiet after each refusal: Kraken says "a few minutes" on one page and 15 minutes on another."""
 
 PAUSES = (0.0, 12.0, 60.0, 180.0)
 """The pause before a probe in units of `probe_every`, by the failed probes before it; the last one stays.

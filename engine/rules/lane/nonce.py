@@ -2,7 +2,8 @@
 
 A nonce is ``max(last + 1, now)`` in nanoseconds. A *mark* is a number that is durable before any nonce up to it is
 used; after a crash the next nonce starts above the mark, so no crash can repeat one. Nanoseconds, because Kraken
-keeps the highest nonce of a key for ever and a key that has seen a higher unit refuses lower ones (KRAKEN.md §3).
+keeps the highest nonce of a key for ever and a key that has seen a higher unit refuses lower ones (Kraken's
+support article on nonces).
 
 Time is an argument, and so is the barrier: `reserve(mark)` returns only when the mark is durable.
 """

@@ -58,6 +58,6 @@ def _listed(value: Any) -> Iterable[Any]:
 
 
 def _normal(value: Any) -> str:
-    """Kraken keeps a `cl_ord_id` as a number, so a UUID is the same with and without hyphens (KRAKEN.md §6)."""
+    """Kraken stores a `cl_ord_id` as a number, so a UUID is the same with and without hyphens (AddOrder reference)."""
     text = str(value)
     return text.replace("-", "").lower() if _UUID.fullmatch(text) else text

@@ -1,4 +1,4 @@
-"""The lane under storms and limits, over real sockets: what Kraken refuses is not hammered (G7, TORTURE T12)."""
+"""The lane under refusals and limits, over real sockets: refused calls are not repeated blindly (G7)."""
 
 from __future__ import annotations
 

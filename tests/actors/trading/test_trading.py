@@ -1,4 +1,4 @@
-"""Passes through the gates by a real engine: nothing is sent in doubt, and the host's code is contained (G10, G13)."""
+"""Passes through the gates by a real engine: nothing is sent in doubt, and the host's code is isolated (G10, G13)."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_nonsense_of_the_hosts_code_denies(sim: Simulator, engine: Engine) -> No
     assert orders(sim) == []
 
 
-def test_what_cannot_be_printed_harms_nobody(engine: Engine) -> None:
+def test_unprintable_text_is_harmless(engine: Engine) -> None:
     unprintable: Any = Unprintable()
     report = engine.gates("MASTER", with_code("gate", lambda _: Allow(unprintable)))
     assert "failed: RuntimeError" in said(report)
@@ -469,7 +469,7 @@ def test_an_account_that_is_removed_trades_no_longer(sim: Simulator, engine: Eng
     assert not [name for name in engine._state.system._actors.names() if "ALICE" in name]
 
 
-def test_what_is_no_plan_or_no_account_is_refused(engine: Engine) -> None:
+def test_an_invalid_plan_or_account_is_refused(engine: Engine) -> None:
     asks: tuple[Callable[..., object], ...] = (engine.gates, engine.start_trading)
     for ask in asks:
         with pytest.raises(UnknownName):

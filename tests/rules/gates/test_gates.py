@@ -138,7 +138,7 @@ HEALTH: Mapping[str, Change] = {
     "nan s": set_(skew=float("nan")),
     "The private lane does not run": set_(key=None),
     "The key is locked-out. Quiet": key(state="locked-out", sentence="Quiet."),
-    "The key is key-refused": key(state="key-refused", sentence="Mend it."),
+    "The key is key-refused": key(state="key-refused", sentence="Fix it."),
     "The key is nonces-refused": key(state="nonces-refused", sentence="Kept back."),
     "The key is nonce-refused-once": key(state="nonce-refused-once", sentence="Once."),
     "denies AddOrder, OpenOrders to this key": key(state="call-refused", denied=("OpenOrders", "AddOrder", "Ledgers")),
@@ -302,7 +302,7 @@ def test_the_smallest_order_is_enough_and_less_is_not(usd: str, xbt: str, passes
     assert isinstance(capital_validation(view(balance=mine)), Allow) == passes
 
 
-def test_a_bare_reserve_keeps_nothing_back_of_what_is_sold() -> None:
+def test_a_plain_reserve_does_not_apply_to_the_asset_that_is_sold() -> None:
     mine = balance(usd="0", assets={"USD": amount("0"), "XBT": amount("0.5")})
     assert capital_validation(view(balance=mine, plan=TradePlan(reserve="1"))) == Allow("0.5 XBT to sell on XBTUSD")
     kept = reasons(capital_validation, view(balance=mine, plan=TradePlan(reserve={"XBT": "0.4999"})))
@@ -516,7 +516,7 @@ def test_nonsense_of_a_strategy_is_a_problem(wrong: Any) -> None:
         {"data": ["OHLC"]}, {"data": {"candles": "OHLC"}}, {"max_balance_age": float("inf")},
     ],
 )  # fmt: skip
-def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_plan_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         TradePlan(**wrong)
 

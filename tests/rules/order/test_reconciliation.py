@@ -80,7 +80,7 @@ def test_absence_takes_all_the_lists() -> None:
         ({"open": {}}, {"closed": {}, "count": True}),
     ],
 )
-def test_what_is_not_a_whole_answer_is_no_absence(answers: tuple[Any, ...]) -> None:
+def test_an_incomplete_answer_does_not_prove_absence(answers: tuple[Any, ...]) -> None:
     with pytest.raises(CallUnknown):
         run(look_up(NAME, 10_000.0, thorough=False), *answers)
 

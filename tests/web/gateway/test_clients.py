@@ -241,7 +241,7 @@ def test_an_order_goes_through_the_journal(sim: Simulator, tmp_path: Path) -> No
     assert sim.refused_nonces == 0
 
 
-def test_a_client_that_hangs_up_takes_its_waiting_call_with_it(sim: Simulator, tmp_path: Path) -> None:
+def test_the_waiting_call_of_a_client_that_disconnects_is_withdrawn(sim: Simulator, tmp_path: Path) -> None:
     """Who has given up, and perhaps asks again, does not get it later. An order is different: the journal has it."""
     with served(sim, tmp_path, "--live") as service:
         key = key_of(service, "MASTER", "bot", "--trading")
