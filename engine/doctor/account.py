@@ -27,7 +27,7 @@ THIS_TEST = 120.0  # seconds; every balance fetched by this test is younger
 _NO_ANSWER = "Look at https://status.kraken.com, and try again in a few minutes."
 
 
-class Calls:
+class CallResults:
     """Collects how the private calls of an engine end; subscribe it before the engine starts."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Calls:
 
 
 def account_findings(
-    engine: Engine, name: str, settings: Settings, calls: Calls, left: TimeLeft, now: float
+    engine: Engine, name: str, settings: Settings, calls: CallResults, left: TimeLeft, now: float
 ) -> Generator[Finding, None, int | None]:
     """Findings on the account's first call, which fetches the balance, and on the key, unless Kraken refuses it.
 

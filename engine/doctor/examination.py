@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.app import Engine
 from engine.config import state_directory
-from engine.doctor.account import CALL_PATIENCE, Calls, account_findings, without_key
+from engine.doctor.account import CALL_PATIENCE, CallResults, account_findings, without_key
 from engine.doctor.changes import Kind, change_findings
 from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
 from engine.doctor.network import Network
@@ -93,7 +93,7 @@ class _Examination:
         self._skew: float | None = None
         self._changes: frozenset[Kind] = frozenset()
         self._marks: Mapping[str, int] = {}
-        self._calls = Calls()
+        self._calls = CallResults()
 
     def findings(self, resolver: Resolver, left: TimeLeft) -> Iterator[Finding]:
         """All of them, in order."""

@@ -21,7 +21,7 @@ from engine.kraken.signing import encode_form
 from engine.rules.lane.clock import TOLERANCE, skew
 from engine.transport import HttpReply, Resolver, Transport, check_url
 from engine.transport.address import Base, Proxy, check_proxy, is_loopback
-from engine.transport.resolver import Address
+from engine.transport.resolver import SocketAddress
 from engine.values import Clock, Settings
 
 NAME_PATIENCE = 5.0  # seconds
@@ -101,7 +101,7 @@ class Network:
             yield from self._ask_status()
             yield from self._replies.findings()
 
-    def _look_up(self) -> tuple[list[Address], Finding]:
+    def _look_up(self) -> tuple[list[SocketAddress], Finding]:
         host = self._server.host
         try:
             addresses = self._resolver.addresses(host, self._server.port, self._left.part(NAME_PATIENCE))
@@ -115,7 +115,7 @@ class Network:
             return addresses, ok("dns", f"{host} is an address and needs no lookup.")
         return addresses, ok("dns", f"{host} is {', '.join(shown[:3])}{', …' if len(shown) > 3 else ''}.")
 
-    def _connect(self, addresses: list[Address]) -> Finding:
+    def _connect(self, addresses: list[SocketAddress]) -> Finding:
         """A bare connection, which shows whether a failure of the call after it is one of TLS."""
         place = f"{self._server.host}:{self._server.port}"
         patience = self._left.part(CONNECT_PATIENCE)
@@ -188,7 +188,7 @@ class Network:
         return self._transport.get(endpoint.path, query, deadline=self._left.part(REPLY_PATIENCE).deadline)
 
 
-def _dial(address: Address, patience: float) -> float:
+def _dial(address: SocketAddress, patience: float) -> float:
     """The seconds that a connection took. Raises `OSError`."""
     started = time.monotonic()
     with socket.socket(address.family, socket.SOCK_STREAM) as sock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.app import Engine
-from engine.doctor.account import CALL_PATIENCE, Calls, account_findings
+from engine.doctor.account import CALL_PATIENCE, CallResults, account_findings
 from engine.doctor.changes import change_findings
 from engine.doctor.finding import Finding, warn
 from engine.doctor.nonce import nonce_finding
@@ -22,7 +22,7 @@ def examine_running(engine: Engine, account: str, settings: Settings) -> Iterato
     `UnknownName`.
     """
     before = _mark(engine, account)
-    calls = Calls()
+    calls = CallResults()
     engine.subscribe(calls)
     try:
         engine.balance(account, 0.0, CALL_PATIENCE)

@@ -34,7 +34,7 @@ from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class KrakenReply:
     """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it.
 
     missing: the errors beside it that say why a name which was asked for has no row (`Endpoint.by_row`).
@@ -48,19 +48,20 @@ class Reply:
 def read_reply(
     status: int, body: bytes, endpoint: Endpoint, *,
     now: float | None = None, retry_after: str | None = None, note: Note = unnoted,
-) -> Reply:  # fmt: skip
+) -> KrakenReply:  # fmt: skip
     """Read one HTTP answer of Kraken's.
 
     `now` is the wall clock in Unix seconds; with it, a throttled call says how long to wait. `retry_after` is the
     header of that name. `note` is told of fields beside ``error`` and ``result``, of a result of another shape than
     the endpoint's, and of errors that are not in the table (field ``error``, with the category where that is known).
 
-    Guarantees: returns a `Reply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the bytes
-    are; a reply with an error in it never becomes a `Reply`, but where the error is about a name that was asked for and
-    the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account. A reply that has
-    neither an error nor a result is a `NoResult`. After an HTTP 429, which no page of Kraken's names and a server in
-    between may send, `CallError.retry_after` is at least a second; a write may have been done then, unless an error of
-    Kraken's in the body says that it was not. The same holds for any other status of 4xx, such as 408 and 425.
+    Guarantees: returns a `KrakenReply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the
+    bytes are; a reply with an error in it never becomes a `KrakenReply`, but where the error is about a name that was
+    asked for and the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account. A
+    reply that has neither an error nor a result is a `NoResult`. After an HTTP 429, which no page of Kraken's names and
+    a server in between may send, `CallError.retry_after` is at least a second; a write may have been done then, unless
+    an error of Kraken's in the body says that it was not. The same holds for any other status of 4xx, such as 408 and
+    425.
     """
     try:
         return _read(status, body, endpoint, now, note)
@@ -81,7 +82,7 @@ class _Envelope:
     has_result: bool
 
 
-def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> Reply:
+def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> KrakenReply:
     if not (200 <= status < 300 or 400 <= status < 500):
         _raise_unknown(endpoint, f"{_STATUS.get(status // 100, 'HTTP')} {status} and {_what_came(body)}")
     envelope = _envelope(body, note)
@@ -97,7 +98,7 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
     if not isinstance(envelope.result, endpoint.shape):
         note("result", ODD)
         _raise_unknown(endpoint, f"no error, and {_JSON_NAMES.get(type(envelope.result), 'something')} as its result")
-    return Reply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
+    return KrakenReply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
 
 
 def _is_partial(envelope: _Envelope, endpoint: Endpoint) -> bool:

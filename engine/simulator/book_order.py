@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.simulator.fill import Fill, shown_fee
 from engine.simulator.market import ListedPair, cost_decimals
-from engine.simulator.parameters import Price
+from engine.simulator.parameters import PriceSpec
 
 OPEN, PENDING, CLOSED, CANCELED, EXPIRED = "open", "pending", "closed", "canceled", "expired"
 NOTHING = Decimal(0)
@@ -66,8 +66,8 @@ class BookOrder:
     basis: Decimal
     price: Decimal | None = None
     trigger: Decimal | None = None
-    trails: Price | None = None
-    offset: Price | None = None
+    trails: PriceSpec | None = None
+    offset: PriceSpec | None = None
     prices: tuple[str, str] = ("0", "0")
     time_in_force: str = "GTC"
     flags: str = "fciq"

@@ -20,7 +20,7 @@ USUAL_COST = 1.0
 OFFENCES = frozenset({"EAPI:Invalid key", "EAPI:Invalid signature", "EAPI:Invalid nonce"})
 
 
-class CallCounter:
+class KeyCounter:
     """The call counter of one key: rises by each call's cost and falls all the time, or in steps `every` seconds."""
 
     def __init__(self, limit: float, decay: float, monotonic: Monotonic, *, every: float = 0.0) -> None:

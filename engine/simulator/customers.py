@@ -11,10 +11,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from engine.simulator.book import Book, MarketState
-from engine.simulator.call_limits import CallCounter
+from engine.simulator.call_limits import KeyCounter
 from engine.simulator.nonce_tracker import NonceTracker
 from engine.simulator.order_entry import OrderEntry
-from engine.simulator.trading_limits import TradingCounter
+from engine.simulator.trading_limits import PairCounters
 from engine.simulator.wallet import Wallet
 
 Amount = str | Mapping[str, str]
@@ -79,7 +79,7 @@ def _random(size: int) -> str:
 class Key:
     """One API key: what it may do and what it has done."""
 
-    def __init__(self, account: SimAccount, nonces: NonceTracker, counter: CallCounter | None) -> None:
+    def __init__(self, account: SimAccount, nonces: NonceTracker, counter: KeyCounter | None) -> None:
         self.account = account
         self.nonces = nonces
         self.counter = counter
@@ -97,7 +97,7 @@ class Key:
 class Customer:
     """One account with its key, its wallet and its orders."""
 
-    def __init__(self, key: Key, market: MarketState, counter: TradingCounter, *, hold_on_earn: bool = False) -> None:
+    def __init__(self, key: Key, market: MarketState, counter: PairCounters, *, hold_on_earn: bool = False) -> None:
         self.key = key
         name = key.account.name
         self.wallet = Wallet(read_rows(_USUAL_BALANCES.get(name, _OTHERS)), hold_on_earn=hold_on_earn)

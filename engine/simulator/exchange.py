@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from engine.simulator.api_call import ApiCall
 from engine.simulator.book import MarketState
-from engine.simulator.call_limits import COSTS, USUAL_COST, CallCounter, Lockout
+from engine.simulator.call_limits import COSTS, USUAL_COST, KeyCounter, Lockout
 from engine.simulator.customers import Customer, Key, SimAccount
 from engine.simulator.market import ListedPair
 from engine.simulator.nonce_tracker import NonceTracker, read_nonce
@@ -26,7 +26,7 @@ from engine.simulator.private_endpoints import ENDPOINTS, PrivateEndpoint
 from engine.simulator.public_endpoints import PublicEndpoints
 from engine.simulator.refusal import Partly, Refused, TooMany
 from engine.simulator.rules import Rules
-from engine.simulator.trading_limits import TIERS, TradingCounter
+from engine.simulator.trading_limits import TIERS, PairCounters
 
 
 class CallResult(NamedTuple):
@@ -65,7 +65,7 @@ class Exchange:
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
         self._late: list[Late] = []
         self._tier = TIERS[rules.tier] if rules.tier else None
-        self._public_counter = CallCounter(*rules.public_limit, rules.monotonic) if rules.public_limit else None
+        self._public_counter = KeyCounter(*rules.public_limit, rules.monotonic) if rules.public_limit else None
         self.market = MarketState(rules.wall, Prices(rules.wall), rules)
         self.public = PublicEndpoints(self.market)
         for account in accounts:
@@ -82,7 +82,7 @@ class Exchange:
         with self._lock:
             if account.name in self._by_name or account.key in self._by_key:
                 raise ValueError(f"there is an account {account.name} or its key already")
-            counter = TradingCounter(self._tier, self._rules.monotonic)
+            counter = PairCounters(self._tier, self._rules.monotonic)
             key = self._new_key(account)
             customer = Customer(key, self.market, counter, hold_on_earn=self._rules.hold_on_earn)
             self._by_name[account.name] = self._by_key[account.key] = customer
@@ -239,7 +239,7 @@ class Exchange:
         rules = self._rules
         nonces = NonceTracker(window=rules.nonce_window, reuse=rules.nonce_reuse)
         limit = self._call_limit
-        counter = CallCounter(*limit, rules.monotonic, every=rules.decay_every) if limit else None
+        counter = KeyCounter(*limit, rules.monotonic, every=rules.decay_every) if limit else None
         return Key(account, nonces, counter)
 
 

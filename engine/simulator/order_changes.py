@@ -9,7 +9,7 @@ from engine.simulator.book_order import BookOrder
 from engine.simulator.market import tick
 from engine.simulator.order_checks import check_price
 from engine.simulator.order_factory import priced, shown_prices, trail
-from engine.simulator.parameters import Params, Price, amount, require, text, yes
+from engine.simulator.parameters import Params, PriceSpec, amount, require, text, yes
 from engine.simulator.prices import Quote
 
 _NOTHING_TO_AMEND = "EOrder:No amendable parameters specified"
@@ -78,12 +78,12 @@ def _set_trigger(order: BookOrder, told: str, quote: Quote) -> None:
         return
     check_price(told, "trigger_price", order.pair)
     require(told.startswith("+"), "EGeneral:Invalid arguments:trigger_price")
-    if Price.of(told) != order.trails:
+    if PriceSpec.of(told) != order.trails:
         trail(order, told, quote.last)
 
 
 def _new_price(told: str, name: str, order: BookOrder, old: Decimal, quote: Quote) -> Decimal:
-    price = Price.of(told)
+    price = PriceSpec.of(told)
     if price is not None and not price.sign and not price.is_percent and abs(price.number - old) < tick(order.pair):
         return old
     check_price(told, name, order.pair)

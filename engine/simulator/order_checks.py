@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from engine.simulator.market import ListedPair
-from engine.simulator.parameters import TOO_MUCH, Params, Price, amount, require, text, when, yes
+from engine.simulator.parameters import TOO_MUCH, Params, PriceSpec, amount, require, text, when, yes
 from engine.simulator.refusal import Refused
 
 LIMITS = frozenset({"limit", "iceberg"})
@@ -80,7 +80,7 @@ def check_prices(params: Params, pair: ListedPair) -> None:
 
 def check_price(told: str, name: str, pair: ListedPair) -> None:
     """Refuse what is no price, and one with more decimals than the pair has."""
-    price = Price.of(told)
+    price = PriceSpec.of(told)
     if price is None or not 0 < price.number < TOO_MUCH or (price.is_percent and not price.sign):
         raise Refused(f"EGeneral:Invalid arguments:{name}")
     if price.decimals > pair.pair_decimals and not price.is_percent:

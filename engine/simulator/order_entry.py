@@ -17,7 +17,7 @@ from engine.simulator.order_pairs import check_account, check_pair, pair_of_orde
 from engine.simulator.parameters import Params, require, same_id, text, yes
 from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
-from engine.simulator.trading_limits import TradingCounter
+from engine.simulator.trading_limits import PairCounters
 
 _NEVER_WAS, _UNREADABLE = "EOrder:Invalid order", "EGeneral:Invalid arguments"
 
@@ -33,7 +33,7 @@ class Placement(NamedTuple):
 class OrderEntry:
     """Checks order requests and applies them to the book. The exchange holds its lock around every method."""
 
-    def __init__(self, account: str, book: Book, counter: TradingCounter) -> None:
+    def __init__(self, account: str, book: Book, counter: PairCounters) -> None:
         self.book = book
         self.placements: list[Placement] = []
         self.is_us_retail = False

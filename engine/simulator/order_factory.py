@@ -7,7 +7,7 @@ from decimal import Decimal
 from engine.simulator.book_order import OPEN, PENDING, BookOrder, Close, new_id
 from engine.simulator.market import ListedPair, tick
 from engine.simulator.order_checks import LIMITS, TRAILING, TRIGGERED, close_of
-from engine.simulator.parameters import Params, Price, amount, require, text, when
+from engine.simulator.parameters import Params, PriceSpec, amount, require, text, when
 from engine.simulator.prices import Quote
 
 
@@ -23,7 +23,7 @@ def make_order(params: Params, pair: ListedPair, quote: Quote, now: float) -> Bo
     )  # fmt: skip
     if kind in TRAILING:
         trail(order, text(params, "price"), quote.last)
-        order.offset = Price.of(text(params, "price2")) if kind.endswith("-limit") else None
+        order.offset = PriceSpec.of(text(params, "price2")) if kind.endswith("-limit") else None
         shown = order.offset.shown(pair) if order.offset else "0"
         order.prices = (order.prices[0], shown)
     elif kind != "market":
@@ -36,13 +36,13 @@ def make_order(params: Params, pair: ListedPair, quote: Quote, now: float) -> Bo
 
 def priced(told: str, last: Decimal, side: str, pair: ListedPair) -> Decimal | None:
     """The price in a parameter, one that is relative to the last price too; `None` when there is none."""
-    price = Price.of(told)
+    price = PriceSpec.of(told)
     return price.at(last, side, pair) if price and price.number else None
 
 
 def trail(order: BookOrder, told: str, last: Decimal) -> None:
     """Let a trailing order follow the price from now on, so far behind. Raises `Refused`."""
-    distance = Price.of(told)
+    distance = PriceSpec.of(told)
     assert distance is not None  # it was checked
     order.trails = distance
     order.trigger = trailing_trigger(order, last)
@@ -86,5 +86,5 @@ def _close(params: Params, pair: ListedPair) -> Close | None:
 
 
 def _shown(told: str, pair: ListedPair) -> str:
-    price = Price.of(told)
+    price = PriceSpec.of(told)
     return price.shown(pair) if price else "0"

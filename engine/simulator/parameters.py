@@ -19,7 +19,7 @@ _TIME = re.compile(r"\+[0-9]{1,10}|[0-9]{1,10}(\.[0-9]{1,9})?")
 _FALSE, _LOOSE_TRUE = ("false", "False"), ("True", "1")
 
 
-class Price(NamedTuple):
+class PriceSpec(NamedTuple):
     """A price as it is asked for: a number, or a distance from the last price, in percent or in the quote asset."""
 
     sign: str
@@ -28,7 +28,7 @@ class Price(NamedTuple):
     is_percent: bool
 
     @classmethod
-    def of(cls, told: str) -> Price | None:
+    def of(cls, told: str) -> PriceSpec | None:
         """The price in this text, or `None`."""
         match = _PRICE.fullmatch(told)
         if match is None:

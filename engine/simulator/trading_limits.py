@@ -9,7 +9,7 @@ from engine.simulator.call_limits import Monotonic
 from engine.simulator.refusal import Refused
 
 
-class Tier(NamedTuple):
+class TierLimits(NamedTuple):
     """The limits of a tier."""
 
     calls: float
@@ -19,10 +19,10 @@ class Tier(NamedTuple):
     open_orders: int
 
 
-TIERS: Mapping[str, Tier] = {
-    "starter": Tier(15, 0.33, 60, 1, 60),
-    "intermediate": Tier(20, 0.5, 125, 2.34, 80),
-    "pro": Tier(20, 1, 180, 3.75, 225),
+TIERS: Mapping[str, TierLimits] = {
+    "starter": TierLimits(15, 0.33, 60, 1, 60),
+    "intermediate": TierLimits(20, 0.5, 125, 2.34, 80),
+    "pro": TierLimits(20, 1, 180, 3.75, 225),
 }
 
 # (younger than so many seconds, so many points), the youngest first
@@ -31,10 +31,10 @@ _EDIT = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))
 _CANCEL = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
 
 
-class TradingCounter:
+class PairCounters:
     """Counts for one account. Without a tier it counts nothing and refuses nothing."""
 
-    def __init__(self, tier: Tier | None, monotonic: Monotonic) -> None:
+    def __init__(self, tier: TierLimits | None, monotonic: Monotonic) -> None:
         self._tier = tier
         self._monotonic = monotonic
         self._levels: dict[str, tuple[float, float]] = {}

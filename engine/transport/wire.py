@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from engine.transport.address import Base, Proxy
 from engine.transport.framing import FramedResponse, PlainHead, Stream, Tap, WireError, plain_head
-from engine.transport.resolver import SLICE, Address, Resolver
+from engine.transport.resolver import SLICE, Resolver, SocketAddress
 from engine.values import Clock
 
 IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
@@ -231,7 +231,7 @@ class Wire:
             self._secure(route.tls)
         route.resolver.remember(server.host, server.port, address)
 
-    def _dial_one_of(self, addresses: list[Address]) -> Address:
+    def _dial_one_of(self, addresses: list[SocketAddress]) -> SocketAddress:
         """Connect to the first address that takes it, giving each its share of the time left."""
         failures: list[OSError] = []
         for index, address in enumerate(addresses):
@@ -244,7 +244,7 @@ class Wire:
                 return address
         raise failures[0]
 
-    def _dial(self, address: Address, patience: float) -> None:
+    def _dial(self, address: SocketAddress, patience: float) -> None:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         with self._lock:
             self._sock = sock

@@ -35,7 +35,7 @@ from engine.errors import (
 from engine.kraken.drift import NEW, ODD
 from engine.kraken.endpoints import PRIVATE, Endpoint, private_endpoint, public_endpoint
 from engine.kraken.refusals import ERRORS, meaning_of, normal
-from engine.kraken.replies import Reply, read_reply
+from engine.kraken.replies import KrakenReply, read_reply
 
 READ = private_endpoint("Balance")
 WRITE = private_endpoint("AddOrder")
@@ -67,7 +67,8 @@ def test_a_good_reply() -> None:
     """G12: numbers come as they are written, digit for digit."""
     body = b'{"error":[],"result":{"ZUSD":"171288.6158","n":0.1000000000000000055,"i":12,"t":[true,null]}}'
     reply = read_reply(200, body, READ)
-    assert reply == Reply({"ZUSD": "171288.6158", "n": Decimal("0.1000000000000000055"), "i": 12, "t": [True, None]})
+    result = {"ZUSD": "171288.6158", "n": Decimal("0.1000000000000000055"), "i": 12, "t": [True, None]}
+    assert reply == KrakenReply(result)
     assert isinstance(reply.result["n"], Decimal)
     assert reply.warnings == ()
 
@@ -81,7 +82,7 @@ def test_an_empty_account_is_a_good_reply(status: int) -> None:
 def test_warnings_stand_beside_the_result() -> None:
     """G5: a call that was done with a warning was done."""
     reply = read_reply(200, envelope("WDatabase:No change", "WFoo:bar", result={"count": 1}), CANCEL)
-    assert reply == Reply({"count": 1}, ("WDatabase:No change", "WFoo:bar"))
+    assert reply == KrakenReply({"count": 1}, ("WDatabase:No change", "WFoo:bar"))
     bare = read_reply(200, b'{"error":"WDatabase:No change","result":{"count":1}}', CANCEL)
     assert bare.warnings == ("WDatabase:No change",)
 
@@ -320,7 +321,7 @@ PARTIAL = {"XXBTZEUR": {"a": ["65926.20000", "1", "1.000"]}}
 def test_rows_beside_an_error_about_another_name_count_and_the_error_is_said(name: str, codes: list[str]) -> None:
     """One delisted pair must not hide the others: Ticker was seen to answer like that."""
     reply = read_reply(200, envelope(*codes, result=PARTIAL), public_endpoint(name))
-    assert reply == Reply(
+    assert reply == KrakenReply(
         PARTIAL, tuple(c for c in codes if c[0] == "W"), tuple(c for c in codes if c[0] == "E")
     )
 

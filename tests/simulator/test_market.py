@@ -213,7 +213,7 @@ def test_pairs_of_another_venue_have_a_list_of_their_own(kraken: Client, connect
     assert venues(connect(Rules(all_venues_listed=True))("AssetPairs")) == {"international", "bitnomial_exchange"}
 
 
-def test_a_leveraged_order_of_a_us_client_under_the_plain_name_is_refused_unless_it_only_validates(kraken: Client) -> None:
+def test_a_leveraged_order_of_a_us_client_under_the_plain_name_is_refused_unless_dry(kraken: Client) -> None:
     kraken.sim.set_us_retail("MASTER")
     leveraged = {**ORDER, "leverage": "2"}
     assert kraken.order(**leveraged, **VALIDATE)["error"] == []

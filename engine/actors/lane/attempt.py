@@ -27,7 +27,7 @@ from engine.errors import (
 )
 from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
-from engine.kraken.replies import Reply, read_reply
+from engine.kraken.replies import KrakenReply, read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import Body, Signer, encode
 from engine.kraken.unlisted import endpoint_of
@@ -83,7 +83,7 @@ class Lane:
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 
-    def attempt(self, call: PrivateCall, deadline: float, token: QueuedCall) -> Reply:
+    def attempt(self, call: PrivateCall, deadline: float, token: QueuedCall) -> KrakenReply:
         """Make the call; raises exactly one `CallError` when it is not done.
 
         `token` names the call for `cut`, and says between two exchanges that it was cut.
@@ -201,7 +201,7 @@ class Lane:
 
     def _send(
         self, account: Account, endpoint: Endpoint, call: PrivateCall, deadline: float, token: QueuedCall
-    ) -> Reply:
+    ) -> KrakenReply:
         """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
         params = with_names(endpoint.name, call.params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
@@ -231,7 +231,7 @@ class Lane:
 
     def _exchange(
         self, account: Account, endpoint: Endpoint, encoded: Body, deadline: float, token: QueuedCall
-    ) -> Reply:
+    ) -> KrakenReply:
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)

@@ -1,8 +1,8 @@
 """When calls of a key are kept back because Kraken refused the key itself, as values that change only here.
 
 Kraken locks out a key that goes on failing, and each further try prolongs it (its page of API errors). So a refused key
-is left alone, but for a *probe* now and then, which is an ordinary call that is let through. Where a key stands, and where
-it stands after an answer:
+is left alone, but for a *probe* now and then, which is an ordinary call that is let through. Where a key stands, and
+where it stands after an answer:
 
     ============ ============ ============ ============ ============ ============ ============
     stands \\ got good         lockout      bad key      bad nonce    denied       other
