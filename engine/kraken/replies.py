@@ -167,16 +167,16 @@ _MOST_NEW = 10  # fields of one envelope that are noted; a flood of them would t
 
 
 def _raise_unreadable(status: int, body: bytes, endpoint: Endpoint) -> NoReturn:
-    """No envelope came. A read that was turned away at the door changed nothing, so it may say so."""
-    turned_away = None if endpoint.writes else _TURNED_AWAY.get(status)
-    if turned_away is None:
+    """Raise for a reply without an envelope. A refused read has changed nothing, so it is a refusal."""
+    refusal = None if endpoint.writes else _HTTP_REFUSALS.get(status)
+    if refusal is None:
         fast = ", as Kraken answers who asks too fast" if endpoint.public and status < 300 and not body.strip() else ""
         _raise_unknown(endpoint, f"HTTP {status} and {_what_came(body)}{fast}")
-    error, why = turned_away
+    error, why = refusal
     raise error(f"{endpoint.name} got HTTP {status} and {_what_came(body)}: {why}.")
 
 
-_TURNED_AWAY: Mapping[int, tuple[type[CallRefused], str]] = {
+_HTTP_REFUSALS: Mapping[int, tuple[type[CallRefused], str]] = {
     404: (UnknownMethod, "this server has no such endpoint"),
     TOO_MANY_REQUESTS: (RateLimited, "too many calls came from here, so wait before the next one"),
 }

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine.app.status import EngineStatus
-from engine.web.service import Service
+from engine.web.web_state import WebState
 
 GRACE = 1.0  # seconds after its deadline by which a call has ended (promise G5)
 
@@ -55,7 +55,7 @@ async def readyz(request: Request) -> Response:
 
 
 def _status(request: Request) -> EngineStatus:
-    service: Service = request.app.state.service
+    service: WebState = request.app.state.service
     return service.engine.status()
 
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from engine.web.feed import Feed
-from engine.web.service import Service
+from engine.web.web_state import WebState
 
 SEND_PATIENCE = 20.0  # seconds that a client may take to read one message
 COME_BACK = b"retry: 2000\n\n"
@@ -74,6 +74,6 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> WebState:
+    service: WebState = request.app.state.service
     return service

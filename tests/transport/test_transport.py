@@ -1,4 +1,4 @@
-"""The door to the network, against small servers over real sockets."""
+"""The transport, against small servers over real sockets."""
 
 from __future__ import annotations
 
@@ -931,7 +931,7 @@ def test_nothing_is_taken_from_the_environment(
 def test_the_version_is_that_of_the_package() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    assert config["metadata"]["version"] == "attr: engine.__version__"
+    assert config["metadata"]["version"] == "attr: engine.version.__version__"
     assert re.fullmatch(r"\d+\.\d+\.\d+", engine.__version__)
 
 

@@ -12,7 +12,7 @@ from engine.web.metrics import Metrics
 
 
 @dataclass(frozen=True)
-class Service:
+class WebState:
     """One engine and what the web shows of it."""
 
     engine: Engine
