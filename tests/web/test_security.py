@@ -116,7 +116,7 @@ def test_every_answer_has_the_headers() -> None:
         {"token": Secret("short")},
     ],
 )
-def test_off_loopback_token_and_tls_are_compulsory(options: dict[str, Any]) -> None:
+def test_off_loopback_token_and_tls_are_mandatory(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         WebOptions(**options)
     WebOptions(host="0.0.0.0", token=Secret(TOKEN), plain=True)

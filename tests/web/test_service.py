@@ -132,8 +132,8 @@ def test_off_loopback_it_wants_a_token_and_tls(sim: Simulator, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--host", "0.0.0.0"), "a token is compulsory"),
-        (("--host", "0.0.0.0", "--token-file", "{token}"), "TLS is compulsory"),
+        (("--host", "0.0.0.0"), "a token is mandatory"),
+        (("--host", "0.0.0.0", "--token-file", "{token}"), "TLS is mandatory"),
         (("--tls-cert", "x"), "TLS needs both files"),
         (("--tls-cert", "{token}", "--tls-key", "{token}"), "The TLS certificate or its key cannot be used"),
         (("--port", "{taken}"), "cannot be listened on"),
