@@ -63,10 +63,13 @@ class CallMethods:
 
     def submit(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
-        *, endpoint_class: str | None = None,
+        *, endpoint_class: str | None = None, with_warnings: bool = False,
     ) -> Future[Any]:  # fmt: skip
-        """Like `call`, but returns a future at once; its `cancel()` works while the call waits in the mailbox."""
-        reply = FutureReply()
+        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits in the lane.
+
+        `with_warnings`: its result is the `CallDone`, which has Kraken's warnings beside the result.
+        """
+        reply = FutureReply(with_warnings=with_warnings)
         try:
             named = self._named(endpoint, params)
             self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))

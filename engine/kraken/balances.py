@@ -41,12 +41,12 @@ def read_rows(
 ) -> Mapping[str, AssetBalance]:
     """The assets of a ``Balance`` or ``BalanceEx`` reply by plain name.
 
-    A row that cannot be read is left out and noted; where it could be spent, its asset is left out as a whole, since
-    half an amount is none. Raises `CallUnknown` when that asset is one of `needed` (plain names; `None`: each is), or
-    when no row at all can be read.
+    A row that cannot be read is left out and noted; where it could be spent, its asset is left out as a whole, since a
+    partial amount would be wrong. Raises `CallUnknown` when that asset is one of `needed` (plain names; `None`: each
+    is), or when no row at all can be read.
     """
     if not isinstance(result, Mapping):
-        raise CallUnknown("Kraken's balance reply cannot be read: it is no table of assets.")
+        raise CallUnknown("Kraken's balance reply cannot be read: it is not a table of assets.")
     read = _read_extended if endpoint == "BalanceEx" else _read_plain
     assets: dict[str, list[BalanceRow]] = {}
     spoilt: set[str] = set()

@@ -23,7 +23,7 @@ from engine.actors.runtime.scheduler import Scheduler
 from engine.config import state_directory
 from engine.errors import CallCut, CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, Outcome
 from engine.kraken.endpoints import CallClass
-from engine.kraken.replies import Reply
+from engine.kraken.replies import KrakenReply
 from engine.ownership import Ownership
 from engine.store.nonces import Nonces
 from engine.transport import Transport
@@ -148,7 +148,7 @@ class KrakenPrivateActor(EngineActor):
             queued_call.fail(error)
         self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
 
-    def _attempt(self, queued_call: QueuedCall, now: float) -> Reply:
+    def _attempt(self, queued_call: QueuedCall, now: float) -> KrakenReply:
         if now >= queued_call.deadline:
             raise DeadlinePassed("The call's time was over before its turn came; it was not sent.")
         try:
