@@ -36,6 +36,7 @@ from engine.errors import (
     PermissionDenied,
     TemporaryLockout,
 )
+from engine.rules.backoff import Backoff
 
 
 class Standing(Enum):
@@ -186,8 +187,8 @@ def next_refresh(state: Availability, every: float, error: CallError | None) -> 
     `every`, but to a minute at most. What Kraken or our limits said of the next try counts when it is longer; where the
     key itself is kept back, only once the account is unavailable, so that this is not found out late.
     """
-    doublings = max(0, min(state.errors - 2, 16))
-    pause: float = min(every * 2**doublings, max(every, min(12 * every, 60.0)))
+    backoff = Backoff(every, max(every, min(12 * every, 60.0)))
+    pause = backoff.pause(max(0, state.errors - 2))
     if error is None or error.retry_after is None or (isinstance(error, _KEPT_BACK) and not state.standing.is_out):
         return pause
     return max(pause, error.retry_after)

@@ -10,7 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from engine.rules.balance.availability import Standing
+from engine.rules.balance.availability import Availability, Standing
 from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,6 +91,27 @@ class BalanceSnapshot(Value):
             return BalanceState.UNKNOWN
         is_old = self.restored or self.invalidated or age > self.max_age
         return BalanceState.STALE if is_old else BalanceState.FRESH
+
+    def answers(self, max_age: float | None) -> bool:
+        """Whether it answers a caller who wants a balance of at most `max_age` seconds; `None`: who takes any."""
+        age = self.age
+        if max_age is None:
+            return True
+        return age is not None and age <= max_age and not (self.restored or self.invalidated)
+
+    def judged(self, availability: Availability, last_error: str | None, **parts: Any) -> BalanceSnapshot:
+        """The same balance of an account that stands elsewhere now."""
+        return replace(
+            self, is_available=availability.is_available, standing=availability.standing,
+            error_count=availability.errors, last_error=last_error, **parts,
+        )  # fmt: skip
+
+    def forgotten(self) -> BalanceSnapshot:
+        """UNKNOWN: nothing is known of the account any more."""
+        return BalanceSnapshot(
+            self.account, max_age=self.max_age, cash_assets=self.cash_assets, _clock=self._clock,
+            _invalidated_at=self._invalidated_at,
+        )  # fmt: skip
 
     def at(self, now: datetime) -> BalanceSnapshot:
         """The same balance as seen at `now` (aware): its state and age no longer move."""

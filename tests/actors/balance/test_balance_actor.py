@@ -23,10 +23,10 @@ from engine import (
     ReadBalance,
     Settings,
 )
-from engine.actors.balance.balance import ASK_AGAIN_IN
 from engine.actors.lane.messages import Invalidated
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.rules.balance.availability import Standing
+from engine.rules.balance.refresh import REQUEST_AGAIN_IN
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events
 from tests.stopwatch import LONG, PATIENCE, Stopwatch, again_if_stalled
@@ -330,7 +330,7 @@ def test_an_account_that_trades_without_a_pause_is_refreshed_all_the_same(sim: S
         trader.start()
         try:
             sim.wait_for_calls(seen + 2, endpoint="BalanceEx", timeout=PATIENCE)
-            assert time.monotonic() - began >= ASK_AGAIN_IN
+            assert time.monotonic() - began >= REQUEST_AGAIN_IN
         finally:
             over.set()
             trader.join(PATIENCE)
