@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pykka
 
-from engine.actors.balance.asset_catalogue import AssetNames
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.change_events import ChangeEvents
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller

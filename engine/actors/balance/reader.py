@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from engine.actors.balance.asset_catalogue import AssetNames
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.errors import CallError, CallUnknown

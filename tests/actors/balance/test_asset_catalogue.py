@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine import BalanceChanged, Engine, Settings
-from engine.actors.balance.asset_catalogue import FILE_NAME, AssetNames, CatalogueActor, Look, read_names
+from engine.actors.balance.asset_catalogue import FILE_NAME, CatalogueActor, Look, read_names
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.drift_log import DriftLog
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import CallUnknown, ConfigError
