@@ -49,7 +49,7 @@ class ArchiveActor(EngineActor):
 
     Records that arrive during a write are written together, so a slow disk delays only the writing. A failed write is
     published as a warning, once until a write succeeds; the balance itself stays in memory. At the start a damaged file
-    is moved aside, with a warning: its content is lost. Stopping writes what is left.
+    is put aside, with a warning: its content is lost. Stopping writes what is left.
     """
 
     @staticmethod
