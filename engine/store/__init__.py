@@ -1,4 +1,4 @@
-"""The only door to disk: files of JSON documents that survive kill -9 and power loss.
+"""Files of JSON documents that survive kill -9 and power loss: the only user of sqlitedict.
 
 Writes go through sqlitedict (`store`), reads through a read-only connection of their own (`reading`): a damaged page
 met while reading would end sqlitedict's writer thread and hang its caller. Each document carries a checksum over its
