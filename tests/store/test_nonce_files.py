@@ -91,7 +91,7 @@ def test_the_drawing_is_the_table() -> None:
     assert drawn == {main.value: [row[copy].value for copy in FileState] for main, row in TABLE.items()}
 
 
-def test_a_file_that_is_not_intact_is_never_the_only_one_to_be_believed_in_silence() -> None:
+def test_only_intact_files_are_used_as_they_are() -> None:
     for main, copy in product(FileState, FileState):
         pair = TABLE[main][copy]
         assert (pair is Pair.BOTH) == (main is copy is FileState.INTACT)

@@ -118,7 +118,7 @@ class BalanceActor(EngineActor):
             account, max_age=self._settings.max_age, cash_assets=names.cash, _clock=clock
         )  # fmt: skip
         self._events = ChangeEvents(publish, known.standing, known)
-        self._present(known.judged(
+        self._present(known.with_availability(
             self._availability, known.last_error, restored=True, _invalidated_at=self._invalidation.at
         ))  # fmt: skip
 
@@ -252,7 +252,7 @@ class BalanceActor(EngineActor):
         pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
         next_attempt = seconds_later(moment(self._clock.wall_ns()), pause)
         last_error = after.reason or (str(error) if error else None)
-        self._present(snapshot.judged(after, last_error, next_attempt=next_attempt))
+        self._present(snapshot.with_availability(after, last_error, next_attempt=next_attempt))
         ended = self._refresh.turn
         self._follow(self._refresh.ended(result, self._clock.monotonic(), pause, room_in(error)))
         if result.is_settled:
@@ -273,7 +273,7 @@ class BalanceActor(EngineActor):
         """Show a standing that changes while no request ends."""
         self._availability = availability
         if availability.standing is not self._snapshot.standing:
-            self._present(self._snapshot.judged(availability, last_error))
+            self._present(self._snapshot.with_availability(availability, last_error))
 
     def _present(self, snapshot: BalanceSnapshot) -> None:
         self._snapshot = snapshot

@@ -99,8 +99,8 @@ class BalanceSnapshot(Value):
             return True
         return age is not None and age <= max_age and not (self.restored or self.invalidated)
 
-    def judged(self, availability: Availability, last_error: str | None, **parts: Any) -> BalanceSnapshot:
-        """The same balance of an account that stands elsewhere now."""
+    def with_availability(self, availability: Availability, last_error: str | None, **parts: Any) -> BalanceSnapshot:
+        """The same balance with another availability of its account."""
         return replace(
             self, is_available=availability.is_available, standing=availability.standing,
             error_count=availability.errors, last_error=last_error, **parts,

@@ -104,7 +104,7 @@ def test_known_names_ask_for_nothing(sim: Simulator, tmp_path: Path) -> None:
     assert asked(sim) == 0
 
 
-def test_a_kraken_that_does_not_answer_holds_up_nobody(sim: Simulator, tmp_path: Path) -> None:
+def test_a_list_of_assets_that_hangs_delays_no_balance(sim: Simulator, tmp_path: Path) -> None:
     """G8 and G13: the fetch hangs, balances go on under the names they came with, and stop is quick."""
     sim.fault(Fault.hang(endpoint="Assets"))
     sim.set_balance("MASTER", {"XNEW": "7.5"})

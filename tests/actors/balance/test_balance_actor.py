@@ -296,7 +296,7 @@ def test_own_cancel_makes_the_balance_stale_at_once_and_an_older_reply_does_not_
         assert engine.balance("MASTER", max_age=600).state is BalanceState.FRESH
 
 
-def test_who_was_answered_never_reads_a_fresh_balance_from_before_his_call(sim: Simulator, tmp_path: Path) -> None:
+def test_after_a_call_has_returned_no_balance_from_before_it_is_fresh(sim: Simulator, tmp_path: Path) -> None:
     """STALE before the answer, not soon after it: the next order is sized with what the last one has used."""
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
@@ -336,7 +336,7 @@ def test_an_account_that_trades_without_a_pause_is_refreshed_all_the_same(sim: S
             trader.join(PATIENCE)
 
 
-def test_a_call_that_is_only_checked_disturbs_nothing(sim: Simulator, tmp_path: Path) -> None:
+def test_a_call_that_is_only_validated_invalidates_nothing(sim: Simulator, tmp_path: Path) -> None:
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     order = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "100", "validate": True}
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
@@ -409,7 +409,7 @@ def test_a_balance_actor_that_dies_is_replaced_and_its_account_is_said_to_be_unk
     assert engine.balance("MASTER").standing is Standing.AVAILABLE
 
 
-def test_a_write_of_ours_disturbs_the_account_it_was_for(sim: Simulator, tmp_path: Path) -> None:
+def test_a_write_invalidates_only_the_balance_of_its_account(sim: Simulator, tmp_path: Path) -> None:
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=slow) as engine:
         for name in ("MASTER", "ALICE"):

@@ -36,7 +36,7 @@ def test_a_good_reply_of_the_other_ends_it() -> None:
     assert seen == {EXTENDED}
 
 
-def test_a_fallback_that_fails_is_no_choice() -> None:
+def test_after_a_fallback_that_fails_extended_balances_are_requested_again() -> None:
     assert EndpointChoice().sent().fallen_back().sent().name == EXTENDED
 
 

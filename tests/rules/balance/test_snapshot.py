@@ -99,7 +99,7 @@ def test_what_was_never_known_has_no_age() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=5))
-def test_the_latest_disturbance_counts(times: list[float]) -> None:
+def test_the_latest_invalidation_counts(times: list[float]) -> None:
     invalidation = Invalidation()
     for each in times:
         invalidation.note(each)
