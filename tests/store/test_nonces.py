@@ -253,7 +253,7 @@ def test_unusable_copy_does_not_stop_an_intact_main_file(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("damage", [Path.unlink, _garbage])
 def test_unusable_copy_stops_where_it_alone_could_know(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """A link or a mode can be fixed; starting without the file would forget its marks."""
+    """A person can fix a link or a mode; starting without the file would forget its marks."""
     make_marks(tmp_path, TurnedClock())
     (tmp_path / COPY_NAME).chmod(0o666)
     damage(tmp_path / FILE_NAME)
