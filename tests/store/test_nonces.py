@@ -77,7 +77,7 @@ def test_damaged_file_is_put_aside_and_the_other_knows_the_marks(
     assert _aside(tmp_path, name)[0].name in warnings[0][1]
     assert all(nonces.issue(key) > highest[key] for key in KEYS)
     nonces.close()
-    assert Nonces(tmp_path, warn=warnings).close() is None
+    Nonces(tmp_path, warn=warnings).close()
     assert len(warnings) == 1, "the next start has nothing to say"
     assert read_documents(tmp_path / FILE_NAME) == read_documents(tmp_path / COPY_NAME)
 
@@ -254,7 +254,7 @@ def test_unusable_copy_does_not_stop_an_intact_main_file(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("damage", [Path.unlink, _garbage])
 def test_unusable_copy_stops_where_it_alone_could_know(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """Somebody can mend a link or a mode; starting without would forget marks that are there."""
+    """A person can fix a link or a mode; starting without the file would forget its marks."""
     make_marks(tmp_path, TurnedClock())
     (tmp_path / COPY_NAME).chmod(0o666)
     damage(tmp_path / FILE_NAME)

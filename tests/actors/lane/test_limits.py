@@ -1,4 +1,4 @@
-"""The lane under storms and limits, over real sockets: what Kraken refuses is not hammered (G7, TORTURE T12)."""
+"""The lane under refusals and limits, over real sockets: refused calls are not repeated blindly (G7)."""
 
 from __future__ import annotations
 
@@ -160,8 +160,7 @@ def test_counter_refuses_before_a_nonce_is_drawn_and_never_a_cancel(sim: Simulat
         errors = [future.exception(PATIENCE) for future in futures]
         full = [error for error in errors if error is not None]
         assert full
-        assert all(isinstance(error, CounterFull) for error in full)
-        assert full[0].retry_after is not None
+        assert all(isinstance(error, CounterFull) and error.retry_after is not None for error in full)
         assert count(strict) < 16
         for _ in range(3):
             engine.submit("MASTER", "CancelAll").exception(PATIENCE)
@@ -195,6 +194,7 @@ def test_throttling_with_a_time_is_honoured(sim: Simulator, tmp_path: Path) -> N
         assert isinstance(attempts(engine, 1)[0], RateLimited)
         held = attempts(engine, 1)[0]
         assert isinstance(held, CounterFull)
+        assert held.retry_after is not None
         assert 50 < held.retry_after <= 60, "less what has passed since"
 
 

@@ -190,8 +190,9 @@ def test_foreign_key_use_ends_after_two_tries_in_plain_words(
         private.ask(PrivateCall("MASTER", "Balance"))
     assert caught.value.kraken_code == "EAPI:Invalid nonce"
     assert len(private_calls(sim)) == 2
-    assert private_calls(sim)[-1].nonce is not None
-    assert private_calls(sim)[-1].nonce < 2**61, "the nonce never jumps ahead"
+    nonce = private_calls(sim)[-1].nonce
+    assert nonce is not None
+    assert nonce < 2**61, "the nonce never jumps ahead"
     assert published.codes() == ["nonce-refused-once", "nonces-refused"]
 
 

@@ -1,4 +1,4 @@
-"""Accounts as the exchange keeps them: who they are, what they own, what their key may do."""
+"""The exchange's accounts: identity, holdings, and what their keys may do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from engine.simulator.book import Book, Market
-from engine.simulator.limits import CallCounter
-from engine.simulator.nonces import Nonces
-from engine.simulator.orders import Orders
-from engine.simulator.trading_limits import TradingCounter
+from engine.simulator.book import Book, MarketState
+from engine.simulator.call_limits import KeyCounter
+from engine.simulator.nonce_tracker import NonceTracker
+from engine.simulator.order_entry import OrderEntry
+from engine.simulator.trading_limits import PairCounters
 from engine.simulator.wallet import Wallet
 
 Amount = str | Mapping[str, str]
@@ -47,7 +47,7 @@ _OTHERS: Mapping[str, Amount] = {"ZUSD": "1000.0000", "XXBT": "0.1000000000"}
 
 
 class SimAccount(NamedTuple):
-    """What a client has to know to use an account."""
+    """The credentials of an account."""
 
     name: str
     key: str
@@ -79,7 +79,7 @@ def _random(size: int) -> str:
 class Key:
     """One API key: what it may do and what it has done."""
 
-    def __init__(self, account: SimAccount, nonces: Nonces, counter: CallCounter | None) -> None:
+    def __init__(self, account: SimAccount, nonces: NonceTracker, counter: KeyCounter | None) -> None:
         self.account = account
         self.nonces = nonces
         self.counter = counter
@@ -90,24 +90,24 @@ class Key:
         """From when to when it may query history, Unix time; 0 is unlimited."""
 
     def may(self, needed: frozenset[str]) -> bool:
-        """Say whether it has one of these permissions; no permission needed is always had."""
+        """Whether it has one of these permissions; true for an empty set."""
         return not needed or bool(needed & self.permissions)
 
 
 class Customer:
     """One account with its key, its wallet and its orders."""
 
-    def __init__(self, key: Key, market: Market, counter: TradingCounter, *, hold_on_earn: bool = False) -> None:
+    def __init__(self, key: Key, market: MarketState, counter: PairCounters, *, hold_on_earn: bool = False) -> None:
         self.key = key
         name = key.account.name
         self.wallet = Wallet(read_rows(_USUAL_BALANCES.get(name, _OTHERS)), hold_on_earn=hold_on_earn)
         self.book = Book(market, self.wallet)
-        self.orders = Orders(name, self.book, counter)
+        self.orders = OrderEntry(name, self.book, counter)
         self.iban = _iban(name)
         self.others: Mapping[str, Customer] = {}
         """Every account of the exchange by its IBAN."""
         self.allocated: dict[str, Decimal] = {}
-        """What earns, by strategy."""
+        """The allocated amounts, by strategy."""
         self.exports: dict[str, dict[str, str]] = {}
         self.addresses: dict[tuple[str, str], list[str]] = {}
         """Deposit addresses by asset and method."""
@@ -115,18 +115,18 @@ class Customer:
         self.subaccounts: set[str] = set()
 
     def move(self, kind: str, refid: str, asset: str, amount: Decimal, fee: Decimal = Decimal(0)) -> None:
-        """Add an amount, or take it when it is negative, and a fee besides; the ledger has an entry of this kind."""
+        """Add an amount (or subtract it if negative), subtract a fee, and add a ledger entry of this kind."""
         self.book.ledger.enter(kind, refid, self.orders.now(), self.book.change(asset, amount, fee))
 
 
 def _iban(name: str) -> str:
-    """The public id of an account, in the form of Kraken's; it is always the same for a name."""
+    """The public id of an account, in Kraken's form; determined by the name."""
     text = base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()
     return f"AA{sum(name.encode()) % 100:02d} {text[:4]} {text[4:8]} {text[8:12]}"
 
 
 def read_rows(rows: Mapping[str, Amount]) -> dict[str, dict[str, str]]:
-    """Balance rows in full, checked. Raises `ValueError` or `TypeError` for what is no amount."""
+    """Complete, checked balance rows. Raises `ValueError` or `TypeError` for an invalid amount."""
     return {asset: _read_row(asset, row) for asset, row in rows.items()}
 
 
@@ -147,4 +147,4 @@ def _check_amount(asset: str, text: object) -> None:
     except InvalidOperation:
         is_amount = False
     if not is_amount:
-        raise ValueError(f"{asset} has {text!r}, which is no amount")
+        raise ValueError(f"{asset} has {text!r}, which is not an amount")

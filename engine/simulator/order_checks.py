@@ -1,4 +1,4 @@
-"""What `AddOrder` checks about its parameters before anything else."""
+"""The checks of `AddOrder` on its parameters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from datetime import datetime
 from decimal import Decimal
 
-from engine.simulator.market import Pair
-from engine.simulator.parameters import TOO_MUCH, Params, Price, amount, require, text, when, yes
+from engine.simulator.market import ListedPair
+from engine.simulator.parameters import TOO_MUCH, Params, PriceSpec, amount, require, text, when, yes
 from engine.simulator.refusal import Refused
 
 LIMITS = frozenset({"limit", "iceberg"})
@@ -33,7 +33,7 @@ _LEAST_SHOWN = 15  # an iceberg shows at least so small a part of itself
 _ICEBERG = "EGeneral:Invalid arguments:iceberg:ordertype"
 
 
-def check_order(params: Params, pair: Pair, minimum_error: str, *, takes_id_with_close: bool = False) -> None:
+def check_order(params: Params, pair: ListedPair, minimum_error: str, *, takes_id_with_close: bool = False) -> None:
     """Refuse an order whose parameters cannot be read or do not fit together, in Kraken's words."""
     _check_kind(params)
     _check_flags(params)
@@ -66,7 +66,7 @@ def check_expiry(params: Params, now: float, *, is_late: bool = False) -> None:
     require(not expires or now + soonest <= expires <= now + _LATEST_EXPIRY, "EGeneral:Invalid arguments:expiretm")
 
 
-def check_prices(params: Params, pair: Pair) -> None:
+def check_prices(params: Params, pair: ListedPair) -> None:
     """Refuse an order whose prices are missing, cannot be read, or are relative in a way its type does not allow."""
     kind = text(params, "ordertype")
     names = () if kind not in WITH_PRICE else ("price", "price2") if kind in TWO_PRICES else ("price",)
@@ -78,9 +78,9 @@ def check_prices(params: Params, pair: Pair) -> None:
         require(kind not in TWO_PRICES or is_relative, "EGeneral:Invalid arguments:price2")
 
 
-def check_price(told: str, name: str, pair: Pair) -> None:
+def check_price(told: str, name: str, pair: ListedPair) -> None:
     """Refuse what is no price, and one with more decimals than the pair has."""
-    price = Price.of(told)
+    price = PriceSpec.of(told)
     if price is None or not 0 < price.number < TOO_MUCH or (price.is_percent and not price.sign):
         raise Refused(f"EGeneral:Invalid arguments:{name}")
     if price.decimals > pair.pair_decimals and not price.is_percent:
@@ -114,7 +114,7 @@ def _check_flags(params: Params) -> None:
     require("post" not in flags or may_post, "EGeneral:Invalid arguments:oflags")
 
 
-def _check_volume(params: Params, pair: Pair, minimum_error: str) -> None:
+def _check_volume(params: Params, pair: ListedPair, minimum_error: str) -> None:
     volume = amount(text(params, "volume"))
     if volume is None or volume <= 0 or volume != round(volume, pair.lot_decimals):
         raise Refused("EGeneral:Invalid arguments:volume")
@@ -140,7 +140,7 @@ def _check_identity(params: Params) -> None:
     require(not userref or is_number, "EGeneral:Invalid arguments:userref")
 
 
-def _check_close(params: Params, pair: Pair, takes_id: bool) -> None:
+def _check_close(params: Params, pair: ListedPair, takes_id: bool) -> None:
     asked = close_of(params)
     if not any(asked.values()):
         return

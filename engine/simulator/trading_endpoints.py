@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.simulator.accounts import Customer
+from engine.simulator.customers import Customer
 from engine.simulator.market import find_pair
 from engine.simulator.parameters import Params, amount, require, text
 from engine.simulator.refusal import Partly, Refused
@@ -25,7 +25,7 @@ def add_order(customer: Customer, params: Params) -> dict[str, Any]:
 
 
 def add_order_batch(customer: Customer, params: Params) -> dict[str, Any]:
-    """`AddOrderBatch`: 2 to 15 orders on one pair. See `Orders.place_batch` for what becomes of refused ones."""
+    """`AddOrderBatch`: 2 to 15 orders on one pair. See `OrderEntry.place_batch` for what becomes of refused ones."""
     listed = params.get("orders")
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise Refused(_UNREADABLE)
@@ -84,7 +84,7 @@ def cancel_all_after(customer: Customer, params: Params) -> dict[str, Any]:
 
 
 def level3(customer: Customer, params: Params) -> dict[str, Any]:
-    """`Level3`: the orders of strangers, one at each price."""
+    """`Level3`: orders of other traders, one at each price."""
     pair, depth = find_pair(text(params, "pair"), customer.book.market.rules), text(params, "depth", "100")
     if pair is None:
         raise Refused("EQuery:Unknown asset pair")

@@ -1,4 +1,4 @@
-"""How the exchange remembers the nonces of one key."""
+"""The nonces of one key, as the exchange tracks them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def read_nonce(text: str | None) -> int | None:
     return nonce if nonce <= LARGEST_NONCE else None
 
 
-class Nonces:
+class NonceTracker:
     """The nonces one key has used.
 
     A nonce has to be greater than the highest one seen, or, with a `window`, less than `window`

@@ -1,4 +1,4 @@
-"""How orders and trades are listed: open, closed, by name, in pages."""
+"""The list endpoints of orders, trades and ledger entries, with their pages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from engine.simulator.book import Book
+from engine.simulator.book_order import BookOrder
+from engine.simulator.fill import Fill
 from engine.simulator.ledger import Listed, Window, page
 from engine.simulator.market import find_asset
-from engine.simulator.order import Order
 from engine.simulator.parameters import Params, is_yes, require, same_id, text
 from engine.simulator.refusal import Refused
-from engine.simulator.trade import Fill
 
 MOST_AT_ONCE = 50
 
@@ -90,12 +90,12 @@ def _counted(name: str, params: Params, rows: dict[str, dict[str, Any]], many: i
     return {name: rows} if is_yes(params, "without_count") else {name: rows, "count": many}
 
 
-def _fits(order: Order, params: Params) -> bool:
+def _fits(order: BookOrder, params: Params) -> bool:
     client_id, userref = text(params, "cl_ord_id"), text(params, "userref")
     return (not client_id or same_id(order.cl_ord_id, client_id)) and (not userref or order.userref == userref)
 
 
-def _times(order: Order, by: str) -> tuple[float, ...]:
+def _times(order: BookOrder, by: str) -> tuple[float, ...]:
     closed = order.opened if order.closed is None else order.closed
     return {"open": (order.opened,), "close": (closed,)}.get(by, (order.opened, closed))
 
@@ -106,7 +106,7 @@ def _names(params: Params, most: int) -> list[str]:
     return names
 
 
-def _row(book: Book, order: Order, trades: bool) -> dict[str, Any]:
+def _row(book: Book, order: BookOrder, trades: bool) -> dict[str, Any]:
     return order.row(trades, null_id=book.market.rules.null_id)
 
 

@@ -1,4 +1,4 @@
-"""What a request asks for: the call in it, read the way the exchange reads it."""
+"""The API call in a request, parsed as the exchange parses it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PATH = re.compile(r"/0/(public|private)/((?:Earn/)?[A-Za-z0-9]+)")
 _METHODS = {"public": "GET", "private": "POST"}
 
 
-class Asked(NamedTuple):
+class ApiCall(NamedTuple):
     """One call, as it arrived.
 
-    private, endpoint: which call; an address that is no call at all has its whole path as endpoint.
+    private, endpoint: which call; a path that is no API call is the endpoint as a whole.
     path: what the signature covers besides the nonce and the body.
     params: the parameters without nonce; `None` when the body could not be read.
     nonce: the text of the nonce in the body, or `None`.
@@ -40,8 +40,8 @@ class Asked(NamedTuple):
     fits: bool
 
     @classmethod
-    def of(cls, request: Request) -> Asked:
-        """Read the call in a request. Nothing is judged here."""
+    def of(cls, request: Request) -> ApiCall:
+        """Parse a request; nothing is checked."""
         path, _, query = request.target.partition("?")
         match = _PATH.fullmatch(path)
         kind, endpoint = match.groups() if match else ("public", path)
@@ -90,7 +90,7 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _READERS: Mapping[str, Callable[[str], dict[str, Any]]] = {

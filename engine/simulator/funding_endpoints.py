@@ -1,4 +1,4 @@
-"""The private endpoints of funding: money that leaves the account is gone from its balance, and is in the ledger."""
+"""The funding endpoints: a withdrawal or transfer changes the balance and adds a ledger entry."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import secrets
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.accounts import Customer
+from engine.simulator.book_order import new_id
+from engine.simulator.customers import Customer
 from engine.simulator.market import decimals_of, find_asset
-from engine.simulator.order import new_id
 from engine.simulator.parameters import Params, amount, is_yes, require, text
 from engine.simulator.refusal import Refused
 
@@ -16,8 +16,8 @@ _LIMIT = "332.00956139"
 _SPOT, _FUTURES = "Spot Wallet", "Futures Wallet"
 
 
-class Way(NamedTuple):
-    """How an asset comes and goes: a method, its network, its least amount and its fee."""
+class FundingRoute(NamedTuple):
+    """A way to deposit or withdraw an asset: its method, network, least amount and fee."""
 
     method: str
     network: str
@@ -25,14 +25,17 @@ class Way(NamedTuple):
     fee: str
 
 
-_WAYS = {
-    "XXBT": (Way("Bitcoin", "Bitcoin", "0.0004", "0.0002"), Way("Bitcoin Lightning", "Lightning", "0.00001", "0")),
-    "XETH": (Way("Ether", "Ethereum", "0.005", "0.0015"),),
-    "ZUSD": (Way("Fedwire", "Fedwire", "20", "4"),),
-    "ZEUR": (Way("SEPA", "SEPA", "5", "0.09"),),
-    "USDT": (Way("Tether USD (ERC20)", "Ethereum", "10", "2.5"),),
+_ROUTES = {
+    "XXBT": (
+        FundingRoute("Bitcoin", "Bitcoin", "0.0004", "0.0002"),
+        FundingRoute("Bitcoin Lightning", "Lightning", "0.00001", "0"),
+    ),
+    "XETH": (FundingRoute("Ether", "Ethereum", "0.005", "0.0015"),),
+    "ZUSD": (FundingRoute("Fedwire", "Fedwire", "20", "4"),),
+    "ZEUR": (FundingRoute("SEPA", "SEPA", "5", "0.09"),),
+    "USDT": (FundingRoute("Tether USD (ERC20)", "Ethereum", "10", "2.5"),),
 }
-_ADDRESS_NAME = "my-address"  # the withdrawal address that every account has already, as somebody set it up
+_ADDRESS_NAME = "my-address"  # the withdrawal address that every account has
 
 
 # In
@@ -43,18 +46,18 @@ def deposit_methods(customer: Customer, params: Params) -> list[dict[str, Any]]:
     asset = _asset(params)
     return [
         {
-            "method": way.method, "limit": False, "fee": _shown(asset, "0"), "gen-address": True,
-            "minimum": _shown(asset, way.least),
+            "method": route.method, "limit": False, "fee": _shown(asset, "0"), "gen-address": True,
+            "minimum": _shown(asset, route.least),
         }
-        for way in _WAYS.get(asset, ())
+        for route in _ROUTES.get(asset, ())
     ]  # fmt: skip
 
 
 def deposit_addresses(customer: Customer, params: Params) -> list[dict[str, Any]]:
-    """`DepositAddresses`: with ``new`` another one is made."""
+    """`DepositAddresses`: ``new`` creates one."""
     asset = _asset(params)
-    way = _way(asset, text(params, "method"))
-    known = customer.addresses.setdefault((asset, way.method), [])
+    route = _route(asset, text(params, "method"))
+    known = customer.addresses.setdefault((asset, route.method), [])
     is_new = is_yes(params, "new")
     if is_new:
         known.append(f"sim{secrets.token_hex(16)}")
@@ -62,7 +65,7 @@ def deposit_addresses(customer: Customer, params: Params) -> list[dict[str, Any]
 
 
 def deposit_status(customer: Customer, params: Params) -> list[dict[str, Any]]:
-    """`DepositStatus`: nothing was ever deposited; a test sets balances directly."""
+    """`DepositStatus`: always empty; tests set balances directly."""
     return []
 
 
@@ -73,8 +76,8 @@ def withdraw_methods(customer: Customer, params: Params) -> list[dict[str, Any]]
     """`WithdrawMethods`: of all assets, or of one."""
     wanted = _asset(params) if text(params, "asset") else None
     return [
-        {"asset": asset, "method": way.method, "network": way.network, "minimum": way.least}
-        for asset, ways in _WAYS.items() for way in ways if wanted in (None, asset)
+        {"asset": asset, "method": route.method, "network": route.network, "minimum": route.least}
+        for asset, routes in _ROUTES.items() for route in routes if wanted in (None, asset)
     ]  # fmt: skip
 
 
@@ -82,31 +85,31 @@ def withdraw_addresses(customer: Customer, params: Params) -> list[dict[str, Any
     """`WithdrawAddresses`: one for each asset, and verified."""
     wanted = _asset(params) if text(params, "asset") else None
     return [
-        {"address": f"sim-{asset.lower()}", "asset": asset, "method": ways[0].method, "key": _ADDRESS_NAME,
+        {"address": f"sim-{asset.lower()}", "asset": asset, "method": routes[0].method, "key": _ADDRESS_NAME,
          "verified": True}
-        for asset, ways in _WAYS.items() if wanted in (None, asset)
+        for asset, routes in _ROUTES.items() if wanted in (None, asset)
     ]  # fmt: skip
 
 
 def withdraw_info(customer: Customer, params: Params) -> dict[str, str]:
     """`WithdrawInfo`: what would arrive, and what it would cost."""
-    asset, way, whole = _withdrawal(params)
+    asset, route, whole = _withdrawal(params)
     return {
-        "method": way.method, "limit": _LIMIT, "amount": _shown(asset, whole - Decimal(way.fee)),
-        "fee": _shown(asset, way.fee),
+        "method": route.method, "limit": _LIMIT, "amount": _shown(asset, whole - Decimal(route.fee)),
+        "fee": _shown(asset, route.fee),
     }  # fmt: skip
 
 
 def withdraw(customer: Customer, params: Params) -> dict[str, str]:
     """`Withdraw`: the amount, with the fee in it, leaves the balance at once."""
-    asset, way, whole = _withdrawal(params)
+    asset, route, whole = _withdrawal(params)
     _check_funds(customer, asset, whole)
     refid = f"FTQcuak-V6Za8{secrets.token_hex(8)}"
-    customer.move("withdrawal", refid, asset, Decimal(way.fee) - whole, Decimal(way.fee))
+    customer.move("withdrawal", refid, asset, Decimal(route.fee) - whole, Decimal(route.fee))
     customer.withdrawals[refid] = {
-        "method": way.method, "aclass": "currency", "asset": asset, "refid": refid, "txid": secrets.token_hex(32),
-        "info": f"sim-{asset.lower()}", "amount": _shown(asset, whole - Decimal(way.fee)),
-        "fee": _shown(asset, way.fee), "time": int(customer.orders.now()), "status": "Pending",
+        "method": route.method, "aclass": "currency", "asset": asset, "refid": refid, "txid": secrets.token_hex(32),
+        "info": f"sim-{asset.lower()}", "amount": _shown(asset, whole - Decimal(route.fee)),
+        "fee": _shown(asset, route.fee), "time": int(customer.orders.now()), "status": "Pending",
         "key": text(params, "key"),
     }  # fmt: skip
     return {"refid": refid}
@@ -132,7 +135,7 @@ def withdraw_cancel(customer: Customer, params: Params) -> bool:
 
 
 def wallet_transfer(customer: Customer, params: Params) -> dict[str, str]:
-    """`WalletTransfer`: from the spot wallet to the futures wallet, which nothing here shows."""
+    """`WalletTransfer`: from the spot wallet to the futures wallet, which the simulator does not show."""
     require((text(params, "from"), text(params, "to")) == (_SPOT, _FUTURES), "EGeneral:Invalid arguments")
     asset, whole = _asset(params), _amount(params)
     _check_funds(customer, asset, whole)
@@ -170,10 +173,10 @@ def _asset(params: Params) -> str:
     return asset
 
 
-def _way(asset: str, method: str) -> Way:
-    for way in _WAYS.get(asset, ()):
-        if way.method == method:
-            return way
+def _route(asset: str, method: str) -> FundingRoute:
+    for route in _ROUTES.get(asset, ()):
+        if route.method == method:
+            return route
     raise Refused("EFunding:No funding method")
 
 
@@ -184,15 +187,15 @@ def _amount(params: Params) -> Decimal:
     return found
 
 
-def _withdrawal(params: Params) -> tuple[str, Way, Decimal]:
-    """The asset, the way and the amount of a withdrawal to the address of that name."""
+def _withdrawal(params: Params) -> tuple[str, FundingRoute, Decimal]:
+    """The asset, the route and the amount of a withdrawal to the address of that name."""
     asset, whole = _asset(params), _amount(params)
-    ways = _WAYS.get(asset)
-    if not ways:
+    routes = _ROUTES.get(asset)
+    if not routes:
         raise Refused("EFunding:No funding method")
     require(text(params, "key") == _ADDRESS_NAME, "EFunding:Unknown withdraw key")
-    require(whole >= Decimal(ways[0].least) and whole > Decimal(ways[0].fee), "EFunding:Invalid amount")
-    return asset, ways[0], whole
+    require(whole >= Decimal(routes[0].least) and whole > Decimal(routes[0].fee), "EFunding:Invalid amount")
+    return asset, routes[0], whole
 
 
 def _check_funds(customer: Customer, asset: str, whole: Decimal) -> None:

@@ -1,4 +1,4 @@
-"""One order, as the exchange keeps it."""
+"""One order on the exchange's book."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.market import Pair, cost_decimals
-from engine.simulator.parameters import Price
-from engine.simulator.trade import Fill, shown_fee
+from engine.simulator.fill import Fill, shown_fee
+from engine.simulator.market import ListedPair, cost_decimals
+from engine.simulator.parameters import PriceSpec
 
 OPEN, PENDING, CLOSED, CANCELED, EXPIRED = "open", "pending", "closed", "canceled", "expired"
 NOTHING = Decimal(0)
@@ -25,7 +25,7 @@ class Close(NamedTuple):
 
 
 class Amendment(NamedTuple):
-    """What an order was like from some time on: how it was placed, or as it was amended."""
+    """One state of an order: as it was placed, or as an amend left it."""
 
     id: str
     kind: str
@@ -47,18 +47,18 @@ class Amendment(NamedTuple):
 
 
 @dataclass(slots=True)
-class Order:
+class BookOrder:
     """An order that was accepted.
 
-    price: its limit.  trigger: what the last price has to reach before it counts.
+    price: its limit.  trigger: the last price that activates it.
     trails: how far the trigger stays behind the best price.  offset: where the limit will be then, from the trigger.
-    basis: the price when it was accepted; what an order holds that names no price goes by it.
-    prices: `price` and `price2`, as its description tells them.
+    basis: the price when it was accepted; determines the hold of an order without a price.
+    prices: `price` and `price2`, as in its description.
     refid: the order whose conditional close this is.
     """
 
     txid: str
-    pair: Pair
+    pair: ListedPair
     side: str
     kind: str
     volume: Decimal
@@ -66,8 +66,8 @@ class Order:
     basis: Decimal
     price: Decimal | None = None
     trigger: Decimal | None = None
-    trails: Price | None = None
-    offset: Price | None = None
+    trails: PriceSpec | None = None
+    offset: PriceSpec | None = None
     prices: tuple[str, str] = ("0", "0")
     time_in_force: str = "GTC"
     flags: str = "fciq"
@@ -92,17 +92,17 @@ class Order:
 
     @property
     def filled(self) -> Decimal:
-        """How much of it was filled."""
+        """How much of it is filled."""
         return sum((fill.volume for fill in self.fills), NOTHING)
 
     @property
     def left(self) -> Decimal:
-        """How much of it was not."""
+        """How much of it is left."""
         return self.volume - self.filled
 
     @property
     def is_post_only(self) -> bool:
-        """Whether it may not take."""
+        """Whether it may only make."""
         return "post" in self.flags.split(",")
 
     @property
@@ -112,15 +112,15 @@ class Order:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether its trigger was not reached yet."""
+        """Whether its trigger has not been reached yet."""
         return self.kind not in ("market", "limit", "iceberg") and "touched" not in self.misc
 
     def end(self, status: str, reason: str | None, now: float) -> None:
-        """It cannot be filled any more."""
+        """End the order: it cannot be filled any more."""
         self.status, self.reason, self.closed = status, reason, now
 
     def remember(self, now: float) -> str:
-        """Keep what it is like now for `OrderAmends`; the id of this state. The first is how it was placed."""
+        """Record the current state for `OrderAmends`; returns its id. The first state is the placement."""
         kind = "user" if self.amendments else "original"
         state = Amendment(
             new_id("T"), kind, now, self.volume, max(NOTHING, self.left), self.price, self.trigger, self.is_post_only
@@ -129,7 +129,7 @@ class Order:
         return state.id
 
     def row(self, trades: bool = False, *, null_id: bool = True) -> dict[str, Any]:
-        """What the order endpoints tell of it. null_id: a `cl_ord_id` that it does not have is told as null."""
+        """Its row in the order endpoints. null_id: a missing `cl_ord_id` is null instead of left out."""
         cost = sum((fill.cost for fill in self.fills), NOTHING)
         average = cost / self.filled if self.filled else NOTHING
         lots, costs = self.pair.lot_decimals, cost_decimals(self.pair)
@@ -153,16 +153,16 @@ class Order:
         return row
 
     def text(self) -> str:
-        """The order as `descr.order` says it."""
+        """The text of `descr.order`."""
         volume = f"{self.volume:.{self.pair.lot_decimals}f}"
         return f"{self.side} {volume} {self.pair.altname} @ {described(self.kind, self.prices)}"
 
     def told(self) -> dict[str, str]:
-        """What `AddOrder` tells of it: `close` only where there is a conditional one."""
+        """Its `descr` in the reply of `AddOrder`: `close` only with a conditional close."""
         return {"order": self.text(), **({"close": self.close_text()} if self.close else {})}
 
     def close_text(self) -> str:
-        """The conditional close as `descr.close` says it; empty without one."""
+        """The text of `descr.close`; empty without a conditional close."""
         if self.close is None:
             return ""
         return f"close position @ {described(self.close.kind, (self.close.price, self.close.price2))}"

@@ -1,4 +1,4 @@
-"""The private endpoints that tell of an account: balances, credit, its key, its fees, its wallets."""
+"""The private endpoints about an account: balances, credit, its key, its fees, its wallets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from decimal import Decimal
 from typing import Any
 
-from engine.simulator.accounts import Customer
+from engine.simulator.customers import Customer
 from engine.simulator.market import dollars, find_asset, find_pair, key_of
 from engine.simulator.parameters import Params, text, yes
 from engine.simulator.refusal import Refused
@@ -18,20 +18,20 @@ _TIERS = (  # maker and taker fee in percent, and what a higher tier needs; only
 
 
 def balance(customer: Customer, params: Params) -> dict[str, str]:
-    """`Balance`: what is held is not subtracted."""
+    """`Balance`: holds are not subtracted."""
     _check_wallet(customer, params)
     customer.book.catch_up()
     return {asset: row["balance"] for asset, row in customer.wallet.rows.items()}
 
 
 def balance_ex(customer: Customer, _: Params) -> dict[str, dict[str, str]]:
-    """`BalanceEx`: the same rows with what is held."""
+    """`BalanceEx`: the same rows with their holds."""
     customer.book.catch_up()
     return customer.wallet.told(customer.book.holds())
 
 
 def trade_balance(customer: Customer, params: Params) -> dict[str, str]:
-    """`TradeBalance`: everything at its first price. There are no margin positions."""
+    """`TradeBalance`: everything valued at its initial price. There are no margin positions."""
     unit = dollars(find_asset(str(params.get("asset", "ZUSD"))) or "")
     if not unit:
         raise Refused("EQuery:Unknown asset")
@@ -57,7 +57,7 @@ def credit_lines(customer: Customer, _: Params) -> dict[str, Any]:
 
 
 def get_api_key_info(customer: Customer, _: Params) -> dict[str, Any]:
-    """`GetApiKeyInfo`: nonce and last use are those of this very call."""
+    """`GetApiKeyInfo`: nonce and last use are those of this call."""
     key = customer.key
     unset = "0"
     return {
@@ -78,7 +78,7 @@ def get_api_key_info(customer: Customer, _: Params) -> dict[str, Any]:
 
 
 def get_web_sockets_token(customer: Customer, _: Params) -> dict[str, Any]:
-    """`GetWebSocketsToken`: there is no WebSocket here that would take it."""
+    """`GetWebSocketsToken`: the simulator has no WebSocket that accepts it."""
     return {"token": secrets.token_urlsafe(32), "expires": 900}
 
 
@@ -88,12 +88,12 @@ def list_wallet_accounts(customer: Customer, _: Params) -> list[dict[str, Any]]:
 
 
 def open_positions(customer: Customer, params: Params) -> dict[str, Any] | list[Any]:
-    """`OpenPositions`: there are none. Consolidated ones would be a list, as ccxt reads it."""
+    """`OpenPositions`: always empty. Consolidated positions are a list, as ccxt reads them."""
     return [] if params.get("consolidation") else {}
 
 
 def trade_volume(customer: Customer, params: Params) -> dict[str, Any]:
-    """`TradeVolume`: none so far, so the first tier's fees, for the pairs that are asked for and no others."""
+    """`TradeVolume`: no volume, so the first tier's fees, for the requested pairs only."""
     rules = customer.book.market.rules
     wants_schedules = yes(params, "fee_schedule", loose=rules.loose_booleans)
     found = {name.strip(): find_pair(name.strip(), rules) for name in _names(params)}
@@ -117,7 +117,7 @@ def _check_wallet(customer: Customer, params: Params) -> None:
 
 
 def _names(params: Params) -> list[str]:
-    """The pairs that are asked for: a comma list, or in JSON a list of names or of objects with the name as asset."""
+    """The requested pairs: a comma-separated list, or in JSON a list of names or of objects with the name as asset."""
     asked = params.get("pair")
     if isinstance(asked, list):
         return [str(each.get("asset", "")) if isinstance(each, dict) else str(each) for each in asked]

@@ -1,4 +1,4 @@
-"""The private endpoints of exports: a report is ordered, ready at once, and removed. Its file is not to be had here."""
+"""The export endpoints: a report is ready at once and can be removed. Its file cannot be downloaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 import string
 from typing import Any
 
-from engine.simulator.accounts import Customer
+from engine.simulator.customers import Customer
 from engine.simulator.parameters import Params, require, text, when
 
 _REPORTS, _FORMATS = frozenset({"trades", "ledgers"}), frozenset({"CSV", "TSV"})

@@ -1,4 +1,4 @@
-"""What the calls of one account do to its orders: place, cancel, change."""
+"""Order entry of one account: place, cancel, amend, edit."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.simulator.book import Book
-from engine.simulator.changes import amended, edit_params
-from engine.simulator.checks import check_deadline, check_expiry, check_order
-from engine.simulator.making import make_order
-from engine.simulator.market import Pair, find_pair
+from engine.simulator.book_order import BookOrder
+from engine.simulator.market import ListedPair, find_pair
 from engine.simulator.matching import crosses
-from engine.simulator.order import Order
+from engine.simulator.order_changes import amended, edit_params
+from engine.simulator.order_checks import check_deadline, check_expiry, check_order
+from engine.simulator.order_factory import make_order
+from engine.simulator.order_pairs import check_account, check_pair, pair_of_order, without_leverage
 from engine.simulator.parameters import Params, require, same_id, text, yes
-from engine.simulator.products import check_account, check_pair, pair_of_order, without_leverage
 from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
-from engine.simulator.trading_limits import TradingCounter
+from engine.simulator.trading_limits import PairCounters
 
 _NEVER_WAS, _UNREADABLE = "EOrder:Invalid order", "EGeneral:Invalid arguments"
 
 
 class Placement(NamedTuple):
-    """An order that was placed: whose, under which txid, and exactly what was asked for."""
+    """A placed order: its account, its txid, and the exact parameters of the request."""
 
     account: str
     txid: str
     params: dict[str, Any]
 
 
-class Orders:
-    """Reads and checks what is asked for, and does it in the book. The exchange holds its lock around every method."""
+class OrderEntry:
+    """Checks order requests and applies them to the book. The exchange holds its lock around every method."""
 
-    def __init__(self, account: str, book: Book, counter: TradingCounter) -> None:
+    def __init__(self, account: str, book: Book, counter: PairCounters) -> None:
         self.book = book
         self.placements: list[Placement] = []
         self.is_us_retail = False
@@ -45,10 +45,10 @@ class Orders:
         return self.book.market.now()
 
     def put_in(self, txid: str, *, cl_ord_id: str | None = None) -> None:
-        """Let an order rest that nobody placed with a call."""
+        """Add a resting order that no call has placed."""
         pair = find_pair("XXBTZUSD")
         assert pair is not None
-        order = Order(
+        order = BookOrder(
             txid, pair, "buy", "limit", Decimal("0.0001"), self.now(), Decimal(1),
             price=Decimal(1), prices=("1.0", "0"), cl_ord_id=cl_ord_id,
         )  # fmt: skip
@@ -66,9 +66,9 @@ class Orders:
         return {"descr": order.told(), "txid": [order.txid]}
 
     def place_batch(self, rows: Sequence[Params]) -> list[dict[str, Any]]:
-        """`AddOrderBatch`: one order that fails its checks refuses all; what the book refuses is refused by itself.
+        """`AddOrderBatch`: one order that fails its checks rejects all; one that the book refuses is refused alone.
 
-        Kraken's specification says the first, and its own client reads the second in replies.
+        The first is from Kraken's specification, the second from the replies that its own client parses.
         """
         is_dry_run = self._is_dry_run(rows[0])
         pair = self._received(rows[0], 0.0 if is_dry_run else len(rows) / 2)
@@ -77,7 +77,7 @@ class Orders:
         drafts = [self._draft(params, pair) for params in rows]
         return [self._row(draft, params, pair) for draft, params in zip(drafts, rows, strict=True)]
 
-    def _row(self, draft: Order | None, params: Params, pair: Pair) -> dict[str, Any]:
+    def _row(self, draft: BookOrder | None, params: Params, pair: ListedPair) -> dict[str, Any]:
         """What a batch tells of one of its orders; its conditional close stands beside `descr`."""
         try:
             order = draft or self._draft(params, pair)
@@ -89,7 +89,7 @@ class Orders:
         told |= {"close": order.close_text()} if order.close else {}
         return told if self._is_dry_run(params) else {"txid": order.txid, **told}
 
-    def _received(self, params: Params, points: float) -> Pair:
+    def _received(self, params: Params, points: float) -> ListedPair:
         """The pair of what arrives. The trading counter counts it whether or not it passes the checks."""
         self.book.catch_up()
         self._check_mode(params)
@@ -98,7 +98,7 @@ class Orders:
             self._counter.receive(pair.id, points)
         return pair
 
-    def _draft(self, params: Params, pair: Pair) -> Order:
+    def _draft(self, params: Params, pair: ListedPair) -> BookOrder:
         """The order that is asked for, if it passes every check that needs neither the book nor the wallet."""
         rules, now, is_late = self._rules, self.now(), self.book.market.is_past
         check_pair(params, pair)
@@ -111,7 +111,7 @@ class Orders:
         self._check_cost(order)
         return order
 
-    def _enter(self, order: Order, params: Params) -> None:
+    def _enter(self, order: BookOrder, params: Params) -> None:
         """Put an order in that passed its checks, unless the book or the wallet refuse it."""
         check_account(params, order.pair, is_us_retail=self.is_us_retail)
         self._counter.check_open(sum(other.pair.id == order.pair.id for other in self.book.live()))
@@ -120,7 +120,7 @@ class Orders:
         self._check_funds(order)
         self._accept(order, params)
 
-    def _accept(self, order: Order, params: Params) -> None:
+    def _accept(self, order: BookOrder, params: Params) -> None:
         self.placements.append(Placement(self._account, order.txid, dict(params)))
         self.book.put_in(order)
 
@@ -166,7 +166,7 @@ class Orders:
         require(not (takes and may_not_take), "EOrder:Post only order")
         return self._change(order, wanted)
 
-    def _change(self, order: Order, wanted: Order) -> str:
+    def _change(self, order: BookOrder, wanted: BookOrder) -> str:
         is_repriced = wanted.price != order.price
         order.volume, order.price, order.trigger = wanted.volume, wanted.price, wanted.trigger
         order.prices, order.trails = wanted.prices, wanted.trails
@@ -235,24 +235,24 @@ class Orders:
         is_post = is_change or "post" in text(params, "oflags").split(",")
         require(status != "post_only" or is_post, "EService:Market in post_only mode")
 
-    def _check_pair(self, params: Params, order: Order) -> None:
+    def _check_pair(self, params: Params, order: BookOrder) -> None:
         """Refuse a pair that is named and is not the order's."""
         is_named = "pair" in params
         require(not is_named or pair_of_order(params, self._rules) == order.pair, "EGeneral:Invalid arguments:pair")
 
-    def _check_cost(self, order: Order) -> None:
+    def _check_cost(self, order: BookOrder) -> None:
         cost = order.left * (order.price or order.trigger or order.basis)
         require(cost >= Decimal(order.pair.costmin), "EOrder:Cost minimum not met")
 
-    def _check_funds(self, order: Order, *, instead_of: Order | None = None) -> None:
+    def _check_funds(self, order: BookOrder, *, instead_of: BookOrder | None = None) -> None:
         """Refuse what the wallet does not cover; what the order holds that it replaces is free for it."""
         asset, needed = self.book.fees.hold_of(order)
         require(needed <= self.book.free(asset, instead_of), "EOrder:Insufficient funds")
 
-    def _age(self, order: Order) -> float:
+    def _age(self, order: BookOrder) -> float:
         return self.now() - max(order.opened, order.changed)
 
-    def _named(self, params: Params, *by: str) -> list[Order]:
+    def _named(self, params: Params, *by: str) -> list[BookOrder]:
         """The live orders that go by this name: `txid`, or a `userref` in its place, or `cl_ord_id`. At least one.
 
         A name of what is over is answered in one way, a name that no order of the account ever had in another.
@@ -260,7 +260,7 @@ class Orders:
         name, client_id = text(params, "txid"), text(params, "cl_ord_id") if "cl_ord_id" in by else ""
         require(bool(name) != bool(client_id), _UNREADABLE)
 
-        def fits(order: Order) -> bool:
+        def fits(order: BookOrder) -> bool:
             is_marked = "userref" in by and order.userref == name
             return same_id(order.cl_ord_id, client_id) if client_id else order.txid == name or is_marked
 

@@ -1,4 +1,4 @@
-"""From a request to a reply: what the faults, the exchange and the journal do about one call."""
+"""Handles one call: applies the faults, asks the exchange, and records it in the call log."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import json
 from collections.abc import Iterable
 from email.utils import formatdate
 
-from engine.simulator.exchange import Answer, Exchange
+from engine.simulator.api_call import ApiCall
+from engine.simulator.call_log import CallLog, LogEntry
+from engine.simulator.exchange import CallResult, Exchange
 from engine.simulator.faults import Fault
-from engine.simulator.journal import Entry, Journal
-from engine.simulator.request import Asked
 from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import Link
-from engine.simulator.wire import Ending, Reply, Request
+from engine.simulator.wire import Ending, HttpResponse, Request
 
 
-class Service:
+class CallHandler:
     """Serves calls, each in the thread of its connection."""
 
     def __init__(
         self,
         exchange: Exchange,
         script: FaultScript,
-        journal: Journal,
+        journal: CallLog,
         rules: Rules,
     ) -> None:
         self._exchange = exchange
@@ -36,8 +36,8 @@ class Service:
         return formatdate(self._rules.wall(), usegmt=True)
 
     def serve(self, request: Request, link: Link) -> Ending:
-        """Answer a request as it deserves and as the faults will have it."""
-        asked = Asked.of(request)
+        """Answer a request, subject to the faults in the script."""
+        asked = ApiCall.of(request)
         account = self._exchange.owner(asked.key) if asked.private else None
         struck = self._script.take(asked.endpoint, account)
         faults = [scripted.fault for scripted in struck]
@@ -52,8 +52,8 @@ class Service:
             link.play(plan, entry.end)
         return plan.ending
 
-    def _reply(self, answer: Answer, request: Request) -> Reply:
-        reply = Reply(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
+    def _reply(self, answer: CallResult, request: Request) -> HttpResponse:
+        reply = HttpResponse(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
         if answer.wait is None or self._rules.public_refusal == "error":
             return reply
         if self._rules.public_refusal == "empty":
@@ -65,9 +65,9 @@ class Service:
             if scripted.fault.executed is executed:
                 self._script.hold(scripted, link)
 
-    def _answer(self, asked: Asked, faults: Iterable[Fault], entry: Entry) -> Answer:
+    def _answer(self, asked: ApiCall, faults: Iterable[Fault], entry: LogEntry) -> CallResult:
         if not all(fault.lets_through for fault in faults):
-            return Answer()
+            return CallResult()
         errors = [fault for fault in faults if fault.kraken_error]
         late = max((fault.late for fault in faults), default=0.0)
         execute = bool(late) or all(fault.executed for fault in errors)
@@ -78,7 +78,7 @@ class Service:
         return answer
 
 
-def _told(answer: Answer, empty_result: bool) -> bytes:
+def _told(answer: CallResult, empty_result: bool) -> bytes:
     beside = {"result": answer.result} if answer.partial else {"result": {}} if empty_result else {}
     refused = {"error": [answer.error], **beside}
     told = refused if answer.error else {"error": [], "result": answer.result}

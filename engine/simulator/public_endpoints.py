@@ -8,8 +8,8 @@ from email.utils import formatdate
 from typing import Any
 
 from engine.simulator import transparency
-from engine.simulator.book import Market
-from engine.simulator.catalogue import BITNOMIAL, CURRENCY, INTERNATIONAL, Pair
+from engine.simulator.book import MarketState
+from engine.simulator.catalogue import BITNOMIAL, CURRENCY, INTERNATIONAL, ListedPair
 from engine.simulator.market import (
     CLASSES,
     VENUES,
@@ -37,10 +37,10 @@ _INFO = {
 Params = Mapping[str, Any]
 
 
-class PublicDesk:
+class PublicEndpoints:
     """Answers public calls."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: MarketState) -> None:
         self._market = market
         self._rules = market.rules
         self._wall = market.wall
@@ -78,7 +78,7 @@ class PublicDesk:
         rows = {name: pair_row(pair, self._rules) for name, pair in found.items() if pair}
         return {name: {field: row[field] for field in fields or row} for name, row in rows.items()}
 
-    def _listed(self, params: Params, aclass: str) -> dict[str, Pair | None]:
+    def _listed(self, params: Params, aclass: str) -> dict[str, ListedPair | None]:
         rules = self._rules
         venue = _one_of(params, "execution_venue", VENUES, INTERNATIONAL) if rules.venues_told else INTERNATIONAL
         every = rules.all_venues_listed and venue != BITNOMIAL
@@ -131,7 +131,7 @@ class PublicDesk:
         pairs = [self._one({"pair": params["symbol"]})[1]] if "symbol" in params else list(pairs_of())
         return transparency.post_trade(self._market.prices, pairs, _count_of_trades(params), params)
 
-    def _one(self, params: Params) -> tuple[str, Pair]:
+    def _one(self, params: Params) -> tuple[str, ListedPair]:
         """The one pair that is asked for, and what the reply calls it."""
         name = str(params.get("pair", ""))
         pair = find_pair(name, self._rules, aclass=_one_of(params, "asset_class", CLASSES, CURRENCY))
@@ -139,9 +139,9 @@ class PublicDesk:
             raise Refused(UNKNOWN_PAIR)
         return key_of(name, pair, self._rules), pair
 
-    def _named(self, params: Params, aclass: str) -> dict[str, Pair | None]:
+    def _named(self, params: Params, aclass: str) -> dict[str, ListedPair | None]:
         """The pairs that are asked for, by what the reply calls them; `None` for a name that is unknown."""
-        found: dict[str, Pair | None] = {}
+        found: dict[str, ListedPair | None] = {}
         for name in (each.strip() for each in params["pair"].split(",")):
             pair = find_pair(name, self._rules, aclass=aclass)
             found[key_of(name, pair, self._rules) if pair else name] = pair

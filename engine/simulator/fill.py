@@ -1,4 +1,4 @@
-"""One trade of ours."""
+"""One fill of an order."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from engine.simulator.market import Pair, cost_decimals
+from engine.simulator.market import ListedPair, cost_decimals
 
 _AT_MARKET = frozenset({"stop-loss", "take-profit", "trailing-stop"})
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A trade of ours. `fee` is in the quote asset, or in the base asset if the order asked for that."""
+    """A fill. `fee` is in the quote asset, or in the base asset if the order asked for that."""
 
     id: str
     order: str
-    pair: Pair
+    pair: ListedPair
     side: str
     kind: str
     time: float
@@ -31,11 +31,11 @@ class Fill:
 
     @property
     def cost(self) -> Decimal:
-        """What it cost without the fee."""
+        """The cost without the fee."""
         return self.price * self.volume
 
     def row(self, ledgers: Sequence[str] = ()) -> dict[str, Any]:
-        """The row of `TradesHistory`, with the ids of its ledger entries if they are wanted."""
+        """The row of `TradesHistory`, with the ids of its ledger entries if requested."""
         executed = "market" if self.kind in _AT_MARKET else "limit" if self.kind.endswith("-limit") else self.kind
         costs = cost_decimals(self.pair)
         row: dict[str, Any] = {
@@ -49,6 +49,6 @@ class Fill:
         return {**row, "ledgers": list(ledgers)} if ledgers else row
 
 
-def shown_fee(fee: Decimal, pair: Pair, *, in_base: bool) -> str:
-    """A fee as it is told: in the decimals of costs, or with ten if it is paid in the base asset."""
+def shown_fee(fee: Decimal, pair: ListedPair, *, in_base: bool) -> str:
+    """A fee as text: in the decimals of costs, or with ten if it is paid in the base asset."""
     return f"{fee:.10f}" if in_base else f"{fee:.{cost_decimals(pair)}f}"

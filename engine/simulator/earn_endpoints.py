@@ -1,18 +1,18 @@
-"""The private endpoints of Earn: what is allocated leaves the balance, and comes back when it is deallocated."""
+"""The Earn endpoints: an allocation leaves the balance, and a deallocation returns to it."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.accounts import Customer
+from engine.simulator.book_order import new_id
+from engine.simulator.customers import Customer
 from engine.simulator.market import decimals_of, dollars, find_asset
-from engine.simulator.order import new_id
 from engine.simulator.parameters import Params, amount, require, text
 
 
 class Strategy(NamedTuple):
-    """Something that earns: an asset by its altname, and the least amount of it."""
+    """An Earn strategy: an asset by its altname, and the least amount of it."""
 
     id: str
     asset: str
@@ -85,7 +85,7 @@ def _asked(params: Params) -> tuple[Strategy, Decimal]:
 
 
 def _move(customer: Customer, strategy: Strategy, wanted: Decimal) -> None:
-    """From the balance to the strategy; a negative amount comes back."""
+    """Move an amount from the balance to the strategy; a negative amount moves back."""
     customer.allocated[strategy.id] = customer.allocated.get(strategy.id, Decimal(0)) + wanted
     customer.move("earn", new_id("E"), _asset(strategy), -wanted)
 

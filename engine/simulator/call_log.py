@@ -1,4 +1,4 @@
-"""What the simulator has seen: every call, from its arrival to its end."""
+"""The log of all calls, each from its arrival to its end."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.simulator.nonces import read_nonce
-from engine.simulator.request import Asked
+from engine.simulator.api_call import ApiCall
+from engine.simulator.nonce_tracker import read_nonce
 
-# Never kept: the nonce has its own field, and a password is nobody's business.
+# Not recorded: the nonce has its own field, and a password is secret.
 _LEFT_OUT = frozenset({"nonce", "otp"})
 _INVALID_NONCE = "EAPI:Invalid nonce"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call as it was seen.
+    """One recorded call.
 
     account: whose key it came with; `None` for public calls and unknown keys.
     endpoint: e.g. ``Balance``.  private: it came to a private address.
@@ -43,10 +43,10 @@ class Call:
     ended: float | None = None
 
 
-class Entry:
-    """One call being written down."""
+class LogEntry:
+    """The record of a call under way."""
 
-    def __init__(self, journal: Journal, number: int) -> None:
+    def __init__(self, journal: CallLog, number: int) -> None:
         self._journal = journal
         self._number = number
 
@@ -55,11 +55,11 @@ class Entry:
         self._journal._change(self._number, **changes)
 
     def end(self) -> None:
-        """The call is over: nobody has to wait for it any more. The first time counts."""
+        """Mark the call as ended; repeated calls do nothing."""
         self._journal._end(self._number)
 
 
-class Journal:
+class CallLog:
     """Keeps the calls in the order of their arrival. Thread-safe.
 
     `remember`: how many calls to keep, the latest; `None` keeps all.
@@ -93,14 +93,14 @@ class Journal:
 
     @property
     def highest_awaited(self) -> int:
-        """The same, without calls whose client had hung up by then."""
+        """The same, without calls whose client had disconnected by then."""
         return self._highest_awaited
 
     @contextmanager
     def call(
-        self, asked: Asked, account: str | None, fault: str | None, has_client: Callable[[], bool]
-    ) -> Iterator[Entry]:
-        """Write down a call that has just arrived; it ends with the block at the latest."""
+        self, asked: ApiCall, account: str | None, fault: str | None, has_client: Callable[[], bool]
+    ) -> Iterator[LogEntry]:
+        """Record a call that has just arrived; it ends with the block at the latest."""
         params = {name: v for name, v in (asked.params or {}).items() if name not in _LEFT_OUT}
         call = Call(
             account=account if asked.private else None,
@@ -111,7 +111,7 @@ class Journal:
             fault=fault,
             started=time.monotonic(),
         )
-        entry = Entry(self, self._begin(call, has_client))
+        entry = LogEntry(self, self._begin(call, has_client))
         try:
             yield entry
         finally:
@@ -172,7 +172,7 @@ class Journal:
 
 
 class _Search:
-    """Counts calls that fit, and looks again only at those that may still change."""
+    """Counts matching calls; only those that may still change are checked again."""
 
     def __init__(self, calls: dict[int, Call], fits: Callable[[Call], bool]) -> None:
         self._calls = calls
@@ -182,7 +182,7 @@ class _Search:
         self._seen = -1
 
     def count(self) -> int:
-        """How many calls fit by now."""
+        """The number of matching calls."""
         newest = next(reversed(self._calls), -1)
         self._open.update(range(self._seen + 1, newest + 1))
         self._seen = newest

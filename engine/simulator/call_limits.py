@@ -1,4 +1,4 @@
-"""What the exchange does with a key that calls too often or fails too often."""
+"""Limits on a key that calls or fails too often."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USUAL_COST = 1.0
 OFFENCES = frozenset({"EAPI:Invalid key", "EAPI:Invalid signature", "EAPI:Invalid nonce"})
 
 
-class CallCounter:
+class KeyCounter:
     """The call counter of one key: rises by each call's cost and falls all the time, or in steps `every` seconds."""
 
     def __init__(self, limit: float, decay: float, monotonic: Monotonic, *, every: float = 0.0) -> None:
@@ -32,7 +32,7 @@ class CallCounter:
         self._counted_at = self._now()
 
     def takes(self, cost: float) -> bool:
-        """Count a call of this cost, or say that it is one too many."""
+        """Count a call of this cost; returns false if it exceeds the limit."""
         now = self._now()
         self._level = max(0.0, self._level - (now - self._counted_at) * self._decay)
         self._counted_at = now
@@ -47,7 +47,7 @@ class CallCounter:
 
 
 class Lockout:
-    """Shuts a key out for `seconds` after `after` offences in a row; further tries prolong it."""
+    """Locks a key out for `seconds` after `after` failures in a row; further calls prolong it."""
 
     def __init__(self, after: int | None, seconds: float, monotonic: Monotonic) -> None:
         self._after = after
@@ -57,7 +57,7 @@ class Lockout:
         self._until: dict[str, float] = {}
 
     def holds(self, key: str) -> bool:
-        """Say whether this key is shut out now."""
+        """Whether this key is locked out now."""
         now = self._monotonic()
         if now >= self._until.get(key, now):
             return False
@@ -65,7 +65,7 @@ class Lockout:
         return True
 
     def note(self, key: str, error: str | None) -> None:
-        """Take note of how a call of this key ended."""
+        """Record how a call of this key ended."""
         if self._after is None:
             return
         self._offences[key] = self._offences.get(key, 0) + 1 if error in OFFENCES else 0

@@ -1,15 +1,15 @@
-"""What amending and editing make of an order; nothing is changed here."""
+"""The order that an amend or an edit asks for. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
 
-from engine.simulator.checks import check_price
-from engine.simulator.making import priced, shown_prices, trail
+from engine.simulator.book_order import BookOrder
 from engine.simulator.market import tick
-from engine.simulator.order import Order
-from engine.simulator.parameters import Params, Price, amount, require, text, yes
+from engine.simulator.order_checks import check_price
+from engine.simulator.order_factory import priced, shown_prices, trail
+from engine.simulator.parameters import Params, PriceSpec, amount, require, text, yes
 from engine.simulator.prices import Quote
 
 _NOTHING_TO_AMEND = "EOrder:No amendable parameters specified"
@@ -17,7 +17,7 @@ _AMENDABLE = ("order_qty", "display_qty", "limit_price", "trigger_price")
 _EDITED = ("volume", "price", "price2", "oflags", "userref", "deadline", "displayvol")
 
 
-def amended(order: Order, params: Params, quote: Quote, *, takes_nothing: bool = False) -> Order:
+def amended(order: BookOrder, params: Params, quote: Quote, *, takes_nothing: bool = False) -> BookOrder:
     """The order as an amend wants it. Raises `Refused` for what the order does not have, and for no change at all.
 
     A change of less than a tick is none. takes_nothing: an amend that changes nothing is taken all the same.
@@ -38,7 +38,7 @@ def amended(order: Order, params: Params, quote: Quote, *, takes_nothing: bool =
     return wanted
 
 
-def edit_params(old: Order, params: Params) -> dict[str, str]:
+def edit_params(old: BookOrder, params: Params) -> dict[str, str]:
     """The parameters of the order that an edit places instead of this one."""
     asked = {
         "pair": old.pair.altname, "type": old.side, "ordertype": old.kind, "volume": f"{old.volume:f}",
@@ -48,14 +48,14 @@ def edit_params(old: Order, params: Params) -> dict[str, str]:
     return asked | {name: text(params, name) for name in _EDITED if text(params, name)}
 
 
-def _volume(told: str, order: Order) -> Decimal:
+def _volume(told: str, order: BookOrder) -> Decimal:
     volume = amount(told) if told else order.volume
     is_volume = volume is not None and volume > 0 and volume == round(volume, order.pair.lot_decimals)
     require(is_volume, "EGeneral:Invalid arguments:order_qty")
     return volume or Decimal(0)
 
 
-def _check_shown(told: str, order: Order) -> bool:
+def _check_shown(told: str, order: BookOrder) -> bool:
     """Whether another part of an iceberg is to be shown. Raises `Refused` for other orders."""
     require(not told or order.kind == "iceberg", "EGeneral:Invalid arguments:display_qty")
     shown = amount(told) if told else None
@@ -63,13 +63,13 @@ def _check_shown(told: str, order: Order) -> bool:
     return bool(told)
 
 
-def _set_limit(order: Order, told: str, quote: Quote) -> None:
+def _set_limit(order: BookOrder, told: str, quote: Quote) -> None:
     if told:
         require(order.price is not None, "EGeneral:Invalid arguments:limit_price")
         order.price = _new_price(told, "limit_price", order, order.price or Decimal(0), quote)
 
 
-def _set_trigger(order: Order, told: str, quote: Quote) -> None:
+def _set_trigger(order: BookOrder, told: str, quote: Quote) -> None:
     if not told:
         return
     require(order.trigger is not None, "EGeneral:Invalid arguments:trigger_price")
@@ -78,12 +78,12 @@ def _set_trigger(order: Order, told: str, quote: Quote) -> None:
         return
     check_price(told, "trigger_price", order.pair)
     require(told.startswith("+"), "EGeneral:Invalid arguments:trigger_price")
-    if Price.of(told) != order.trails:
+    if PriceSpec.of(told) != order.trails:
         trail(order, told, quote.last)
 
 
-def _new_price(told: str, name: str, order: Order, old: Decimal, quote: Quote) -> Decimal:
-    price = Price.of(told)
+def _new_price(told: str, name: str, order: BookOrder, old: Decimal, quote: Quote) -> Decimal:
+    price = PriceSpec.of(told)
     if price is not None and not price.sign and not price.is_percent and abs(price.number - old) < tick(order.pair):
         return old
     check_price(told, name, order.pair)

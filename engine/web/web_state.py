@@ -1,4 +1,4 @@
-"""What the endpoints share."""
+"""What the web endpoints share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.web.metrics import Metrics
 
 
 @dataclass(frozen=True)
-class Service:
+class WebState:
     """One engine and what the web shows of it."""
 
     engine: Engine
