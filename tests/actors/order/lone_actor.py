@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,7 @@ class LoneActor:
         self.ref = OrderActor.start(
             directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
             invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
+            key_of=lambda account: "k", spare=lambda account, seconds: math.inf,
         )  # fmt: skip
 
     def _publish(self, event: Any) -> None:

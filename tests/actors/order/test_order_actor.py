@@ -217,3 +217,23 @@ def test_an_open_order_is_followed_over_failed_looks_until_it_is_over(lone: Lone
     lone.time.turn_to(lone.time.now + 10 * SETTINGS.follow_every)
     lone.wait()
     assert not lone.calls, "it is not looked at any more"
+
+
+def test_a_caller_whose_time_is_over_waits_a_second_more_for_the_answer_that_is_due(lone: LoneActor) -> None:
+    """The lane's answer is due at the same time as his: it says more than that it is not known."""
+    waiting = lone.place("x")  # for a thousand seconds
+    call = lone.take()
+    lone.send(call)
+    lone.time.turn_to(1000.0)
+    lone.wait()
+    lone.answer(call, {"txid": [TXID]})
+    assert waiting.get(timeout=PATIENCE).state is OrderState.PLACED
+
+
+def test_a_caller_is_answered_a_second_after_his_time_whatever_became_of_it(lone: LoneActor) -> None:
+    waiting = lone.place("x")
+    lone.send(lone.take())
+    for seconds in (1000.0, 1001.5):
+        lone.time.turn_to(seconds)
+        lone.wait()
+    assert waiting.get(timeout=PATIENCE).state is OrderState.SENT
