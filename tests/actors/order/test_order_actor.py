@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.actors.order.messages import LookNow
 from engine.errors import CallError, CallNotSent, CallUnknown, ConnectFailed, OrderRejected, PairUnsettled
 from engine.rules.order.states import OrderState
 from tests.actors.order.lone_actor import KRAKEN, SETTINGS, LoneActor, crashed, lone
@@ -237,3 +238,54 @@ def test_a_caller_is_answered_a_second_after_his_time_whatever_became_of_it(lone
         lone.time.turn_to(seconds)
         lone.wait()
     assert waiting.get(timeout=PATIENCE).state is OrderState.SENT
+
+
+@pytest.mark.parametrize(
+    "result", [{}, {"txid": None}, {"txid": ""}, {"txid": []}, {"txid": [""]}, {"txid": [7]}, {"txid": {TXID: "1"}}]
+)
+def test_an_answer_that_names_no_order_is_no_answer(lone: LoneActor, result: Any) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, result)
+    assert lone.state("x") is OrderState.UNKNOWN
+    assert lone.receipt("x").txids == ()
+
+
+@pytest.mark.parametrize("txid", [TXID, [TXID]])
+def test_an_answer_names_its_order_as_a_text_or_in_a_list(lone: LoneActor, txid: Any) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": txid, "descr": {"order": "buy 1 XBTUSD @ limit 30000"}})
+    assert (lone.state("x"), lone.receipt("x").txids) == (OrderState.PLACED, (TXID,))
+    assert lone.receipt("x").description == "buy 1 XBTUSD @ limit 30000"
+
+
+def test_an_order_that_was_open_before_a_crash_is_followed_after_it(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID]})
+    with crashed(lone) as again:
+        again.time.turn_to(10.0)
+        again.wait()
+        assert [call.endpoint for call in again.calls] == ["OpenOrders"]
+
+
+def test_who_asks_for_a_look_is_told_when_it_fails(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID]})
+    for fails in (True, False):
+        asked = lone.ref.ask(LookNow("MASTER"), block=False)
+        lone.wait()
+        while lone.calls:
+            call = lone.take()
+            lone.answer(call, CallUnknown("The connection broke.") if fails else {"open": {TXID: row("open", "0")}})
+        if fails:
+            with pytest.raises(CallUnknown):
+                asked.get(timeout=PATIENCE)
+        else:
+            assert [each.id for each in asked.get(timeout=PATIENCE)] == ["x"]
