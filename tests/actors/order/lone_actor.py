@@ -68,12 +68,14 @@ class Time:
 class LoneActor:
     """An `OrderActor`, the calls that it gives to the lane, and the receipts that it publishes."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, key: str = "k") -> None:
         self.directory = directory
         self.time = Time()
         self.calls: list[PrivateCall] = []
         self.asked: list[str] = []
         self.warned: list[str] = []
+        self.key = key
+        """The API key that the account has now (`Account.key_id`)."""
         self.invalidated: list[str] = []
         self._receipts: dict[str, OrderReceipt] = {}
         self._number = 0
@@ -81,7 +83,7 @@ class LoneActor:
         self.ref = OrderActor.start(
             directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
             invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
-            key_of=lambda account: "k", spare=lambda account, seconds: math.inf,
+            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf,
         )  # fmt: skip
 
     def _publish(self, event: Any) -> None:
@@ -170,12 +172,12 @@ def lone(tmp_path: Path) -> Iterator[LoneActor]:
 
 
 @contextmanager
-def crashed(lone: LoneActor) -> Iterator[LoneActor]:
-    """The next start after a crash at this moment: it has a copy of the files as they are now."""
+def crashed(lone: LoneActor, key: str = "k") -> Iterator[LoneActor]:
+    """The next start after a crash at this moment, with that key: it has a copy of the files as they are now."""
     lone.wait()
     copy = lone.directory.with_name("copy")
     shutil.copytree(lone.directory, copy)
-    again = LoneActor(copy)
+    again = LoneActor(copy, key)
     again.wait()
     try:
         yield again

@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 
 from engine.actors.order.messages import LookNow
-from engine.errors import CallError, CallNotSent, CallUnknown, ConnectFailed, OrderRejected, PairUnsettled
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallUnknown,
+    ConnectFailed,
+    CounterFull,
+    OrderRejected,
+    PairUnsettled,
+)
 from engine.rules.order.states import OrderState
-from tests.actors.order.lone_actor import KRAKEN, SETTINGS, LoneActor, crashed, lone
+from tests.actors.order.lone_actor import ABSENT, KRAKEN, SETTINGS, LoneActor, crashed, lone
 from tests.stopwatch import PATIENCE
 
 __all__ = ["lone"]  # a fixture
@@ -289,3 +297,60 @@ def test_who_asks_for_a_look_is_told_when_it_fails(lone: LoneActor) -> None:
                 asked.get(timeout=PATIENCE)
         else:
             assert [each.id for each in asked.get(timeout=PATIENCE)] == ["x"]
+
+
+def test_a_decisive_look_that_has_to_wait_goes_on_where_it_was(lone: LoneActor) -> None:
+    """Our own counter holds its second list back: the first one is not asked for again."""
+    lone.lose("x")
+    with crashed(lone) as again:
+        again.time.turn_to(SETTLED_AT)
+        again.wait()
+        call = again.take()
+        while call.endpoint != "ClosedOrders":
+            again.answer(call, ABSENT[call.endpoint])
+            call = again.take()
+        again.answer(call, CounterFull("The call counter is nearly full.", retry_after=2.0))
+        assert not again.calls
+        again.time.turn_to(SETTLED_AT + 1.99)
+        again.wait()
+        assert not again.calls
+        again.time.turn_to(SETTLED_AT + 2.0)
+        again.answer_looks()
+        assert again.asked[0] == "ClosedOrders"
+        assert "OpenOrders" not in again.asked
+        assert again.kept("x") is OrderState.NOT_PLACED
+
+
+def test_with_another_key_an_order_is_neither_looked_for_nor_absent(lone: LoneActor) -> None:
+    """Another account's lists say nothing of it; with its own key again it is looked for."""
+    lone.lose("x")
+    with crashed(lone, key="other") as other:
+        for _ in range(20):
+            other.time.turn_to(other.time.now + 10.0)
+            other.wait()
+        assert not [call for call in other.calls if call.endpoint in ABSENT]
+        assert other.kept("x") is OrderState.UNKNOWN
+    with crashed(lone) as again:
+        again.time.turn_to(SETTLED_AT)
+        again.answer_looks()
+        assert again.kept("x") is OrderState.NOT_PLACED
+
+
+def test_what_cannot_be_kept_is_warned_of_once_and_kept_as_soon_as_that_is_possible(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    journal, away = lone.directory / "orders.sqlite", lone.directory.with_name("away")
+    journal.rename(away)
+    lone.answer(call, {"txid": [TXID]})
+    assert lone.state("x") is OrderState.PLACED, "it is told all the same"
+    for seconds in range(10, 60, 10):
+        lone.time.turn_to(float(seconds))
+        lone.wait()
+    assert lone.warned == ["order-not-kept"]
+    away.rename(journal)
+    with crashed(lone) as again:
+        assert again.kept("x") is OrderState.UNKNOWN, "nothing was written yet"
+    lone.time.turn_to(70.0)
+    with crashed(lone) as again:
+        assert again.kept("x") is OrderState.PLACED
