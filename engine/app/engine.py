@@ -146,7 +146,7 @@ class Engine(GateMethods):
         system, board = self._state.system, self._state.board
         services, self._services[:] = tuple(self._services), []
         for service in services:
-            service.close_door()
+            service.stop_accepting()
         self._state.closed()
         interval.restore(self)
         atexit.unregister(self._at_exit)
@@ -228,7 +228,7 @@ class Engine(GateMethods):
             silent_since=system.listener.silent_since() if system else None,
         )
 
-    def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
+    def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give every event from now on, in order, to an actor (told) or a callable (called in an engine thread).
 
         Callables share that thread: while one is busy the others wait, and each account's balance events become one,
@@ -239,7 +239,7 @@ class Engine(GateMethods):
         if self._state.is_running:
             self._state.system.tell(EVENTS, Subscribe(subscriber))
 
-    def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], None]) -> None:
+    def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give no more events to `subscriber`."""
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:

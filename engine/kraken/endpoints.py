@@ -1,9 +1,9 @@
 """Kraken's endpoints: what each call is, what it costs, and what it may do.
 
 The names, costs and permissions are those of Kraken's Spot REST reference and of its rate-limit pages. Where two
-pages disagree about a cost, the dearer one stands here, so that our own count is never too low.
+pages disagree about a cost, the table has the higher one, so that the local count is never too low.
 
-Not here, on purpose: ``RetrieveExport``, whose reply is a zip archive and no JSON; the old ``Staking``
+Deliberately left out: ``RetrieveExport``, whose reply is a zip archive and not JSON; the old ``Staking``
 endpoints, which Kraken has withdrawn; the Funding (beta) and OAuth endpoints, which are signed differently.
 """
 
@@ -18,7 +18,7 @@ from engine.errors import UnknownName
 
 
 class CallClass(IntEnum):
-    """The order of service (promise G4): the lower class goes first.
+    """The priority of a call (promise G4): the lower class goes first.
 
     CANCEL and ORDER are exactly the calls that write, SETTLE and READ exactly those that do not.
     """
@@ -55,10 +55,10 @@ class Endpoint:
     """One endpoint of Kraken's.
 
     name: as in the path, for example ``Balance`` or ``Earn/Allocate``.
-    call_class: its place in the order of service; `call_class()` knows the calls that settle an order.
+    call_class: its priority; `call_class()` knows the calls that settle an order.
     cost: what one call adds to the REST counter of its key; 0 for public calls, which Kraken counts by IP.
     permissions: of each set, the key needs one permission; empty where no source names any.
-    writes: it may change something at Kraken, so an unreadable answer leaves its effect open.
+    writes: it may change something at Kraken, so an unreadable answer leaves its effect unknown.
     places: it puts an order on the exchange or changes one, so a cancel may cover it.
     validates: Kraken's `validate` makes it a dry run.
     writes_with: the parameter without which it only reads.
@@ -215,7 +215,7 @@ def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
 
 _OPEN, _CLOSED = "query-open-trades", "query-closed-trades"
 _MODIFY, _CLOSE = "modify-trades", "close-trades"
-_CANCELS = "modify-trades|close-trades"  # the guide names only the second: UNCERTAIN
+_CANCELS = "modify-trades|close-trades"  # Kraken's guide names only the second
 _FUNDS, _DEPOSIT, _WITHDRAW = "query-funds", "add-funds", "withdraw-funds"
 
 PRIVATE: Mapping[str, Endpoint] = _table(

@@ -103,7 +103,8 @@ def encode_form(params: Mapping[str, object]) -> bytes:
     Brackets in names stay as they are, because Kraken's names are literal: ``close[ordertype]``. A `None` is
     left out; a list becomes comma-separated; a number is never written with an exponent.
 
-    Raises `CallNotSent` for a `nonce` among them and for a value that is no text, number, boolean or list of them.
+    Raises `CallNotSent` for a `nonce` among them and for a value that is not a text, a number, a boolean or a list of
+    them.
     """
     pairs = ((_name(k), _written(k, v)) for k, v in params.items() if v is not None)
     return "&".join(f"{quote(k, safe='[]')}={quote_plus(v)}" for k, v in pairs).encode("ascii")

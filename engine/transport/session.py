@@ -1,4 +1,4 @@
-"""The only door to the network: one requests Session over one connection of our own.
+"""A requests Session over one connection of our own, with an outcome for every failure.
 
 Guarantees:
 - Every failure ends as `CallNotSent` (or a class below it) or `CallUnknown`. Which of the two is decided by

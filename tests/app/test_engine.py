@@ -374,7 +374,7 @@ def test_a_write_of_unknown_outcome_is_never_sent_again(sim: Simulator, tmp_path
 
 
 class Unanswered:
-    """A house whose lane answers nobody, as when the machine stands still."""
+    """An engine state whose lane answers nobody, as when the machine stands still."""
 
     clock = SYSTEM_CLOCK
 
@@ -402,11 +402,11 @@ def test_a_call_that_nobody_answers_is_withdrawn_and_only_a_stop_is_called_one(
     is_running: bool, error: type[CallNotSent]
 ) -> None:
     """G5: callers in a loop stop at `EngineStopped`."""
-    house: Any = Unanswered(is_running=is_running)
+    state: Any = Unanswered(is_running=is_running)
     with pytest.raises(CallNotSent) as caught:
-        CallMethods(house).call("MASTER", "AddOrder", {}, 0.01)
+        CallMethods(state).call("MASTER", "AddOrder", {}, 0.01)
     assert type(caught.value) is error
-    (call,) = house.told
+    (call,) = state.told
     assert call.reply_to.is_withdrawn
 
 

@@ -232,6 +232,7 @@ class BalanceMachine(RuleBasedStateMachine):
             if known:
                 assert snapshot.cash in self.ever[name], "an amount that it never had"
                 assert snapshot.available_cash == snapshot.cash - Decimal("0.5")
+                assert snapshot.as_of is not None
                 assert snapshot.as_of >= self.shown.get(name, snapshot.as_of)
                 self.shown[name] = snapshot.as_of
             else:

@@ -281,7 +281,7 @@ opened.close()
 """
 
 
-def test_a_process_that_stood_still_does_not_take_its_disk_for_dead(tmp_path: Path) -> None:
+def test_a_suspended_process_does_not_take_its_disk_for_dead(tmp_path: Path) -> None:
     """A machine may stop for longer than a write may take: the patience is for time in which the process runs."""
     command = [sys.executable, "-c", SLOW, str(tmp_path / "x.sqlite")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

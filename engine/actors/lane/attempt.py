@@ -24,11 +24,12 @@ from engine.errors import (
     ConnectFailed,
     InvalidNonce,
     NotLive,
+    OtherKey,
     UnknownName,
 )
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
-from engine.kraken.replies import Reply, read_reply
+from engine.kraken.replies import KrakenReply, read_reply
 from engine.kraken.shapes import SHAPES, compare
 from engine.kraken.signing import Body, Signer, encode, rfc3339
 from engine.ownership import Ownership
@@ -83,7 +84,7 @@ class Lane:
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 
-    def attempt(self, queued_call: QueuedCall) -> Reply:
+    def attempt(self, queued_call: QueuedCall) -> KrakenReply:
         """Make the call; raises exactly one `CallError` when it is not done.
 
         `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
@@ -91,6 +92,8 @@ class Lane:
         """
         call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
+        if call.key_id not in (None, account.key_id):
+            raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
         if endpoint.writes:
             self._permit(endpoint, call.params)
         try:
@@ -196,7 +199,7 @@ class Lane:
 
     def _send(
         self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall
-    ) -> Reply:
+    ) -> KrakenReply:
         """One exchange. The limits decide whether it may go out, and are told how it ended."""
         if "pair" in params:
             params = with_names(endpoint.name, params)
@@ -233,7 +236,7 @@ class Lane:
         deadline = queued_call.sending(None if now is None else now + seconds)
         return {} if deadline is None else {"deadline": rfc3339(deadline)}
 
-    def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> Reply:
+    def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)

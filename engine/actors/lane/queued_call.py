@@ -65,10 +65,11 @@ class CallAnswer:
 class FutureReply:
     """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
 
-    __slots__ = ("future",)
+    __slots__ = ("_with_warnings", "future")
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_warnings: bool = False) -> None:
         self.future: Future[Any] = CallFuture()
+        self._with_warnings = with_warnings
 
     @property
     def is_withdrawn(self) -> bool:
@@ -82,7 +83,7 @@ class FutureReply:
     def tell(self, message: CallDone | CallFailed) -> None:
         """Complete the future."""
         if isinstance(message, CallDone):
-            self.future.set_result(message.result)
+            self.future.set_result(message if self._with_warnings else message.result)
         else:
             self.future.set_exception(message.error)
 

@@ -156,7 +156,7 @@ def test_snapshots_are_read_at_once_while_the_exchange_hangs(sim: Simulator, eng
             assert engine.balance("MASTER").cash == good.cash
             engine.is_available("MASTER")
     assert watch.seconds < 5
-    asked = engine.balances["MASTER"].ask(ReadBalance(), timeout=PATIENCE)
+    asked: Any = engine.balances["MASTER"].ask(ReadBalance(), block=True, timeout=PATIENCE)
     assert asked.cash == good.cash
     late = engine.balance("MASTER", max_age=0, timeout=0.2)
     assert late.cash == good.cash
@@ -261,7 +261,7 @@ def test_change_is_told_with_its_amount(sim: Simulator, engine: Engine, events: 
 def test_actor_embeds_without_an_engine(sim: Simulator, tmp_path: Path) -> None:
     private = KrakenPrivateActor.start(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK)
     balance: pykka.ActorRef[Any] = BalanceActor.start("MASTER", private, settings=QUICK)
-    snapshot = balance.ask(ReadBalance(max_age=5, timeout=PATIENCE), timeout=PATIENCE)
+    snapshot = balance.ask(ReadBalance(max_age=5, timeout=PATIENCE), block=True, timeout=PATIENCE)
     assert snapshot.state is BalanceState.FRESH
     assert balance.proxy().snapshot().get(timeout=PATIENCE).cash == snapshot.cash
     balance.tell("nonsense")
@@ -269,7 +269,8 @@ def test_actor_embeds_without_an_engine(sim: Simulator, tmp_path: Path) -> None:
         balance.ask("nonsense", timeout=PATIENCE)
     stop_actor(private)
     assert wait_finished(private, PATIENCE)
-    assert balance.ask(ReadBalance(max_age=0, timeout=1), timeout=PATIENCE).cash == snapshot.cash, "the lane is gone"
+    late = balance.ask(ReadBalance(max_age=0, timeout=1), block=True, timeout=PATIENCE)
+    assert late.cash == snapshot.cash, "the lane is gone"
     stop_actor(balance)
     assert wait_finished(balance, PATIENCE)
 

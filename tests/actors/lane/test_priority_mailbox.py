@@ -341,7 +341,7 @@ def test_a_full_mailbox_refuses_quickly_however_many_ask(monkeypatch: pytest.Mon
 
 
 def test_a_hundred_thousand_calls_are_taken_and_answered_in_order() -> None:
-    """TORTURE T15."""
+    """G4, G13: memory and time stay bounded by the size of the mailbox."""
     mailbox = PriorityMailbox()
     timers = Timers()
     mailbox.bind(settings=SETTINGS, monotonic=timers.monotonic, after=timers.after, cut=lambda queued_call: False)

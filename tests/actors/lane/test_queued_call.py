@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from engine.actors.lane.messages import CallDone, PrivateCall
-from engine.actors.lane.queued_call import CallAnswer, QueuedCall
+from engine.actors.lane.queued_call import CallAnswer, FutureReply, QueuedCall
 from engine.errors import CallNotSent
 
 CALL = PrivateCall("MASTER", "Balance")
@@ -23,6 +23,14 @@ def test_an_answer_reaches_whoever_waits_for_it() -> None:
 
 def test_no_answer_in_time_is_none() -> None:
     assert CallAnswer().wait(0.001) is None
+
+
+@pytest.mark.parametrize("with_warnings", [False, True])
+def test_a_future_has_the_result_or_with_the_warnings_the_whole_answer(with_warnings: bool) -> None:
+    reply, done = FutureReply(with_warnings=with_warnings), CallDone(CALL, {"a": 1}, ("WDatabase:No change",))
+    assert reply.claim()
+    reply.tell(done)
+    assert reply.future.result(0) == (done if with_warnings else {"a": 1})
 
 
 @pytest.mark.parametrize("first", ["claim", "withdraw"])

@@ -1,4 +1,4 @@
-"""When a key that Kraken refuses is left alone: storms of refused nonces, refused keys, denied calls, lockouts."""
+"""When a key that Kraken refuses is left alone: series of refused nonces, refused keys, denied calls, lockouts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def due(guard: KeyBreaker) -> float:
 
 @given(st.lists(st.floats(0, 20), min_size=3, max_size=200), st.sampled_from([1.0, 5.0, 60.0]))
 def test_at_most_three_calls_go_into_a_nonce_storm(pauses: list[float], probe_every: float) -> None:
-    """TORTURE T12: the call, its second signature, one more; then none before the first probe."""
+    """G7: the call, its second signature, one more; then none before the first probe."""
     lane, now = Lane(KeyBreaker(probe_every)), 0.0
     for pause in pauses:
         now += pause
@@ -120,7 +120,7 @@ def test_a_second_signature_that_works_ends_the_doubt() -> None:
 
 @pytest.mark.parametrize("error", [KEY, errors.InvalidSignature("s"), errors.AccountLocked("l")], ids=repr)
 def test_a_refused_key_is_probed_and_not_hammered(error: CallError) -> None:
-    """TORTURE T12: a revoked key; cancels are kept back as well, since they would fail."""
+    """G7: a revoked key; cancels are held back as well, since they would fail."""
     lane = Lane()
     for second in range(4_000):
         lane.call(always(error), float(second), ENDPOINTS[second % 3])
@@ -213,13 +213,13 @@ def test_trading_that_is_locked_is_locked_on_every_market() -> None:
     assert held_markets(guard) == ["XBTUSD", "AAPLxUSD", "TSLAxUSD"]
 
 
-def test_a_denied_market_is_forgotten_when_somebody_says_that_it_is_mended() -> None:
+def test_resume_forgets_a_denied_market() -> None:
     guard = ordered(ordered(KeyBreaker(), GOOD, "XBTUSD"), DENIED, "AAPLxUSD").resume()
     assert held_markets(guard) == []
     assert held_markets(ordered(ordered(guard, DENIED, "AAPLxUSD"), DENIED, "TSLAxUSD")) == ["AAPLxUSD", "TSLAxUSD"]
 
 
-def test_the_probe_of_a_denied_market_that_never_left_is_made_again() -> None:
+def test_the_probe_of_a_denied_market_that_was_not_sent_is_repeated() -> None:
     guard = ordered(ordered(KeyBreaker(), GOOD, "XBTUSD"), DENIED, "AAPLxUSD")
     assert held_markets(ordered(guard, UNSENT, "AAPLxUSD", 61.0), 61.0) == []
     assert held_markets(ordered(guard, TIMEOUT, "AAPLxUSD", 61.0), 61.0) == ["AAPLxUSD"]
@@ -240,7 +240,7 @@ def test_one_probe_at_a_time(error: CallError, refusals: int, late: int) -> None
 
 
 @pytest.mark.parametrize("error", [NONCE, KEY, DENIED], ids=repr)
-def test_a_probe_that_never_left_is_made_again_at_once(error: CallError) -> None:
+def test_a_probe_that_was_not_sent_is_repeated_at_once(error: CallError) -> None:
     lane = Lane()
     lane.call(always(error), 0.0)
     now = due(lane.guard)
