@@ -21,7 +21,7 @@ from engine.errors import CallError, OrderUnknown, StoreError
 from engine.rules.order.order import Order
 from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Look, LookupSteps, follow, query
+from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import OrderEvent, OrderState, can_take
 from engine.values import Settings
@@ -59,6 +59,7 @@ class Lifecycle:
         self._monotonic, self._noter = monotonic, drift.noter
         self._every = settings.follow_every
         self._rechecks: dict[str, float] = {}
+        self._touched: set[str] = set()
         self._is_failing = False
         self.waiters = Waiters(journal.row, later, self._still_open)
         self.lookups = Lookups(private, me, later, key_of)
@@ -100,8 +101,9 @@ class Lifecycle:
         self._take_up(row)
         self._changed(row, error)
 
-    def soon(self, account: str) -> None:
-        """Something was done to the account's orders."""
+    def touched(self, account: str, txid: str) -> None:
+        """`OrdersTouched`."""
+        self._touched = {txid, *self._touched} & {name for row in self._live(account) for name in row.txids}
         self._tracker.soon(account)
 
     def key_changed(self, account: str) -> None:
@@ -243,15 +245,20 @@ class Lifecycle:
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
                 continue
-            if look.listing is not None and len(orders) == 1 and not row.cancel_wanted:
-                known = partial(self._is_known, account)
-                new = successor(row.fitted, orders[0], look.listing, known)
-                if new is not None:
-                    self._announcer.replaced(row, new)
-                    self.replaced(account, Replacement(row.txids[0], new))
-                    self._tracker.hurry(account)
-                    continue
-            self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+            new = self._successor(row, orders, look)
+            if new is not None:
+                self._announcer.replaced(row, new)
+                self.replaced(account, Replacement(row.txids[0], new))
+                self._tracker.hurry(account)
+            else:
+                self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+
+    def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
+        """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
+        is_edited = row.state is OrderState.PLACED and (not row.cancel_wanted or row.txids[0] in self._touched)
+        if not is_edited or look.listing is None or len(orders) != 1:
+            return None
+        return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
 
     def _is_known(self, account: str, txid: str) -> bool:
         return self._journal.find(account, txid) is not None
