@@ -1,11 +1,12 @@
 """The order actor between a journal on disk and the simulator's exchange, in one thread and by a clock turned by hand.
 
-No socket, no thread: the lane here takes the calls as the real one does, most urgent first, and each meets the fate that
-the test has in store for it.
+No socket, no thread: the lane here takes the calls as the real one does, most urgent first, and each meets the fate
+that the test has in store for it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import json
@@ -150,8 +151,8 @@ class World:
         """Take a call in, most urgent first; a cancel ends the placements that it covers."""
         kind = call_class(private_endpoint(call.endpoint), call.params)
         if kind is CallClass.CANCEL:
-            covered = [each for each in self._calls
-                       if each[0] == CallClass.ORDER and covers(call.endpoint, call.params, each[2].params)]  # fmt: skip
+            orders = [each for each in self._calls if each[0] == CallClass.ORDER]
+            covered = [each for each in orders if covers(call.endpoint, call.params, each[2].params)]
             for each in covered:
                 self._calls.remove(each)
                 _tell(each[2], CallFailed(each[2], CallNotSent("A cancel that covers this placement came before.")))
@@ -238,11 +239,8 @@ class World:
         for each in [each for each in self._late if each[0] <= self.clock.now]:
             self._late.remove(each)
             at, name, endpoint, params = each
-            with self.exchange.market.moment(NOW + at):
-                try:
-                    self.execute(name, endpoint, params)
-                except CallError:
-                    pass  # nobody hears of it
+            with self.exchange.market.moment(NOW + at), contextlib.suppress(CallError):  # nobody hears of a refusal
+                self.execute(name, endpoint, params)
 
     # What people do
 
@@ -254,7 +252,8 @@ class World:
         return Placement(
             account="MASTER", id=name, cl_ord_id=f"{next(self._number):032x}", key_id=self.key, order=order,
             fitted=fitted, pair=found.id, params=params_of(fitted, found),
-            reserved=reserves(fitted, found, Decimal("0.008")), times={"planned": self.clock.wall()}, owner=self.owner(),
+            reserved=reserves(fitted, found, Decimal("0.008")), times={"planned": self.clock.wall()},
+            owner=self.owner(),
         )  # fmt: skip
 
     def owner(self) -> str | None:

@@ -14,7 +14,7 @@ from engine.actors.order.identity import Identity
 from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
-from engine.actors.order.reconciler import Reconciler
+from engine.actors.order.reconciler import A_MOMENT, Reconciler
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
 from engine.errors import CallError, OrderUnknown, StoreError
@@ -27,6 +27,7 @@ from engine.rules.order.states import OrderEvent, OrderState, can_take
 from engine.values import Settings
 
 SAVE_AGAIN = 5.0  # seconds
+ONCE_MORE = 3.0  # seconds at least until a canceled order is looked at once more
 
 _STILL_OPEN = (
     "Whether order {id!r} is canceled is not known: it may be open, and is canceled as soon as Kraken lets it be. {why}"
@@ -224,7 +225,9 @@ class Lifecycle:
     def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
         self._announcer.learnt(before, row)
         if row.recheck:
-            self._rechecks[row.cl_ord_id] = self._monotonic() + max(SOON, self._every)
+            self._rechecks[row.cl_ord_id] = self._monotonic() + max(ONCE_MORE, self._every)
+        else:
+            self._rechecks.pop(row.cl_ord_id, None)
         if row.receipt == before.receipt:
             self._take_up(row)
             return
@@ -274,8 +277,8 @@ class Lifecycle:
         elif row.state.is_over and not row.amounts_known:
             self._closer.hurry(row.account)
         elif row.recheck:
-            due = self._rechecks.get(row.cl_ord_id, 0.0)
-            self._closer.soon(row.account, max(0.0, due - self._monotonic()))
+            due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic())
+            self._later(max(0.0, due - self._monotonic()), partial(self._closer.hurry, row.account))
         if row.cancel_wanted and not row.state.is_over:
             self.canceller.want(row.cl_ord_id)
 
@@ -291,7 +294,7 @@ class Lifecycle:
         return [txid for row in rows for txid in (*row.txids, *row.unread)]
 
     def _over_txids(self, account: str) -> list[str]:
-        now = self._monotonic()
+        now = self._monotonic() + A_MOMENT
         rows = [row for row in self._seen(account) if row.state.is_over]
         due = [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
         return [txid for row in due for txid in (*row.txids, *row.unread)]
