@@ -26,7 +26,7 @@ from engine.cli.exits import HELP, advice, exit_code
 from engine.cli.output import console, seconds_in_words
 from engine.cli.units import unit_of
 from engine.ownership import Ownership
-from engine.rules.lane.key_breaker import SENTENCES, State
+from engine.rules.lane.key_state import SENTENCES, KeyState
 from engine.simulator import Fault, Simulator
 from engine.store.nonces import Nonces, read_marks
 from engine.values import MASTER
@@ -213,7 +213,7 @@ def test_wrong_usage_is_2(cli: Callable[..., Ran], tmp_path: Path) -> None:
 
 
 def test_balances_json_is_the_contract(sim: Simulator, tmp_path: Path) -> None:
-    """DESIGN.md 5.4, letter by letter."""
+    """The JSON of `balances`, exactly as the contract has it."""
     ran = _run("balances", "--json", env=_of(sim, tmp_path))
     assert (ran.code, ran.err) == (0, "")
     assert ran.document.keys() == {"accounts"}
@@ -299,7 +299,7 @@ def test_accounts_are_asked_at_the_same_time(cli: Callable[..., Ran], sim: Simul
 
 
 @again_if_stalled
-def test_a_kraken_that_never_answers_is_said(cli: Callable[..., Ran], silent: Environment) -> None:
+def test_a_kraken_that_never_answers_is_reported(cli: Callable[..., Ran], silent: Environment) -> None:
     """The cause is there although it comes when the time is over."""
     ran = cli("balances", "--json", "--timeout", "1", env=silent)
     assert ran.code == 1
@@ -491,10 +491,10 @@ def test_what_passes_is_4_and_may_be_made_again(kind: type[errors.CallNotSent]) 
 
 
 def test_a_lockout_is_4_and_a_refused_key_is_1() -> None:
-    lockout = errors.LockedOut(SENTENCES[State.LOCKED_OUT], retry_after=60.0)
+    lockout = errors.LockedOut(SENTENCES[KeyState.LOCKED_OUT], retry_after=60.0)
     assert exit_code(lockout) == 4
     assert list(advice(lockout)) == ["Nothing reached Kraken.", "Another try makes sense in 60 s."]
-    for state in (State.REFUSED_KEY, State.REFUSED_CALL, State.NONCE_STORM):
+    for state in (KeyState.KEY_REFUSED, KeyState.CALL_REFUSED, KeyState.NONCES_REFUSED):
         refused = errors.LockedOut(f"EAPI:Invalid key {SENTENCES[state]}", retry_after=60.0)
         assert exit_code(refused) == 1
         assert list(advice(refused)) == ["Nothing reached Kraken."]
@@ -530,7 +530,7 @@ def test_the_engines_warnings_are_said(cli: Callable[..., Ran], sim: Simulator, 
     assert "warning: " in ran.err
 
 
-def test_what_nobody_foresaw_is_a_sentence_too(
+def test_an_unexpected_error_is_a_sentence_too(
     cli: Callable[..., Ran], sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
@@ -593,7 +593,7 @@ def test_a_mark_is_never_lowered(cli: Callable[..., Ran], tmp_path: Path) -> Non
     Ownership(tmp_path / "state").release()
 
 
-def test_a_number_far_ahead_wants_a_yes(cli: Callable[..., Ran], tmp_path: Path) -> None:
+def test_a_number_far_ahead_needs_confirmation(cli: Callable[..., Ran], tmp_path: Path) -> None:
     env, key_id = _nonce_environment(tmp_path)
     far = time.time_ns() + YEAR_NS
     refused = cli("nonce", "raise", "MASTER", str(far), env=env)
@@ -747,7 +747,7 @@ def test_output_that_cannot_be_written_is_one_sentence(
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_traceback(sim: Simulator, tmp_path: Path) -> None:
+def test_a_closed_output_pipe_causes_no_traceback(sim: Simulator, tmp_path: Path) -> None:
     for arguments in (["balances"], ["balances", "--json"], ["nonce", "show"], ["--help"]):
         with _process(*arguments, env=_of(sim, tmp_path)) as process:
             assert process.stdout is not None
