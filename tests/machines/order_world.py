@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,14 @@ from engine.kraken.endpoints import CallClass, call_class, private_endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pairs import read_pairs
 from engine.kraken.replies import read_reply
-from engine.rules.lane.priority import covers
+from engine.rules.lane.priority import names_of
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement
 from engine.rules.order.validation import fit, params_of, reserves
-from engine.simulator.accounts import SimAccount, read_rows
+from engine.simulator.customers import SimAccount, read_rows
 from engine.simulator.exchange import Exchange
-from engine.simulator.private import ENDPOINTS
+from engine.simulator.private_endpoints import ENDPOINTS
 from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
 from engine.values import Settings
@@ -152,7 +153,8 @@ class World:
         kind = call_class(private_endpoint(call.endpoint), call.params)
         if kind is CallClass.CANCEL:
             orders = [each for each in self._calls if each[0] == CallClass.ORDER]
-            covered = [each for each in orders if covers(call.endpoint, call.params, each[2].params)]
+            names = names_of(call.params)
+            covered = [each for each in orders if call.endpoint == "CancelAll" or names & names_of(each[2].params)]
             for each in covered:
                 self._calls.remove(each)
                 _tell(each[2], CallFailed(each[2], CallNotSent("A cancel that covers this placement came before.")))
@@ -193,7 +195,7 @@ class World:
                 raise OtherKey("Another key.")
             if fate == "full":
                 raise CounterFull("Full.", retry_after=1.5)
-            params = {**call.params, **(call.at_send(self.clock.wall()) if call.at_send else {})}
+            params = {**call.params, **self._deadline(call)}
             result = self._make(call.endpoint, params, fate)
         except CallError as error:
             if call.endpoint == "EditOrder" and isinstance(error, CallUnknown):
@@ -205,6 +207,12 @@ class World:
         elif call.endpoint == "AmendOrder":
             self.actor.actor_ref.tell(OrdersTouched(call.account, call.params["txid"]))
         _tell(call, CallDone(call, result, (), self.key))
+
+    def _deadline(self, call: PrivateCall) -> dict[str, str]:
+        if call.deadline_in is None:
+            return {}
+        deadline = call.reply_to.sending(self.clock.wall() + call.deadline_in)
+        return {"deadline": datetime.fromtimestamp(deadline, UTC).isoformat()}
 
     def _fate(self, call: PrivateCall) -> Fate:
         for at, (fits, fate) in enumerate(self.fates):

@@ -51,7 +51,9 @@ def after(row: Placement, *orders: Found, read: dict[str, Found] | None = None) 
         (found("closed", None), S.CLOSED, False),
     ],
 )
-def test_a_row_is_final_when_it_is_over_and_carries_its_amounts(order: Found, state: S, is_final: bool) -> None:
+def test_a_row_is_final_when_it_is_over_and_carries_its_amounts(
+    order: Found, state: OrderState, is_final: bool
+) -> None:
     row = after(PLACED, order)
     assert (row.state, row.is_final, row.receipt.is_final) == (state, is_final, is_final)
     assert row.is_reserving == (state is not S.PLACED and not is_final)
