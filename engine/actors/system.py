@@ -128,7 +128,7 @@ class ActorSystem:
 
         Those who trade are told first and waited for last: their pass under way waits for the others.
         """
-        self._actors.stop_watching()
+        self._actors.stop_watching(max(0.0, deadline - time.monotonic()))
         names = self._actors.names()
         trading = [name for name in names if name.startswith(TRADING)]
         for name in trading:
