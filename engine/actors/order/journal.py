@@ -15,6 +15,7 @@ from engine.actors.order.journal_rows import is_live
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
+from engine.store import Store
 
 __all__ = ["FILE_NAME", "Journal"]
 
@@ -39,10 +40,12 @@ class Journal:
     `wall` gives Unix seconds. A file that cannot be read is `CallNotSent`.
     """
 
-    def __init__(self, directory: Path, *, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, directory: Path, *, wall: Callable[[], float], open_store: Callable[..., Store] = Store
+    ) -> None:
         self._wall = wall
         self._lock = threading.RLock()
-        self._file = JournalFile(directory)
+        self._file = JournalFile(directory, open_store)
         self.damage = self._file.damage
         self.switches: Mapping[str, int] = self._file.switches
         self._rows: dict[str, Placement] = {}  # those that are not over, and those that are not saved

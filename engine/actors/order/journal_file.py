@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class JournalFile:
     account (0: it was being disarmed), when the file was opened.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, open_store: Callable[..., Store] = Store) -> None:
+        self._directory, self._open_store = directory, open_store
         self._path = directory / FILE_NAME
         self._is_changed = False  # since the last generation
         self.live: list[Placement] = []
@@ -154,7 +154,7 @@ class JournalFile:
             raise
 
     def _open_file(self) -> Store:
-        return Store(self._path, check=check_names, guards_log=True)
+        return self._open_store(self._path, check=check_names, guards_log=True)
 
     def _take(self, store: Store) -> Generation:
         """Read what is open, and the generation. Raises `StoreDamaged` for a file that is not the newest."""
@@ -165,11 +165,13 @@ class JournalFile:
         if known is not None and generation.number < known.number:
             raise StoreDamaged(f"The store file {self._path} is damaged: it was lost, or an older one was put there.")
         if found is None:
-            _upgrade(store)
+            generation = generation._replace(number=int(_upgrade(store)))
             store.put(layout.GENERATION, generation.to_dict())
         self._read_live(store)
-        if known is None:
-            self._tell_witness(generation)
+        if known is None and found is not None and found.number:
+            self.damage = _WITNESS_LOST.format(name=WITNESS_NAME, what=self._witness.damage or "was gone")
+        if known != generation:
+            self._witness.keep(generation)
         return generation
 
     def _begin_anew(self, error: StoreDamaged) -> tuple[Store, Generation]:
@@ -184,12 +186,6 @@ class JournalFile:
             store.close()
             raise
         return store, generation
-
-    def _tell_witness(self, generation: Generation) -> None:
-        """It knows of no journal yet, or not any more."""
-        if generation.number:
-            self.damage = _WITNESS_LOST.format(name=WITNESS_NAME, what=self._witness.damage or "was gone")
-        self._witness.keep(generation)
 
     def _read_generation(self) -> Generation | None:
         document = read_named(self._path, [layout.GENERATION]).get(layout.GENERATION)
@@ -217,12 +213,14 @@ class JournalFile:
         return found
 
 
-def _upgrade(store: Store) -> None:
-    """Add to the file of an earlier version what leads to its placements; nothing to a new one."""
+def _upgrade(store: Store) -> bool:
+    """Add to the file of an earlier version what leads to its placements; whether there are any."""
     added: dict[str, Any] = {}
-    for part in layout.upgraded(read_documents(store.path), store.path):
+    found = read_documents(store.path)
+    for part in layout.upgraded(found, store.path):
         added.update(part)
         if len(added) >= AT_ONCE:
             store.put_all(added)
             added = {}
     store.put_all(added)
+    return bool(found)
