@@ -20,7 +20,7 @@ from tests.crash.powerloss import Disk, Step, record
 from tests.crash.torture import Warnings, chance, needs_strace
 
 LIFE = "{open} issue issue issue cancel close {open} issue issue close {open} issue issue"
-ORDERS = "{open} plan send fill plan send close {open} plan send fill plan close {open} plan send plan"
+ORDERS = "{open} plan send fill plan send close {open} plan send fill close {open} plan send plan"
 CUTS, IMAGES = 25, 4
 
 
@@ -83,7 +83,7 @@ def marks(directory: Path, highest: int) -> str:
 
 
 def placements(directory: Path, last: int) -> str:
-    """What is lost of the placements up to the last that was sent: none may be gone, or be thought not sent."""
+    """What is lost of the placements up to the last that was sent (all were): gone, or thought not to be sent."""
     journal = Journal(directory, wall=lambda: 1000.0)
     told = journal.obstacle or journal.damage
     rows = {number: journal.find("MASTER", f"id{number}") for number in range(1, last + 1)}
