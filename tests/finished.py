@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from engine.actors.order.journal import FILE_NAME, Journal
-from engine.actors.order.journal_rows import GENERATION, documents, live_mark, new_documents
+from engine.actors.order.journal_rows import GENERATION, new_documents
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
@@ -38,15 +37,10 @@ def fill(directory: Path, count: int = MONTH, account: str = "MASTER") -> None:
     store, now = Store(directory / FILE_NAME), time.time()
     for start in range(0, count, AT_ONCE):
         rows = [finished(number, account, now) for number in range(start, min(start + AT_ONCE, count))]
-        store.put_all({name: each for row in rows for name, each in written(row).items()})
+        store.put_all({name: each for row in rows for name, each in new_documents(row).items()})
     store.put(GENERATION, Generation("a file of this test", 1).to_dict())
     store.close()
     journal = Journal(directory, wall=time.time)
     assert (journal.find(account, "signal-0") is not None) == (count > 0)
     journal.close()
 
-
-def written(row: Placement) -> dict[str, Any]:
-    """What is left in the file of a placement that went through all its states."""
-    everything = {**new_documents(row), **documents(row)}
-    return {name: each for name, each in everything.items() if name != live_mark(row)}

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.actors.order.journal_file import FILE_NAME, JournalFile
-from engine.actors.order.journal_rows import is_live
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
@@ -26,7 +25,7 @@ T = TypeVar("T")
 
 
 class Journal:
-    """Placements by their `cl_ord_id`. Those that are not over are in memory, the others in ``orders.sqlite`` alone.
+    """Placements by their `cl_ord_id`. Those that are live are in memory, the others in ``orders.sqlite`` alone.
 
     The only writer of that file (`JournalFile`). Thread-safe.
 
@@ -48,7 +47,7 @@ class Journal:
         self._file = JournalFile(directory, open_store)
         self.damage = self._file.damage
         self.switches: Mapping[str, int] = self._file.switches
-        self._rows: dict[str, Placement] = {}  # those that are not over, and those that are not saved
+        self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
         self._by_id: dict[tuple[str, str], str] = {}  # of these rows
         self._unsaved: set[str] = set()
         self._planned = 0
@@ -62,9 +61,9 @@ class Journal:
         return self._file.obstacle
 
     def rows(self, *states: OrderState) -> list[Placement]:
-        """The placements in one of these states, of those that are not over (none: all of them), the oldest first."""
+        """The placements in one of these states, of those that are live (none: all of them), the oldest first."""
         with self._lock:
-            rows = [row for row in self._rows.values() if is_live(row) and (not states or row.state in states)]
+            rows = [row for row in self._rows.values() if row.is_live and (not states or row.state in states)]
             return sorted(rows, key=_age)
 
     def row(self, cl_ord_id: str) -> Placement | None:
@@ -78,7 +77,7 @@ class Journal:
             found = self._rows.get(self._by_id.get((account, name), name))
             if found is not None and found.account == account:
                 return found
-            here = (row for row in self._rows.values() if row.account == account and name in row.txids)
+            here = (row for row in self._rows.values() if row.account == account and name in row.names)
             return next(here, None) or self._find_kept(account, name)
 
     def plan(self, row: Placement) -> None:
@@ -135,7 +134,7 @@ class Journal:
             self._file.keep(rows)
             self._unsaved.clear()
             for row in rows:
-                if not is_live(row):
+                if not row.is_live:
                     self._leave(row)
 
     def keep_switch(self, account: str, seconds: int) -> None:
@@ -183,8 +182,7 @@ class Journal:
         obstacle = self.obstacle
         if obstacle is not None:
             raise CallNotSent(obstacle)
-        here = self._by_id.get((row.account, row.id))
-        known = self._find_kept(row.account, row.id) if here is None else self._rows[here]
+        known = self._of_id(row.account, row.id)
         if known is not None and known.order != row.order:
             raise IdInUse(f"The id {row.id!r} of account {row.account} names another order: give this one its own.")
         if known is not None and not known.may_repeat:
@@ -223,6 +221,11 @@ class Journal:
         if row is None:
             raise KeyError(cl_ord_id)
         return row
+
+    def _of_id(self, account: str, name: str) -> Placement | None:
+        here = self._by_id.get((account, name))
+        known = self._find_kept(account, name) if here is None else self._rows[here]
+        return known if known is not None and known.id == name else None  # not one whose txid it is
 
     def _find_kept(self, account: str, name: str) -> Placement | None:
         found = self._read(lambda: self._file.find(account, name))

@@ -1,4 +1,4 @@
-"""The file of the journal: what is open is read once, at the start; the rest when somebody asks for it by name."""
+"""The file of the journal: what is live is read once, at the start; the rest when somebody asks for it by name."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class JournalFile:
     - A journal that is damaged, missing, without its log, older than its `Witness` says or of another directory is put
       aside, and an empty one begun. `damage` says so, and `obstacle` does until that file has been moved away.
 
-    `live` are the placements that were not over, and `switches` the dead man's switches that were armed, in seconds by
+    `live` are the placements that were live, and `switches` the dead man's switches that were armed, in seconds by
     account (0: it was being disarmed), when the file was opened.
     """
 
@@ -89,7 +89,7 @@ class JournalFile:
         """Write what is known now of placements that were written before."""
         self._put({name: each for row in rows for name, each in layout.documents(row).items()})
         with contextlib.suppress(StoreError):  # found to be over at the next start
-            self._store.remove([layout.live_mark(row) for row in rows if not layout.is_live(row)])
+            self._store.remove([layout.live_mark(row) for row in rows if not row.is_live])
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write how long a dead man's switch is armed for."""
@@ -199,10 +199,10 @@ class JournalFile:
         rows = self._rows([mark.removeprefix(layout.LIVE) for mark in marks])
         if len(rows) < len(marks):
             raise StoreDamaged(f"The store file {self._path} is damaged: a placement is gone from it.")
-        self.live = [row for row in rows.values() if layout.is_live(row)]
+        self.live = [row for row in rows.values() if row.is_live]
         self.switches = layout.switches(read_range(self._path, layout.SWITCH, f"{layout.SWITCH}~"))
         with contextlib.suppress(StoreError):  # the engine ended between two writes; tried again at the next start
-            store.remove([layout.live_mark(row) for row in rows.values() if not layout.is_live(row)])
+            store.remove([layout.live_mark(row) for row in rows.values() if not row.is_live])
 
     def _rows(self, names: Sequence[str]) -> dict[str, Placement]:
         names = [name for name in names if layout.is_name(name)]

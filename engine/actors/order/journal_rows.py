@@ -1,10 +1,10 @@
 """How placements are laid out in the journal's file: each under its `cl_ord_id`, with small documents that lead to it.
 
-- ``id/ACCOUNT/ID`` and ``txid/ACCOUNT/TXID`` hold the `cl_ord_id`; the second kind is for placements that are over.
-- ``live/CL_ORD_ID`` is there for each placement that is not over.
+- ``id/ACCOUNT/ID`` and ``txid/ACCOUNT/TXID`` hold the `cl_ord_id`; the second kind is for placements that are not live.
+- ``live/CL_ORD_ID`` is there for each placement that is live (`Placement.is_live`).
 - ``over/SECOND/CL_ORD_ID`` is there for the others: from that Unix second on they need not be kept.
 
-So what is open is found without a look at what is over, and everything by its name, however much there is.
+So what is live is found without a look at the others, and everything by its name, however much there is.
 """
 
 from __future__ import annotations
@@ -24,11 +24,6 @@ _LEADS = ("id/", "txid/", LIVE, OVER)
 _CL_ORD_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def is_live(row: Placement) -> bool:
-    """Whether the engine still has something to do with it, so that it stays in memory."""
-    return not row.state.is_over
-
-
 def is_name(text: str) -> bool:
     """Whether a placement can be kept under this name."""
     return _CL_ORD_ID.fullmatch(text) is not None
@@ -40,7 +35,7 @@ def leads(account: str, name: str) -> tuple[str, str]:
 
 
 def live_mark(row: Placement) -> str:
-    """The document that is there while the placement is not over."""
+    """The document that is there while the placement is live."""
     return LIVE + row.cl_ord_id
 
 
@@ -52,14 +47,14 @@ def over_before(now: float) -> str:
 def new_documents(row: Placement) -> dict[str, Any]:
     """Everything that is written of a new placement."""
     lead = {leads(row.account, row.id)[0]: row.cl_ord_id} if row.named else {}
-    return {row.cl_ord_id: row.to_dict(), live_mark(row): None, **lead}
+    return {**documents(row), **lead}
 
 
 def documents(row: Placement) -> dict[str, Any]:
     """What is written of a placement that was written before."""
-    if is_live(row):
-        return {row.cl_ord_id: row.to_dict()}
-    found = {leads(row.account, txid)[1]: row.cl_ord_id for txid in row.txids}
+    if row.is_live:
+        return {row.cl_ord_id: row.to_dict(), live_mark(row): None}
+    found = {leads(row.account, name)[1]: row.cl_ord_id for name in row.names if name != row.cl_ord_id}
     return {row.cl_ord_id: row.to_dict(), **found, f"{over_before(row.kept_until)}/{row.cl_ord_id}": None}
 
 
@@ -83,10 +78,7 @@ def upgraded(found: Mapping[str, Any], where: object) -> Iterator[dict[str, Any]
     """
     rows = [placement(each, where) for name, each in found.items() if not name.startswith((SWITCH, *_LEADS))]
     for row in sorted(rows, key=_claim):
-        added = {**new_documents(row), **documents(row)}
-        if not is_live(row):
-            del added[live_mark(row)]
-        yield added
+        yield new_documents(row)
 
 
 def switches(found: Mapping[str, Any]) -> dict[str, int]:

@@ -78,13 +78,23 @@ class Placement:
         )  # fmt: skip
 
     @property
+    def is_live(self) -> bool:
+        """Whether it has to be looked after."""
+        return not self.state.is_over
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of the order at Kraken."""
+        return self.cl_ord_id, *self.txids
+
+    @property
     def kept_until(self) -> float:
         """Until when it is remembered if nothing more happens to it, in Unix seconds."""
         return max(self.times.values(), default=0.0) + (REMEMBERED if self.named else REMEMBERED_UNNAMED)
 
     def is_forgotten(self, now: float) -> bool:
         """Whether it need not be kept any longer; `now` in Unix seconds."""
-        return self.state.is_over and now > self.kept_until
+        return not self.is_live and now > self.kept_until
 
     def to_dict(self) -> dict[str, Any]:
         """JSON without loss."""
