@@ -135,7 +135,7 @@ class OrderService:
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
             raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
-            raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
+            raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with `live`.")
         self._ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
 
     def pair(self, name: str, timeout: float | None) -> Pair:

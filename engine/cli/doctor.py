@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.cli.exits import Exit
-from engine.cli.finding_lines import as_told, shown
+from engine.cli.finding_lines import shown
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, console, document
 from engine.cli.served import served_engine
@@ -52,9 +52,9 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
     if place or yes:
         raise ConfigError("--place and --yes belong to --settle ACCOUNT.")
     found = options.load(need_accounts=False)
-    findings = map(as_told, examine(
+    findings = examine(
         found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings, owner=_through(found)
-    ))  # fmt: skip
+    )  # fmt: skip
     seen = list(findings) if options.json else list(_shown(console(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
     if options.json:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from engine.cli.words import as_options
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -19,14 +18,14 @@ from engine.errors import (
     DeadlinePassed,
     EngineError,
     EngineStopped,
+    KeyRefused,
     LockedOut,
     MailboxFull,
-    NonceNotDurable,
+    NoncesUsedUp,
     Outcome,
     PairUnsettled,
     StoreError,
 )
-from engine.rules.lane.key_breaker import SENTENCES, State
 
 HELP = """\b
 Exit codes:
@@ -65,14 +64,12 @@ _PASSING = (
 # The first that fits counts: an unknown name is also a call that was not sent, but the remedy is in the configuration.
 _CODES: tuple[tuple[type[EngineError] | tuple[type[EngineError], ...], Exit], ...] = (
     (ConfigError, Exit.USAGE),
+    (NoncesUsedUp, Exit.USAGE),
+    (KeyRefused, Exit.REFUSED),
     (StoreError, Exit.STORE),
     (_PASSING, Exit.NOT_SENT),
     (CallNotSent, Exit.USAGE),
     (CallUnknown, Exit.UNKNOWN),
-)
-
-_REFUSED_BEFORE = tuple(
-    SENTENCES[state] for state in (State.REFUSED_KEY, State.REFUSED_CALL, State.REFUSED_PRODUCT, State.NONCE_STORM)
 )
 
 _ADVICE = {
@@ -85,10 +82,6 @@ _NOTHING_SENT = "Nothing reached Kraken."
 
 def exit_code(error: EngineError) -> Exit:
     """The exit code for an error of the engine's."""
-    if _is_refused_key(error):
-        return Exit.REFUSED
-    if is_used_up(error):
-        return Exit.USAGE
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.REFUSED)
 
 
@@ -102,18 +95,8 @@ def advice(error: EngineError) -> Iterator[str]:
         yield _NOTHING_SENT
     else:
         yield _ADVICE[exit_code(error)]
-    if error.retry_after and not _is_refused_key(error):
+    if error.retry_after and not isinstance(error, KeyRefused):
         yield f"Another try makes sense in {error.retry_after:.0f} s."
-
-
-def is_used_up(error: EngineError) -> bool:
-    """Whether the key has no nonce left, which no disk and no time mends."""
-    return isinstance(error, NonceNotDurable) and not isinstance(error.__cause__, StoreError)
-
-
-def _is_refused_key(error: EngineError) -> bool:
-    """Whether a call was kept back because Kraken refused the key, and not for a time that passes."""
-    return isinstance(error, LockedOut) and any(sentence in str(error) for sentence in _REFUSED_BEFORE)
 
 
 def error_type(error: BaseException) -> str:
@@ -129,7 +112,7 @@ def error_type(error: BaseException) -> str:
 
 def failure(error: BaseException, text: str) -> dict[str, Any]:
     """The document that stands on stdout under `--json` when there is no result."""
-    told: dict[str, Any] = {"type": error_type(error), "message": as_options(text)}
+    told: dict[str, Any] = {"type": error_type(error), "message": text}
     if isinstance(error, CallError):
         told |= {
             "outcome": error.outcome.value,

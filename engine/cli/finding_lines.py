@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from engine.cli.output import BAD, GOOD, QUIET
-from engine.cli.words import as_options
 from engine.doctor import Finding, Level
 
 _STYLES = {Level.OK: GOOD, Level.NOTE: "cyan", Level.WARN: "yellow", Level.BAD: BAD, Level.SKIPPED: QUIET}
 _LEVEL_WIDTH = 8
-
-
-def as_told(finding: Finding) -> Finding:
-    """The finding in the words of those who type commands."""
-    return replace(finding, found=as_options(finding.found), advice=finding.advice and as_options(finding.advice))
 
 
 def shown(out: Console, finding: Finding) -> None:

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.words import as_options
 from engine.doctor import span
 
 WIDE = 200  # columns where the output is no terminal: nothing is cut or folded without need
@@ -34,7 +33,7 @@ class _Console(Console):
 def say(text: str) -> None:
     """One diagnostic on stderr; that nobody can read it is no reason to fail."""
     with contextlib.suppress(OSError):
-        click.echo(f"kraken-engine: {as_options(text)}", err=True)
+        click.echo(f"kraken-engine: {text}", err=True)
 
 
 def document(value: Any) -> None:

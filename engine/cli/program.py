@@ -23,9 +23,12 @@ from engine.cli.gateway_key import gateway_key
 from engine.cli.manual import help_
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
+from engine.cli.orders import cancel, order, orders
 from engine.cli.output import document, say
+from engine.cli.resume import resume
 from engine.cli.serve import serve
 from engine.cli.simulate import simulate
+from engine.cli.status import status
 from engine.cli.trade import trade
 from engine.cli.watch import watch
 from engine.errors import EngineError
@@ -49,7 +52,10 @@ def program() -> None:
     """
 
 
-for command in (demo, doctor, balances, call, trade, nonce, simulate, serve, watch, gateway_key, help_):
+for command in (
+    demo, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
+    gateway_key, help_,
+):  # fmt: skip
     program.add_command(command)
 
 

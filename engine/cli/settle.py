@@ -8,7 +8,7 @@ import click
 
 from engine.actors.fact_file import keep_facts
 from engine.cli.exits import Exit
-from engine.cli.finding_lines import as_told, shown
+from engine.cli.finding_lines import shown
 from engine.cli.options import Options, account_named
 from engine.cli.output import console, document, say
 from engine.doctor.finding import Finding, Level
@@ -41,7 +41,7 @@ def settle(options: Options, name: str, *, place: bool, yes: bool, pause: float 
         try:
             for told in settling.learn(place=place):
                 learnt += [told] if isinstance(told, Learnt) else []
-                findings.append(as_told(finding_of(told)))
+                findings.append(finding_of(told))
                 if not options.json:
                     shown(console(), findings[-1])
         finally:  # also what was learnt before somebody gave up

@@ -40,7 +40,7 @@ def watch(options: Options) -> int:
     is not live. Where the output is no terminal, or with --json, it is shown once.
     """
     found = options.load(need_accounts=False)
-    with _source(options, found) as look:
+    with status_source(options, found) as look:
         out = console()
         if options.json:
             document(look())
@@ -52,7 +52,7 @@ def watch(options: Options) -> int:
 
 
 @contextlib.contextmanager
-def _source(options: Options, found: Config) -> Iterator[Callable[[], Status]]:
+def status_source(options: Options, found: Config) -> Iterator[Callable[[], Status]]:
     """What gives the engine's status, again and again."""
     service = served_engine(found.state_dir)
     if service is not None:

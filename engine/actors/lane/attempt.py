@@ -190,12 +190,14 @@ class Lane:
     def _permit(self, endpoint: Endpoint, params: Mapping[str, Any]) -> None:
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
-                f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
+                f"{endpoint.name} moves money out: set allow_withdrawals to let it "
+                "through ([settings] allow_withdrawals = true in the configuration file)."
             )
         is_dry_run_or_cancel = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL
         if endpoint.writes and not self._live and not is_dry_run_or_cancel:
             raise NotLive(
-                f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+                f"{endpoint.name} would change something at Kraken and the engine is not live: start it with `live` "
+                "(--live)"
                 + (", or add validate=true." if endpoint.validates else ".")
             )
 

@@ -18,10 +18,14 @@ from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A call that is kept back: why, as a sentence for a person, and the seconds after which to ask again."""
+    """A call that is kept back: why, as a sentence for a person, and the seconds after which to ask again.
+
+    is_refusal: Kraken refused the key, an endpoint or a market, so that waiting alone does not help.
+    """
 
     reason: str
     retry_after: float
+    is_refusal: bool = False
 
 
 class Calls(Protocol):
