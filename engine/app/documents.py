@@ -6,6 +6,7 @@ one raises what the methods of `Engine` that it uses raise.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -23,11 +24,13 @@ from engine.rules.order.order import Order, OrderReceipt
 Document = dict[str, Any]
 
 LOOK_AGAIN = 1.0  # seconds between two looks at something that no event announces
+READ_WITHIN = 3.0  # seconds for what is good to know of an order that is canceled
 _TXID = re.compile(r"O[A-Z0-9]{3,}-[A-Z0-9]{3,}-[A-Z0-9]{3,}")
 _OPEN = ("pending", "open")  # Kraken's words for an order that is not over
 
 _NOT_LIVE = "The running service is not live, so that nothing can be placed: start it with --live."
 _NOT_LOOKED = "Kraken could not be asked, so this is what was known before: {error}"
+_NOT_READ = "Kraken has canceled it; what was filled of it could not be read: {error}"
 _STILL_OPEN = "Kraken has not confirmed that order {txid} is over: the same cancel may be sent again."
 
 
@@ -99,6 +102,11 @@ def cancel_all(engine: Engine, *, account: str, timeout: float | None = None) ->
     return {"account": account, "count": count, "unknown": unsettled(engine, account=account, timeout=timeout)}
 
 
+def balance(engine: Engine, *, account: str, max_age: float | None = None, timeout: float | None = None) -> Document:
+    """The account's balance, refreshed first when it is older than `max_age` seconds."""
+    return engine.balance(account, max_age, timeout).to_dict()
+
+
 def resume(engine: Engine, *, account: str, timeout: float | None = None) -> Document:
     """Let the calls of a key go again at once, and try it: the balance that was fetched with it."""
     engine.resume(account)
@@ -125,6 +133,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "order": order,
         "cancel": cancel,
         "cancel-all": cancel_all,
+        "balance": balance,
         "resume": resume,
         "trade": trade,
     }
@@ -149,30 +158,36 @@ def _wait(engine: Engine, is_done: Callable[[], bool], deadline: float) -> None:
 
 
 def _cancel_other(engine: Engine, account: str, txid: str, timeout: float) -> Document:
-    """Cancel an order that was not placed here, and look at it until it is over.
+    """Cancel an order that was not placed here. Kraken's word that it is canceled counts, or a row that says so.
 
     The cancel is sent again while nobody knows whether Kraken has done it: it cannot be done twice.
     """
     deadline = time.monotonic() + timeout
     while True:
         left = max(LOOK_AGAIN, deadline - time.monotonic())
-        refused = None
+        error: CallError = CallUnknown(_STILL_OPEN.format(txid=txid), account=account, endpoint="CancelOrder")
         try:
-            engine.call(account, "CancelOrder", {"txid": txid}, left)
-        except OrderRejected as error:  # Kraken has no such order, or it is over
-            refused = error
-        except CallUnknown:
-            if time.monotonic() >= deadline:
-                raise
-            continue
-        found = _at_kraken(engine, account, txid, left)
-        if found["is_over"]:
-            return found
-        if time.monotonic() >= deadline:
-            raise refused or CallUnknown(
-                _STILL_OPEN.format(txid=txid), account=account, endpoint="CancelOrder"
-            )
+            result = engine.call(account, "CancelOrder", {"txid": txid}, left)
+            if result.get("count") and not result.get("pending"):
+                return _canceled(engine, account, txid)
+        except (OrderRejected, CallUnknown) as failure:  # there is no such order, it is over, or nobody knows
+            error = failure
+        with contextlib.suppress(CallError):  # the cancel's own end says more
+            found = _at_kraken(engine, account, txid, left)
+            if found["is_over"]:
+                return found
+        if time.monotonic() + LOOK_AGAIN >= deadline:
+            raise error
         time.sleep(LOOK_AGAIN)
+
+
+def _canceled(engine: Engine, account: str, txid: str) -> Document:
+    """An order that Kraken has just canceled, with what was filled of it where that can be read at once."""
+    try:
+        found = _at_kraken(engine, account, txid, READ_WITHIN)
+    except CallError as error:
+        return {**_from_row(account, txid, {"status": "canceled"}), "note": _NOT_READ.format(error=error)}
+    return found if found["is_over"] else {**found, "state": "canceled", "is_over": True}
 
 
 def _at_kraken(engine: Engine, account: str, txid: str, timeout: float) -> Document:

@@ -16,7 +16,7 @@ from engine.values import Settings
 Ask = Callable[..., Any]
 """Asks one of `engine.app.documents.QUESTIONS`, by its name and with its arguments."""
 
-LOOKS = 20.0  # seconds for the looks at Kraken themselves, beyond the time until absence counts
+LOOKS = 30.0  # seconds for the looks at Kraken themselves, beyond the time until absence counts
 STEPS, GRACE = 3, 45.0  # a service may take a few steps of the timeout's length, and so many seconds more
 
 _SAID_BY_THE_COMMAND = "order-unknown"

@@ -60,14 +60,14 @@ def orders(options: Options, account: str | None, timeout: float | None) -> int:
 @click.argument("account")
 @click.argument("name", metavar="ID|TXID")
 @click.option("--timeout", type=SECONDS, metavar="SECONDS",
-              help="How long to wait for an unknown outcome. [order_deadline + settle_margin + 20]")  # fmt: skip
+              help="How long to wait for an unknown outcome. [order_deadline + settle_margin + 30]")  # fmt: skip
 @pass_options
 def order(options: Options, account: str, name: str, timeout: float | None) -> int:
     """Say what became of one order of ACCOUNT, after a look at Kraken.
 
     The order is named by the id that it was placed with, or by Kraken's txid. One whose outcome is unknown, because
     its reply was lost, is looked up until it is known: that nothing was placed is certain only when Kraken can no
-    longer take the order, by default 70 seconds from now.
+    longer take the order, by default 70 seconds after the first look.
 
     The exit code is 0 when it is known what became of the order, and 5 while it is not.
     """
@@ -75,8 +75,6 @@ def order(options: Options, account: str, name: str, timeout: float | None) -> i
     seconds = settle_time(found.settings) if timeout is None else timeout
     with asking(options, found, f"Order {name} of {account}", account) as ask:
         told = ask("order", account=account, name=name, timeout=seconds)
-    if told.get("note"):
-        say(told["note"])
     return _end(options, told, is_done=told["is_settled"])
 
 
@@ -125,6 +123,8 @@ def sentence(told: Told) -> str:
 
 
 def _end(options: Options, told: Told, *, is_done: bool) -> int:
+    if told.get("note"):
+        say(told["note"])
     if options.json:
         document(told)
     else:

@@ -68,7 +68,7 @@ def trade(
     running on the same state directory, the order goes through it.
 
     With --live, an order of the account whose outcome is still unknown is looked up first, at most for
-    order_deadline + settle_margin + 20 seconds, or --timeout; while one is unknown, the gates deny.
+    order_deadline + settle_margin + 30 seconds, or --timeout; while one is unknown, the gates deny.
     """
     order = Order(type=kind, **parts)
     limits: dict[str, Any] = {"reserve": reserve, "max_spread": max_spread}
@@ -89,7 +89,10 @@ def trade(
 
 
 def _settle(ask: Ask, account: str, seconds: float) -> None:
-    """Wait until it is known what became of earlier orders, and say what is waited for and what became of it."""
+    """Wait until it is known what became of earlier orders, and say what is waited for and what became of it.
+
+    The looks have taken room from the key's call counter, so the balance is waited for as well.
+    """
     unknown = ask("unsettled", account=account)
     for each in unknown:
         say(f"Order {each['id']} on {each['pair']} is unknown: it is looked up first, for at most {span(seconds)}.")
@@ -97,6 +100,9 @@ def _settle(ask: Ask, account: str, seconds: float) -> None:
     for each in unknown:
         left = max(0.0, deadline - time.monotonic())
         say(sentence(ask("order", account=account, name=each["cl_ord_id"], timeout=left)))
+    if unknown:
+        say("The balance is fetched, as soon as the key's call counter has room after that.")
+        ask("balance", account=account, max_age=0.0, timeout=max(0.0, deadline - time.monotonic()))
 
 
 def _passed(ask: Ask, account: str, order: Order, limits: Any, *, timeout: float | None, live: bool) -> Told:

@@ -83,7 +83,7 @@ class Limits:
             self._tell_change(name, State.OPEN, key.guard)
 
     def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
-        """Raise `LockedOut`, `KeyRefused` or `CounterFull`, with the seconds to wait, when a call is to be kept back."""
+        """Raise `LockedOut`, `KeyRefused` or `CounterFull`, with the seconds to wait, when a call has to wait."""
         now, key = self._clock.monotonic(), self._keys[account]
         pair, points = use_of(endpoint.name, params, key.trades, now)
         held = key.guard.check(endpoint.name, now, pair) or self._check_all(now)
