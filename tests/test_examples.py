@@ -13,6 +13,7 @@ from tests import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
+    "asyncio_bot": "Cancelled: 10 of 10",
     "custom_gate": "Small orders        denied       It costs 6834.24; 360.00 at most may.",
     "five_gates": "1 order on the exchange: O",
     "paper_bot": "60 passes, 5 orders",

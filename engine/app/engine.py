@@ -26,12 +26,14 @@ from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.accounts import AccountService
+from engine.app.aio import AsyncEngine
 from engine.app.calls import CallService
 from engine.app.gates import GateService
 from engine.app.orders import OrderService
+from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
-from engine.errors import ConfigError
+from engine.errors import ConfigError, EngineStopped
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
@@ -85,8 +87,10 @@ class Engine:
         self._state_dir = config.state_directory(state_dir)
         self._live = live
         self._subscribers: list[Any] = []
+        self._services: list[Service] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
+        self._aio = AsyncEngine(self, self.subscribe, self.unsubscribe, lambda: self._state.is_running)
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
     @classmethod
@@ -151,12 +155,17 @@ class Engine:
 
     def _stop(self, deadline: float) -> None:
         system, board = self._state.system, self._state.board
+        services, self._services[:] = tuple(self._services), []
+        for service in services:
+            service.close_door()
         self._state.closed()
         interval.restore(self)
         atexit.unregister(self._at_exit)
         self._calls.close()
         system.stop(deadline)
         self._gates.closed()
+        for service in services:  # whose requests under way the actors have answered by now
+            service.stop(max(0.0, deadline - time.monotonic()))
         for name, snapshot in tuple(board.items()):
             board[name] = replace(snapshot, is_available=False, standing=Standing.UNKNOWN)
 
@@ -177,6 +186,27 @@ class Engine:
         system = self._state.system
         found = {name: system.find(balance_of(name)) for name in tuple(self._state.kept)}
         return {name: ref for name, ref in found.items() if ref is not None}
+
+    def serve(self, port: int = 8710, **options: Any) -> Service:
+        """Serve this engine's dashboard, metrics, health and gateway, as `kraken-engine serve` does, in a thread.
+
+        `port` 0 takes a free one; the service's `url` says which. The other options are `host`, `names`, `token`,
+        `certificate`, `key` and `plain`: by default only this machine reaches it. The command line and other processes
+        of this user go through it as well (`Engine.connect`). It ends with its `stop()` or with the engine.
+
+        Raises `EngineStopped` while the engine does not run, `ConfigError` for an address or an option that cannot be
+        used, or without the extra ``web``, and `StoreError`.
+        """
+        if not self._state.is_running:
+            raise EngineStopped("The engine is not running: start it before it is served.")
+        service = start_service(self, state_dir=self._state_dir, settings=self._settings, port=port, **options)
+        self._services.append(service)
+        return service
+
+    @property
+    def aio(self) -> AsyncEngine:
+        """The same methods as coroutines, and the events as an asynchronous iterator."""
+        return self._aio
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,

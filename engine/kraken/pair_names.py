@@ -83,11 +83,17 @@ def name_of(pair: Pair) -> str:
 
 
 def names_of(pair: Pair) -> tuple[str, ...]:
-    """The names that mean this market; of a share that is listed twice, the second listing has its id alone."""
+    """The names that mean this market; of a share that is listed twice, the second listing has its id alone.
+
+    Every name of a market on another venue has the venue in it: Kraken may give such a row the names of its own market.
+    """
     if pair.asset_class == TOKENIZED and pair.id.replace("/", "") != pair.altname:
         return (pair.id,)
     shown = f"{_shown(pair.base)}/{_shown(pair.quote)}"
-    return tuple(dict.fromkeys(each for each in (pair.id, pair.altname, pair.wsname, shown) if each))
+    names: tuple[str, ...] = (pair.id, pair.altname, pair.wsname, shown)
+    if pair.venue:
+        names = tuple(each if ":" in each else f"{each}:{pair.venue}" for each in names if each)
+    return tuple(dict.fromkeys(each for each in names if each))
 
 
 def is_named(pair: Pair, name: str) -> bool:

@@ -9,9 +9,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 
@@ -37,6 +37,14 @@ KEEP_ALIVE = 20
 LONGEST_HEAD = 16 * 1024
 
 
+class Parts(NamedTuple):
+    """An engine's service, ready to run: what the endpoints share, a server for each socket, and the URL."""
+
+    service: Service
+    servers: tuple[Server, Server]
+    url: str
+
+
 def serve(
     engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None]
 ) -> None:
@@ -46,31 +54,44 @@ def serve(
     used, and `StoreError`.
     """
     with contextlib.ExitStack() as undo:
-        tally, feed = EventCounters(), Feed(engine.status)
-        for subscriber in (tally, feed):
-            engine.subscribe(subscriber)
-            undo.callback(engine.unsubscribe, subscriber)
+        tally, feed = subscribed(engine, undo)
         undo.callback(engine.stop)
         engine.start()
-        credentials = Credentials(state_dir)
-        undo.callback(credentials.close)
-        if credentials.damage:
-            logger.warning("gateway-keys-lost: %s The gateway's keys are void: issue them anew.", credentials.damage)
-        tcp = undo.enter_context(contextlib.closing(_bound(options)))
-        local = undo.enter_context(contextlib.closing(_local(state_dir)))
-        undo.callback(_remove, state_dir / SOCKET_NAME)
-        gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-        service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway, settings)
-        servers = [
-            _Server(_config(tcp_app(service, options), options), tcp),
-            _Server(_config(socket_app(service)), local),
-        ]
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        url = f"{options.scheme}://{host}:{tcp.getsockname()[1]}/"
-        asyncio.run(_run(service, servers, lambda: ready(url)))
+        parts = opened(engine, tally, feed, options, state_dir, settings, undo)
+        asyncio.run(_until_signalled(parts, ready))
 
 
-class _Server(uvicorn.Server):
+def subscribed(engine: Engine, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
+    """Those who hear the engine's events for the service, until `undo`."""
+    tally, feed = EventCounters(), Feed(engine.status)
+    for subscriber in (tally, feed):
+        engine.subscribe(subscriber)
+        undo.callback(engine.unsubscribe, subscriber)
+    return tally, feed
+
+
+def opened(
+    engine: Engine, tally: EventCounters, feed: Feed, options: WebOptions, state_dir: Path, settings: Settings,
+    undo: contextlib.ExitStack,
+) -> Parts:  # fmt: skip
+    """The service of a running engine, with its sockets bound, until `undo`. Raises `ConfigError` or `StoreError`."""
+    credentials = Credentials(state_dir)
+    undo.callback(credentials.close)
+    if credentials.damage:
+        logger.warning("gateway-keys-lost: %s The gateway's keys are void: issue them anew.", credentials.damage)
+    tcp = undo.enter_context(contextlib.closing(_bound(options)))
+    local = undo.enter_context(contextlib.closing(_local(state_dir)))
+    undo.callback(_remove, state_dir / SOCKET_NAME)
+    gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
+    service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway, settings)
+    servers = (
+        Server(_config(tcp_app(service, options), options), tcp), Server(_config(socket_app(service)), local)
+    )  # fmt: skip
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return Parts(service, servers, f"{options.scheme}://{host}:{tcp.getsockname()[1]}/")
+
+
+class Server(uvicorn.Server):
     """One of several in a loop, so that signals are not its business."""
 
     def __init__(self, config: uvicorn.Config, sock: socket.socket) -> None:
@@ -87,31 +108,43 @@ class _Server(uvicorn.Server):
         await self.serve(sockets=[self._socket])
 
 
-async def _run(service: Service, servers: list[_Server], ready: Callable[[], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+async def _until_signalled(parts: Parts, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; the engine, which stops with it, answers every call that is still due."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    try:
+        engine = parts.service.engine
+        await run(parts, stop, lambda: ready(parts.url), asyncio.to_thread(engine.stop, STOP_PATIENCE))
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], ending: Awaitable[None]) -> None:
+    """Serve until `stop`, or until the engine runs no longer; `ready` is told when it listens.
+
+    `ending` is awaited once no new request is taken and before those under way are waited for.
+    """
+    service, servers, _ = parts
     running = [asyncio.create_task(server.run_until_told()) for server in servers]
     ticking = asyncio.create_task(_tick(service.feed, stop, service.engine))
     announcing = asyncio.create_task(_announce(servers, ready))
     stopping = asyncio.create_task(stop.wait())
-    learning = loop.run_in_executor(None, service.feed.orders.learn, service.engine)
+    learning = asyncio.get_running_loop().run_in_executor(None, service.feed.orders.learn, service.engine)
     try:
         await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
         logger.info("The service stops.")
         for server in servers:
             server.should_exit = True
         service.feed.close()
-        await asyncio.to_thread(service.engine.stop, STOP_PATIENCE)  # which answers every call that is still due
+        await ending
         await asyncio.gather(*running)
         await learning
         await service.gateway.close()
     finally:
         for task in (ticking, announcing, stopping):
             task.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
@@ -127,7 +160,7 @@ async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
             stop.set()
 
 
-async def _announce(servers: list[_Server], ready: Callable[[], None]) -> None:
+async def _announce(servers: Sequence[Server], ready: Callable[[], None]) -> None:
     while not all(server.started for server in servers):
         await asyncio.sleep(0.01)
     ready()
@@ -152,7 +185,10 @@ def _config(app: Any, options: WebOptions | None = None) -> uvicorn.Config:
 def _bound(options: WebOptions) -> socket.socket:
     try:
         family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((options.host, options.port), family=family, backlog=512)
+        server = socket.create_server((options.host, options.port), family=family, backlog=512)
+        # Connections inherit it; asyncio sets it only where the protocol is named, and a reply then waits 40 ms.
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return server
     except OSError as error:
         raise ConfigError(
             f"{options.host} port {options.port} cannot be listened on: {error.strerror or error}."

@@ -57,14 +57,17 @@ def test_what_a_gate_stops_says_why_and_ends_with_1(sim: Simulator, tmp_path: Pa
 def test_what_kraken_refuses_ends_with_1_and_what_may_be_there_with_5(
     sim: Simulator, tmp_path: Path, cli: Cli  # noqa: F811
 ) -> None:
+    quick = tmp_path / "quick.toml"  # three passes in two seconds are more than the starter tier's counter takes
+    quick.write_text('[settings]\ntier = "pro"\n')
+    limit = (*LIMIT, "--live", "--config", str(quick))
     sim.fault(Fault.error("EOrder:Insufficient funds", endpoint="AddOrder", times=1))
-    assert cli(*LIMIT, "--live", env=_of(sim, tmp_path)).code == 1
+    assert cli(*limit, env=_of(sim, tmp_path)).code == 1
     sim.set_listing_lag(3600.0)
     sim.fault(Fault.http(504, executed=True, endpoint="AddOrder", times=1))
-    ran = cli(*LIMIT, "--live", "--json", "--timeout", "1", env=_of(sim, tmp_path))
+    ran = cli(*limit, "--json", "--timeout", "1", env=_of(sim, tmp_path))
     assert ran.code == 5
     assert ran.document["gates"][-1]["state"] == "unknown"
-    ran = cli(*LIMIT, "--live", "--timeout", "1", env=_of(sim, tmp_path))
+    ran = cli(*limit, "--timeout", "1", env=_of(sim, tmp_path))
     assert ran.code == 1
     assert "What became of an earlier order is not known yet" in ran.out
     assert len(sim.orders("MASTER")) == 1

@@ -35,7 +35,7 @@ SETTINGS = Settings(
     refresh_every=0.1, max_age=1.0, call_timeout=1.0, cut_read_after=0.1, cut_write_after=0.2, local_limits=False
 )
 ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "30000"}
-HELD = Decimal("301.2")  # by one such order, its fee included
+HELD = Decimal("302.4")  # by one such order, its fee included
 AVAILABLE = {Decimal("1000.25") - orders * HELD for orders in range(4)}
 ENDPOINTS = ("TradeBalance", "Balance", "TradeBalance", "BalanceEx", "Ledgers", "QueryOrders", "AddOrder", "CancelAll")
 

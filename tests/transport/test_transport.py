@@ -915,7 +915,7 @@ def test_nothing_is_taken_from_the_environment(serve, connect, monkeypatch, tmp_
 def test_the_version_is_that_of_the_package():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    assert config["metadata"]["version"] == "attr: engine.__version__"
+    assert config["metadata"]["version"] == "attr: engine.version.__version__"
     assert re.fullmatch(r"\d+\.\d+\.\d+", engine.__version__)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.simulator import Fault, Simulator
+from engine.web.options import WebOptions
+from engine.web.serving import _bound
 from tests.served import Served, served, until
 from tests.stopwatch import PATIENCE
 from tests.transport.test_tls import Authority
@@ -149,3 +151,11 @@ def test_what_would_not_be_safe_is_refused_in_a_sentence(
         with pytest.raises(AssertionError, match=why) as caught, served(sim, tmp_path, *given):
             pass
     assert "Traceback" not in str(caught.value)
+
+
+def test_replies_are_not_held_back_by_the_kernel() -> None:
+    """Without TCP_NODELAY each reply on a kept connection waits 40 ms for the client's acknowledgement."""
+    with _bound(WebOptions(port=0)) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -247,12 +247,12 @@ class Gateway:
             await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
             if call.done():
                 return call.result()
-            self.answered["gone"] += 1
-            return Response(status_code=NOBODY)
         finally:
             for task in (call, gone):
                 task.cancel()
             await asyncio.gather(call, gone, return_exceptions=True)
+        self.answered["gone"] += 1  # after the call was withdrawn, so that whoever reads this knows that it is
+        return Response(status_code=NOBODY)
 
 
 async def _until_gone(request: Request) -> None:

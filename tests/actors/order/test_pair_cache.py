@@ -130,3 +130,10 @@ def test_a_share_is_never_taken_for_the_coin_that_is_written_like_it() -> None:
 def test_an_answer_that_cannot_be_read_is_said_to_be_one() -> None:
     with pytest.raises(OrderRejected, match="cannot be read"):
         PairCache(lambda *_: {"XXBTZUSD": {"altname": "XBTUSD"}}, lambda: 0.0).get("XBTUSD", 1)
+
+
+def test_a_market_of_another_venue_takes_no_name_of_krakens_own() -> None:
+    """An order for ``BTC/USD`` never goes to another venue because that one was asked for first."""
+    book = PairCache(Kraken(), lambda: 0.0)
+    assert market_of(book.get("XBTUSD:BTNL", 1)) == "XBT/USD:BTNL"
+    assert {market_of(book.get(name, 1)) for name in ("BTC/USD", "XBT/USD", "XBTUSD")} == {"XBT/USD"}

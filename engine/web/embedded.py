@@ -1,0 +1,100 @@
+"""The service of an engine that somebody else runs: the same as `kraken-engine serve`, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from engine.app import Engine
+from engine.app.service import Service
+from engine.errors import ConfigError, StoreError
+from engine.values import Secret, Settings
+from engine.web.options import WebOptions
+from engine.web.serving import Parts, opened, run, subscribed
+
+START_PATIENCE = 10.0  # seconds until it listens
+
+
+def start(engine: Engine, *, state_dir: Path, settings: Settings, token: str | None = None, **options: Any) -> Service:
+    """Serve a running engine until its service is told to stop.
+
+    `options` are those of `WebOptions`. Raises `ConfigError` when the address, an option or a TLS file cannot be used,
+    and `StoreError`; nothing is left then.
+    """
+    try:
+        shown = WebOptions(token=None if token is None else Secret(token), **options)
+    except TypeError as error:
+        raise ConfigError(f"Engine.serve has no such option: {error}.") from None
+    undo = contextlib.ExitStack()
+    try:
+        tally, feed = subscribed(engine, undo)
+        parts = opened(engine, tally, feed, shown, state_dir, settings, undo)
+        thread = _ServiceThread(parts, undo)
+        thread.start()
+    except RuntimeError as error:
+        undo.close()
+        raise StoreError(f"No thread can be started for the service ({error}).") from None
+    except BaseException:
+        undo.close()
+        raise
+    try:
+        thread.listening.result(START_PATIENCE)
+    except TimeoutError:
+        thread.close_door()
+        raise StoreError(f"The service did not listen within {START_PATIENCE:g} s.") from None
+    return Service(parts.url, thread.close_door, thread.stop_within)
+
+
+class _ServiceThread:
+    """Runs the event loop of one service; what it holds is given back at its end."""
+
+    def __init__(self, parts: Parts, undo: contextlib.ExitStack) -> None:
+        self.listening: Future[None] = Future()
+        self._parts, self._undo = parts, undo
+        self._thread = threading.Thread(target=self._run, name="kraken-engine service", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+        self._is_told = False
+
+    def start(self) -> None:
+        """Begin. Raises `RuntimeError` when there can be no thread."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self._undo:
+                asyncio.run(self._serve())
+        except BaseException as error:
+            if not self.listening.done():
+                self.listening.set_exception(error)
+            else:
+                raise
+
+    def close_door(self) -> None:
+        """Take no new request from now on."""
+        self._is_told = True
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(self._ended.set)
+
+    def stop_within(self, timeout: float) -> bool:
+        """End it; whether it has ended in time. From its own thread it only begins to end."""
+        self.close_door()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._is_told:  # before there was a loop to tell
+            self._ended.set()
+        await run(self._parts, self._ended, lambda: self.listening.set_result(None), _nothing())
+
+
+async def _nothing() -> None:
+    """The engine goes on."""
