@@ -11,7 +11,6 @@ from engine.errors import (
     CallUnknown,
     ConnectFailed,
     CounterFull,
-    InvalidNonce,
     LockedOut,
     MailboxFull,
     MarketUnavailable,
@@ -19,7 +18,6 @@ from engine.errors import (
 )
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds
-AFTER_A_LEAD = 1.1  # seconds: the nonces of a run that ended just now, on another directory, lead the clock by one
 
 _NOT_EXECUTED = (ConnectFailed, CounterFull, LockedOut, MailboxFull, RateLimited)
 _PASSING = (*_NOT_EXECUTED, CallUnknown, MarketUnavailable)
@@ -27,8 +25,6 @@ _PASSING = (*_NOT_EXECUTED, CallUnknown, MarketUnavailable)
 
 def pause_before_retry(error: CallError, attempt: int, *, writes: bool, places: bool) -> float | None:
     """Seconds until the call may be made again after its `attempt`-th failure (from 0), or `None`: it is over."""
-    if isinstance(error, InvalidNonce) and not writes:
-        return AFTER_A_LEAD if attempt == 0 else None
     passing = () if places else _NOT_EXECUTED if writes else _PASSING
     if not isinstance(error, passing):
         return None
