@@ -48,6 +48,8 @@ _WARNINGS: Mapping[str, str] = {
     "balances-lost": "Nothing has to be done: balances are fetched anew. Check the disk if it comes again.",
     "limits-lost": "Nothing has to be done: the counts fall by themselves. Check the disk if it comes again.",
     "limits-not-kept": "Mend the disk or the rights of that file.",
+    "order-unknown": "kraken-engine order ACCOUNT ID looks it up and says what became of it. Do not place it again.",
+    "orders-lost": "Do what it says before you trade: look at Kraken for open orders first.",
 }
 
 
