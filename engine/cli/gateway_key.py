@@ -32,6 +32,8 @@ def gateway_key(options: Options, account: str | None, label: str, read_only: bo
 
     Works through a running serve, and without one.
     """
+    if revoke and account is None:
+        raise click.UsageError("Say whose key is revoked: gateway-key ACCOUNT --label LABEL --revoke.")
     found = options.load(need_accounts=account is not None)
     with _keys(found) as keys:
         if account is None:
@@ -39,7 +41,10 @@ def gateway_key(options: Options, account: str | None, label: str, read_only: bo
         elif revoke:
             told = keys.revoke(account, label)
         else:
+            is_replaced = any(each["key"] == f"{account}.{label}" and not each["is_revoked"] for each in keys.all())
             told = keys.issue(account, label, may_trade=not read_only)
+            if is_replaced:
+                say(f"The old secret of {told['key']} is void: a program that uses it is refused from now on.")
     if options.json:
         document(told)
     elif account is None:

@@ -42,14 +42,14 @@ _ONE_REFUSED = "nonce-refused-once"
 _WARNINGS: Mapping[str, str] = {
     _ONE_REFUSED: "If it comes again, another program uses the key: give the engine a key of its own.",
     "nonces-restored": "Check the disk; the damaged file was kept beside the new one.",
+    "order-unknown": "kraken-engine order ACCOUNT ID looks it up and says what became of it. Do not place it again.",
+    "orders-lost": "Do what it says before you trade: look at Kraken for open orders first.",
     "nonces-lost": "Do what it says before you trade: the marks of the nonces are what keeps a key usable.",
     "nonces-failing": "Mend the disk or the rights of that file: without it no call can be made.",
     "nonces-copy-failing": "Mend the disk or the rights of that file: it is the second copy of the nonce marks.",
     "balances-lost": "Nothing has to be done: balances are fetched anew. Check the disk if it comes again.",
     "limits-lost": "Nothing has to be done: the counts fall by themselves. Check the disk if it comes again.",
     "limits-not-kept": "Mend the disk or the rights of that file.",
-    "order-unknown": "kraken-engine order ACCOUNT ID looks it up and says what became of it. Do not place it again.",
-    "orders-lost": "Do what it says before you trade: look at Kraken for open orders first.",
 }
 
 

@@ -47,8 +47,7 @@ def endpoint_of(name: str, params: Mapping[str, Any], endpoint_class: str | None
     found = private_endpoint(name).with_params(params)
     if endpoint_class is not None and endpoint_class not in _classes_of(found):
         right = " or ".join(map(repr, _classes_of(found)))
-        sentence = f"{name} is {right} and not {endpoint_class!r}: leave its endpoint_class (--class) out."
-        raise CallNotSent(sentence, endpoint=name)
+        raise CallNotSent(f"{name} is {right} and not {endpoint_class!r}: leave its endpoint_class out.", endpoint=name)
     return found
 
 
@@ -86,8 +85,7 @@ def _unlisted(name: str, endpoint_class: str, params: Mapping[str, Any]) -> Endp
 
 def _check_class(endpoint_class: object) -> None:
     if endpoint_class is not None and (not isinstance(endpoint_class, str) or endpoint_class not in CLASSES):
-        known = ", ".join(CLASSES)
-        raise CallNotSent(f"{str(endpoint_class)[:40]!r} is no endpoint_class (--class): it is one of {known}.")
+        raise CallNotSent(f"{str(endpoint_class)[:40]!r} is no endpoint_class: it is one of {', '.join(CLASSES)}.")
 
 
 def _check_name(name: object, find: Any) -> None:

@@ -73,16 +73,16 @@ async def _issue(service: Service, asked: dict[str, Any]) -> Any:
     return {**credential.to_dict(), "secret": secret.reveal()}
 
 
-async def _revoke(service: Service, asked: dict[str, Any]) -> Any:
-    return service.gateway.credentials.revoke(asked["account"], asked["label"]).to_dict()
-
-
-def _asked_of_engine(question: Callable[..., Any]) -> Answer:
+def _asked_of_engine(question: Callable[..., Any]) -> Callable[[Service, dict[str, Any]], Awaitable[Any]]:
     """A question that the command line asks of an engine of its own in the same way."""
     async def answer(service: Service, asked: dict[str, Any]) -> Any:
         return await run_in_threadpool(partial(question, service.engine, **asked))
 
     return answer
+
+
+async def _revoke(service: Service, asked: dict[str, Any]) -> Any:
+    return service.gateway.credentials.revoke(asked["account"], asked["label"]).to_dict()
 
 
 def _route(name: str, answer: Answer) -> Route:
