@@ -30,9 +30,14 @@ class Options:
     json: bool = False
     verbose: bool = False
 
-    def load(self, *, need_accounts: bool = True) -> Config:
-        """The configuration: options first, then the environment, then the file. Raises `ConfigError`."""
-        return load_config(file=self.config, url=self.url, state_dir=self.state_dir, need_accounts=need_accounts)
+    def load(self, *, need_accounts: bool = True, faults: list[str] | None = None) -> Config:
+        """The configuration: options first, then the environment, then the file. Raises `ConfigError`.
+
+        `faults` takes what is wrong with single accounts, as `config.load` has it.
+        """
+        return load_config(
+            file=self.config, url=self.url, state_dir=self.state_dir, need_accounts=need_accounts, faults=faults
+        )
 
     def engine(self, found: Config, *accounts: Account, balances: tuple[str, ...] | None = None) -> Engine:
         """An engine for these accounts, or for all of them; not started. `balances` as in `Engine`."""
