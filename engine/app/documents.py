@@ -202,7 +202,7 @@ def _at_kraken(engine: Engine, account: str, txid: str, timeout: float) -> Docum
 def _from_receipt(receipt: OrderReceipt) -> Document:
     sent = (receipt.sent or receipt.order).to_dict()
     return {
-        "account": receipt.account, "id": receipt.id, "ours": True, "state": receipt.state.value,
+        "account": receipt.account, "id": receipt.id, "is_ours": True, "state": receipt.state.value,
         "is_settled": receipt.state.is_settled, "is_over": receipt.state.is_over,
         "txids": list(receipt.txids), "cl_ord_id": receipt.cl_ord_id,
         **{name: sent[name] for name in ("pair", "side", "type", "volume", "price", "price2")},
@@ -215,7 +215,7 @@ def _from_row(account: str, txid: str, row: Mapping[str, Any]) -> Document:
     """The same of an order that was not placed here, from Kraken's row; what that does not tell is `None`."""
     described, state = row.get("descr") or {}, str(row.get("status", "open"))
     return {
-        "account": account, "id": None, "ours": False, "state": state, "is_settled": True,
+        "account": account, "id": None, "is_ours": False, "state": state, "is_settled": True,
         "is_over": state not in _OPEN, "txids": [txid], "cl_ord_id": row.get("cl_ord_id"),
         "pair": described.get("pair"), "side": described.get("type"), "type": described.get("ordertype"),
         "volume": row.get("vol"), "price": _unless_zero(described.get("price")),

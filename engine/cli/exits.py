@@ -78,6 +78,7 @@ _ADVICE = {
     Exit.UNKNOWN: "It may have been done: look it up, do not send it again.",
 }
 _NOTHING_SENT = "Nothing reached Kraken."
+_CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})  # done twice is as good as done once
 
 
 def exit_code(error: EngineError) -> Exit:
@@ -93,6 +94,8 @@ def advice(error: EngineError) -> Iterator[str]:
         yield f"Kraken said {error.kraken_code!r}."
     if error.outcome is Outcome.NOT_SENT and (error.retry_after or exit_code(error) is not Exit.NOT_SENT):
         yield _NOTHING_SENT
+    elif error.outcome is Outcome.UNKNOWN and error.endpoint in _CANCELS:
+        yield "It may have been done: the same cancel may be sent again."
     else:
         yield _ADVICE[exit_code(error)]
     if error.retry_after and not isinstance(error, KeyRefused):

@@ -112,7 +112,7 @@ def cancel(options: Options, account: str, name: str | None, everything: bool, t
 
 def sentence(told: Told) -> str:
     """What is known of an order, for a person."""
-    name = told["id"] if told["ours"] else _NOT_OURS
+    name = told["id"] if told["is_ours"] else _NOT_OURS
     where = ", ".join(told["txids"]) or "no txid"
     asked = " ".join(str(told[part]) for part in ("side", "volume", "pair", "type", "price") if told[part])
     filled = f"filled {told['filled'] or 'unknown'}"
@@ -142,7 +142,7 @@ def _show(told: Sequence[Told], accounts: Sequence[str]) -> None:
 def _cells(each: Told) -> tuple[str | Text, ...]:
     price = "/".join(each[part] for part in ("price", "price2") if each[part])
     return (
-        each["account"], each["id"] if each["ours"] else Text(_NOT_OURS, style=QUIET), ", ".join(each["txids"]) or "-",
+        each["account"], each["id"] if each["is_ours"] else Text(_NOT_OURS, style=QUIET), ", ".join(each["txids"]) or "-",
         each["pair"] or "-", each["side"] or "-", each["type"] or "-", each["volume"] or "-", price or "-",
         each["filled"] or "-", Text(each["state"], style=_STYLES.get(each["state"], "")),
     )  # fmt: skip
