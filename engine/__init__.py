@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         EngineWarning,
         KeyChanged,
         OrderChanged,
+        OrderFilled,
         PassFinished,
     )
     from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall, ReadBalance
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from engine.rules.gates.plan import Candidate, TradePlan
     from engine.rules.gates.report import GateReport, GateResult, GateState
     from engine.rules.gates.view import TradeView
+    from engine.rules.order.open_order import OpenOrder
     from engine.rules.order.order import Order, OrderReceipt
     from engine.rules.order.states import OrderState
     from engine.values import Account, AssetBalance, Secret, Settings
@@ -100,8 +102,10 @@ __all__ = [
     "KrakenBroker",
     "KrakenPrivateActor",
     "NotLive",
+    "OpenOrder",
     "Order",
     "OrderChanged",
+    "OrderFilled",
     "OrderReceipt",
     "OrderRejected",
     "OrderState",
@@ -132,6 +136,7 @@ _ROOMS = {
         "EngineWarning",
         "KeyChanged",
         "OrderChanged",
+        "OrderFilled",
         "PassFinished",
     ),
     "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
@@ -164,6 +169,7 @@ _ROOMS = {
     "engine.rules.gates.gates": ("FIVE_GATES",),
     "engine.rules.balance.history": ("BalancePoint",),
     "engine.rules.order.states": ("OrderState",),
+    "engine.rules.order.open_order": ("OpenOrder",),
     "engine.rules.order.order": ("Order", "OrderReceipt"),
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),
     "engine.rules.gates.gate": ("Allow", "Deny", "Gate"),

@@ -8,7 +8,7 @@
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut ── KeyRefused ·
     │   │                 ConnectFailed · NotLive · PairUnsettled · EngineStopped · UnknownName¹ ·
-    │   │                 IdInUse¹ · NonceNotDurable² ── NoncesUsedUp
+    │   │                 IdInUse¹ · OtherKey · NonceNotDurable² ── NoncesUsedUp
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -20,7 +20,7 @@
 
 What the caller may do is in the class of a `CallError`: after `CallNotSent` nothing reached Kraken, after
 `CallRefused` Kraken said no and did nothing, after `CallUnknown` it may have been done and must be looked up,
-never sent again blindly.
+never sent again blindly; only a cancel that names its order, or all, may be sent again at once.
 """
 
 from __future__ import annotations
@@ -171,6 +171,10 @@ class NonceNotDurable(StoreError, CallNotSent):
 
 class NoncesUsedUp(NonceNotDurable):
     """The key has no nonce left; only a new key helps."""
+
+
+class OtherKey(CallNotSent):
+    """The account has another API key than the one that the call is for."""
 
 
 class CallRefused(CallError):

@@ -23,7 +23,7 @@ from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
 from engine.kraken.unlisted import endpoint_of, public_endpoint_of
-from engine.rules.lane.retry import pause_before_retry
+from engine.rules.lane.retry import cancels_by_name, pause_before_retry
 from engine.transport import TransportPool
 
 AtSend = Callable[[float | None], Mapping[str, Any]]
@@ -180,4 +180,6 @@ def _pause(
         found = endpoint_of(endpoint, params if isinstance(params, Mapping) else {}, endpoint_class)
     except CallError:
         return None
-    return pause_before_retry(error, attempt, writes=found.writes, places=found.places)
+    return pause_before_retry(
+        error, attempt, writes=found.writes, places=found.places, cancels_by_name=cancels_by_name(found.name, params)
+    )

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
 import pykka
 
@@ -29,6 +29,8 @@ from engine.app.accounts import AccountService
 from engine.app.aio import AsyncEngine
 from engine.app.calls import CallService
 from engine.app.gates import GateService
+from engine.app.order_changes import OrderChangeService
+from engine.app.order_client import OrderClient
 from engine.app.orders import OrderService
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
@@ -39,6 +41,7 @@ from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
+from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Secret, Settings
@@ -79,7 +82,9 @@ class Engine:
         self._state = AppState(distinct(accounts), balances, self._settings, clock, self._notice)
         self._calls = CallService(self._state)
         self._accounts = AccountService(self._state)
-        self._orders = OrderService(self._state, self._calls, live=live)
+        client = OrderClient(self._state)
+        self._orders = OrderService(self._state, self._calls, client, live=live)
+        self._changes = OrderChangeService(self._state, self._calls, client)
         self._gates = GateService(self._state, self._calls, self._accounts, self._orders, live=live)
         self._url = url
         check_url(url, self._settings)
@@ -270,29 +275,73 @@ class Engine:
     def cancel(
         self, account: str, receipt: OrderReceipt | str, timeout: float | None = None
     ) -> OrderReceipt:
-        """Cancel a placement, named by its receipt, id or txid; returns what became of it.
+        """Cancel a placement, named by its receipt, id or txid; returns what became of it: it is over then.
 
-        It is canceled when Kraken says so: the receipt that returns may be *closed* when it was filled before, *not
-        placed* when it had not been sent, and still *placed* when Kraken has taken the cancel and not done it yet.
-        Raises `UnknownName` for what was not placed here, a `CallError` when the cancel itself did not go through, and
-        `OrderUnknown` when it is not known in time whether there is an order at all.
+        The cancel is sent again within `timeout` seconds (`Settings.call_timeout`) until Kraken has done it or the
+        order is seen to be over: done twice, it is as if it were done once. The receipt may be *closed* when the order
+        was filled before, and *not placed* when it had not been sent. It is not final (`is_final`) while what was
+        filled is not read: an `OrderChanged` says when it is.
+
+        Raises `OrderUnknown` when the order may still be open when the time is over: the wish is kept, also over a
+        restart, and carried out as soon as it can be, and when the order comes to the exchange late. Raises
+        `UnknownName` for what was not placed here, and a `CallRefused` when the key may not cancel.
         """
-        return self._orders.cancel(account, receipt, timeout)
+        return self._changes.cancel(account, receipt, timeout)
 
     def cancel_all(self, account: str, timeout: float | None = None) -> int:
         """Cancel every open order of the account, also those placed elsewhere; how many, as Kraken counts them.
 
-        A placement that still waits in the lane ends as *not sent*. Raises a `CallError`.
+        A placement that still waits in the lane ends as *not sent*. One that is not known to be at Kraken or not is
+        waited for within `timeout` seconds (`Settings.call_timeout`); `OrderUnknown` then names those that may still
+        come, and each is canceled when it does, also after a restart. Raises a `CallError` when CancelAll itself did
+        not go through; the placements of this engine are then canceled one by one.
         """
-        return self._orders.cancel_all(account, timeout)
+        return self._changes.cancel_all(account, timeout)
 
-    def open_orders(self, account: str, timeout: float | None = None) -> tuple[OrderReceipt, ...]:
+    def amend(
+        self,
+        account: str,
+        receipt: OrderReceipt | str,
+        price: str | int | Decimal | None = None,
+        volume: str | int | Decimal | None = None,
+        *,
+        price2: str | int | Decimal | None = None,
+        display_volume: str | int | Decimal | None = None,
+        timeout: float | None = None,
+    ) -> OrderReceipt:
+        """Change an open placement, named by its receipt, id or txid; it stays the same order (Kraken's AmendOrder).
+
+        Prices and volumes are those of `Order`, rounded as `place` does; the volume is that of the whole order, what
+        was filled included, and one below that cancels the rest. `None` leaves a part as it is. The receipt's `sent`
+        tells what the order is for now.
+
+        Raises `OrderUnknown` when it is not known in time whether it was amended: the receipt tells it as soon as
+        Kraken's list does, and an `OrderChanged`. Raises `OrderRejected` or another `CallRefused` when we or Kraken
+        refuse it, `CallNotSent` when nothing was sent, `ConfigError` for amounts that are none, `UnknownName`.
+        """
+        changes = {"price": price, "volume": volume, "price2": price2, "display_volume": display_volume}
+        return self._changes.amend(account, receipt, changes, timeout)
+
+    @overload
+    def open_orders(
+        self, account: str, timeout: float | None = None, *, all: Literal[False] = False
+    ) -> tuple[OrderReceipt, ...]: ...
+
+    @overload
+    def open_orders(
+        self, account: str, timeout: float | None = None, *, all: Literal[True]
+    ) -> tuple[OpenOrder, ...]: ...
+
+    def open_orders(
+        self, account: str, timeout: float | None = None, *, all: bool = False
+    ) -> tuple[OrderReceipt, ...] | tuple[OpenOrder, ...]:
         """The placements of this engine that are not over, after a look at Kraken; the oldest first.
 
-        Also those whose outcome is unknown. For orders placed elsewhere call ``OpenOrders``. Raises a `CallError` when
+        Also those whose outcome is unknown. With `all=True` every open order of the account as an `OpenOrder`, also
+        those placed by hand, by other programs or by `call`: `is_ours` tells them apart. Raises a `CallError` when
         Kraken cannot be asked.
         """
-        return self._orders.open(account, timeout)
+        return self._changes.open_of_all(account, timeout) if all else self._changes.open(account, timeout)
 
     def order(self, account: str, id: str) -> OrderReceipt:
         """What is known of a placement, by its id, `cl_ord_id` or txid; asks nobody. Raises `UnknownName`."""

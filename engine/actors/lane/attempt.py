@@ -23,6 +23,7 @@ from engine.errors import (
     ConnectFailed,
     InvalidNonce,
     NotLive,
+    OtherKey,
     UnknownName,
 )
 from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
@@ -205,6 +206,8 @@ class Lane:
         self, account: Account, endpoint: Endpoint, call: PrivateCall, deadline: float, token: QueuedCall
     ) -> Reply:
         """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
+        if call.key_id not in (None, account.key_id):
+            raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
         params = with_names(endpoint.name, call.params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
         self._limits.check(account.name, endpoint, call_class(endpoint, params), params)

@@ -12,6 +12,19 @@ from engine.errors import CallError
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Account, Secret
 
+_DEEPEST = 12  # more than any of Kraken's bodies is nested; a list that holds itself needs an end
+
+
+def frozen(value: Any, deepest: int = _DEEPEST) -> Any:
+    """A copy of mappings and lists that shares nothing which somebody else could change."""
+    if not deepest:
+        return value
+    if isinstance(value, Mapping):
+        return {name: frozen(each, deepest - 1) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [frozen(each, deepest - 1) for each in value]
+    return value
+
 
 @dataclass(frozen=True, slots=True)
 class PrivateCall:
@@ -36,6 +49,13 @@ class PrivateCall:
     """Called in the lane's thread when the call is about to go out, with Kraken's time (Unix seconds; `None`: not
     known); returns the parameters that only then can be said. Raises `CallNotSent` for a call that must not go. Called
     again when the call is signed again."""
+    key_id: str | None = None
+    """The API key (`Account.key_id`) that the call is for: with another one it is not sent. `None`: any."""
+
+    def __post_init__(self) -> None:
+        """What it was given is what goes out, whatever the caller changes of it later."""
+        if isinstance(self.params, Mapping):
+            object.__setattr__(self, "params", frozen(self.params))
 
     def __repr__(self) -> str:
         """Without what is secret (promise G11): of the parameters that is the otp."""
