@@ -40,13 +40,11 @@ def accounts(engine: Engine) -> list[str]:
 
 
 def open_orders(engine: Engine, *, account: str, timeout: float | None = None) -> list[Document]:
-    """Every open order of the account at Kraken and every placement whose outcome is unknown, the placements first."""
-    receipts = engine.open_orders(account, timeout)
-    listed = engine.call(account, "OpenOrders", None, timeout).get("open") or {}
-    ours = {name for each in receipts for name in (*each.txids, each.cl_ord_id)}
-    others = [_from_row(account, txid, row) for txid, row in listed.items()
-              if txid not in ours and row.get("cl_ord_id") not in ours]  # fmt: skip
-    return [*map(_from_receipt, receipts), *others]
+    """Every open order of the account at Kraken, whoever placed it, and every placement whose outcome is unknown."""
+    return [
+        {**each.to_dict(), "state": "open" if each.receipt is None else each.receipt.state.value}
+        for each in engine.open_orders(account, timeout, all=True)
+    ]
 
 
 def unsettled(engine: Engine, *, account: str, timeout: float | None = None) -> list[Document]:
@@ -73,12 +71,13 @@ def order(
         return _at_kraken(engine, account, name, timeout)
 
     def is_known() -> bool:
-        state = engine.order(account, receipt.cl_ord_id).state
-        return state.is_over if until_over else state.is_settled
+        now = engine.order(account, receipt.cl_ord_id)
+        return now.is_final if until_over else now.state.is_settled
 
     _wait(engine, is_known, deadline)
     note = None
-    if not engine.order(account, receipt.cl_ord_id).state.is_over:
+    now = engine.order(account, receipt.cl_ord_id)
+    if now.state.is_settled and not now.is_final:
         try:
             engine.open_orders(account)
         except CallError as error:
@@ -97,9 +96,8 @@ def cancel(engine: Engine, *, account: str, name: str, timeout: float) -> Docume
 
 
 def cancel_all(engine: Engine, *, account: str, timeout: float | None = None) -> Document:
-    """Cancel every open order of the account: how many, as Kraken counts them, and which placements are unknown."""
-    count = engine.cancel_all(account, timeout)
-    return {"account": account, "count": count, "unknown": unsettled(engine, account=account, timeout=timeout)}
+    """Cancel every open order of the account: how many, as Kraken counts them."""
+    return {"account": account, "count": engine.cancel_all(account, timeout)}
 
 
 def balance(engine: Engine, *, account: str, max_age: float | None = None, timeout: float | None = None) -> Document:
@@ -203,7 +201,7 @@ def _from_receipt(receipt: OrderReceipt) -> Document:
     sent = (receipt.sent or receipt.order).to_dict()
     return {
         "account": receipt.account, "id": receipt.id, "is_ours": True, "state": receipt.state.value,
-        "is_settled": receipt.state.is_settled, "is_over": receipt.state.is_over,
+        "is_settled": receipt.state.is_settled, "is_over": receipt.state.is_over, "is_final": receipt.is_final,
         "txids": list(receipt.txids), "cl_ord_id": receipt.cl_ord_id,
         **{name: sent[name] for name in ("pair", "side", "type", "volume", "price", "price2")},
         "filled": _plain(receipt.filled), "cost": _plain(receipt.cost), "fee": _plain(receipt.fee),
@@ -216,7 +214,8 @@ def _from_row(account: str, txid: str, row: Mapping[str, Any]) -> Document:
     described, state = row.get("descr") or {}, str(row.get("status", "open"))
     return {
         "account": account, "id": None, "is_ours": False, "state": state, "is_settled": True,
-        "is_over": state not in _OPEN, "txids": [txid], "cl_ord_id": row.get("cl_ord_id"),
+        "is_over": state not in _OPEN, "is_final": state not in _OPEN,
+        "txids": [txid], "cl_ord_id": row.get("cl_ord_id"),
         "pair": described.get("pair"), "side": described.get("type"), "type": described.get("ordertype"),
         "volume": row.get("vol"), "price": _unless_zero(described.get("price")),
         "price2": _unless_zero(described.get("price2")),

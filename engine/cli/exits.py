@@ -34,7 +34,7 @@ Exit codes:
   2    wrong usage or configuration, or a call that can never be sent as it is; nothing was sent
   3    the state directory cannot be used, or another engine owns it or a key
   4    not sent for a passing reason: nothing reached Kraken, the same call may be made again
-  5    unknown: it may have been done, or an order may be open; look it up and place nothing again (cancels may be sent again)
+  5    unknown: it may have been done; look it up before anything but a cancel is sent again
   70   a fault in this program
   74   the output cannot be written; a call may have been done
   130  interrupted (Ctrl-C or SIGTERM)

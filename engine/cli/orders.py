@@ -75,6 +75,8 @@ def order(options: Options, account: str, name: str, timeout: float | None) -> i
     seconds = settle_time(found.settings) if timeout is None else timeout
     with asking(options, found, f"Order {name} of {account}", account) as ask:
         told = ask("order", account=account, name=name, timeout=seconds)
+    if not told["is_settled"]:
+        say("It is not known yet whether Kraken has this order: do not place it again, and run the same command later.")
     return _end(options, told, is_done=told["is_settled"])
 
 
@@ -101,13 +103,11 @@ def cancel(options: Options, account: str, name: str | None, everything: bool, t
             told = ask("cancel", account=account, name=name, timeout=seconds)
             return _end(options, told, is_done=told["is_over"])
         told = ask("cancel-all", account=account, timeout=seconds)
-    for each in told["unknown"]:
-        say(f"It is not known whether Kraken has order {each['id']}: it may still appear. Run the same command again.")
     if options.json:
         document(told)
     else:
         click.echo(f"{told['count']} {'order' if told['count'] == 1 else 'orders'} of {account} canceled.")
-    return Exit.UNKNOWN if told["unknown"] else Exit.DONE
+    return Exit.DONE
 
 
 def sentence(told: Told) -> str:
@@ -115,7 +115,7 @@ def sentence(told: Told) -> str:
     name = told["id"] if told["is_ours"] else _NOT_OURS
     where = ", ".join(told["txids"]) or "no txid"
     asked = " ".join(str(told[part]) for part in ("side", "volume", "pair", "type", "price") if told[part])
-    filled = f"filled {told['filled'] or 'unknown'}"
+    filled = f"filled {told['filled'] or 'unknown'}" + ("" if told["is_final"] or not told["is_over"] else " so far")
     if told["average_price"]:
         filled += f" at {told['average_price']}, cost {told['cost']}, fee {told['fee']}"
     why = f" {told['reason']}" if told["reason"] else ""
@@ -141,8 +141,9 @@ def _show(told: Sequence[Told], accounts: Sequence[str]) -> None:
 
 def _cells(each: Told) -> tuple[str | Text, ...]:
     price = "/".join(each[part] for part in ("price", "price2") if each[part])
+    name = each["id"] if each["is_ours"] else Text(_NOT_OURS, style=QUIET)
     return (
-        each["account"], each["id"] if each["is_ours"] else Text(_NOT_OURS, style=QUIET), ", ".join(each["txids"]) or "-",
+        each["account"], name, each["txid"] or "-",
         each["pair"] or "-", each["side"] or "-", each["type"] or "-", each["volume"] or "-", price or "-",
         each["filled"] or "-", Text(each["state"], style=_STYLES.get(each["state"], "")),
     )  # fmt: skip

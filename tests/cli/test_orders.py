@@ -1,10 +1,10 @@
-"""`orders`, `order`, `cancel`, `resume` and `status`: what a person needs at 3 am, with and without a running service."""
+"""`orders`, `order`, `cancel`, `resume`, `status`: what a person needs at 3 am, with and without a running service."""
 
 from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,14 @@ def at_home(sim: Simulator, tmp_path: Path, cli: Cli) -> Callable[..., Ran]:  # 
 
 
 @pytest.fixture
-def placed(sim: Simulator, tmp_path: Path) -> Iterator[list[str]]:
+def placed(sim: Simulator, tmp_path: Path) -> list[str]:
     """The txids of two orders of ours, o0 and o1, beside one that somebody else placed."""
     settings = Settings(local_limits=False)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state", live=True, settings=settings) as engine:
         orders = [Order("XBTUSD", "buy", "limit", "0.01", str(30_000 + number)) for number in range(2)]
         txids = [engine.place("MASTER", each, id=f"o{n}").txids[0] for n, each in enumerate(orders)]
     sim.add_open_order("MASTER", OTHER)
-    yield txids
+    return txids
 
 
 def _lost(sim: Simulator, tmp_path: Path, *, executed: bool) -> None:
@@ -133,6 +133,14 @@ def test_what_is_still_unknown_is_5(sim: Simulator, tmp_path: Path, at_home: Cli
     told = at_home("order", "MASTER", "lost", "--timeout", "0.5", "--json")
     assert told.code == 5
     assert (told.document["state"], told.document["is_settled"]) == ("unknown", False)
+    assert "do not place it again" in told.err
+
+
+def test_what_is_known_is_told_when_kraken_cannot_be_asked(placed: list[str], sim: Simulator, at_home: Cli) -> None:
+    sim.fault(Fault.error("EGeneral:Permission denied", endpoint="OpenOrders"))
+    sim.fault(Fault.error("EGeneral:Permission denied", endpoint="QueryOrders"))
+    told = at_home("order", "MASTER", "o0", "--json")
+    assert (told.code, told.document["state"]) == (0, "placed")
     assert "Kraken could not be asked" in told.err
 
 
