@@ -87,7 +87,7 @@ def exit_code(error: EngineError) -> Exit:
 
 
 def advice(error: EngineError) -> Iterator[str]:
-    """What the caller may do after a call that was not done, in sentences."""
+    """Sentences that say what the caller may do after a call that failed."""
     if not isinstance(error, CallError) or isinstance(error, ConfigError):
         return
     if error.kraken_code and error.kraken_code not in str(error):
@@ -114,7 +114,7 @@ def error_type(error: BaseException) -> str:
 
 
 def failure(error: BaseException, text: str) -> dict[str, Any]:
-    """The document that stands on stdout under `--json` when there is no result."""
+    """The document on stdout under `--json` when there is no result."""
     told: dict[str, Any] = {"type": error_type(error), "message": text}
     if isinstance(error, CallError):
         told |= {

@@ -1,4 +1,4 @@
-"""How a finding of the doctor's looks at a terminal."""
+"""Prints a finding of the doctor in a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEVEL_WIDTH = 8
 
 
 def shown(out: Console, finding: Finding) -> None:
-    """Print one finding, its text folded beside its level."""
+    """Print one finding: its level, and its text folded beside it."""
     about = finding.check if finding.account is None else f"{finding.account} {finding.check}"
     line = Table.grid(padding=(0, 1))
     line.add_column(width=_LEVEL_WIDTH)

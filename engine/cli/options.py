@@ -21,7 +21,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 @dataclass
 class Options:
-    """What the common options said."""
+    """The values of the common options."""
 
     config: Path | None = None
     state_dir: Path | None = None
@@ -56,7 +56,7 @@ pass_options = click.make_pass_decorator(Options, ensure=True)
 
 
 def common(command: Decorated) -> Decorated:
-    """Give a command the common options; they end in `Options`."""
+    """Give a command the common options; their values are collected in `Options`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -68,13 +68,13 @@ def account_named(found: Config, name: str) -> Account:
         if account.name == name:
             return account
     known = ", ".join(account.name for account in found.accounts) or "none"
-    raise UnknownName(f"There is no account {name!r}; configured are: {known}.", account=name)
+    raise UnknownName(f"There is no account {name!r}; configured: {known}.", account=name)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     options = context.ensure_object(Options)
     if value in ("", Path()):
-        raise click.BadParameter("it is empty.", ctx=context, param=parameter)  # as from a variable that is not set
+        raise click.BadParameter("it is empty.", ctx=context, param=parameter)  # an unset shell variable
     if value:
         setattr(options, str(parameter.name), value)
         if parameter.name == "verbose":
@@ -92,7 +92,7 @@ _OPTIONS = (
         help="Where nonces and last-known balances are kept [$KRAKEN_ENGINE_STATE, else ~/.local/state/kraken-engine].",
     ),
     _option("--url", metavar="URL", help="The base URL [$KRAKEN_SPOT_URL, else https://api.kraken.com]."),
-    _option("--live", is_flag=True, help="Let calls through that change something at Kraken."),
+    _option("--live", is_flag=True, help="Allow calls that change something at Kraken."),
     _option("--json", is_flag=True, help="Print exactly one JSON document on stdout; everything else goes to stderr."),
     _option("--verbose", is_flag=True, help="Log to stderr what the engine does."),
 )  # fmt: skip

@@ -29,6 +29,7 @@ Told = dict[str, Any]
 """A pass, as `GateReport.to_dict()` gives it."""
 
 FILLED_WITHIN = 3.0  # seconds in which a market order is usually filled, and its trades are listed
+_FOLLOWED = ("state", "is_final", "txids", "filled", "cost", "fee", "reason")
 KINDS = sorted(TYPES - {"iceberg"})  # that one needs more than is asked for here
 
 
@@ -37,16 +38,16 @@ KINDS = sorted(TYPES - {"iceberg"})  # that one needs more than is asked for her
 @click.argument("account")
 @click.option("--pair", required=True, metavar="PAIR", help="The pair, by any of Kraken's names, such as XBTUSD.")
 @click.option("--side", required=True, type=click.Choice(SIDES), help="Buy or sell.")
-@click.option("--volume", required=True, metavar="AMOUNT", help="How much of the base asset.")
+@click.option("--volume", required=True, metavar="AMOUNT", help="How much of the base asset to trade.")
 @click.option("--type", "kind", default="market", show_default=True, type=click.Choice(KINDS), help="Its type.")
 @click.option("--price", metavar="PRICE", help="The limit, or the trigger.")
 @click.option("--price2", metavar="PRICE", help="The limit of an order that has a trigger as well.")
 @click.option("--flag", "flags", multiple=True, metavar="FLAG", help="Kraken's order flags, such as post.")
 @click.option(
     "--time-in-force", default="GTC", show_default=True, type=click.Choice(["GTC", "IOC", "FOK"]),
-    help="How long it may rest.",
+    help="How long it may stay open.",
 )
-@click.option("--reserve", default="0", metavar="AMOUNT", help="What is kept back of the quote asset. [0]")
+@click.option("--reserve", default="0", metavar="AMOUNT", help="How much of the quote asset to keep back. [0]")
 @click.option("--max-spread", default="0.5", metavar="PERCENT", help="The widest spread. [0.5]")
 @click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long each step may take. {TIMEOUT_DEFAULT}")
 @pass_options
@@ -85,7 +86,7 @@ def trade(
         show_report(console(), told)
         if placed is not None:
             click.echo(sentence(placed))
-    return _code(told)
+    return _code(told, placed)
 
 
 def _settle(ask: Ask, account: str, seconds: float) -> None:
@@ -128,12 +129,14 @@ def _followed(ask: Ask, told: Told) -> dict[str, Any] | None:
     except EngineError as error:  # the order is placed all the same, and the report has its txid
         say(f"What was filled could not be read: {error}")
         return None
-    receipt |= {part: placed[part] for part in ("state", "txids", "filled", "cost", "fee", "reason")}
+    receipt |= {part: placed[part] for part in _FOLLOWED}
+    if not placed["is_settled"]:
+        say(f"kraken-engine order {told['account']} {name} looks it up, and says what became of it.")
     return placed
 
 
 def show_report(out: Console, told: Told) -> None:
-    """Print a pass as a table that reads like the flow; `told` is `GateReport.to_dict()`."""
+    """Print a pass as a table with one row for each gate; `told` is `GateReport.to_dict()`."""
     word = "live" if told["live"] else "dry run"
     when = told["as_of"][:19].replace("T", " ")
     title = f"{told['account']}, {when} UTC, {word}, {float(told['seconds']):.2f} s"
@@ -149,7 +152,10 @@ def _rows(told: Told) -> Iterator[tuple[str | Text, ...]]:
         yield from (("", "", "", other) for other in others)
 
 
-def _code(told: Told) -> Exit:
-    if told["passed"]:
+def _code(told: Told, placed: dict[str, Any] | None) -> Exit:
+    """The code of the pass, unless a look at its order has found out more."""
+    if told["passed"] or (placed is not None and placed["txids"]):
         return Exit.DONE
+    if placed is not None and placed["is_settled"]:
+        return Exit.NOT_SENT
     return exit_code(raised(told["error"])) if told["error"] else Exit.REFUSED
