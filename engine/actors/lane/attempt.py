@@ -188,12 +188,14 @@ class Lane:
         """Raise `NotLive` or `CallNotSent` for a write that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
-                f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
+                f"{endpoint.name} moves money out: set allow_withdrawals to let it "
+                "through ([settings] allow_withdrawals = true in the configuration file)."
             )
         if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
             return
         raise NotLive(
-            f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+            f"{endpoint.name} would change something at Kraken, and the engine is not live: start it live (live=True or "
+            "--live)"
             + (", or add validate=true." if endpoint.validates else ".")
         )
 
