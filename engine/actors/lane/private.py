@@ -37,7 +37,7 @@ def ignore(event: Any) -> None:
 
 
 def ignore_call(call: PrivateCall, result: Any) -> None:
-    """A `told` for those who do not want to know what was done."""
+    """A `told` for an actor without a journal of orders."""
 
 
 class KrakenPrivateActor(EngineActor):
@@ -58,10 +58,9 @@ class KrakenPrivateActor(EngineActor):
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
-    holds, in the actor's thread and before that call is answered; it must not wait. `told` is called
-    so with every call that was done and its result. `watch` is given a function that
-    tells where the lane stands. `drift` collects what is new or odd in Kraken's replies. The actor owns the state
-    directory and the keys until it has stopped.
+    holds; `told` is called with every write that was done and its result. Both run in the actor's thread, before that
+    call is answered, and must not wait. `watch` is given a function that returns the state of the lane. `drift` collects
+    what is new or odd in Kraken's replies. The actor owns the state directory and the keys until it has stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -142,7 +141,8 @@ class KrakenPrivateActor(EngineActor):
         if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
             self._invalidate(queued_call.call.account)
         if error is None:
-            self._told(queued_call.call, reply.result)
+            if queued_call.endpoint.writes:
+                self._told(queued_call.call, reply.result)
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)
