@@ -59,7 +59,7 @@ class KrakenPrivateActor(EngineActor):
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
     holds; `told` is called with every write that was done and its result. Both run in the actor's thread, before that
-    call is answered, and must not wait. `watch` is given a function that returns the state of the lane. `drift` collects
+    call is answered, and must not wait. `watch` is given a function that returns the state of the lane. `drift` notes
     what is new or odd in Kraken's replies. The actor owns the state directory and the keys until it has stopped.
     """
 
