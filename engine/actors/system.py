@@ -16,7 +16,8 @@ import pykka
 
 from engine.actors.balance.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance.asset_catalogue import FILE_NAME as CATALOGUE_FILE
-from engine.actors.balance.asset_catalogue import AssetNames, CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
