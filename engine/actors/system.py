@@ -20,7 +20,7 @@ from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
+from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.listener import Listener
 from engine.actors.lane.messages import BalanceRecord, Invalidated
@@ -30,9 +30,9 @@ from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import DisarmAll
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
-from engine.actors.runtime.actor import stop_actor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive
 from engine.actors.runtime.scheduler import Scheduler
-from engine.actors.runtime.supervisor import Address, Supervisor
+from engine.actors.runtime.supervisor import Supervisor
 from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
@@ -53,6 +53,8 @@ GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way ge
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
 
+_NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
+
 After = Callable[[float, Callable[[], None]], None]
 
 
@@ -69,7 +71,8 @@ def trading_of(account: str) -> str:
 class ActorSystem:
     """Events, the private lane, archive, catalogue and orders, then one balance for each account that is `kept`.
 
-    `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
+    `board` holds the newest snapshot of each account; `notice` is called before the subscribers, with those events that
+    the engine keeps.
     `subscribers` is the engine's own list, which it changes as they come and go.
     """
 
@@ -104,6 +107,8 @@ class ActorSystem:
         self._actors = Supervisor(
             keystone=PRIVATE_LANE, after=self._scheduler.after, warn=self._warn, world_stopped=world_stopped
         )  # fmt: skip
+        self.refs = self._actors.refs
+        """The actors by name; it changes as they are started, replaced and stopped."""
 
     def start(self) -> None:
         """Start them all; when one cannot, those that had started are stopped and its error is raised."""
@@ -172,20 +177,9 @@ class ActorSystem:
         """Whether the caller runs in the thread of one of the actors."""
         return self._actors.is_own_thread()
 
-    def ref(self, name: str) -> pykka.ActorRef[Any]:
-        """The actor of that name. Raises `KeyError`."""
-        return self._actors.ref(name)
-
-    def find(self, name: str) -> pykka.ActorRef[Any] | None:
-        """The actor of that name, `None` when there is none."""
-        try:
-            return self.ref(name)
-        except KeyError:
-            return None
-
     def tell(self, name: str, message: Any) -> None:
         """Tell an actor something that does not matter when it is not there."""
-        tell_if_alive(Address(self._actors, name), message)
+        tell_if_alive(self.refs.get(name), message)
 
     def intervals(self) -> dict[str, float]:
         """Seconds between two refreshes of each account's balance, as it results from all of them."""
@@ -199,10 +193,8 @@ class ActorSystem:
 
     def lane_mailbox(self) -> PriorityMailbox | None:
         """The lane's mailbox, to look at; `None` while there is no lane."""
-        try:
-            mailbox: PriorityMailbox = self._actors.ref(PRIVATE_LANE).actor_inbox  # type: ignore[assignment]
-        except KeyError:
-            return None
+        lane = self.refs.get(PRIVATE_LANE)
+        mailbox: PriorityMailbox | None = None if lane is None else lane.actor_inbox  # type: ignore[assignment]
         return mailbox
 
     def report(self, *only: str) -> LaneReport | None:
@@ -214,20 +206,16 @@ class ActorSystem:
         return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
 
     def publish(self, event: Any) -> None:
-        """Give an event to the engine and to every subscriber."""
-        self._listen(event)
-        self._notice(event)
+        """Give an event to the engine, where it keeps such events, and to every subscriber."""
+        if isinstance(event, CallFinished):
+            if event.outcome is Outcome.DONE:
+                self.listener.heard(event.account)
+            elif event.outcome is Outcome.REFUSED:
+                self.listener.answered()
+        elif isinstance(event, _NOTICED):
+            self._notice(event)
         if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
-
-    def _listen(self, event: Any) -> None:
-        """Every call that ends tells whether Kraken is silent."""
-        if not isinstance(event, CallFinished):
-            return
-        if event.outcome is Outcome.DONE:
-            self.listener.heard(event.account)
-        elif event.outcome is Outcome.REFUSED:
-            self.listener.answered()
 
     def invalidate(self, account: str) -> None:
         """A call of ours, or a fill, has changed what the account holds: STALE from now on, and asked for again soon.
@@ -290,14 +278,14 @@ class ActorSystem:
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
-            self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
             drift=self._drift,
         )  # fmt: skip
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
-            name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            name, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
             invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,

@@ -1,4 +1,4 @@
-"""The service for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
+"""`Engine`'s methods for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from engine.actors.order.messages import (
     PlaceOrder,
     UnsettledFunds,
 )
-from engine.actors.order.submission import rfc3339
 from engine.actors.system import ORDERS
-from engine.app.calls import CallService
+from engine.app.accounts import AccountMethods
 from engine.app.state import AppState
 from engine.errors import (
     CallError,
@@ -46,32 +45,49 @@ from engine.rules.order.order import Order, OrderReceipt, check_id
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
-from engine.values import Pair
 
 ANSWER_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
 
 
-class OrderService:
-    """Places, cancels and tells of orders for `Engine`, which says what is guaranteed. Thread-safe."""
+class OrderMethods(AccountMethods):
+    """The orders of an `Engine`. Thread-safe."""
 
-    def __init__(self, state: AppState, calls: CallService, *, live: bool) -> None:
-        self._state, self._calls, self._live = state, calls, live
-        self._pairs = calls.pairs
-        self.fees = FeeCache(
-            calls.submit, self._key_id, bound=state.settings.fee_bound,
+    def __init__(self, state: AppState) -> None:
+        super().__init__(state)
+        self._live = state.live
+        self._fees = FeeCache(
+            self.submit, self._key_id, bound=state.settings.fee_bound,
             note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
         )  # fmt: skip
         self._keys: dict[str, tuple[KeyInfo, float]] = {}
         self._lock = threading.Lock()
 
-    def place(self, account: str, order: Order, name: str | None, timeout: float) -> OrderReceipt:
-        """`Engine.place`."""
+    def place(
+        self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
+    ) -> OrderReceipt:
+        """Place an order: at most one is on the exchange afterwards, whatever is lost on the way.
+
+        It is checked and rounded first, never beyond what was asked; written down before it is sent; and looked up, not
+        sent again, when its outcome is unknown. `id` (1 to 128 printable characters) names the placement: the same id
+        again, also after a restart, ends as the first one did and places nothing; for a placement that was not sent, it
+        is another try. An id is remembered for 30 days after its order is over, a placement without one for an hour.
+        Without an id every call is new.
+
+        Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
+        `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has it: the end comes
+        as an `OrderChanged`, and `order()` tells it. Raises `CallNotSent` when nothing was placed (`PairUnsettled`
+        while another order on the pair is unknown, `IdInUse` when the id names another order), `OrderRejected` or
+        another `CallRefused` when we or Kraken refuse it, `PermissionDenied` for a key with which nobody could find out
+        what became of an order, `ConfigError` for what is no order or no id.
+
+        Without `live=True` Kraken only checks the order, and the receipt has `live=False` and is not kept.
+        """
         self._state.check_account(account)
         if not isinstance(order, Order):
             raise ConfigError("What is placed is an Order.")
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        name = None if name is None else check_id(name)
+        name = None if id is None else check_id(id)
         if name is not None and self._live:
             known = self._ask(FindOrder(account, name), deadline)
             if known is not None and known.id == name and known.order == order and not known.may_repeat:
@@ -81,13 +97,21 @@ class OrderService:
             return self._validate(plan, deadline)
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
-    def check(self, account: str, order: Order, timeout: float) -> OrderReceipt:
+    def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also where the engine is live; nothing is placed. Raises as `place` does."""
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
-    def cancel(self, account: str, receipt: OrderReceipt | str, timeout: float | None) -> OrderReceipt:
-        """`Engine.cancel`."""
+    def cancel(
+        self, account: str, receipt: OrderReceipt | str, timeout: float | None = None
+    ) -> OrderReceipt:
+        """Cancel a placement, named by its receipt, id or txid; returns what became of it.
+
+        It is canceled when Kraken says so: the receipt that returns may be *closed* when it was filled before, *not
+        placed* when it had not been sent, and still *placed* when Kraken has taken the cancel and not done it yet.
+        Raises `UnknownName` for what was not placed here, a `CallError` when the cancel itself did not go through, and
+        `OrderUnknown` when it is not known in time whether there is an order at all.
+        """
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         row = self._find(account, receipt, deadline)
         self._tell(CancelComes(row.cl_ord_id))
@@ -100,26 +124,36 @@ class OrderService:
             raise OrderUnknown(f"What became of order {row.id!r} is not known yet.", row.receipt, account=account)
         return row.receipt
 
-    def cancel_all(self, account: str, timeout: float | None) -> int:
-        """`Engine.cancel_all`."""
-        result = self._calls.call(account, "CancelAll", None, timeout)
+    def cancel_all(self, account: str, timeout: float | None = None) -> int:
+        """Cancel every open order of the account, also those placed elsewhere; how many, as Kraken counts them.
+
+        A placement that still waits in the lane ends as *not sent*. Raises a `CallError`.
+        """
+        result = self.call(account, "CancelAll", None, timeout)
         self._tell(LookNow(account))
         count = result.get("count")
         return count if isinstance(count, int) else 0
 
-    def open(self, account: str, timeout: float | None) -> tuple[OrderReceipt, ...]:
-        """`Engine.open_orders`."""
+    def open_orders(self, account: str, timeout: float | None = None) -> tuple[OrderReceipt, ...]:
+        """The placements of this engine that are not over, after a look at Kraken; the oldest first.
+
+        Also those whose outcome is unknown. For orders placed elsewhere call ``OpenOrders``. Raises a `CallError` when
+        Kraken cannot be asked.
+        """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return tuple(row.receipt for row in self._ask(LookNow(account), deadline))
 
-    def find(self, account: str, name: str) -> OrderReceipt:
-        """`Engine.order`."""
+    def order(self, account: str, id: str) -> OrderReceipt:
+        """What is known of a placement, by its id, `cl_ord_id` or txid; asks nobody. Raises `UnknownName`."""
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        return self._find(account, name, deadline).receipt
+        return self._find(account, id, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
-        """`Engine.reserved`."""
+        """What placements may take whose outcome is not known yet, by plain asset name: it is not available.
+
+        Infinite for a market buy, since nobody knows what it costs.
+        """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
         by_row: dict[str, Decimal] = self._ask(UnsettledFunds(account), deadline)
@@ -129,18 +163,34 @@ class OrderService:
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
 
-    def arm(self, account: str, seconds: int, timeout: float | None) -> None:
-        """`Engine.arm` and `Engine.disarm`."""
+    def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
+        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and feed it while the engine is well.
+
+        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it has
+        heard nothing for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
+        written. It is fed three times in that time, through the lane. Returns when Kraken has confirmed it; a
+        `CallError` says that it has not, and it is tried on until `disarm`.
+
+        It stays armed over a crash: the next live engine on this state directory feeds it again, and says so. `stop()`
+        disarms it. Disarm it before Kraken's maintenance, which counts as hearing nothing. Raises `NotLive`.
+        """
+        self._set_switch(account, seconds, timeout)
+
+    def disarm(self, account: str, timeout: float | None = None) -> None:
+        """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
+
+        Raises a `CallError` when the first try fails: it is then sent again until it is confirmed, also by the next
+        engine on this state directory, and an `EngineWarning` says so.
+        """
+        self._set_switch(account, 0, timeout)
+
+    def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
         self._state.check_account(account)
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
             raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
             raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
         self._ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
-
-    def pair(self, name: str, timeout: float | None) -> Pair:
-        """The facts of a pair. Raises `OrderRejected` when there is none, else how Kraken could not be asked."""
-        return self._pairs.get(name, self._state.seconds(timeout))
 
     # Before anything is sent
 
@@ -163,7 +213,7 @@ class OrderService:
             fitted=fitted,
             pair=market_of(pair),
             params=params_of(fitted, pair),
-            reserved=reserves(fitted, pair, self.fees.fee(account, pair).rate),
+            reserved=reserves(fitted, pair, self._fees.fee(account, pair).rate),
             times={OrderState.PLANNED.value: self._state.clock.wall_ns() / 1e9},
         )
 
@@ -173,7 +223,7 @@ class OrderService:
         with self._lock:
             known, since = self._keys.get(key_id, (None, 0.0))
         if known is None or now - since > KEY_IS_KNOWN_FOR or known.order_obstacle is not None:
-            known = KeyInfo.of(self._calls.call(account, "GetApiKeyInfo", None, self._left(deadline)))
+            known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
             with self._lock:
                 self._keys[key_id] = (known, now)
         if known.order_obstacle is not None:
@@ -187,7 +237,8 @@ class OrderService:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""
         params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
         try:
-            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline), at_send=self._deadline)
+            accept_in = self._state.settings.order_deadline
+            result = self._call(plan.account, "AddOrder", params, self._left(deadline), deadline_in=accept_in)
         except CallUnknown as error:
             sentence = f"Kraken did not say whether it would take the order: {error}"
             raise CallNotSent(sentence, kraken_code=error.kraken_code) from None
@@ -197,10 +248,6 @@ class OrderService:
             description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
             reason="Kraken only checked it, and placed nothing.",
         )  # fmt: skip
-
-    def _deadline(self, kraken: float | None) -> dict[str, str]:
-        """The deadline of an order that only Kraken checks; none while Kraken's time is not known."""
-        return {} if kraken is None else {"deadline": rfc3339(kraken + self._state.settings.order_deadline)}
 
     # After that
 
@@ -226,7 +273,7 @@ class OrderService:
         """Whether Kraken says that it is canceled; it may have been gone before."""
         name = {"txid": row.txids[0]} if row.txids else {"cl_ord_id": row.cl_ord_id}
         try:
-            result = self._calls.call(row.account, "CancelOrder", name, self._left(deadline))
+            result = self.call(row.account, "CancelOrder", name, self._left(deadline))
         except OrderRejected:
             return False  # EOrder:Unknown order, and the like: it is looked up what became of it
         return bool(result.get("count")) and not result.get("pending")

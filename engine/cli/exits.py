@@ -26,7 +26,7 @@ from engine.errors import (
     PairUnsettled,
     StoreError,
 )
-from engine.rules.lane.key_breaker import SENTENCES, State
+from engine.rules.lane.key_state import SENTENCES, KeyState
 
 HELP = """\b
 Exit codes:
@@ -72,7 +72,8 @@ _CODES: tuple[tuple[type[EngineError] | tuple[type[EngineError], ...], Exit], ..
 )
 
 _REFUSED_BEFORE = tuple(
-    SENTENCES[state] for state in (State.REFUSED_KEY, State.REFUSED_CALL, State.REFUSED_PRODUCT, State.NONCE_STORM)
+    SENTENCES[state]
+    for state in (KeyState.KEY_REFUSED, KeyState.CALL_REFUSED, KeyState.PRODUCT_REFUSED, KeyState.NONCES_REFUSED)
 )
 
 _ADVICE = {

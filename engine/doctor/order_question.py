@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.actors.order.submission import rfc3339
 from engine.errors import CallRefused, InsufficientFunds
 from engine.kraken.endpoints import PRIVATE
 from engine.kraken.fact_readings import Reading
 from engine.kraken.facts import NotSettled
 from engine.kraken.key_info import KeyInfo
+from engine.kraken.signing import rfc3339
 from engine.rules.gates.smallest_order import far_below
 from engine.rules.order.validation import fit, params_of
 from engine.values import Pair, Settings

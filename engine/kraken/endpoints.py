@@ -10,7 +10,7 @@ endpoints, which Kraken has withdrawn; the Funding (beta) and OAuth endpoints, w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -47,6 +47,9 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 )
 
 
+_FINDS_ORDERS = frozenset({"OpenOrders", "ClosedOrders", "TradesHistory"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One endpoint of Kraken's.
@@ -64,6 +67,9 @@ class Endpoint:
     public: it is not signed, and sent as GET.
     shape: the types that its `result` may have.
     by_row: its `result` has a row for each name that was asked for, so that an error about one name leaves the others.
+    path: the path of the URL, which is also what is signed.
+    by_params: what a call is depends on its parameters: see `with_params`, `call_class()` and `is_dry_run()`.
+    changes_now: it may change what the account holds; a dead man's switch changes nothing when it is set.
     """
 
     name: str
@@ -79,16 +85,16 @@ class Endpoint:
     public: bool = False
     shape: tuple[type, ...] = (dict,)
     by_row: bool = False
+    path: str = field(init=False, repr=False)
+    by_params: bool = field(init=False, repr=False)
+    changes_now: bool = field(init=False, repr=False)
 
-    @property
-    def path(self) -> str:
-        """The path of the URL, which is also what is signed."""
-        return f"/0/{'public' if self.public else 'private'}/{self.name}"
-
-    @property
-    def changes_now(self) -> bool:
-        """Whether it may change what the account holds; a dead man's switch changes nothing when it is set."""
-        return self.writes and self.name != "CancelAllOrdersAfter"
+    def __post_init__(self) -> None:
+        """Work out once what every call asks for."""
+        by_params = self.writes_with is not None or self.validates or self.name in _FINDS_ORDERS
+        object.__setattr__(self, "path", f"/0/{'public' if self.public else 'private'}/{self.name}")
+        object.__setattr__(self, "by_params", by_params)
+        object.__setattr__(self, "changes_now", self.writes and self.name != "CancelAllOrdersAfter")
 
     def with_params(self, params: Mapping[str, object]) -> Endpoint:
         """The endpoint as a call with these parameters uses it."""
@@ -131,9 +137,6 @@ def is_dry_run(endpoint: Endpoint, params: Mapping[str, object]) -> bool:
     """
     asked = params.get("validate")
     return endpoint.validates and (asked is True or (isinstance(asked, str) and asked == "true"))
-
-
-_FINDS_ORDERS = frozenset({"OpenOrders", "ClosedOrders", "TradesHistory"})
 
 
 def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:

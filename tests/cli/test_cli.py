@@ -26,7 +26,7 @@ from engine.cli.exits import HELP, advice, exit_code
 from engine.cli.output import console, seconds_in_words
 from engine.cli.units import unit_of
 from engine.ownership import Ownership
-from engine.rules.lane.key_breaker import SENTENCES, State
+from engine.rules.lane.key_state import SENTENCES, KeyState
 from engine.simulator import Fault, Simulator
 from engine.store.nonces import Nonces, read_marks
 from engine.values import MASTER
@@ -491,10 +491,10 @@ def test_what_passes_is_4_and_may_be_made_again(kind: type[errors.CallNotSent]) 
 
 
 def test_a_lockout_is_4_and_a_refused_key_is_1() -> None:
-    lockout = errors.LockedOut(SENTENCES[State.LOCKED_OUT], retry_after=60.0)
+    lockout = errors.LockedOut(SENTENCES[KeyState.LOCKED_OUT], retry_after=60.0)
     assert exit_code(lockout) == 4
     assert list(advice(lockout)) == ["Nothing reached Kraken.", "Another try makes sense in 60 s."]
-    for state in (State.REFUSED_KEY, State.REFUSED_CALL, State.NONCE_STORM):
+    for state in (KeyState.KEY_REFUSED, KeyState.CALL_REFUSED, KeyState.NONCES_REFUSED):
         refused = errors.LockedOut(f"EAPI:Invalid key {SENTENCES[state]}", retry_after=60.0)
         assert exit_code(refused) == 1
         assert list(advice(refused)) == ["Nothing reached Kraken."]

@@ -30,9 +30,8 @@ from engine.actors.lane.messages import (
     ReadBalance,
 )
 from engine.actors.lane.private import ignore
-from engine.actors.runtime.actor import EngineActor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, EngineActor, tell_if_alive
 from engine.actors.runtime.scheduler import Scheduler
-from engine.actors.runtime.supervisor import Address
 from engine.errors import (
     CallError,
     CallUnknown,
@@ -83,7 +82,7 @@ class BalanceActor(EngineActor):
     def __init__(
         self,
         account: str,
-        private: pykka.ActorRef[Any] | Address,
+        private: pykka.ActorRef[Any] | ActorAddress,
         *,
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,

@@ -187,10 +187,10 @@ class OrderActor(EngineActor):
     def _send(self, plan: Placement, timeout: float) -> None:
         name = plan.cl_ord_id
         told = partial(self._tell_answered, name)
-        submission = Submission(self._journal, name, self._settings.order_deadline, told)
+        submission = Submission(self._journal, name, told)
         params = {**plan.params, "cl_ord_id": name}
         call = PrivateCall(
-            plan.account, "AddOrder", params, timeout, reply_to=submission, at_send=submission.at_send
+            plan.account, "AddOrder", params, timeout, reply_to=submission, deadline_in=self._settings.order_deadline
         )
         try:
             self._private.tell(call)

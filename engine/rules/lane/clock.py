@@ -6,9 +6,10 @@ that disagrees with Kraken's time by more than five minutes is not believed; the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TOLERANCE = 300.0  # seconds
+_TOLERANCE_NS = int(TOLERANCE * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,14 @@ class KrakenTime:
     """What Kraken said, in nanoseconds since 1970; whole seconds."""
     monotonic: float
     """When it was said, by our monotonic clock."""
+    lowest: float = field(init=False, repr=False, compare=False)
+    highest: float = field(init=False, repr=False, compare=False)
+    """Between these, the wall clock less the monotonic clock (in nanoseconds) is believed."""
+
+    def __post_init__(self) -> None:
+        offset = self.told_ns - self.monotonic * 1e9
+        object.__setattr__(self, "lowest", offset - _TOLERANCE_NS)
+        object.__setattr__(self, "highest", offset + _TOLERANCE_NS)
 
     def now_ns(self, monotonic: float) -> int:
         """Kraken's time now."""

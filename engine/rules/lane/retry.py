@@ -16,8 +16,9 @@ from engine.errors import (
     MarketUnavailable,
     RateLimited,
 )
+from engine.rules.backoff import Backoff
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds
+BACKOFF = Backoff(first=0.5, longest=5.0)
 
 _NOT_EXECUTED = (ConnectFailed, CounterFull, LockedOut, MailboxFull, RateLimited)
 _PASSING = (*_NOT_EXECUTED, CallUnknown, MarketUnavailable)
@@ -29,4 +30,4 @@ def pause_before_retry(error: CallError, attempt: int, *, writes: bool, places: 
     if not isinstance(error, passing):
         return None
     # Never at once, whoever says so: Kraken's "come back at" is often over when it arrives.
-    return max(error.retry_after or 0.0, min(FIRST_PAUSE * 2.0 ** min(attempt, 10), LONGEST_PAUSE))
+    return BACKOFF.pause(attempt, error.retry_after)

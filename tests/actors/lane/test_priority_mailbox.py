@@ -16,7 +16,7 @@ from pykka._envelope import Envelope
 from engine import Engine, PrivateCall, Settings
 from engine.actors.lane.order_queue import OrderQueue
 from engine.actors.lane.priority_mailbox import BOUNDS, PriorityMailbox
-from engine.actors.lane.queued_call import Answer, FutureReply, QueuedCall
+from engine.actors.lane.queued_call import CallAnswer, FutureReply, QueuedCall
 from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
 from engine.kraken.endpoints import CallClass
 from engine.rules.lane.priority import CUTS_A_MINUTE, CUTS_OF_ONE_READ, covers, patience
@@ -242,7 +242,7 @@ def test_the_queue_finds_exactly_what_a_cancel_covers(queued: Any, served: int, 
         cancel = Sent(endpoint, params, account).message
         expected = [
             each.message for each in model
-            if each.message.places and each.message.call.account == account
+            if each.message.endpoint.places and each.message.call.account == account
             and covers(endpoint, params, each.message.call.params)
         ]  # fmt: skip
         assert queue.take_covered(cancel) == expected
@@ -281,7 +281,7 @@ def test_ask_that_races_a_stop_is_answered() -> None:
         mailbox.put(Envelope(message))
 
 
-class Slowly(Answer):
+class Slowly(CallAnswer):
     """The answer to a read at which a look takes a millisecond."""
 
     looks = 0
