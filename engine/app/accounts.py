@@ -41,9 +41,9 @@ class AccountMethods(CallMethods):
         """The last known balance, at once; with `max_age` (seconds) refreshed first when it is older.
 
         Never raises for the network and waits at most `timeout` seconds: what is known then is returned with its
-        state. Callers of the same time share one refresh; with `max_age=0` it was asked for after the call began.
-        Raises `UnknownName` for an account that is not here, and `ConfigError` for what is no number of seconds, or,
-        with `max_age`, for a name in `Settings.cash` that Kraken does not list.
+        state. Concurrent callers share one refresh; with `max_age=0` it was asked for after the call began. Raises
+        `UnknownName` for an account that this engine does not have, and `ConfigError` for an invalid number of seconds
+        or, with `max_age`, for a name in `Settings.cash` that Kraken does not list.
         """
         self._state.check_account(account)
         if max_age is not None and (not isinstance(max_age, int | float) or math.isnan(max_age)):
@@ -60,22 +60,22 @@ class AccountMethods(CallMethods):
     def history(self, account: str) -> tuple[BalancePoint, ...]:
         """The last balances of an account, the newest last: a point for every change, and one every five minutes.
 
-        The newest 200 are kept, over restarts. Read from the store, in the caller's thread; the newest may be written a
-        moment later. Raises `UnknownName`, or `StoreError` when the store cannot be read.
+        The newest 200 are kept, over restarts. They are read from the store in the caller's thread, where the newest
+        one may arrive a moment late. Raises `UnknownName`, or `StoreError` when the store cannot be read.
         """
         self._state.check_account(account)
         return read_history(self._state.directory, account, self._state.accounts[account].key_id)
 
     def is_available(self, account: str) -> bool:
-        """Whether the account may be used: after a good reply, and neither after too many failures nor in silence."""
+        """Whether the account may be used: after a good reply, unless too many failures or silence followed."""
         return self._state.known(account).is_available and self._state.is_running
 
     def error_count(self, account: str) -> int:
-        """The account's failures in a row."""
+        """How many refreshes of the account have failed in a row."""
         return self._state.known(account).error_count
 
     def add_account(self, account: Account | tuple[str, str, str]) -> None:
-        """Take in one more account while the others go on; its balance is kept from now on.
+        """Add an account while the others go on; its balance is kept up to date from now on.
 
         Raises `ConfigError` when its name or its key is here already, `StoreInUse` when another engine uses the key,
         `DeadlinePassed` when the lane was busy for `Settings.call_timeout`; nothing has changed then.
@@ -104,7 +104,7 @@ class AccountMethods(CallMethods):
             state.leave(account)
 
     def resume(self, account: str) -> None:
-        """Say that an account's key is mended: its calls go again at once, except during a lockout.
+        """Say that an account's key was fixed: its calls go out again at once, except during a lockout.
 
         Returns at once; a balance is fetched in the background. Raises `UnknownName` or `EngineStopped`.
         """
@@ -113,11 +113,11 @@ class AccountMethods(CallMethods):
         self._state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
 
     def replace_key(self, account: str, key: str | Secret, secret: str | Secret, *, otp: str | None = None) -> None:
-        """Give an account another API key, while everything else goes on; calls that wait are signed with it.
+        """Give an account another API key while everything else goes on; waiting calls are signed with the new one.
 
-        What was known of the account is forgotten, since it is not the new key's. Raises `ConfigError` when the key is
-        another account's here or not usable, `StoreInUse` when another engine uses it, `DeadlinePassed` when the lane
-        was busy for `Settings.call_timeout`; the old key stays then.
+        What is known of the account is forgotten, since it came from the old key. Raises `ConfigError` when the key is
+        invalid or belongs to another account here, `StoreInUse` when another engine uses it, `DeadlinePassed` when the
+        lane was busy for `Settings.call_timeout`; the old key stays then.
         """
         state = self._state
         with self._changing:
@@ -131,7 +131,7 @@ class AccountMethods(CallMethods):
         state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
 
     def _ask_lane(self, request: AccountChange) -> None:
-        """Let the lane do it, or withdraw it: what was not begun in time is not done later."""
+        """Let the lane make a change, or withdraw it: a change that was not begun in time is not made later."""
         account = request.account.name
         answer = self._state.ref(PRIVATE_LANE).ask(request, block=False)
         try:

@@ -29,8 +29,8 @@ ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (pr
 SAY_AGAIN = 600.0  # seconds
 
 _PARTIAL = (
-    "Kraken answered {endpoint} with '{codes}' beside a result: the rows that came count, and some that were asked for "
-    "are missing. Check the names that are asked for."
+    "Kraken answered {endpoint} with '{codes}' beside a result: the rows that came are used, and some that were asked "
+    "for are missing. Check the names in the call."
 )
 
 
@@ -54,9 +54,9 @@ class CallMethods:
         the queue, with a fresh nonce. Raises `CallNotSent`, `CallRefused` or `CallUnknown`, the last failure: see
         `engine.errors` for what each allows the caller to do.
 
-        `endpoint_class` says what an endpoint is that this engine does not know: ``read``, ``settle``, ``order``,
-        ``cancel`` or ``funds``; what is allowed and repeated follows from that, and it costs 4 points of the REST
-        counter, the dearest that Kraken has. Raises `UnknownName` for a name that is none, and `CallNotSent` where a
+        `endpoint_class` is needed for an endpoint that this engine does not know: ``read``, ``settle``, ``order``,
+        ``cancel`` or ``funds``. It decides what is allowed and what is repeated; such a call counts 4 points of the
+        REST counter, the most that Kraken charges. Raises `UnknownName` for an invalid name, and `CallNotSent` when a
         known endpoint has another class.
         """
         return self._call(account, endpoint, params, self._state.seconds(timeout), endpoint_class)
@@ -83,8 +83,8 @@ class CallMethods:
     ) -> Any:  # fmt: skip
         """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`.
 
-        Where Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
-        rows are returned and an `EngineWarning` ``partial-answer`` says the error. An endpoint that this engine does
+        When Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
+        rows are returned, and an `EngineWarning` ``partial-answer`` names the error. An endpoint that this engine does
         not know is called with ``endpoint_class="read"``.
         """
         found = public_endpoint_of(endpoint, endpoint_class)
@@ -156,7 +156,7 @@ class CallMethods:
         return reply.result
 
     def _say_missing(self, endpoint: str, codes: str) -> None:
-        """Warn that a result lacks rows; of the same ones again after a while only."""
+        """Warn that a result lacks rows; for the same errors once in a while."""
         now = self._state.clock.monotonic()
         before, since = self._missing.get(endpoint, ("", 0.0))
         if codes != before or now - since >= SAY_AGAIN:
@@ -175,9 +175,9 @@ class CallMethods:
             del answer, call, told  # they hold the error, and its traceback holds this frame
 
     def _no_answer(self, answer: CallAnswer, account: str, endpoint: str) -> CallError:
-        """The time is over: withdrawn from the mailbox if it can be, and else nobody knows."""
+        """The time is over: the call is withdrawn if it still waits in the mailbox, else its outcome is unknown."""
         if not answer.withdraw():
-            sentence = "No answer in time: look up what became of the call."
+            sentence = "No answer came in time: look up what became of the call."
             return CallUnknown(sentence, account=account, endpoint=endpoint)
         kind = DeadlinePassed if self._state.is_running else EngineStopped
         return kind("The call was not sent in time.", account=account, endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""The `Engine`: builds, wires, starts and stops the actors. The one place where they are put together."""
+"""The `Engine`: one class made of its subjects, which starts, stops and watches the actors."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Engine(GateMethods):
 
     Starting needs no network. `with Engine(...) as engine:` starts and stops it; `start()` raises `StoreInUse` when
     another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
-    raises `ConfigError`; for a CA file that cannot be read, and for a name in `Settings.cash` that is not in a list of
-    Kraken's assets of the last hour, `start()` does. Without `live=True` nothing can trade.
-    `balances` names the accounts whose balances are kept up to date (`None`: all); the others are only called when
-    somebody calls.
+    raises `ConfigError`; `start()` raises it as well, for a CA file that cannot be read and for a name in
+    `Settings.cash` that is missing in a list of Kraken's assets less than an hour old. Without `live=True` nothing can
+    trade. `balances` names the accounts whose balances are kept up to date (`None`: all); for the others only the calls
+    are made that somebody asks for.
 
     `private` and `balances` (by account name) are the refs of the actors, for embedding in a larger pykka system. An
-    actor that dies is replaced; a ref held from before is then dead, and these give the new one.
+    actor that dies is replaced; an old ref is dead then, and these give the new one.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Engine(GateMethods):
         )
 
     def start(self) -> Engine:
-        """Take the state directory and the keys, start the actors and the refreshing; a second call does nothing."""
+        """Take the state directory and the keys, and start the actors; a second call does nothing."""
         with self._turn:
             if not self._state.is_running:
                 self._start()
@@ -124,10 +124,10 @@ class Engine(GateMethods):
         atexit.register(self._at_exit)
 
     def stop(self, timeout: float = 10.0) -> None:
-        """End every thread, answer every caller who waits, close the store; within `timeout` seconds.
+        """End every thread, answer every waiting caller and close the store, within `timeout` seconds.
 
         A read under way is cut at once, a write after half of the timeout (it ends as *unknown*). A second call does
-        nothing. A subscriber may call it; its own thread then ends when it returns.
+        nothing. A subscriber may call it; the thread it runs in ends when it returns.
         """
         timeout = max(0.0, self._state.seconds(min(timeout, LONGEST)))
         if not self._state.is_running:
@@ -135,7 +135,7 @@ class Engine(GateMethods):
         deadline = time.monotonic() + timeout
         self._state.stopped.set()
         if not self._turn.acquire(blocking=not self._state.system.is_own_thread()):
-            return  # a subscriber asks while the stop under way waits for it to return
+            return  # called by a subscriber, which the stop under way waits for
         try:
             if self._state.is_running:
                 self._stop(deadline)
@@ -199,7 +199,7 @@ class Engine(GateMethods):
         return self._aio
 
     def status(self) -> EngineStatus:
-        """What the engine is doing now; waits for nothing."""
+        """What the engine is doing now; never waits."""
         state = self._state
         system = state.running
         mailbox = system.lane_mailbox() if system else None
@@ -229,11 +229,11 @@ class Engine(GateMethods):
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
-        """Give every event to an actor (told) or a callable (called in a thread of ours), from now on and in order.
+        """Give every event from now on, in order, to an actor (told) or a callable (called in an engine thread).
 
-        Callables share that thread: while one takes its time the others wait, and each account's balances become one
-        event, the newest with the sum of the changes. Beyond 10,000 waiting events calls are left out, and the engine
-        says so. An actor is told at once; what waits in its own mailbox is its own business.
+        Callables share that thread: while one is busy the others wait, and each account's balance events become one,
+        the newest with the sum of the changes. Beyond 10,000 waiting events finished calls are dropped, which an
+        `EngineWarning` says. An actor is told at once; its mailbox is not bounded by the engine.
         """
         self._subscribers.append(subscriber)
         if self._state.is_running:

@@ -46,22 +46,21 @@ class GateMethods(OrderMethods):
     def gates(
         self, account: str, plan: TradePlan | None = None, *, dry: bool = True, timeout: float | None = None
     ) -> GateReport:
-        """Take an account through its gates once: from the balance to an order that Kraken would take.
+        """Take an account through its gates once: from the balance to an order that Kraken would accept.
 
-        What it does, in this order: fetches the balance when it is older than the plan allows; asks Kraken for its
-        status, the plan's pairs, their prices and the plan's data, in parallel, and every ten minutes what the account
-        pays in fees; lets the scanner pick; asks every gate;
-        asks the strategy when no gate before the signal has denied; and, when every gate has allowed, sends the order
-        once: with ``validate``, so that Kraken checks it and places nothing. Only with `dry=False` **and** an engine
-        that is live it is placed. Nothing is sent when a gate denies.
+        The steps: fetch the balance when it is older than the plan allows; ask Kraken in parallel for its status, the
+        plan's pairs, their prices and the plan's data, and every ten minutes for the account's fees; let the scanner
+        pick; ask every gate; ask the strategy unless a gate before the signal has denied; and, when every gate has
+        allowed, send the order once, with ``validate``, so that Kraken checks it and places nothing. It is placed only
+        with `dry=False` **and** on a live engine. When a gate denies, nothing is sent.
 
-        `plan`: `None` is the plan that the account trades by (`start_trading`), or without one the smallest order for
-        bitcoin that Kraken takes, as a question: it is never placed, also with `dry=False`. The account's own passes
-        and this one run one after the other. Each wait for Kraken takes at most `timeout` seconds (`None`:
-        `Settings.call_timeout`, and 30 for a placement), each piece of your code `TradePlan.patience`.
+        `plan`: `None` means the plan that the account trades by (`start_trading`). Without one it is the smallest order
+        for bitcoin that Kraken accepts, which is only checked and never placed, even with `dry=False`. The account's
+        own passes and this one run one after the other. Each wait for Kraken takes at most `timeout` seconds (`None`:
+        `Settings.call_timeout`, and 30 for a placement), each piece of your code at most `TradePlan.patience`.
 
-        Never raises for the network: that is in the report, with every reason; `report.require()` raises `GateDenied`.
-        Raises `UnknownName`, `ConfigError`, or `EngineStopped` when the engine does not run or stops meanwhile.
+        Never raises for the network: the report has every reason, and `report.require()` raises `GateDenied`. Raises
+        `UnknownName`, `ConfigError`, or `EngineStopped` when the engine is not running or stops meanwhile.
         """
         state = self._state
         state.check_account(account)
@@ -84,9 +83,9 @@ class GateMethods(OrderMethods):
     def start_trading(self, account: str, plan: TradePlan) -> None:
         """Let an account trade by a plan, from now until `stop_trading` or the engine's stop.
 
-        A `TradingActor` takes it through the gates every `plan.interval` seconds, beginning now; without an interval
-        only when `gates` asks. An order that passes is placed where the engine is live, else Kraken checks it. Every
-        pass arrives as a `PassFinished` event, and the last one is in `status()`. Raises `UnknownName`,
+        A `TradingActor` takes it through the gates every `plan.interval` seconds, starting now; without an interval
+        only when `gates` is called. An order that passes is placed on a live engine, and only checked by Kraken on
+        another. Every pass arrives as a `PassFinished` event, and the last one is in `status()`. Raises `UnknownName`,
         `EngineStopped`, or `ConfigError` when the account trades already.
         """
         state = self._state
@@ -103,10 +102,10 @@ class GateMethods(OrderMethods):
             self._trading.add(account)
 
     def stop_trading(self, account: str, timeout: float = 10.0) -> bool:
-        """Let an account trade no longer; whether its pass under way has ended within `timeout` seconds.
+        """Stop an account's trading; returns whether its pass under way has ended within `timeout` seconds.
 
-        The pass is given up at once, unless its order is being sent. Open orders stay. Does nothing for an account that
-        does not trade.
+        The pass is given up at once, unless its order is being sent. Open orders stay open. Does nothing for an account
+        that does not trade.
         """
         seconds = self._state.seconds(timeout)
         with self._trading_lock:
@@ -117,10 +116,10 @@ class GateMethods(OrderMethods):
         return system is None or system.stop_trading(account, seconds)
 
     def remove_account(self, account: str) -> None:
-        """Let an account go while the others go on: its key is free, its calls that still wait end as *not sent*.
+        """Remove an account while the others go on: its key is released, and its waiting calls end as *not sent*.
 
-        Its nonce marks and its last known balance stay in the store, its orders at Kraken. It trades no longer, also
-        when this raises: `UnknownName`, or `DeadlinePassed` as `add_account`.
+        Its nonce marks and its last known balance stay in the store, its orders at Kraken. It stops trading even when
+        this raises `UnknownName`, or `DeadlinePassed` as `add_account` does.
         """
         self.stop_trading(account, self._state.settings.call_timeout)
         with self._trading_lock:
@@ -133,7 +132,7 @@ class GateMethods(OrderMethods):
             self._trading.clear()
 
     def _default_plan(self) -> TradePlan:
-        """What is looked at without a plan: whether the smallest order for bitcoin would be taken."""
+        """The plan of those without one: whether the smallest order for bitcoin would be accepted."""
         names = plain_names(self._state.settings.cash, AssetTable.shipped())
         cash = next((name for name in names if name != "XBT"), "USD")
         return TradePlan(pairs=(f"XBT{cash}",), strategy=smallest_order)
@@ -172,7 +171,7 @@ class PassContext:
         return self._engine.public(endpoint, params, seconds)
 
     def noter(self, endpoint: str) -> Note:
-        """Takes what is new or odd in the replies of an endpoint."""
+        """Collects what is new or odd in the replies of an endpoint."""
         return self._state.drift.noter(endpoint)
 
     def pair(self, name: str, seconds: float) -> Pair:
@@ -198,7 +197,7 @@ class PassContext:
         return self._state.system.plain_name(asset)
 
     def lane(self, account: str) -> tuple[KeyFacts | None, float | None]:
-        """How the account's key stands, and by how much this machine's clock is ahead of Kraken's."""
+        """The state of the account's key, and by how much this machine's clock is ahead of Kraken's."""
         system, said = self._state.running, self._state.keys.get(account)
         lane = system.report(account) if system else None
         key = lane.keys.get(account) if lane else None
@@ -211,7 +210,7 @@ class PassContext:
         return facts, lane.skew
 
     def unsettled(self, account: str) -> Unsettled:
-        """What is not known of the account's orders."""
+        """The account's orders whose outcome is unknown."""
         reserved = self._engine.reserved(account)
         return Unsettled(tuple(_unsettled(asset, amount) for asset, amount in reserved.items()), reserved)
 

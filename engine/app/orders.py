@@ -68,20 +68,20 @@ class OrderMethods(AccountMethods):
     ) -> OrderReceipt:
         """Place an order: at most one is on the exchange afterwards, whatever is lost on the way.
 
-        It is checked and rounded first, never beyond what was asked; written down before it is sent; and looked up, not
-        sent again, when its outcome is unknown. `id` (1 to 128 printable characters) names the placement: the same id
-        again, also after a restart, ends as the first one did and places nothing; for a placement that was not sent, it
-        is another try. An id is remembered for 30 days after its order is over, a placement without one for an hour.
-        Without an id every call is new.
+        The order is checked and rounded first, never beyond what was asked; it is written to disk before it is sent;
+        when its outcome is unknown it is looked up and never sent again. `id` (1 to 128 printable characters) names the
+        placement: a second call with the same id, even after a restart, ends as the first one did and places nothing,
+        unless the first was not sent; then it is another try. An id is remembered for 30 days after its order is over,
+        a placement without one for an hour. Without an id every call is a new placement.
 
         Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
-        `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has it: the end comes
-        as an `OrderChanged`, and `order()` tells it. Raises `CallNotSent` when nothing was placed (`PairUnsettled`
-        while another order on the pair is unknown, `IdInUse` when the id names another order), `OrderRejected` or
-        another `CallRefused` when we or Kraken refuse it, `PermissionDenied` for a key with which nobody could find out
-        what became of an order, `ConfigError` for what is no order or no id.
+        `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has the order: how it
+        ended is published as `OrderChanged`, and `order()` returns it. Raises `CallNotSent` when nothing was placed
+        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order),
+        `OrderRejected` or another `CallRefused` when the engine or Kraken refuses the order, `PermissionDenied` for a
+        key that may not look orders up, `ConfigError` for an invalid order or id.
 
-        Without `live=True` Kraken only checks the order, and the receipt has `live=False` and is not kept.
+        Without `live=True` Kraken only checks the order; the receipt has `live=False` and is not kept.
         """
         self._state.check_account(account)
         if not isinstance(order, Order):
@@ -98,7 +98,7 @@ class OrderMethods(AccountMethods):
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
-        """Let Kraken check an order, also where the engine is live; nothing is placed. Raises as `place` does."""
+        """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
@@ -107,10 +107,10 @@ class OrderMethods(AccountMethods):
     ) -> OrderReceipt:
         """Cancel a placement, named by its receipt, id or txid; returns what became of it.
 
-        It is canceled when Kraken says so: the receipt that returns may be *closed* when it was filled before, *not
-        placed* when it had not been sent, and still *placed* when Kraken has taken the cancel and not done it yet.
-        Raises `UnknownName` for what was not placed here, a `CallError` when the cancel itself did not go through, and
-        `OrderUnknown` when it is not known in time whether there is an order at all.
+        The receipt may be *canceled*, *closed* when the order was filled before, *not placed* when it had not been
+        sent, and still *placed* when Kraken has accepted the cancel but not carried it out yet. Raises `UnknownName`
+        for an order that was not placed here, a `CallError` when the cancel itself failed, and `OrderUnknown` when it
+        is not known in time whether there is an order at all.
         """
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         row = self._find(account, receipt, deadline)
@@ -125,7 +125,7 @@ class OrderMethods(AccountMethods):
         return row.receipt
 
     def cancel_all(self, account: str, timeout: float | None = None) -> int:
-        """Cancel every open order of the account, also those placed elsewhere; how many, as Kraken counts them.
+        """Cancel every open order of the account, also those placed elsewhere; returns how many Kraken counted.
 
         A placement that still waits in the lane ends as *not sent*. Raises a `CallError`.
         """
@@ -135,24 +135,24 @@ class OrderMethods(AccountMethods):
         return count if isinstance(count, int) else 0
 
     def open_orders(self, account: str, timeout: float | None = None) -> tuple[OrderReceipt, ...]:
-        """The placements of this engine that are not over, after a look at Kraken; the oldest first.
+        """The placements of this engine that are not over, as Kraken has them now; the oldest first.
 
-        Also those whose outcome is unknown. For orders placed elsewhere call ``OpenOrders``. Raises a `CallError` when
-        Kraken cannot be asked.
+        Those whose outcome is unknown are among them. For orders placed elsewhere call ``OpenOrders``. Raises a
+        `CallError` when Kraken cannot be asked.
         """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return tuple(row.receipt for row in self._ask(LookNow(account), deadline))
 
     def order(self, account: str, id: str) -> OrderReceipt:
-        """What is known of a placement, by its id, `cl_ord_id` or txid; asks nobody. Raises `UnknownName`."""
+        """What is known of a placement, by its id, `cl_ord_id` or txid; without a call. Raises `UnknownName`."""
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
         return self._find(account, id, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
-        """What placements may take whose outcome is not known yet, by plain asset name: it is not available.
+        """The amounts that placements of unknown outcome may take, by plain asset name; they are not available.
 
-        Infinite for a market buy, since nobody knows what it costs.
+        Infinite for a market buy, whose cost is not known.
         """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
@@ -164,23 +164,23 @@ class OrderMethods(AccountMethods):
         return MappingProxyType(named)
 
     def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
-        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and feed it while the engine is well.
+        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and renew it while the engine is well.
 
-        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it has
-        heard nothing for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
-        written. It is fed three times in that time, through the lane. Returns when Kraken has confirmed it; a
-        `CallError` says that it has not, and it is tried on until `disarm`.
+        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it was
+        not renewed for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
+        written. It is renewed three times in that time, through the lane. Returns when Kraken has confirmed it; a
+        `CallError` says that it has not, and the engine keeps trying until `disarm`.
 
-        It stays armed over a crash: the next live engine on this state directory feeds it again, and says so. `stop()`
-        disarms it. Disarm it before Kraken's maintenance, which counts as hearing nothing. Raises `NotLive`.
+        It stays armed over a crash: the next live engine on this state directory renews it, with an `EngineWarning`.
+        `stop()` disarms it. Disarm it before Kraken's maintenance, during which it cannot be renewed. Raises `NotLive`.
         """
         self._set_switch(account, seconds, timeout)
 
     def disarm(self, account: str, timeout: float | None = None) -> None:
         """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
 
-        Raises a `CallError` when the first try fails: it is then sent again until it is confirmed, also by the next
-        engine on this state directory, and an `EngineWarning` says so.
+        Raises a `CallError` when the first try fails: the disarm is then repeated until it is confirmed, also by the
+        next engine on this state directory, and an `EngineWarning` says so.
         """
         self._set_switch(account, 0, timeout)
 

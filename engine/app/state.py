@@ -64,7 +64,7 @@ class AppState:
 
     @property
     def running(self) -> ActorSystem | None:
-        """The actors while it runs; a forked child has the object, and none of the threads."""
+        """The actors while the engine runs; `None` in a forked child, which has none of the threads."""
         return self._system if os.getpid() == self._pid else None
 
     @property
@@ -77,7 +77,7 @@ class AppState:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs in this process."""
+        """Whether the engine runs in this process."""
         return self.running is not None
 
     def publish(self, event: Any) -> None:
@@ -123,17 +123,17 @@ class AppState:
         return ref
 
     def known(self, account: str) -> BalanceSnapshot:
-        """The newest snapshot of an account. Raises `UnknownName` for one that is not here, or not any more."""
+        """The newest snapshot of an account. Raises `UnknownName` for an account that this engine does not have."""
         self.check_account(account)
         return self.judged(self.board.get(account) or self.blank(account))
 
     def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
-        """A snapshot of the board as it is to be read now: not available while Kraken is silent."""
+        """A snapshot as it is to be read now: not available while Kraken is silent."""
         system = self.running
         return snapshot if system is None else system.listener.judged(snapshot)
 
     def check_account(self, account: str) -> None:
-        """Raise `UnknownName` for an account that is not here."""
+        """Raise `UnknownName` for an account that this engine does not have."""
         if not isinstance(account, str) or account not in self.accounts:
             known = ", ".join(self.accounts) or "none"
             raise UnknownName(f"There is no account {account!r}; this engine has: {known}.", account=account)

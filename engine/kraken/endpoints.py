@@ -68,7 +68,7 @@ class Endpoint:
     shape: the types that its `result` may have.
     by_row: its `result` has a row for each name that was asked for, so that an error about one name leaves the others.
     path: the path of the URL, which is also what is signed.
-    by_params: what a call is depends on its parameters: see `with_params`, `call_class()` and `is_dry_run()`.
+    finds_orders: a call of it may be the look-up of one order: see `call_class()`.
     changes_now: it may change what the account holds; a dead man's switch changes nothing when it is set.
     """
 
@@ -86,14 +86,13 @@ class Endpoint:
     shape: tuple[type, ...] = (dict,)
     by_row: bool = False
     path: str = field(init=False, repr=False)
-    by_params: bool = field(init=False, repr=False)
+    finds_orders: bool = field(init=False, repr=False)
     changes_now: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Work out once what every call asks for."""
-        by_params = self.writes_with is not None or self.validates or self.name in _FINDS_ORDERS
         object.__setattr__(self, "path", f"/0/{'public' if self.public else 'private'}/{self.name}")
-        object.__setattr__(self, "by_params", by_params)
+        object.__setattr__(self, "finds_orders", self.name in _FINDS_ORDERS)
         object.__setattr__(self, "changes_now", self.writes and self.name != "CancelAllOrdersAfter")
 
     def with_params(self, params: Mapping[str, object]) -> Endpoint:
@@ -125,7 +124,7 @@ def public_endpoint(name: str) -> Endpoint:
 
 def call_class(endpoint: Endpoint, params: Mapping[str, object]) -> CallClass:
     """The class of a call: to ask for an order by its `cl_ord_id` is to settle it (promise G4)."""
-    if endpoint.name in _FINDS_ORDERS and params.get("cl_ord_id") is not None:
+    if endpoint.finds_orders and params.get("cl_ord_id") is not None:
         return CallClass.SETTLE
     return endpoint.call_class
 

@@ -119,7 +119,7 @@ def test_given_engine_is_used_and_left_running(engine: Engine) -> None:
 
 
 def test_user_without_a_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="names the account"):
+    with pytest.raises(ConfigError, match="has to name the account"):
         KrakenBroker(AccountType.USER)
 
 

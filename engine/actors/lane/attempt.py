@@ -14,7 +14,7 @@ from engine.actors.lane.limits import Limits
 from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
-from engine.actors.lane.report import KeyReport, LaneReport
+from engine.actors.lane.report import LaneReport
 from engine.actors.lane.trusted_clock import TrustedClock
 from engine.errors import (
     CallError,
@@ -48,9 +48,9 @@ ASK_TIME_AGAIN = 30.0
 class Lane:
     """What the `KrakenPrivateActor` owns: the keys, their nonces and the one connection.
 
-    `disk` is the thread in which nonces and limits write what no call has to wait for.
+    `disk` is the thread that writes for nonces and limits, so that no call waits for the disk.
 
-    Not thread-safe but for `cut` and `report`: it lives in the actor's thread.
+    Not thread-safe, except for `cut` and `report`: it belongs to the actor's thread.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Lane:
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
         """
         call, endpoint = queued_call.call, queued_call.endpoint
-        account = self._accounts.get(call.account) or self._account(call.account)
+        account = self._account(call.account)
         if endpoint.writes:
             self._permit(endpoint, call.params)
         try:
@@ -117,7 +117,7 @@ class Lane:
     def change(self, change: AccountChange) -> None:
         """Add or remove an account, or give it another key. Raises `ConfigError` or `StoreInUse`; nothing changes then.
 
-        The nonce marks of a key that goes stay in the store: should it come back, its nonces go on above them.
+        The nonce marks of a removed key stay in the store: if it comes back, its nonces go on above them.
         """
         account = change.account
         match change:
@@ -156,22 +156,17 @@ class Lane:
         return self._transport.cut(queued_call)
 
     def report(self, *only: str) -> LaneReport:
-        """Where it stands, with all keys or only those accounts'. Any thread may ask; it waits for nothing."""
+        """The state of the lane, with the keys of all or only those accounts. Any thread; never waits."""
         keys = {}
         for name in only or tuple(self._accounts):
-            with contextlib.suppress(KeyError):  # it is not here, or not any more
-                account = self._accounts[name]
-                trades, trades_limit = self._limits.trades(name)
-                keys[name] = KeyReport(
-                    *self._limits.level(name), denied_markets=self._limits.denied_markets(name),
-                    nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
-                    mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
-                    trades=trades, trades_limit=trades_limit, limited=self._limits.limited(name),
-                )  # fmt: skip
+            with contextlib.suppress(KeyError):  # an account that is not here, or not any more
+                key_id = self._accounts[name].key_id
+                lead, mark = self._nonces.lead(key_id), self._nonces.mark(key_id)
+                keys[name] = self._limits.report(name, nonces=self._issued[name], lead=lead, mark=mark)
         return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
 
     def close(self) -> None:
-        """Close the connection and the store, then give the directory and the keys back."""
+        """Close the connection and the store, then release the directory and the keys."""
         with contextlib.ExitStack() as closing:  # in the reverse order, and all of it, whatever fails
             closing.callback(self._ownership.release)
             closing.callback(self._nonces.close)
@@ -187,26 +182,27 @@ class Lane:
             raise UnknownName(f"There is no account {name!r}; this engine has: {known}.") from None
 
     def _permit(self, endpoint: Endpoint, params: Mapping[str, Any]) -> None:
-        """Whether a write may go out at all."""
+        """Raise `NotLive` or `CallNotSent` for a write that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
             )
-        is_dry_run_or_cancel = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL
-        if not self._live and not is_dry_run_or_cancel:
-            raise NotLive(
-                f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
-                + (", or add validate=true." if endpoint.validates else ".")
-            )
+        if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
+            return
+        raise NotLive(
+            f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+            + (", or add validate=true." if endpoint.validates else ".")
+        )
 
     def _send(
         self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall
     ) -> KrakenReply:
-        """One exchange; before it the limits are asked whether it may go, and after it they are told how it ended."""
+        """One exchange. The limits decide whether it may go out, and are told how it ended."""
         if "pair" in params:
             params = with_names(endpoint.name, params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
-        self._limits.check(account.name, endpoint, queued_call.call_class, params)
+        call_class = queued_call.call_class if endpoint is queued_call.endpoint else endpoint.call_class
+        self._limits.check(account.name, endpoint, call_class, params)
         cause = ""
         try:
             if not self._clock.is_told:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.lane.report import KeyReport
 from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, RateLimited, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
 from engine.kraken.key_info import KeyInfo
@@ -152,27 +153,14 @@ class Limits:
         """Whether Kraken ever accepted a nonce of this account's key from this state directory."""
         return self._keys[account].was_accepted
 
-    def level(self, account: str) -> tuple[float, float]:
-        """The points on an account's call counter, and the most it takes. Any thread. Raises `KeyError`."""
-        calls = self._keys[account].calls
-        return calls.level(self._clock.monotonic()), calls.maximum
-
-    def limited(self, account: str) -> int:
-        """How often Kraken limited a call although our count had room for it. Any thread. Raises `KeyError`."""
-        return self._keys[account].limited
-
-    def trades(self, account: str) -> tuple[Mapping[str, float], float]:
-        """The points on an account's trading counters by pair, and their threshold. Any thread. Raises `KeyError`."""
-        trades = self._keys[account].trades
-        return trades.levels(self._clock.monotonic()), trades.maximum
-
-    def denied(self, account: str) -> tuple[str, ...]:
-        """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
-        return self._keys[account].breaker.denied
-
-    def denied_markets(self, account: str) -> tuple[str, ...]:
-        """The markets on which no order of an account is sent now. Any thread. Raises `KeyError`."""
-        return self._keys[account].breaker.denied_markets(self._clock.monotonic())
+    def report(self, account: str, *, nonces: int, lead: float, mark: int) -> KeyReport:
+        """The state of an account's key, with what the caller knows of its nonces. Any thread. Raises `KeyError`."""
+        key, now = self._keys[account], self._clock.monotonic()
+        return KeyReport(
+            key.calls.level(now), key.calls.maximum, nonces, lead, mark, denied=key.breaker.denied,
+            denied_markets=key.breaker.denied_markets(now), trades=key.trades.levels(now),
+            trades_limit=key.trades.maximum, limited=key.limited,
+        )  # fmt: skip
 
     def resume(self, account: str) -> None:
         """An operator says that the key was fixed: its calls go out again at once, except during a lockout."""

@@ -49,7 +49,7 @@ class OrderQueue(OrderedDict[int, Any]):
         self._named.clear()
 
     def take_covered(self, cancel: QueuedCall) -> list[QueuedCall]:
-        """Take out the placements that a cancel covers (see `covers` in the rules), in order of arrival."""
+        """Take out the placements that a cancel covers (see `COVERS_ALL`), in order of arrival."""
         account, params = cancel.call.account, cancel.call.params
         names: Iterable[str | None] = [_ALL] if cancel.call.endpoint == COVERS_ALL else names_of(params)
         numbers = {number for name in names for number in self._named.get((account, name), ())}

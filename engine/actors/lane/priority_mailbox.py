@@ -72,7 +72,9 @@ class PriorityMailbox(Mailbox):
         """Take in a message; never blocks. A private call, however it was sent, becomes a `QueuedCall`."""
         call = _as_call(envelope.message)
         if call is None:
-            super().put(envelope)
+            with self._lock:
+                self._watch_first()  # it now waits for this message
+                super().put(envelope)
             return
         try:
             queued_call = self._queued(call, envelope.reply_to)
@@ -157,7 +159,7 @@ class PriorityMailbox(Mailbox):
             self._look_for_cut()
 
     def _drop_unwanted(self, queue: Any) -> None:
-        """Drop calls that were answered or withdrawn while they waited. Holds the lock; not at every call."""
+        """Make room: drop calls that were answered or withdrawn while they waited. Holds the lock."""
         now = self._monotonic()
         if now >= self._drop_after:
             wanted = [each for each in queue if not _is_queued_call(each) or each.message.is_wanted]
@@ -172,13 +174,18 @@ class PriorityMailbox(Mailbox):
         """Watch the deadline of a call that has to wait. The first one for an idle lane has not. Holds the lock."""
         if self._is_waiting:
             self._at_once = queued_call
-            return
+        else:
+            self._watch_first()
+            self._push_deadline(queued_call)
+
+    def _watch_first(self) -> None:
+        """The call that an idle lane was about to take may be overtaken now, or wait. Holds the lock."""
         first, self._at_once = self._at_once, None
-        for each in (first, queued_call):  # the first one may now be overtaken
-            if each is not None and not each.claimed:
-                self._push_deadline(each)
+        if first is not None and not first.claimed:
+            self._push_deadline(first)
 
     def _push_deadline(self, queued_call: QueuedCall) -> None:
+        """Holds the lock."""
         self._count += 1
         heapq.heappush(self._deadlines, (queued_call.deadline, self._count, queued_call))
         if not self._sweeping:

@@ -119,7 +119,7 @@ class QueuedCall:
         _check(call, timeout)
         self.call = call
         self.endpoint = endpoint = _endpoint(call)
-        self.call_class = call_class(endpoint, call.params) if endpoint.by_params else endpoint.call_class
+        self.call_class = call_class(endpoint, call.params) if endpoint.finds_orders else endpoint.call_class
         self.may_change = endpoint.changes_now and not ("validate" in call.params and is_dry_run(endpoint, call.params))
         self.arrived = arrived
         self.deadline = arrived + timeout
