@@ -57,6 +57,18 @@ class HttpReply(NamedTuple):
     retry_after: str | None = None
 
 
+class _Exchange(NamedTuple):
+    """What a caller wants of an exchange."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    deadline: float
+    token: object
+
+
 class Transport:
     """Carries requests to Kraken over one keep-alive connection, one at a time.
 
@@ -107,78 +119,58 @@ class Transport:
         headers: Mapping[str, str],
         *,
         deadline: float,
-        queued_call: object = None,
+        token: object = None,
     ) -> HttpReply:
         """Send `body` as it is and return the reply, whatever its status.
 
-        `deadline` is a value of the clock's `monotonic()`. `queued_call` names this exchange for `cut`.
+        `deadline` is a value of the clock's `monotonic()`. `token`, any object, identifies this exchange for `cut`.
 
         Raises `DeadlinePassed`, `ConnectFailed`, `EngineStopped` or plain `CallNotSent` when nothing was sent,
         else `CallUnknown`. None of them has `account` and `endpoint` yet.
         """
-        return self._exchange("POST", path, "", headers, body, deadline=deadline, queued_call=queued_call)
+        return self._exchange(_Exchange("POST", path, "", headers, body, deadline, token))
 
-    def get(self, path: str, query: str = "", *, deadline: float, queued_call: object = None) -> HttpReply:
+    def get(self, path: str, query: str = "", *, deadline: float, token: object = None) -> HttpReply:
         """Ask for `path?query`; otherwise as `post`."""
-        return self._exchange("GET", path, query, {}, None, deadline=deadline, queued_call=queued_call)
+        return self._exchange(_Exchange("GET", path, query, {}, None, deadline, token))
 
-    def cut(self, queued_call: object = None) -> bool:
+    def cut(self, token: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
 
-        With a `queued_call`, only the exchange that was started with that object: a later one is never hit. The
+        With a `token`, only the exchange that was started with that object: a later one is never hit. The
         exchange then raises `CallNotSent` or `CallUnknown`, or still returns a reply that was already in.
         """
-        return self._wire.cut(queued_call)
+        return self._wire.cut(token)
 
     def close(self) -> None:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
         self._session.close()
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        *,
-        deadline: float,
-        queued_call: object,
-    ) -> HttpReply:
-        patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
+    def _exchange(self, wanted: _Exchange) -> HttpReply:
+        patience = min(wanted.deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
         try:
-            outcome = self._attempt(method, path, query, headers, body, deadline=deadline, queued_call=queued_call)
+            outcome = self._attempt(wanted)
         finally:
             self._turn.release()
         if isinstance(outcome, CallError):
-            # Raised here, outside the handler, so that it carries no foreign exception: the text of those
-            # may repeat what was sent.
+            # Raised here, outside the handler, so that it carries no foreign exception, whose text may repeat what was
+            # sent.
             raise outcome
         return outcome
 
-    def _attempt(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        *,
-        deadline: float,
-        queued_call: object,
-    ) -> HttpReply | CallError:
+    def _attempt(self, wanted: _Exchange) -> HttpReply | CallError:
         wire = self._wire
-        prepared = self._prepared[method]
+        prepared = self._prepared[wanted.method]
         try:
-            wire.begin(queued_call, deadline)
+            wire.begin(wanted.token, wanted.deadline)
         except WireClosed:
             return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         try:
-            prepared.url = self._base + _checked_target(path, query)
-            prepared.headers = _checked_headers(headers)
-            prepared.body = body
+            prepared.url = self._base + _checked_target(wanted.path, wanted.query)
+            prepared.headers = _checked_headers(wanted.headers)
+            prepared.body = wanted.body
             # Not Session.send, which then looks for redirects, cookies and hooks: longer than the exchange itself.
             response = self._session.get_adapter(prepared.url).send(prepared)
             return HttpReply(

@@ -99,7 +99,7 @@ class Wire:
         self._tap = Tap(self._receive_into)
         self._stream = Stream(self._tap, _BUFFER)
         self._idle_since = 0.0
-        self._ticket: object = None
+        self._token: object = None
         self._deadline = 0.0
         self._is_busy = self._is_whole = self._is_closed = False
         self.is_cut = False
@@ -112,12 +112,12 @@ class Wire:
 
     # What the exchanging thread calls
 
-    def begin(self, queued_call: object, deadline: float) -> None:
-        """Start an exchange that `cut(queued_call)` means. Raises `WireClosed`."""
+    def begin(self, token: object, deadline: float) -> None:
+        """Start an exchange that `cut(token)` can end. Raises `WireClosed`."""
         with self._lock:
             if self._is_closed:
                 raise WireClosed
-            self._ticket, self._deadline = queued_call, deadline
+            self._token, self._deadline = token, deadline
             self._is_busy, self.is_cut, self._is_whole = True, False, False
             self.is_sent = False
             self.stage = ""
@@ -147,7 +147,7 @@ class Wire:
         """Finish the exchange: the connection is kept only when it is in a known good state."""
         with self._lock:
             self._is_busy = False
-            self._ticket = None
+            self._token = None
             is_good = self._is_whole and not self.is_cut and not self._is_closed
         if is_good:
             self._idle_since = self.route.clock.monotonic()
@@ -156,10 +156,10 @@ class Wire:
 
     # What any thread may call
 
-    def cut(self, queued_call: object = None) -> bool:
-        """End the exchange under way, or only the one begun with `queued_call`; False when there is none."""
+    def cut(self, token: object = None) -> bool:
+        """End the exchange under way, or only the one begun with `token`; False when there is none."""
         with self._lock:
-            if not self._is_busy or (queued_call is not None and queued_call is not self._ticket):
+            if not self._is_busy or (token is not None and token is not self._token):
                 return False
             self.is_cut = True
             self._shut()
