@@ -1,4 +1,4 @@
-"""Asset identity: from the row names of Kraken's balances to plain names, by table.
+"""Asset identity: the table from Kraken's balance row names to plain names.
 
 Kraken's old assets carry an X or a Z (``XXBT``, ``ZUSD``), newer ones do not, and some names merely begin with
 those letters (``XAUT``, ``ZETA``), so letters are never stripped. A balance row may also carry a suffix that says in
@@ -28,10 +28,10 @@ class Located(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AssetTable:
-    """Which plain name each of Kraken's names has. Immutable; `with_assets` makes a new one.
+    """The plain name of each of Kraken's names. Immutable; `with_assets` returns a new table.
 
     Guarantees: a plain name maps to itself; a name once mapped keeps its meaning in every table made from this one;
-    two assets are never merged on the word of a reply that is malformed or contradicts the table.
+    a malformed reply, or one that contradicts the table, never merges two assets.
     """
 
     names: Mapping[str, str]
@@ -74,7 +74,7 @@ class AssetTable:
         return Located(self.names.get(base, base), _SUFFIXES.get(suffix, Bucket.UNKNOWN))
 
     def plain(self, name: str) -> str | None:
-        """The plain name of what a person calls `name`; `None` for what is not in the table.
+        """The plain name of an asset by any of its names; `None` if the table does not have it.
 
         Takes a plain name, Kraken's own (``ZUSD``), the one that Kraken shows (``BTC``, ``DOGE``), and each in lower
         case.

@@ -66,28 +66,28 @@ def read_rows(
 
 
 def left_out(result: Mapping[str, Any], assets: Mapping[str, AssetBalance], table: AssetTable) -> frozenset[str]:
-    """The assets that a reply has rows of, and `read_rows` could not tell."""
+    """The assets that have rows in the reply but could not be read."""
     return frozenset(table.locate(name).asset for name in result) - assets.keys()
 
 
 def counted_once(assets: Mapping[str, AssetBalance], names: Collection[str]) -> Mapping[str, AssetBalance]:
     """The same assets; of those in `names` the Auto-Earn rows count as part of the plain row.
 
-    Never more is available or in all than without, since no hold is left out.
+    Neither the available amount nor the total grows by that, since no hold is left out.
     """
     once = {name: _asset(assets[name].rows, earn_in_base=True) for name in names}
     return MappingProxyType({**assets, **once}) if once else assets
 
 
 def spendable_total(asset: AssetBalance) -> Decimal:
-    """What of an asset lies where an order can use it, held or not."""
+    """The part of an asset that orders can use, including holds."""
     return _sum(row.balance for row in _counted(asset.rows, asset.earn_in_base) if row.bucket.spendable)
 
 
 def sum_cash(
     assets: Mapping[str, AssetBalance], names: Iterable[str]
 ) -> tuple[Decimal, Decimal | None]:
-    """Cash and available cash of a good reply; an asset that is not in it is a true zero."""
+    """Cash and available cash of a good reply; a missing asset counts as zero."""
     mine = [assets[name] for name in dict.fromkeys(names) if name in assets]
     cash = _sum(spendable_total(asset) for asset in mine)
     free = [asset.available for asset in mine]
@@ -97,7 +97,7 @@ def sum_cash(
 def differences(
     before: Mapping[str, AssetBalance], after: Mapping[str, AssetBalance]
 ) -> Mapping[str, Decimal]:
-    """By how much each asset's total changed; only those that did."""
+    """The changes of each asset's total, without zeros."""
     nothing = AssetBalance(Decimal(0), None, None)
     changes = {
         name: _EXACT.subtract(after.get(name, nothing).total, before.get(name, nothing).total)
@@ -107,7 +107,7 @@ def differences(
 
 
 def summed(first: Mapping[str, Decimal], second: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
-    """Two changes in a row as one; what they undo is left out."""
+    """The sum of two changes, without zeros."""
     nothing = Decimal(0)
     both = {
         name: _EXACT.add(first.get(name, nothing), second.get(name, nothing))

@@ -19,7 +19,7 @@ def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
 
 
 def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
-    """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
+    """The sentence about names in cash that Kraken does not list, with the nearest listed names."""
     near = dict.fromkeys(plain for name in names for plain in _near(name, table))
     hint = f"it lists {', '.join(near)}" if near else "use names such as USD, EUR or USDT"
     quoted = ", ".join(repr(name) for name in names)
