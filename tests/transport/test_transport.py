@@ -1421,7 +1421,7 @@ PROXY_SAYS = {
     "nothing": (b"", "closed without an answer"),
     "nonsense": (b"hello\r\n\r\n", "not proper HTTP"),
     "too much": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", "not proper HTTP"),
-    "more than asked": (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03", "something of its own"),
+    "more than asked": (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03", "unexpected data"),
 }
 
 
