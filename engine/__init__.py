@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         EngineWarning,
         KeyChanged,
         OrderChanged,
+        OrderFilled,
         PassFinished,
     )
     from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall, ReadBalance
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from engine.rules.gates.plan import Candidate, TradePlan
     from engine.rules.gates.report import GateReport, GateResult, GateState
     from engine.rules.gates.view import TradeView
+    from engine.rules.order.open_order import OpenOrder
     from engine.rules.order.order import Order, OrderReceipt
     from engine.rules.order.states import OrderState
     from engine.values import Account, AssetBalance, Secret, Settings
@@ -150,8 +152,10 @@ __all__ = [
     "KrakenBroker",
     "KrakenPrivateActor",
     "NotLive",
+    "OpenOrder",
     "Order",
     "OrderChanged",
+    "OrderFilled",
     "OrderReceipt",
     "OrderRejected",
     "OrderState",
@@ -182,6 +186,7 @@ _ROOMS = {
         "EngineWarning",
         "KeyChanged",
         "OrderChanged",
+        "OrderFilled",
         "PassFinished",
     ),
     "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
@@ -214,6 +219,7 @@ _ROOMS = {
     "engine.rules.gates.gates": ("FIVE_GATES",),
     "engine.rules.balance.history": ("BalancePoint",),
     "engine.rules.order.states": ("OrderState",),
+    "engine.rules.order.open_order": ("OpenOrder",),
     "engine.rules.order.order": ("Order", "OrderReceipt"),
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),
     "engine.rules.gates.gate": ("Allow", "Deny", "Gate"),

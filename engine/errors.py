@@ -8,7 +8,7 @@
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut · ConnectFailed ·
     │   │                 NotLive · PairUnsettled · EngineStopped · UnknownName¹ · IdInUse¹ ·
-    │   │                 NonceNotDurable²
+    │   │                 NonceNotDurable² · OtherKey
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -20,7 +20,7 @@
 
 The class of a `CallError` says what the caller may do: after `CallNotSent` nothing reached Kraken, after
 `CallRefused` Kraken said no and did nothing, after `CallUnknown` it may have been done and must be looked up,
-never sent again blindly.
+never sent again blindly; only a cancel that names its order, or all, may be sent again at once.
 """
 
 from __future__ import annotations
@@ -160,6 +160,10 @@ class NonceNotDurable(StoreError, CallNotSent):
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)
+
+
+class OtherKey(CallNotSent):
+    """The account has another API key than the one that the call is for."""
 
 
 class CallRefused(CallError):

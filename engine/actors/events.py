@@ -88,6 +88,21 @@ class OrderChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderFilled:
+    """Event: more of a placement was traded than was known before. Its `OrderChanged` comes after it."""
+
+    account: str
+    receipt: OrderReceipt
+    """What is known of it now, this fill included."""
+    volume: Decimal
+    """How much more, in the base asset."""
+    cost: Decimal
+    """For how much, in the quote asset."""
+    fee: Decimal
+    """Kraken's fee for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class PassFinished:
     """Event: an account went through its gates, or was stopped by them."""
 

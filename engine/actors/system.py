@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,8 @@ import pykka
 
 from engine.actors.balance.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance.asset_catalogue import FILE_NAME as CATALOGUE_FILE
-from engine.actors.balance.asset_catalogue import AssetNames, CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
@@ -23,11 +25,11 @@ from engine.actors.drift_log import DriftLog
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.listener import Listener
-from engine.actors.lane.messages import BalanceRecord, Invalidated
+from engine.actors.lane.messages import BalanceRecord, Invalidated, PrivateCall
 from engine.actors.lane.priority_mailbox import LOOK_AGAIN, PriorityMailbox
 from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport
-from engine.actors.order.messages import DisarmAll
+from engine.actors.order.messages import AllCanceled, DisarmAll, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive
@@ -39,6 +41,8 @@ from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
 from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.rules.lane.admission import KEPT, SETTLEMENT
+from engine.rules.order.replacement import Replacement
 from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
@@ -258,7 +262,7 @@ class ActorSystem:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
-            invalidate=self.invalidate, watch=self._watch, drift=self._drift,
+            invalidate=self.invalidate, told=self._told, watch=self._watch, drift=self._drift,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
@@ -281,8 +285,35 @@ class ActorSystem:
         return OrderActor.start(
             self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
-            drift=self._drift,
+            drift=self._drift, key_of=self._key_of, spare=self._spare,
         )  # fmt: skip
+
+    def _told(self, call: PrivateCall, result: Any) -> None:
+        """A call was done: what it did to orders concerns their placements, whoever made it. In the lane's thread."""
+        message: Any = None
+        match call.endpoint:
+            case "EditOrder" if (replacement := Replacement.of(call.params, result)) is not None:
+                message = OrderReplaced(call.account, replacement)
+            case "AmendOrder":
+                message = OrdersTouched(call.account)
+            case "CancelAll":
+                message = AllCanceled(call.account, self._clock.wall_ns() / 1e9)
+        if message is not None:
+            self.tell(ORDERS, message)
+
+    def _key_of(self, account: str) -> str | None:
+        known = self._accounts.get(account)
+        return None if known is None else known.key_id
+
+    def _spare(self, account: str, seconds: float) -> float:
+        """The points of an account's call counter that may be spent now, so that so many seconds later a thorough look
+        has room."""
+        report = self.report(account)
+        key = report.keys.get(account) if report is not None and self._settings.local_limits else None
+        if key is None:
+            return math.inf
+        decay = TIERS[self._accounts[account].tier or self._settings.tier].calls_decay
+        return key.limit - KEPT[CallClass.SETTLE] - SETTLEMENT - key.level + decay * max(0.0, seconds)
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(

@@ -1,4 +1,4 @@
-"""The facade: `Engine` starts and stops the actors, and each of its services serves one kind of request."""
+"""The facade: `Engine` is one class made of its subjects: calls, accounts, orders and gates."""
 
 from engine.app.engine import Engine
 

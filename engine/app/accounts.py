@@ -19,7 +19,8 @@ from engine.actors.lane.messages import (
     ReplaceKey,
     Resume,
 )
-from engine.actors.system import PRIVATE_LANE, balance_of
+from engine.actors.order.messages import KeyReplaced
+from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
 from engine.app.calls import ANSWER_GRACE, CallMethods
 from engine.app.state import AppState
 from engine.errors import ConfigError, DeadlinePassed, EngineStopped
@@ -129,6 +130,7 @@ class AccountMethods(CallMethods):
         if new.key_id != before.key_id and account in state.kept:
             state.ref(balance_of(account)).ask(ForgetBalance(), timeout=ANSWER_GRACE)
         state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
+        state.system.tell(ORDERS, KeyReplaced(account))
 
     def _ask_lane(self, request: AccountChange) -> None:
         """Let the lane make a change, or withdraw it: a change that was not begun in time is not made later."""

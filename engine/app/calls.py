@@ -22,7 +22,7 @@ from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
 from engine.kraken.unlisted import endpoint_of, public_endpoint_of
-from engine.rules.lane.retry import pause_before_retry
+from engine.rules.lane.retry import cancels_by_name, pause_before_retry
 from engine.transport import TransportPool
 
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
@@ -65,7 +65,7 @@ class CallMethods:
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
         *, endpoint_class: str | None = None, with_warnings: bool = False,
     ) -> Future[Any]:  # fmt: skip
-        """One attempt of a call: returns a future at once, whose `cancel()` works while the call waits in the mailbox.
+        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits in the lane.
 
         `with_warnings`: its result is the `CallDone`, which has Kraken's warnings beside the result.
         """
@@ -201,4 +201,6 @@ def _pause(
         found = endpoint_of(endpoint, params if isinstance(params, Mapping) else {}, endpoint_class)
     except CallError:
         return None
-    return pause_before_retry(error, attempt, writes=found.writes, places=found.places)
+    return pause_before_retry(
+        error, attempt, writes=found.writes, places=found.places, cancels_by_name=cancels_by_name(found.name, params)
+    )

@@ -15,7 +15,7 @@ from engine.actors.system import trading_of
 from engine.actors.trading.context import Unsettled
 from engine.actors.trading.gate_runner import GateRunner
 from engine.actors.trading.trading import RunPass, TradingActor
-from engine.app.orders import OrderMethods
+from engine.app.order_changes import OrderChangeMethods
 from engine.app.state import AppState
 from engine.errors import ConfigError, EngineStopped
 from engine.kraken.assets import AssetTable
@@ -34,7 +34,7 @@ from engine.values import Pair
 PLACE_TIMEOUT = 30.0  # seconds, as `Engine.place` has it
 
 
-class GateMethods(OrderMethods):
+class GateMethods(OrderChangeMethods):
     """The gates of an `Engine` and the accounts that trade by a plan. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
@@ -159,7 +159,7 @@ class GateMethods(OrderMethods):
 class PassContext:
     """What a pass sees of the engine: the `GateContext` of every pass. Thread-safe."""
 
-    def __init__(self, engine: OrderMethods) -> None:
+    def __init__(self, engine: OrderChangeMethods) -> None:
         self._engine, self._state = engine, engine._state
 
     def refreshed(self, account: str, max_age: float, seconds: float) -> BalanceSnapshot:

@@ -7,35 +7,20 @@ import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
-
-import pykka
 
 from engine.actors.order.fee_cache import FeeCache
-from engine.actors.order.messages import (
-    ArmSwitch,
-    CancelComes,
-    CancelSaid,
-    FindOrder,
-    LookNow,
-    PlaceOrder,
-    UnsettledFunds,
-)
-from engine.actors.system import ORDERS
+from engine.actors.order.messages import ArmSwitch, FindOrder, PlaceOrder, UnsettledFunds
 from engine.app.accounts import AccountMethods
+from engine.app.order_client import OrderClient
 from engine.app.state import AppState
 from engine.errors import (
-    CallError,
     CallNotSent,
     CallUnknown,
     ConfigError,
     DeadlinePassed,
-    EngineStopped,
     NotLive,
-    OrderRejected,
     OrderUnknown,
     PermissionDenied,
-    UnknownName,
 )
 from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
@@ -46,16 +31,16 @@ from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
 
-ANSWER_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
 
 
 class OrderMethods(AccountMethods):
-    """The orders of an `Engine`. Thread-safe."""
+    """The orders of an `Engine`: placed, looked up, and guarded by a dead man's switch. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(state)
         self._live = state.live
+        self._client = OrderClient(state)
         self._fees = FeeCache(
             self.submit, self._key_id, bound=state.settings.fee_bound,
             note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
@@ -89,65 +74,23 @@ class OrderMethods(AccountMethods):
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         name = None if id is None else check_id(id)
         if name is not None and self._live:
-            known = self._ask(FindOrder(account, name), deadline)
+            known = self._client.ask(FindOrder(account, name), deadline)
             if known is not None and known.id == name and known.order == order and not known.may_repeat:
-                return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
+                return self._ended(self._client.ask(PlaceOrder(known, self._left(deadline)), deadline))
         plan = self._plan(account, order, name, deadline)
         if not self._live:
             return self._validate(plan, deadline)
-        return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
+        return self._ended(self._client.ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
-    def cancel(
-        self, account: str, receipt: OrderReceipt | str, timeout: float | None = None
-    ) -> OrderReceipt:
-        """Cancel a placement, named by its receipt, id or txid; returns what became of it.
-
-        The receipt may be *canceled*, *closed* when the order was filled before, *not placed* when it had not been
-        sent, and still *placed* when Kraken has accepted the cancel but not carried it out yet. Raises `UnknownName`
-        for an order that was not placed here, a `CallError` when the cancel itself failed, and `OrderUnknown` when it
-        is not known in time whether there is an order at all.
-        """
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        row = self._find(account, receipt, deadline)
-        self._tell(CancelComes(row.cl_ord_id))
-        if row.state.is_over:
-            return row.receipt
-        said = self._cancel(row, deadline)
-        wait = max(0.0, deadline - self._state.clock.monotonic())
-        row = self._after(CancelSaid(row.cl_ord_id, said, wait), deadline)
-        if not row.state.is_settled:
-            raise OrderUnknown(f"What became of order {row.id!r} is not known yet.", row.receipt, account=account)
-        return row.receipt
-
-    def cancel_all(self, account: str, timeout: float | None = None) -> int:
-        """Cancel every open order of the account, also those placed elsewhere; returns how many Kraken counted.
-
-        A placement that still waits in the lane ends as *not sent*. Raises a `CallError`.
-        """
-        result = self.call(account, "CancelAll", None, timeout)
-        self._tell(LookNow(account))
-        count = result.get("count")
-        return count if isinstance(count, int) else 0
-
-    def open_orders(self, account: str, timeout: float | None = None) -> tuple[OrderReceipt, ...]:
-        """The placements of this engine that are not over, as Kraken has them now; the oldest first.
-
-        Those whose outcome is unknown are among them. For orders placed elsewhere call ``OpenOrders``. Raises a
-        `CallError` when Kraken cannot be asked.
-        """
-        self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        return tuple(row.receipt for row in self._ask(LookNow(account), deadline))
-
     def order(self, account: str, id: str) -> OrderReceipt:
         """What is known of a placement, by its id, `cl_ord_id` or txid; without a call. Raises `UnknownName`."""
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        return self._find(account, id, deadline).receipt
+        return self._client.find(account, id, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
         """The amounts that placements of unknown outcome may take, by plain asset name; they are not available.
@@ -156,7 +99,7 @@ class OrderMethods(AccountMethods):
         """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        by_row: dict[str, Decimal] = self._ask(UnsettledFunds(account), deadline)
+        by_row: dict[str, Decimal] = self._client.ask(UnsettledFunds(account), deadline)
         named: dict[str, Decimal] = {}
         for row, amount in by_row.items():
             asset = self._state.system.plain_name(row)
@@ -190,7 +133,7 @@ class OrderMethods(AccountMethods):
             raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
             raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
-        self._ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
+        self._client.ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
 
     # Before anything is sent
 
@@ -199,7 +142,7 @@ class OrderMethods(AccountMethods):
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
-            self._check_key(account, deadline)
+            owner = self._check_key(account, deadline)
         except CallUnknown as error:  # a question that was not answered is no order that may have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
         cl_ord_id = uuid.uuid4().hex
@@ -209,6 +152,7 @@ class OrderMethods(AccountMethods):
             named=name is not None,
             cl_ord_id=cl_ord_id,
             key_id=self._state.accounts[account].key_id,
+            owner=owner,
             order=order,
             fitted=fitted,
             pair=market_of(pair),
@@ -217,7 +161,8 @@ class OrderMethods(AccountMethods):
             times={OrderState.PLANNED.value: self._state.clock.wall_ns() / 1e9},
         )
 
-    def _check_key(self, account: str, deadline: float) -> None:
+    def _check_key(self, account: str, deadline: float) -> str | None:
+        """Whose account the key belongs to at Kraken. Raises `PermissionDenied` for one that may not place orders."""
         key_id = self._state.accounts[account].key_id
         now = self._state.clock.monotonic()
         with self._lock:
@@ -232,6 +177,7 @@ class OrderMethods(AccountMethods):
                 f"No order is placed with the key of account {account}: {what}. {remedy} on Kraken's API page.",
                 account=account, endpoint="AddOrder",
             )  # fmt: skip
+        return known.owner
 
     def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""
@@ -265,30 +211,9 @@ class OrderMethods(AccountMethods):
             case _:
                 raise OrderUnknown(
                     f"Whether order {row.id!r} was placed is not known yet: it is looked up, and an OrderChanged will "
-                    "say. Do not place it again.",
+                    f"say. Do not place it again. {row.reason or ''}".strip(),
                     row.receipt, account=row.account, endpoint="AddOrder",
                 )  # fmt: skip
-
-    def _cancel(self, row: Placement, deadline: float) -> bool:
-        """Whether Kraken says that it is canceled; it may have been gone before."""
-        name = {"txid": row.txids[0]} if row.txids else {"cl_ord_id": row.cl_ord_id}
-        try:
-            result = self.call(row.account, "CancelOrder", name, self._left(deadline))
-        except OrderRejected:
-            return False  # EOrder:Unknown order, and the like: it is looked up what became of it
-        return bool(result.get("count")) and not result.get("pending")
-
-    def _find(self, account: str, receipt: OrderReceipt | str, deadline: float) -> Placement:
-        self._state.check_account(account)
-        name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
-        row: Placement | None = self._ask(FindOrder(account, name), deadline)
-        if row is None:
-            raise UnknownName(f"Account {account} has no placement {str(name)[:140]!r} here.", account=account)
-        return row
-
-    def _after(self, said: CancelSaid, deadline: float) -> Placement:
-        row: Placement = self._ask(said, deadline)
-        return row
 
     def _key_id(self, account: str) -> str:
         known = self._state.accounts.get(account)
@@ -299,20 +224,3 @@ class OrderMethods(AccountMethods):
         if left <= 0:
             raise DeadlinePassed("The time was over before the order could be sent.")
         return left
-
-    def _tell(self, message: Any) -> None:
-        self._state.system.tell(ORDERS, message)
-
-    def _ask(self, message: Any, deadline: float) -> Any:
-        wait = max(0.0, deadline - self._state.clock.monotonic()) + ANSWER_GRACE
-        try:
-            return self._state.ref(ORDERS).ask(message, timeout=wait)
-        except pykka.ActorDeadError:
-            raise EngineStopped("The engine is not running.") from None
-        except pykka.Timeout:
-            if isinstance(message, PlaceOrder):
-                receipt = message.plan.receipt
-                raise OrderUnknown("The journal does not answer: look the order up.", receipt) from None
-            raise DeadlinePassed("The journal of orders does not answer.") from None
-        except CallError as error:
-            raise error.about(getattr(message, "account", None), "AddOrder") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +32,8 @@ class KeyInfo:
     """Unix seconds before which the key sees no history; 0 is no such limit."""
     query_until: int | None = None
     """The same for the end."""
+    owner: str | None = None
+    """To which account at Kraken it belongs: a hash of the account's ``iban``, the same for all its keys."""
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> KeyInfo:
@@ -50,6 +53,7 @@ class KeyInfo:
             nonce=_number(value("nonce", "nonce")),
             query_from=_limit(value("queryFrom", "query_from")),
             query_until=_limit(value("queryTo", "query_to")),
+            owner=_owner(value("iban", "iban")),
         )
 
     @property
@@ -86,6 +90,12 @@ def _limit(value: object) -> int | None:
 
 
 _UNREADABLE = 1
+
+
+def _owner(iban: object) -> str | None:
+    if not isinstance(iban, str) or not iban.strip():
+        return None
+    return hashlib.sha256(b"kraken-engine account\0" + "".join(iban.split()).encode()).hexdigest()[:32]
 
 
 def _one_line(value: object, longest: int = 60) -> str | None:

@@ -27,7 +27,7 @@ from engine.errors import (
     UnknownMethod,
 )
 from engine.kraken.drift import NEW, ODD, Note, field_name, unnoted
-from engine.kraken.endpoints import Endpoint
+from engine.kraken.endpoints import CallClass, Endpoint
 from engine.kraken.refusals import UNLISTED, Effect, category, meaning_of, normal
 from engine.kraken.strict_json import read_strictly
 from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
@@ -213,6 +213,8 @@ def _raise_unknown(
 
 
 def _advice(endpoint: Endpoint) -> str:
+    if endpoint.call_class is CallClass.CANCEL:
+        return "it may have been done, and sending it again is harmless"
     return "it may have been done, so look before trying again" if endpoint.writes else "nothing can be learnt from it"
 
 

@@ -124,7 +124,7 @@ def test_user_without_a_name_is_refused() -> None:
 
 
 def test_an_unknown_type_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no type of account"):
+    with pytest.raises(ConfigError, match="Unknown account type"):
         KrakenBroker("both")  # type: ignore[arg-type]
 
 

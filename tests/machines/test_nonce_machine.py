@@ -97,7 +97,7 @@ class NonceMachine(RuleBasedStateMachine):
                 assert FILE_NAME in self.broken
 
     @rule(files=st.sets(st.sampled_from(FILES)))
-    def break_or_mend_the_disk(self, files: set[str]) -> None:
+    def break_or_fix_the_disk(self, files: set[str]) -> None:
         self.broken = files
 
     @rule(name=st.sampled_from(FILES), content=st.one_of(st.none(), st.binary(max_size=9000)))
@@ -170,7 +170,7 @@ TestNonceMachine.settings = settings(max_examples=25, stateful_step_count=30, de
 
 @pytest.mark.torture
 def test_nonce_machine_at_full_size() -> None:
-    """G1 over 10,000 steps: issue, restart, damage, clock changes."""
+    """The same for longer."""
     size = settings(max_examples=200, stateful_step_count=50, deadline=None, print_blob=True)
     run_state_machine_as_test(NonceMachine, settings=size)
 

@@ -155,7 +155,7 @@ def test_a_group_is_read_without_the_others(tmp_path: Path) -> None:
     store.close()
 
 
-def test_of_a_group_only_what_rots_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_of_a_group_only_damaged_documents_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "x.sqlite"
     store = Store(path)
     store.put_all({"A/1": "good", "A/2": "bad", "A/3": "good", "A/4": "good"})

@@ -24,6 +24,7 @@ from engine.errors import (
     ConnectFailed,
     InvalidNonce,
     NotLive,
+    OtherKey,
     UnknownName,
 )
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint, public_endpoint
@@ -91,6 +92,8 @@ class Lane:
         """
         call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
+        if call.key_id not in (None, account.key_id):
+            raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
         if endpoint.writes:
             self._permit(endpoint, call.params)
         try:

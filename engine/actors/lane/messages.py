@@ -12,6 +12,19 @@ from engine.errors import CallError
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Account, Secret
 
+_DEEPEST = 12  # more than any of Kraken's bodies is nested; a list that holds itself needs an end
+
+
+def frozen(value: Any, deepest: int = _DEEPEST) -> Any:
+    """A copy of mappings and lists that shares nothing which somebody else could change."""
+    if not deepest:
+        return value
+    if isinstance(value, Mapping):
+        return {name: frozen(each, deepest - 1) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [frozen(each, deepest - 1) for each in value]
+    return value
+
 
 @dataclass(frozen=True, slots=True)
 class PrivateCall:
@@ -35,6 +48,13 @@ class PrivateCall:
     deadline_in: float | None = None
     """Of a placement: seconds after the call goes out, by Kraken's clock, by which Kraken must accept the order. They
     become its ``deadline``, unless Kraken's time is not known. A `QuickReply` in `reply_to` is asked first."""
+    key_id: str | None = None
+    """The API key (`Account.key_id`) that the call is for: with another one it is not sent. `None`: any."""
+
+    def __post_init__(self) -> None:
+        """What it was given is what goes out, whatever the caller changes of it later."""
+        if isinstance(self.params, Mapping):
+            object.__setattr__(self, "params", frozen(self.params))
 
     def __repr__(self) -> str:
         """Without secrets (promise G11): of the parameters only the otp is one."""

@@ -13,7 +13,7 @@ from engine.actors.drift_log import DriftLog
 from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane.attempt import Lane, as_call_error, distinct
 from engine.actors.lane.limits import Limits
-from engine.actors.lane.messages import AccountChange, Resume
+from engine.actors.lane.messages import AccountChange, PrivateCall, Resume
 from engine.actors.lane.priority_mailbox import PriorityMailbox
 from engine.actors.lane.queued_call import QueuedCall
 from engine.actors.lane.report import LaneReport
@@ -36,6 +36,10 @@ def ignore(event: Any) -> None:
     """A `publish` for an actor without subscribers."""
 
 
+def ignore_call(call: PrivateCall, result: Any) -> None:
+    """A `told` for those who do not want to know what was done."""
+
+
 class KrakenPrivateActor(EngineActor):
     """Serializes every private call of every account through its mailbox.
 
@@ -54,7 +58,8 @@ class KrakenPrivateActor(EngineActor):
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
-    holds, in the actor's thread and before that call is answered; it must not wait. `watch` is given a function that
+    holds, in the actor's thread and before that call is answered; it must not wait. `told` is called
+    so with every call that was done and its result. `watch` is given a function that
     tells where the lane stands. `drift` collects what is new or odd in Kraken's replies. The actor owns the state
     directory and the keys until it has stopped.
     """
@@ -73,13 +78,14 @@ class KrakenPrivateActor(EngineActor):
         scheduler: Scheduler | None = None,
         publish: Callable[[Any], None] = ignore,
         invalidate: Callable[[str], None] = ignore,
+        told: Callable[[PrivateCall, Any], None] = ignore_call,
         watch: Callable[[Callable[..., LaneReport]], None] = ignore,
         drift: DriftLog | None = None,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
         self._clock = clock
-        self._publish, self._invalidate = publish, invalidate
+        self._publish, self._invalidate, self._told = publish, invalidate, told
         self._lane = _open_lane(
             distinct(accounts), url, state_directory(state_dir),
             settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
@@ -136,6 +142,7 @@ class KrakenPrivateActor(EngineActor):
         if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
             self._invalidate(queued_call.call.account)
         if error is None:
+            self._told(queued_call.call, reply.result)
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)

@@ -49,7 +49,7 @@ class Journal:
             aside = put_aside(directory / FILE_NAME)
             self._store, self._rows = Store(directory / FILE_NAME), {}
             self.damage = f"{error} It was put aside as {aside.name}."
-        self._live = {name: row for name, row in self._rows.items() if not row.state.is_over}
+        self._live = {name: row for name, row in self._rows.items() if row.is_live}
         in_order = sorted(self._rows.values(), key=lambda row: (not row.may_repeat, _age(row)))
         self._by_id = {(row.account, row.id): row.cl_ord_id for row in in_order}
         self.switches = _switches(self._store)
@@ -66,7 +66,7 @@ class Journal:
         return _DAMAGED.format(name=aside[0].name, directory=self._directory)
 
     def rows(self, *states: OrderState) -> list[Placement]:
-        """The placements in one of these states, of those that are not over (none: all), the oldest first."""
+        """The placements in one of these states, of those that are live (none: all), the oldest first."""
         with self._lock:
             rows = self._live.values() if states else self._rows.values()
             return sorted((row for row in rows if not states or row.state in states), key=_age)
@@ -77,12 +77,12 @@ class Journal:
             return self._rows.get(cl_ord_id)
 
     def find(self, account: str, name: str) -> Placement | None:
-        """The placement of that id, `cl_ord_id` or txid."""
+        """The placement of that id, `cl_ord_id` or txid, also one that an edit has replaced."""
         with self._lock:
             found = self._rows.get(self._by_id.get((account, name), name))
             if found is not None and found.account == account:
                 return found
-            return next((row for row in self._rows.values() if row.account == account and name in row.txids), None)
+            return next((row for row in self._rows.values() if row.account == account and name in row.names), None)
 
     def plan(self, row: Placement) -> None:
         """Write a new placement down.
@@ -112,6 +112,8 @@ class Journal:
                 return row
             if row.state is not OrderState.PLANNED:
                 raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
+            if row.cancel_wanted:
+                raise CallNotSent("A cancel that covers this placement came before its turn; it was not sent.")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
             self._write(row)
@@ -125,13 +127,18 @@ class Journal:
             self._unsaved.add(cl_ord_id)
             return row
 
-    def spend(self, cl_ord_id: str) -> None:
-        """A cancel has come for it: if it was not sent, its id is used up all the same."""
+    def want_cancel(self, cl_ord_id: str) -> Placement:
+        """A cancel has come for it: if it was not sent, its id is used up; else it is to be canceled, until it is over.
+
+        In memory, as with `note`; `save` makes it durable.
+        """
         with self._lock:
             row = self._rows[cl_ord_id]
-            if row.may_repeat:
-                self._rows[cl_ord_id] = replace(row, may_repeat=False)
+            wanted = replace(row, may_repeat=False, cancel_wanted=row.cancel_wanted or not row.state.is_over)
+            if wanted != row:
+                self._take(wanted)
                 self._unsaved.add(cl_ord_id)
+            return wanted
 
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""
@@ -152,11 +159,11 @@ class Journal:
             self._store.remove([SWITCH + account])
 
     def reserved(self, account: str) -> dict[str, Decimal]:
-        """What the placements of an account may take whose outcome is not known, by Kraken's asset name."""
+        """What the placements of an account may take whose outcome or amounts are not known, by Kraken's asset name."""
         with self._lock:
             total: dict[str, Decimal] = {}
             for row in self._live.values():
-                if row.account == account and not row.state.is_settled:
+                if row.account == account and row.is_reserving:
                     asset, amount = row.reserved
                     total[asset] = total.get(asset, Decimal(0)) + amount
             return total
@@ -210,10 +217,10 @@ class Journal:
 
     def _take(self, row: Placement) -> None:
         self._rows[row.cl_ord_id] = row
-        if row.state.is_over:
-            self._live.pop(row.cl_ord_id, None)
-        else:
+        if row.is_live:
             self._live[row.cl_ord_id] = row
+        else:
+            self._live.pop(row.cl_ord_id, None)
 
     def _drop(self, names: Iterable[str]) -> None:
         names = list(names)

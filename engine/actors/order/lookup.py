@@ -1,70 +1,115 @@
-"""Makes the calls of an steps, one after the other, through the lane; its actor goes on with other things."""
+"""Makes the calls of a look, one after the other, through the lane; its actor goes on with other things."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pykka
 
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.errors import CallError, CallUnknown, EngineStopped
-from engine.rules.order.reconciliation import Found, LookupSteps
+from engine.errors import (
+    CallCut,
+    CallError,
+    CallNotSent,
+    CallUnknown,
+    CounterFull,
+    EngineStopped,
+    MailboxFull,
+    RateLimited,
+)
+from engine.rules.order.reconciliation import Call, LookupSteps
 
-Orders = Mapping[str, Found]
+GO_ON_AT_MOST = 30
+"""How often one look waits for room before it is given up."""
+PAUSE = 1.0  # seconds until it goes on, where nobody says how long
+
+_WAITS = (CounterFull, MailboxFull, RateLimited, CallCut)
+"""What says nothing about the list that was asked for: the look goes on there."""
 
 
 @dataclass(eq=False, slots=True)
 class Lookup:
-    """An steps under way: for whom, since when, and who takes what it found or why it found nothing."""
+    """A look under way: for whom, with which key, and who takes what it found or why it found nothing.
+
+    goes_on: wait for room in the call counter and go on there; else that ends it, like any call that is not sent.
+    """
 
     account: str
+    key_id: str | None
     steps: LookupSteps
-    began: float
-    done: Callable[[Lookup, Orders], None]
-    failed: Callable[[Lookup, CallError], None]
+    done: Callable[[Any], None]
+    failed: Callable[[CallError], None]
+    goes_on: bool
+    call: Call | None = None
+    waits: int = 0
 
 
 class Lookups:
-    """Runs lookups for one actor, in its thread. `private` is the lane, `me` whom it tells its answers."""
+    """Runs looks for one actor, in its thread. `private` is the lane, `me` whom it tells its answers.
 
-    def __init__(self, private: Any, me: Any, monotonic: Callable[[], float]) -> None:
-        self._private = private
-        self._me = me
-        self._monotonic = monotonic
+    Every call of a look is made with the key that the account has when the look begins (`key_of`), or not at all.
+    """
+
+    def __init__(
+        self,
+        private: Any,
+        me: Any,
+        later: Callable[[float, Callable[[], object]], None],
+        key_of: Callable[[str], str | None],
+    ) -> None:
+        self._private, self._me, self._later, self._key_of = private, me, later, key_of
 
     def begin(
         self,
         account: str,
         steps: LookupSteps,
-        done: Callable[[Lookup, Orders], None],
-        failed: Callable[[Lookup, CallError], None],
+        done: Callable[[Any], None],
+        failed: Callable[[CallError], None],
+        *,
+        goes_on: bool = False,
     ) -> None:
         """Start one; exactly one of `done` and `failed` is called, perhaps before this returns."""
-        self._go_on(Lookup(account, steps, self._monotonic(), done, failed), None)
+        look = Lookup(account, self._key_of(account), steps, done, failed, goes_on)
+        self._advance(look, lambda: look.steps.send(None))
 
     def take(self, message: CallDone | CallFailed) -> None:
         """The lane's answer to one of the calls."""
-        callback = message.call.tag
+        look: Lookup = message.call.tag
         if isinstance(message, CallDone):
-            self._go_on(callback, message.result)
+            result = message.result
+            self._advance(look, lambda: look.steps.send(result))
+            return
+        error = message.error
+        if look.goes_on and isinstance(error, _WAITS) and look.waits < GO_ON_AT_MOST:
+            look.waits += 1
+            self._later(max(error.retry_after or 0.0, 0.0) or PAUSE, partial(self._ask, look))
+        elif isinstance(error, CallNotSent):  # no other list could be asked for either
+            look.failed(error)
         else:
-            callback.failed(callback, message.error)
+            self._advance(look, lambda: look.steps.throw(error))
 
-    def _go_on(self, callback: Lookup, result: Any) -> None:
+    def _advance(self, look: Lookup, step: Callable[[], Call]) -> None:
         error: CallError
         try:
-            endpoint, params = callback.steps.send(result)
-            self._private.tell(PrivateCall(callback.account, endpoint, params, reply_to=self._me, tag=callback))
-            return
+            look.call = step()
         except StopIteration as end:
-            callback.done(callback, end.value)
-            return
+            look.done(end.value)
         except CallError as failure:
             error = failure
-        except (pykka.ActorDeadError, KeyError):
-            error = EngineStopped("The lane is not running.")
+            look.failed(error)
         except Exception:  # noqa: BLE001 - an odd reply must not end the looking
-            error = CallUnknown("Kraken's list of orders cannot be read.")
-        callback.failed(callback, error)
+            look.failed(CallUnknown("Kraken's list of orders cannot be read."))
+        else:
+            self._ask(look)
+
+    def _ask(self, look: Lookup) -> None:
+        assert look.call is not None
+        endpoint, params = look.call
+        call = PrivateCall(look.account, endpoint, params, reply_to=self._me, tag=look, key_id=look.key_id)
+        try:
+            self._private.tell(call)
+        except (pykka.ActorDeadError, KeyError):
+            look.failed(EngineStopped("The lane is not running."))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
+from engine.rules.order.replacement import Replacement
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +32,98 @@ class FindOrder:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledFunds:
-    """Asks for what the placements with an unknown outcome may take: amounts by Kraken's asset name."""
+    """Asks for what the placements may take whose outcome or amounts are not known: amounts by Kraken's asset name."""
 
     account: str
 
 
 @dataclass(frozen=True, slots=True)
-class CancelComes:
-    """Tells that a cancel of a placement goes out: if that was not sent, its id is used up."""
+class CancelPlacement:
+    """Asks for a placement to be canceled; answered with its `Placement` when it is final, or over and the time is.
+
+    The wish is durable, and carried out until the order is over. Raises `OrderUnknown` when the order may still be open
+    when the time is over, and the refusal of Kraken's that does not let it be canceled.
+    """
 
     cl_ord_id: str
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
-class CancelSaid:
-    """Asks what became of a placement after a cancel; answered when it is over, or the time is."""
+class CancelAllComes:
+    """Asks for every placement of an account that is not over to be canceled, as `CancelAll` goes out; answered with
+    their `cl_ord_id`s. The wishes are carried out when `CancelAllCame` tells so."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAllCame:
+    """Asks what became of placements after a `CancelAll`, and has those canceled that are open all the same.
+
+    Answered with those that may still be open, as soon as there are none or the time is over.
+    """
+
+    account: str
+    cl_ord_ids: tuple[str, ...]
+    count: int | None
+    """How many orders Kraken says it has canceled; `None` when it was not heard."""
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllCanceled:
+    """Tells that a `CancelAll` of somebody's was done: an order that comes late is to be canceled as well."""
+
+    account: str
+    at: float
+    """When it was answered, in Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReplaced:
+    """Tells that an EditOrder has given an order a new name."""
+
+    account: str
+    replacement: Replacement
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAmended:
+    """Asks to take in what an order is for since it was amended; answered with its `Placement`."""
 
     cl_ord_id: str
-    done: bool
-    """Kraken said that it is canceled."""
-    timeout: float
+    sent: Order
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersTouched:
+    """Tells that an order of the account was amended by a call: they are looked at soon."""
+
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
 class LookNow:
     """Asks for the account's placements that are not over, after a look at Kraken; raises when that fails."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhoseOrders:
+    """Asks which of an account's orders at Kraken are ours: placements by txid, and those that are not among them.
+
+    names: each txid with the `cl_ord_id` that Kraken has for it, if any.
+    """
+
+    account: str
+    names: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReplaced:
+    """Tells that an account has another API key."""
 
     account: str
 

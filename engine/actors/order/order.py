@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,56 +12,38 @@ from typing import Any
 import pykka
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning, OrderChanged
+from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.order.announcer import Announcer
+from engine.actors.order.canceller import Wish
 from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
 from engine.actors.order.journal import Journal
-from engine.actors.order.lookup import Lookup, Lookups, Orders
+from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
+    AllCanceled,
     ArmSwitch,
-    CancelComes,
-    CancelSaid,
+    CancelAllCame,
+    CancelAllComes,
+    CancelPlacement,
     DisarmAll,
     FindOrder,
+    KeyReplaced,
     LookNow,
+    OrderAmended,
+    OrderReplaced,
+    OrdersTouched,
     PlaceOrder,
     UnsettledFunds,
+    WhoseOrders,
 )
-from engine.actors.order.reconciler import Reconciler
 from engine.actors.order.submission import Submission
-from engine.actors.order.tracker import SOON, Tracker
+from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
 from engine.actors.runtime.mailbox import PatientMailbox
-from engine.errors import CallError, EngineStopped, IdInUse, StoreError
+from engine.errors import CallError, EngineStopped, IdInUse
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import event_of, joined, query
-from engine.rules.order.states import OrderEvent, OrderState
+from engine.rules.order.states import OrderState
 from engine.values import Clock, Settings
-
-SAVE_AGAIN = 5.0  # seconds
-ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
-
-_DOUBLED = (
-    "Account {account} has {count} orders at Kraken for the one placement {id!r}: {txids}. This must not be; cancel "
-    "what is too much, and please report it."
-)
-_LEFT_OPEN = (
-    "What became of order {id!r} on {pair} of account {account} is not known from the run before; it is looked up, and "
-    "until then no other goes out on that pair."
-)
-
-
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    """Who waits for a placement: until it is settled, or until it is over."""
-
-    until_over: bool = False
-    said_done: bool = False
-    has_waited_longer: bool = False
-    future: Future[Placement] = field(default_factory=Future)
-
-    def is_served_by(self, state: OrderState) -> bool:
-        return state.is_over if self.until_over else state.is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +60,15 @@ class OrderActor(EngineActor):
       `cl_ord_id` of ours and a deadline in Kraken's time.
     - An unknown outcome is looked up again and again, in the settle class, and never sent again. Absence counts from
       complete replies that were asked for `settle_margin` after the deadline, measured monotonically; after a restart
-      that time begins anew.
-    - An open order is looked at every `Settings.follow_every` seconds until it is over.
-    - What happens is published as `OrderChanged`; `invalidate` is called when it changes a balance.
+      that time begins anew. It is looked up only with a key that sees the order.
+    - An open order is looked at every `Settings.follow_every` seconds until it is over, and one that is over until a
+      row has told what was filled of it.
+    - An order that is to be canceled is canceled as soon as Kraken knows it, also after a restart.
+    - What happens is published as `OrderChanged` and `OrderFilled`; `invalidate` is called when it changes a balance.
 
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
-    start. What it is told before it stops, it still writes down. `private` is the lane, by name.
+    start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
+    name of an account's key, `spare` the points of its call counter (see `Reconciler`).
     """
 
     @staticmethod
@@ -102,70 +87,72 @@ class OrderActor(EngineActor):
         invalidate: Callable[[str], None],
         live: bool,
         drift: DriftLog,
+        key_of: Callable[[str], str | None],
+        spare: Callable[[str, float], float],
     ) -> None:
         super().__init__()
-        self._private, self._settings, self._after = private, settings, after
-        self._publish, self._invalidate, self._drift = publish, invalidate, drift
+        self._private, self._settings, self._after, self._publish = private, settings, after, publish
         self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9)
-        self._lookups = Lookups(private, self.actor_ref, clock.monotonic)
-        self._reconciler = Reconciler(self._lookups, settings, clock.monotonic, self._later, self._learn)
-        self._tracker = Tracker(
-            self._lookups, settings.follow_every, self._later, self._open_txids, self._take_in
+        self._announcer = Announcer(publish, invalidate)
+        self._orders = Lifecycle(
+            self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic, later=self._later,
+            publish=publish, announcer=self._announcer, drift=drift, key_of=key_of, spare=spare,
+        )  # fmt: skip
+        self._dead_man_switch = DeadManSwitch(
+            self._journal, private, self.actor_ref, self._later, publish, live=live
         )
-        self._dead_man_switch = DeadManSwitch(self._journal, private, self.actor_ref, self._later, publish, live=live)
-        self._waiters: dict[str, list[_Waiter]] = {}
-        self._is_failing = False
+        self._handlers = self._table()
 
     def on_start(self) -> None:
         """Take up what an earlier run has left. Runs in the actor's thread."""
         lost = [each for each in (self._journal.damage, self._journal.obstacle) if each]
         if lost:
             self._publish(EngineWarning("orders-lost", " ".join(lost)))
-        self._save()
-        for row in self._journal.rows(OrderState.UNKNOWN):
-            sentence = _LEFT_OPEN.format(id=row.id, pair=row.pair, account=row.account)
-            self._publish(EngineWarning("order-unknown", sentence))
-            self._reconciler.open(row)
-        for account in {row.account for row in self._journal.rows(OrderState.PLACED)}:
-            self._tracker.soon(account)
+        self._orders.restore()
         self._dead_man_switch.restore()
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message. Runs in the actor's thread; waits for nothing but the disk."""
-        match message:
-            case PlaceOrder(plan=plan, timeout=timeout):
-                return self._place(plan, timeout)
-            case FindOrder(account=account, name=name):
-                return self._journal.find(account, name)
-            case UnsettledFunds(account=account):
-                return self._journal.reserved(account)
-            case CancelComes(cl_ord_id=name):
-                return self._journal.spend(name)
-            case CancelSaid():
-                return self._after_cancel(message)
-            case LookNow(account=account):
-                return self._look_now(account)
-            case ArmSwitch(account=account, seconds=seconds):
-                return self._dead_man_switch.set(account, seconds)
-            case DisarmAll():
-                return self._dead_man_switch.disarm_all()
-            case CallDone(call=PrivateCall(tag=Fed())) | CallFailed(call=PrivateCall(tag=Fed())):
-                return self._dead_man_switch.take(message)
-            case CallDone() | CallFailed():
-                return self._lookups.take(message)
-            case _Do(action=action):
-                return action()
+        if isinstance(message, CallDone | CallFailed):
+            return self._take(message)
+        handle = self._handlers.get(type(message))
+        return super().on_receive(message) if handle is None else handle(message)
+
+    def _take(self, message: CallDone | CallFailed) -> None:
+        """The lane's answer to a call of ours."""
+        match message.call.tag:
+            case Fed():
+                self._dead_man_switch.take(message)
+            case Wish():
+                self._orders.canceller.take(message)
             case _:
-                return super().on_receive(message)
+                self._orders.lookups.take(message)
+
+    def _table(self) -> Mapping[type, Callable[[Any], Any]]:
+        """What is done with each message."""
+        orders, journal, switch = self._orders, self._journal, self._dead_man_switch
+        return {
+            _Do: lambda m: m.action(),
+            PlaceOrder: lambda m: self._place(m.plan, m.timeout),
+            FindOrder: lambda m: journal.find(m.account, m.name),
+            WhoseOrders: self._whose,
+            UnsettledFunds: lambda m: journal.reserved(m.account),
+            CancelPlacement: lambda m: orders.cancel(m.cl_ord_id, m.timeout),
+            CancelAllComes: lambda m: orders.cancel_all_comes(m.account),
+            CancelAllCame: orders.cancel_all_came,
+            AllCanceled: lambda m: orders.all_canceled(m.account, m.at),
+            OrderReplaced: lambda m: orders.replaced(m.account, m.replacement),
+            OrderAmended: lambda m: orders.amended(m.cl_ord_id, m.sent),
+            OrdersTouched: lambda m: orders.soon(m.account),
+            LookNow: lambda m: orders.look_now(m.account),
+            KeyReplaced: lambda m: orders.key_changed(m.account),
+            ArmSwitch: lambda m: switch.set(m.account, m.seconds),
+            DisarmAll: lambda _: switch.disarm_all(),
+        }
 
     def closing(self) -> None:
         """Answer whoever waits with what is known, and close the journal."""
-        for name, waiters in self._waiters.items():
-            row = self._journal.row(name)
-            for waiter in waiters:
-                if row is not None:
-                    waiter.future.set_result(row)
-        self._tracker.end(EngineStopped("The engine is stopping."))
+        self._orders.end(EngineStopped("The engine is stopping."))
         self._dead_man_switch.end(EngineStopped("The engine is stopping."))
         self._journal.close()
 
@@ -177,21 +164,22 @@ class OrderActor(EngineActor):
             if known.order != plan.order:
                 raise IdInUse(f"The id {plan.id!r} names another order already: give this one an id of its own.")
             if not known.may_repeat:
-                return self._wait(known, _Waiter(), timeout)
+                return self._orders.waiters.wait(known, Until.SETTLED, timeout)
         self._journal.plan(plan)
-        self._publish(OrderChanged(plan.account, plan.receipt))
-        waiting = self._wait(plan, _Waiter(), timeout)
+        self._announcer.changed(plan)
+        waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
 
     def _send(self, plan: Placement, timeout: float) -> None:
         name = plan.cl_ord_id
         told = partial(self._tell_answered, name)
-        submission = Submission(self._journal, name, told)
+        submission = Submission(self._journal, name, told, self._announcer.shared)
         params = {**plan.params, "cl_ord_id": name}
         call = PrivateCall(
-            plan.account, "AddOrder", params, timeout, reply_to=submission, deadline_in=self._settings.order_deadline
-        )
+            plan.account, "AddOrder", params, timeout, reply_to=submission,
+            deadline_in=self._settings.order_deadline, key_id=plan.key_id,
+        )  # fmt: skip
         try:
             self._private.tell(call)
         except (pykka.ActorDeadError, KeyError):
@@ -199,137 +187,20 @@ class OrderActor(EngineActor):
 
     def _tell_answered(self, name: str, error: CallError | None) -> None:
         """Run by the lane's thread."""
-        tell_if_alive(self.actor_ref, _Do(partial(self._answered, name, error)))
+        tell_if_alive(self.actor_ref, _Do(partial(self._orders.answered, name, error)))
 
-    def _answered(self, name: str, error: CallError | None) -> None:
-        row = self._journal.row(name)
-        if row is None:
-            return
-        self._save()
-        if row.state is OrderState.UNKNOWN:
-            self._reconciler.open(row)
-        elif row.state is OrderState.PLACED:
-            self._tracker.soon(row.account)
-        self._changed(row, error)
-
-    # Waiting
-
-    def _wait(self, row: Placement, waiter: _Waiter, timeout: float) -> Placement | Future[Placement]:
-        if waiter.is_served_by(row.state):
-            return row
-        self._waiters.setdefault(row.cl_ord_id, []).append(waiter)
-        self._later(max(0.0, timeout), partial(self._give_up, row.cl_ord_id, waiter))
-        return waiter.future
-
-    def _give_up(self, name: str, waiter: _Waiter) -> None:
-        row = self._journal.row(name)
-        if row is None or waiter not in self._waiters.get(name, ()):
-            return
-        if row.state in (OrderState.PLANNED, OrderState.SENT) and not waiter.has_waited_longer:
-            waiter.has_waited_longer = True  # the lane's answer is due at the same time
-            self._later(ANSWER_GRACE, partial(self._give_up, name, waiter))
-        elif waiter.said_done and row.state is OrderState.PLACED:  # Kraken's word for it counts
-            self._learn(name, OrderEvent.FOUND_CANCELED, {"reason": "Kraken said that it is canceled."})
-        else:
-            self._waiters[name].remove(waiter)
-            waiter.future.set_result(row)
-
-    def _changed(self, row: Placement, error: CallError | None = None) -> None:
-        """Something happened to a placement: tell everybody whom it concerns."""
-        self._publish(OrderChanged(row.account, row.receipt))
-        waiters = self._waiters.pop(row.cl_ord_id, [])
-        left = [waiter for waiter in waiters if not waiter.is_served_by(row.state)]
-        if left:
-            self._waiters[row.cl_ord_id] = left
-        for waiter in (each for each in waiters if each not in left):
-            if error is None or waiter.until_over:
-                waiter.future.set_result(row)
-            else:
-                waiter.future.set_exception(error)
-
-    # What Kraken says of orders
-
-    def _learn(self, name: str, event: OrderEvent, changes: dict[str, Any]) -> None:
-        """Take in what a look at Kraken has brought."""
-        before = self._journal.row(name)
-        row = self._journal.note(name, event, **changes)
-        if before is None or (row.state, row.filled, row.txids) == (before.state, before.filled, before.txids):
-            return
-        self._save()
-        if row.state is not OrderState.NOT_PLACED:
-            self._invalidate(row.account)
-        if len(row.txids) > 1:
-            txids = ", ".join(row.txids)
-            sentence = _DOUBLED.format(account=row.account, count=len(row.txids), id=row.id, txids=txids)
-            self._publish(EngineWarning("order-doubled", sentence))
-        if row.state is OrderState.PLACED and before.state is not OrderState.PLACED:
-            self._tracker.soon(row.account)
-        self._changed(row)
-
-    def _take_in(self, account: str, found: Orders) -> None:
-        for row in self._open(account, OrderState.PLACED):
-            orders = [found[txid] for txid in row.txids if txid in found]
-            if orders and len(orders) == len(row.txids):
-                self._learn(row.cl_ord_id, event_of(orders), joined(orders))
-
-    def _open(self, account: str, *states: OrderState) -> list[Placement]:
-        wanted = states or tuple(state for state in OrderState if not state.is_over)
-        return [row for row in self._journal.rows(*wanted) if row.account == account]
-
-    def _open_txids(self, account: str) -> list[str]:
-        return [txid for row in self._open(account, OrderState.PLACED) for txid in row.txids]
-
-    def _look_now(self, account: str) -> Future[list[Placement]]:
-        answer: Future[list[Placement]] = Future()
-
-        def looked(done: Future[None]) -> None:
-            error = done.exception()
-            if error is None:
-                answer.set_result(self._open(account))
-            else:
-                answer.set_exception(error)
-
-        self._tracker.now(account).add_done_callback(looked)
-        return answer
-
-    # Cancels
-
-    def _after_cancel(self, said: CancelSaid) -> Placement | Future[Placement] | None:
-        row = self._journal.row(said.cl_ord_id)
-        if row is None:
-            return None
-        waiter = _Waiter(until_over=True, said_done=said.done)
-        waiting = self._wait(row, waiter, said.timeout)
-        self._reconciler.hurry(row.cl_ord_id)
-        self._look_at(row.cl_ord_id, waiter)
-        return waiting
-
-    def _look_at(self, name: str, waiter: _Waiter) -> None:
-        """Look at an order as long as somebody waits for its end."""
-        row = self._journal.row(name)
-        if row is None or waiter not in self._waiters.get(name, ()):
-            return
-        if row.state is not OrderState.PLACED:
-            self._later(SOON, partial(self._look_at, name, waiter))
-            return
-
-        def looked(callback: Lookup, found: Orders) -> None:
-            self._take_in(callback.account, found)
-            self._later(SOON, partial(self._look_at, name, waiter))
-
-        self._lookups.begin(row.account, query(row.txids), looked, lambda callback, _: looked(callback, {}))
-
-    # Disk and time
-
-    def _save(self) -> None:
-        try:
-            self._journal.save()
-            self._is_failing = False
-        except StoreError as error:
-            if not self._is_failing:
-                self._publish(EngineWarning("order-not-kept", f"What is known of an order could not be kept: {error}"))
-            self._is_failing = True
-            self._later(SAVE_AGAIN, self._save)
+    def _whose(self, asked: WhoseOrders) -> tuple[dict[str, Placement], list[Placement]]:
+        """Placements by txid, and those that are not over and not among them."""
+        ours: dict[str, Placement] = {}
+        for txid, name in asked.names.items():
+            found = self._journal.find(asked.account, txid)
+            if found is None and name:
+                found = self._journal.find(asked.account, name.replace("-", "").lower())
+            if found is not None:
+                ours[txid] = found
+        listed = {row.cl_ord_id for row in ours.values()}
+        live = self._journal.rows(*(state for state in OrderState if not state.is_over))
+        return ours, [row for row in live if row.account == asked.account and row.cl_ord_id not in listed]
 
     def _later(self, seconds: float, action: Callable[[], object]) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, _Do(action)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.actors.lane.messages import CallDone, CallFailed
 from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.journal import Journal
 from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown
+from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 
 # News, and what it changes of the placement.
@@ -18,12 +19,20 @@ _Told = tuple[OrderEvent, dict[str, Any]]
 class Submission(QuickReply):
     """Runs in the lane's thread. What it learns is in the journal's memory before the lane's next call goes out.
 
-    `then` is called with how it ended, `None` when Kraken took the order; it must not wait.
+    `then` is called with how it ended, `None` when Kraken took the order; `shared` when it took it under the name of
+    another placement's order. They must not wait.
     """
 
-    __slots__ = ("_journal", "_name", "_then")
+    __slots__ = ("_journal", "_name", "_shared", "_then")
 
-    def __init__(self, journal: Journal, cl_ord_id: str, then: Callable[[CallError | None], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        cl_ord_id: str,
+        then: Callable[[CallError | None], None],
+        shared: Callable[[Placement, Placement, str], None],
+    ) -> None:
+        self._shared = shared
         self._journal = journal
         self._name = cl_ord_id
         self._then = then
@@ -46,10 +55,17 @@ class Submission(QuickReply):
             event, changes = _accepted(message.result)
         else:
             event, changes = _failed(message.error)
+        self._tell_shared(row, changes.get("txids", ()))
         self._journal.note(self._name, event, **changes)
         if event is OrderEvent.NO_ANSWER and error is None:
             error = CallUnknown("Kraken's answer names no order: it is looked up.")
         self._then(error)
+
+    def _tell_shared(self, row: Placement, txids: Sequence[str]) -> None:
+        for txid in txids:
+            other = self._journal.find(row.account, txid)
+            if other is not None and other.cl_ord_id != row.cl_ord_id:
+                self._shared(row, other, txid)
 
 
 def _accepted(result: Any) -> _Told:

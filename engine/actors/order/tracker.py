@@ -8,45 +8,62 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
-from engine.actors.order.lookup import Lookup, Lookups, Orders
+from engine.actors.order.lookup import Lookups
 from engine.errors import CallError
-from engine.rules.order.reconciliation import follow
+from engine.rules.order.reconciliation import Look, LookupSteps
 
 logger = logging.getLogger(__name__)
 
 SOON = 1.0  # seconds after which a new order is looked at for the first time: a market order is filled by then
+LONGEST_PAUSE = 30.0  # seconds between two looks that have not told what is wanted
 
 
 @dataclass(slots=True)
 class _Watch:
-    """The open orders of one account: the next look at them, and who waits for it."""
+    """The orders of one account: the next look at them, and who waits for it."""
 
     turn: int = 0
+    due: float | None = None
+    """When the next look is planned, by the monotonic clock."""
+    looks: int = 0
     is_looking: bool = False
+    is_hurried: bool = False
     askers: list[Future[None]] = field(default_factory=list)
 
 
 class Tracker:
-    """One look for all open orders of an account: `OpenOrders`, and `QueryOrders` for those that are gone from it.
+    """Looks at orders of an account, all of them at once, again and again as long as there are any.
 
-    `txids_of` names an account's open orders; `take` takes what was found.
+    `txids_of` names them, `steps` is how they are looked at, `take` takes what was found. doubles: the pauses double.
     """
 
     def __init__(
         self,
         lookups: Lookups,
         every: float,
+        monotonic: Callable[[], float],
         later: Callable[[float, Callable[[], object]], None],
         txids_of: Callable[[str], list[str]],
-        take: Callable[[str, Orders], None],
+        steps: Callable[[str, list[str]], LookupSteps],
+        take: Callable[[str, Look], None],
+        *,
+        doubles: bool = False,
     ) -> None:
-        self._lookups, self._every, self._later = lookups, every, later
-        self._txids_of, self._take = txids_of, take
+        self._lookups, self._every, self._monotonic = lookups, every, monotonic
+        self._later, self._doubles = later, doubles
+        self._txids_of, self._steps, self._take = txids_of, steps, take
         self._watches: dict[str, _Watch] = {}
 
-    def soon(self, account: str) -> None:
-        """An order of this account is open now."""
-        self._plan(account, min(SOON, self._every))
+    def soon(self, account: str, pause: float = SOON) -> None:
+        """There is something to look at in a while."""
+        self._plan(account, min(pause, self._every))
+
+    def hurry(self, account: str) -> None:
+        """Look at once, and once more when a look is under way that may have begun too early."""
+        watch = self._watches.setdefault(account, _Watch())
+        watch.is_hurried, watch.looks = watch.is_looking, 0
+        if not watch.is_looking:
+            self._plan(account, 0.0)
 
     def now(self, account: str) -> Future[None]:
         """Look at once; the future is settled when the look is over, with its error when it failed."""
@@ -64,33 +81,50 @@ class Tracker:
             watch.askers.clear()
 
     def _plan(self, account: str, pause: float) -> None:
-        watch = self._watches.setdefault(account, _Watch())
-        watch.turn += 1
-        self._later(pause, partial(self._look, account, watch.turn))
+        """Look after a pause, if no look is planned before that."""
+        watch, due = self._watches.setdefault(account, _Watch()), self._monotonic() + pause
+        if watch.due is None or due < watch.due:
+            watch.turn, watch.due = watch.turn + 1, due
+            self._later(pause, partial(self._look, account, watch.turn))
 
     def _look(self, account: str, turn: int) -> None:
-        watch, txids = self._watches[account], self._txids_of(account)
-        if watch.is_looking or turn != watch.turn:
+        watch = self._watches[account]
+        if turn != watch.turn:
             return
+        watch.due = None
+        if watch.is_looking:
+            return
+        txids = self._txids_of(account)
         if not txids:
+            watch.looks = 0
             self._answer(watch, None)
             return
         watch.is_looking = True
-        self._lookups.begin(account, follow(txids), self._done, self._failed)
+        done, failed = partial(self._done, account), partial(self._failed, account)
+        self._lookups.begin(account, self._steps(account, txids), done, failed)
 
-    def _done(self, callback: Lookup, found: Orders) -> None:
-        self._take(callback.account, found)
-        self._end_look(callback.account, None, self._every)
+    def _done(self, account: str, look: Look) -> None:
+        self._take(account, look)
+        self._end_look(account, look.error, self._pause(account, look.error))
 
-    def _failed(self, callback: Lookup, error: CallError) -> None:
-        logger.info("The open orders of account %s could not be looked at: %s", callback.account, error)
-        self._end_look(callback.account, error, max(self._every, error.retry_after or 0.0))
+    def _failed(self, account: str, error: CallError) -> None:
+        logger.info("The orders of account %s could not be looked at: %s", account, error)
+        self._end_look(account, error, self._pause(account, error))
+
+    def _pause(self, account: str, error: CallError | None) -> float:
+        pause = self._every
+        if self._doubles:
+            looks = self._watches[account].looks
+            pause = min(SOON * 2.0**looks, max(self._every, LONGEST_PAUSE))
+        return max(pause, getattr(error, "retry_after", None) or 0.0)
 
     def _end_look(self, account: str, error: CallError | None, pause: float) -> None:
         watch = self._watches[account]
         watch.is_looking = False
+        watch.looks = min(watch.looks + 1, 10)
         self._answer(watch, error)
-        self._plan(account, pause)
+        hurried, watch.is_hurried = watch.is_hurried, False
+        self._plan(account, 0.0 if hurried and error is None else pause)
 
     @staticmethod
     def _answer(watch: _Watch, error: CallError | None) -> None:

@@ -1,8 +1,8 @@
 """The circuit breaker of an API key: what it may do, by what Kraken last said of it.
 
-Kraken locks out a key that keeps failing, and each further try prolongs the lockout (Kraken's support page on temporary
-lockouts). So a refused key is left alone, except for a *probe* now and then: an ordinary call that is let through. The
-states are those of `key_state`; how long calls are kept back is in `breaker_state`.
+Kraken locks out a key that keeps failing, and each further try prolongs the lockout (its page of API errors). So a
+refused key is left alone, except for a *probe* now and then: an ordinary call that is let through. The states are those
+of `key_state`; how long calls are kept back is in `breaker_state`.
 
 A *denied* call holds back only its endpoint, until that has a good reply. Kraken answers the same to an order for one
 product that this account may not trade (a tokenized share, a coin that its country forbids), so a denied order holds
@@ -28,7 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 LOCKOUT = 900.0
-"""Seconds of quiet after each refusal: Kraken's pages say "a few minutes" in one place and 15 in another."""
+"""Seconds of quiet after each refusal: Kraken says "a few minutes" on one page and 15 minutes on another."""
 
 DENIED_AT_MOST = 1000
 """Endpoints of a key, and markets, that are held back at a time; Kraken has no more of the first."""

@@ -2,7 +2,7 @@
 
 A nonce is ``max(last + 1, now)`` in nanoseconds. A *mark* is a number that is durable before any nonce up to it is
 used; after a crash the next nonce starts above the mark, so no crash can repeat one. It counts nanoseconds because
-Kraken keeps the highest nonce of a key for ever (Kraken's support page on invalid nonces): a key that was used with
+Kraken keeps the highest nonce of a key for ever (Kraken's support article on nonces): a key that was used with
 nanoseconds refuses the smaller numbers of any other unit.
 
 Time is an argument, and so is the durable write: `reserve(mark)` returns only when the mark is durable.

@@ -55,6 +55,6 @@ def _listed(value: Any) -> Iterable[Any]:
 
 
 def _normal(value: Any) -> str:
-    """Kraken accepts a UUID as `cl_ord_id` with and without hyphens (its AddOrder reference): both are one name."""
+    """Kraken stores a `cl_ord_id` as a number, so a UUID is the same with and without hyphens (AddOrder reference)."""
     text = str(value)
     return text.replace("-", "").lower() if _UUID.fullmatch(text) else text

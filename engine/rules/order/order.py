@@ -112,14 +112,16 @@ class OrderReceipt:
     """What is known of a placement.
 
     id: the caller's name for it, or one of ours.
-    order: as it was asked for; `sent`: as it went out, rounded to what the pair takes.
+    order: as it was asked for; `sent`: as it is at Kraken, rounded to what the pair takes and changed by amends.
     state: `OrderState`.
-    txids: Kraken's names of the order; more than one only if the exchange holds what it must not.
+    txids: Kraken's names of the order, after an edit the new one; more than one only if the exchange holds what it must
+        not.
     cl_ord_id: the name that we gave it.
     live: `False`: Kraken only checked it.
     description: Kraken's words for the order, or `None`.
     reason: why it was refused, not placed or canceled, for a person.
     filled, cost, fee: what was traded, as far as it is known; in the base asset, the quote asset, and Kraken's fee.
+    amounts_known: whether these are complete: they come from a row of Kraken's that says that the order is over.
     """
 
     id: str
@@ -135,11 +137,19 @@ class OrderReceipt:
     filled: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)
     fee: Decimal = Decimal(0)
+    amounts_known: bool = True
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing of this can change any more: the order is over, and what was filled is known."""
+        return self.state.is_over and self.amounts_known
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts."""
         plain = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        del plain["amounts_known"]
         return plain | {
+            "is_final": self.is_final,
             "order": self.order.to_dict(),
             "sent": None if self.sent is None else self.sent.to_dict(),
             "state": self.state.value,

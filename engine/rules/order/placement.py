@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,30 @@ REMEMBERED = 30 * 86_400.0
 """Seconds for which an id of the caller's is remembered after its order is over."""
 REMEMBERED_UNNAMED = 3600.0
 """The same for a placement without an id: nobody can ask for it again but by its receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was traded of one order: in the base asset, the quote asset, and Kraken's fee."""
+
+    filled: Decimal
+    cost: Decimal
+    fee: Decimal
+
+    def __add__(self, other: Part) -> Part:
+        return Part(self.filled + other.filled, self.cost + other.cost, self.fee + other.fee)
+
+    @classmethod
+    def of(cls, amounts: Iterable[Any]) -> Part:
+        """The amounts of `to_list`."""
+        return cls(*map(Decimal, amounts))
+
+    def to_list(self) -> list[str]:
+        """JSON without loss."""
+        return [str(self.filled), str(self.cost), str(self.fee)]
+
+
+NOTHING = Part(Decimal(0), Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +78,41 @@ class Placement:
     filled: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)
     fee: Decimal = Decimal(0)
+    amounts_known: bool = True
+    """Whether they come from a row that says that the order is over; matters only when it is over."""
+    recheck: bool = False
+    """It is over, and looked at once more: a row may say "canceled" a moment before it says what was filled."""
+    cancel_wanted: bool = False
+    """Somebody wants it canceled: that is carried out as soon as Kraken knows the order, also after a restart."""
+    former: Mapping[str, Part | None] = field(default_factory=dict)
+    """By txid, the orders that edits have replaced, and what was traded of each (`None`: not read yet)."""
+    owner: str | None = None
+    """Whose account at Kraken it is (`KeyInfo.owner`), where that was told."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is over and its amounts are known."""
+        return self.state.is_over and self.amounts_known
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has to be looked after: nothing is final, or it is looked at once more."""
+        return not self.is_final or self.recheck
+
+    @property
+    def is_reserving(self) -> bool:
+        """Whether it may take money that the balance does not show as held."""
+        return not self.state.is_settled or (self.state.is_over and not self.amounts_known)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The txids of orders that an edit has replaced and whose amounts are not read yet."""
+        return tuple(txid for txid, part in self.former.items() if part is None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of the order at Kraken, now and before."""
+        return self.cl_ord_id, *self.txids, *self.former
 
     def after(self, event: OrderEvent, now: float, **changes: Any) -> Placement:
         """What is known after some event. Raises `IllegalTransition`."""
@@ -74,13 +133,13 @@ class Placement:
         """What the caller sees of it."""
         return OrderReceipt(
             self.id, self.account, self.order, self.state, self.txids, self.cl_ord_id, True, self.description,
-            self.fitted, self.reason, self.filled, self.cost, self.fee,
+            self.fitted, self.reason, self.filled, self.cost, self.fee, self.amounts_known,
         )  # fmt: skip
 
     def is_forgotten(self, now: float) -> bool:
         """Whether it need not be kept any longer; `now` in Unix seconds."""
         since = max(self.times.values(), default=0.0)
-        return self.state.is_over and now - since > (REMEMBERED if self.named else REMEMBERED_UNNAMED)
+        return not self.is_live and now - since > (REMEMBERED if self.named else REMEMBERED_UNNAMED)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON without loss."""
@@ -94,6 +153,7 @@ class Placement:
             "state": self.state.value,
             "times": dict(self.times),
             "txids": list(self.txids),
+            "former": {txid: None if part is None else part.to_list() for txid, part in self.former.items()},
             **{name: str(getattr(self, name)) for name in _AMOUNTS},
         }
 
@@ -108,6 +168,7 @@ class Placement:
             "reserved": (str(asset), Decimal(amount)),
             "state": OrderState(document["state"]),
             "txids": tuple(document["txids"]),
+            "former": {txid: part and Part.of(part) for txid, part in document.get("former", {}).items()},
             **{name: Decimal(document[name]) for name in _AMOUNTS},
         })  # fmt: skip
 

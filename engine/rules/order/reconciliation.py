@@ -1,175 +1,316 @@
 """How it is found out what became of an order: which calls are made, and what their answers mean together.
 
-An steps is a generator: it yields a call and is sent that call's `result`, and returns what it found. A call that
-fails ends it, with nothing found out. So the rules are here, and the calls with their time and place elsewhere.
+The steps of a look are a generator: it yields a call, is sent that call's `result` or thrown the `CallError` with which
+it failed, and returns what it found. So the rules are here, and the calls with their time and place elsewhere.
 
-An order can be missing from the lists for a moment, and a lost request may still be under way to the exchange. So that
-an order is *absent* is only what a thorough steps says that began when Kraken takes the order no more.
+A row that is found settles, whatever else is odd about the reply it stands in. An order can be missing from the lists
+for a moment, and a lost request may still be under way to the exchange. So that an order is *absent* is only what a
+thorough look says that began when Kraken takes the order no more, from lists that are complete: a list that failed or
+whose count does not fit, and a row that cannot be read or matched, is doubt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from engine.errors import CallUnknown
-from engine.rules.order.states import OrderEvent
+from engine.errors import CallError, CallUnknown
+from engine.kraken.drift import ODD, Note, unnoted
+from engine.kraken.pair_names import is_share, market_key
+from engine.rules.order.found import Found, event_of, joined, read_order
+from engine.rules.order.order import Order
+
+__all__ = ["Found", "event_of", "follow", "joined", "look_up", "query"]
 
 PAGE = 50  # rows in a reply of Kraken's history calls; QueryOrders takes as many names
+TRADES_AT_ONCE = 20  # names that QueryTrades takes
 PAGES_AT_MOST = 1000
 SLACK = 3600.0  # seconds before it was sent from which history is asked for: clocks differ
+OPENED_EARLIER = 180.0  # an order that was opened so many seconds before our deadline is not ours: that is 60 at most
 
 Call = tuple[str, dict[str, Any]]
-LookupSteps = Generator[Call, Any, "Mapping[str, Found]"]
-Rows = Mapping[str, Mapping[str, Any]]
+Row = Mapping[str, Any]
+Rows = dict[str, Row]
+LookupSteps = Generator[Call, Any, Any]
+NoteOf = Callable[[str], Note]
+"""Gives the `Note` of an endpoint."""
+
+
+def no_notes(endpoint: str) -> Note:
+    """The `NoteOf` of those who keep no record."""
+    return unnoted
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An order as Kraken's lists have it."""
+class Look:
+    """What a look at an account's orders brought."""
 
-    txid: str
-    event: OrderEvent
-    filled: Decimal
-    cost: Decimal
-    fee: Decimal
-    reason: str | None
-    description: str | None
+    found: Mapping[str, Found]
+    """By txid."""
+    listing: Mapping[str, Row] | None
+    """All of the account's open orders as Kraken lists them; `None` when that list could not be had."""
+    error: CallError | None = None
+    """Why something could not be looked at."""
 
 
-def look_up(cl_ord_id: str, sent: float, *, thorough: bool) -> LookupSteps:
+def look_up(
+    cl_ord_id: str, sent: float, *, thorough: bool, open_only: bool = False, like: Order | None = None,
+    noter: NoteOf = no_notes,
+) -> LookupSteps:  # fmt: skip
     """The orders with that name of ours, by txid: first the open ones, then the closed ones, since that way they move.
 
-    `sent`: Kraken's time when it went out. `thorough`: look through the account's trades as well.
+    `sent`: Kraken's time when it went out. `thorough`: look through the account's trades as well, and where these
+    cannot be had, through its ledger. `open_only`: a cheap look, at the open orders alone. `like`: the order as it was
+    sent; a row without a name that cannot be this order is no doubt.
+
+    Returns what was found; nothing found means absent from complete lists. Raises `CallUnknown` where nothing was found
+    and that does not mean absence, or the `CallError` of the first list that failed.
     """
-    found = _named(_rows((yield "OpenOrders", {"cl_ord_id": cl_ord_id}), "open"), cl_ord_id)
-    start = int(sent - SLACK)
-    if not found:
-        asked = {"cl_ord_id": cl_ord_id, "start": start}
-        found = _named((yield from _pages("ClosedOrders", asked, "closed")), cl_ord_id)
-    if not found and thorough:
-        trades = yield from _pages("TradesHistory", {"cl_ord_id": cl_ord_id, "start": start}, "trades")
-        traded = {str(row["ordertxid"]) for row in trades.values() if row.get("ordertxid")}
-        found = _named((yield from _query(sorted(traded))), cl_ord_id)
-    return _found(found)
+    search = _Search(cl_ord_id, sent, like, noter)
+    yield from search.open_orders()
+    if not search.found and not open_only:
+        yield from search.closed_orders()
+    if not search.found and thorough:
+        yield from search.trades()
+    return search.outcome()
 
 
-def follow(txids: Sequence[str]) -> LookupSteps:
-    """What became of these orders: one look at the open ones, and a closer one at those that are not among them."""
-    rows = _rows((yield "OpenOrders", {}), "open")
-    still_open = {txid: rows[txid] for txid in txids if txid in rows}
-    gone = yield from _query([txid for txid in txids if txid not in still_open])
-    return _found({**still_open, **gone})
+def follow(txids: Sequence[str], since: float = 0.0, noter: NoteOf = no_notes) -> LookupSteps:
+    """What became of these orders: one look at the open ones, and a closer one at those that are not among them.
+
+    A list that fails is left out, and what another one tells counts. `since`: Kraken's time, from which on the closed
+    orders are looked through when `QueryOrders` fails.
+    """
+    errors: list[CallError] = []
+    listing: Rows | None = None
+    try:
+        listing = _rows((yield "OpenOrders", {}), "open", [], noter("OpenOrders"))
+    except CallError as error:
+        errors.append(error)
+    rows = {txid: row for txid, row in (listing or {}).items() if txid in txids}
+    found = _read(rows, noter("OpenOrders"))
+    found |= yield from _closer([txid for txid in txids if txid not in found], since, errors, noter)
+    return Look(found, listing, errors[0] if errors else None)
 
 
-def query(txids: Sequence[str]) -> LookupSteps:
+def query(txids: Sequence[str], since: float = 0.0, noter: NoteOf = no_notes) -> LookupSteps:
     """What became of these orders, without a look at the others."""
-    return _found((yield from _query(txids)))
+    errors: list[CallError] = []
+    found = yield from _closer(txids, since, errors, noter)
+    return Look(found, None, errors[0] if errors else None)
 
 
-def _query(txids: Sequence[str]) -> Generator[Call, Any, dict[str, Mapping[str, Any]]]:
-    found: dict[str, Mapping[str, Any]] = {}
+@dataclass(slots=True)
+class _Search:
+    """Looks for the orders with one name, in one list after the other, and keeps what is doubtful."""
+
+    cl_ord_id: str
+    sent: float
+    like: Order | None
+    noter: NoteOf
+    found: dict[str, Found] = field(default_factory=dict)
+    doubts: list[CallError] = field(default_factory=list)
+
+    @property
+    def start(self) -> int:
+        """From when on history is asked for."""
+        return int(self.sent - SLACK)
+
+    def open_orders(self) -> Generator[Call, Any, None]:
+        try:
+            result = yield "OpenOrders", {"cl_ord_id": self.cl_ord_id}
+        except CallError as error:
+            self.doubts.append(error)
+            return
+        rows = _rows(result, "open", self.doubts, self.noter("OpenOrders"))
+        yield from self._take(rows, "OpenOrders")
+
+    def closed_orders(self) -> Generator[Call, Any, None]:
+        asked = {"cl_ord_id": self.cl_ord_id, "start": self.start}
+        rows = yield from _pages("ClosedOrders", asked, "closed", self.doubts, self.noter, enough=self._are_named)
+        yield from self._take(rows, "ClosedOrders")
+
+    def trades(self) -> Generator[Call, Any, None]:
+        """The orders of the account's trades since then: one that was filled is among them, whatever list lags."""
+        before = len(self.doubts)
+        asked = {"cl_ord_id": self.cl_ord_id, "start": self.start}
+        trades = yield from _pages("TradesHistory", asked, "trades", self.doubts, self.noter)
+        txids = {str(row["ordertxid"]) for row in trades.values() if row.get("ordertxid")}
+        if any(not row.get("ordertxid") for row in trades.values()):
+            self.doubts.append(_unreadable("TradesHistory"))
+        if len(self.doubts) > before:
+            txids |= yield from self._from_ledger()
+        yield from self._ask(sorted(txids), filtered=False)
+
+    def outcome(self) -> dict[str, Found]:
+        if not self.found and self.doubts:
+            raise self.doubts[0]
+        return self.found
+
+    def _from_ledger(self) -> Generator[Call, Any, set[str]]:
+        """The orders whose trades the ledger has, where the list of trades is not whole."""
+        asked = {"type": "trade", "start": self.start}
+        entries = yield from _pages("Ledgers", asked, "ledger", [], self.noter)
+        trades = sorted({str(row["refid"]) for row in entries.values() if row.get("refid")})
+        found: set[str] = set()
+        for at in range(0, len(trades), TRADES_AT_ONCE):
+            try:
+                rows = yield "QueryTrades", {"txid": ",".join(trades[at : at + TRADES_AT_ONCE])}
+            except CallError as error:
+                self.doubts.append(error)
+                continue
+            found |= {str(row["ordertxid"]) for row in _mappings(rows).values() if row.get("ordertxid")}
+        return found
+
+    def _take(self, rows: Rows, endpoint: str) -> Generator[Call, Any, None]:
+        """Take in a list that was asked for with our name. A row in it without a name is asked for once more."""
+        named = {txid: row for txid, row in rows.items() if self._is_named(row)}
+        self.found |= _read(named, self.noter(endpoint))
+        nameless = [txid for txid, row in rows.items() if _name(row) is None and self._may_be_it(row)]
+        if nameless and not self.found:
+            self.noter(endpoint)("cl_ord_id", ODD)
+            yield from self._ask(nameless, filtered=True)
+
+    def _ask(self, txids: Sequence[str], *, filtered: bool) -> Generator[Call, Any, None]:
+        """Ask for orders by txid. filtered: each of them may be ours, as it came in a list for our name."""
+        rows = yield from _query(txids, self.doubts, self.noter("QueryOrders"))
+        named = {txid: row for txid, row in rows.items() if self._is_named(row)}
+        self.found |= _read(named, self.noter("QueryOrders"))
+        is_one_told = filtered or self.like is not None
+        strangers = {
+            txid for txid, row in rows.items() if _name(row) or not is_one_told or not self._may_be_it(row)
+        }  # fmt: skip
+        if set(txids) - strangers - named.keys():
+            self.doubts.append(_unmatched("QueryOrders"))
+
+    def _are_named(self, rows: Rows) -> bool:
+        return any(self._is_named(row) for row in rows.values())
+
+    def _is_named(self, row: Row) -> bool:
+        """Kraken keeps a `cl_ord_id` as a number: it may come back with hyphens or in upper case."""
+        return (_name(row) or "").replace("-", "").lower() == self.cl_ord_id
+
+    def _may_be_it(self, row: Row) -> bool:
+        """Whether nothing that a row tells says that it is another order."""
+        opened, descr, like = row.get("opentm"), row.get("descr"), self.like
+        if isinstance(opened, int | float | Decimal) and opened < self.sent - OPENED_EARLIER:
+            return False
+        if like is None or not isinstance(descr, Mapping):
+            return True
+        volume = None if "viqc" in like.flags else read_order("", row).volume
+        told = [(descr.get("type"), like.side), (descr.get("ordertype"), like.type), (volume, like.volume)]
+        if isinstance(descr.get("pair"), str) and not is_share(like.pair):
+            told.append((market_key(descr["pair"]), market_key(like.pair)))
+        return all(said is None or said == asked for said, asked in told)
+
+
+def _name(row: Row) -> str | None:
+    name = row.get("cl_ord_id")
+    return str(name) if name else None
+
+
+def _closer(
+    txids: Sequence[str], since: float, errors: list[CallError], noter: NoteOf
+) -> Generator[Call, Any, dict[str, Found]]:
+    """Orders by txid; where they cannot be asked for, from the list of closed orders."""
+    failed = len(errors)
+    found = _read((yield from _query(txids, errors, noter("QueryOrders"))), noter("QueryOrders"))
+    missing = set(txids) - found.keys()
+    if len(errors) == failed or not missing:
+        return found
+    rows = yield from _pages(
+        "ClosedOrders", {"start": int(since - SLACK)} if since else {}, "closed", [], noter,
+        enough=lambda page: missing <= page.keys(),
+    )  # fmt: skip
+    return found | _read({txid: row for txid, row in rows.items() if txid in missing}, noter("ClosedOrders"))
+
+
+def _query(txids: Sequence[str], errors: list[CallError], note: Note) -> Generator[Call, Any, Rows]:
+    found: Rows = {}
     for at in range(0, len(txids), PAGE):
-        rows = yield "QueryOrders", {"txid": ",".join(txids[at : at + PAGE])}
-        found |= {txid: row for txid, row in _checked(rows).items() if txid in txids}
+        try:
+            result = yield "QueryOrders", {"txid": ",".join(txids[at : at + PAGE])}
+        except CallError as error:
+            errors.append(error)
+            continue
+        found |= {txid: row for txid, row in _mappings(result).items() if txid in txids}
     return found
 
 
-def _pages(endpoint: str, params: dict[str, Any], what: str) -> Generator[Call, Any, dict[str, Mapping[str, Any]]]:
-    """Every page; a listing that moves while it is read is read until a page brings nothing new."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for _ in range(PAGES_AT_MOST):
-        result = yield endpoint, {**params, "ofs": len(found)}
-        new = {txid: row for txid, row in _rows(result, what).items() if txid not in found}
-        found |= new
-        count = result.get("count")
-        if not isinstance(count, int) or isinstance(count, bool):
-            raise CallUnknown(f"Kraken's {endpoint} reply does not say how many rows there are.", endpoint=endpoint)
-        if len(found) >= count:
-            return found
-        if not new:
-            raise CallUnknown(f"Kraken's {endpoint} said {count} rows and gave {len(found)}.", endpoint=endpoint)
-    raise CallUnknown(f"Kraken's {endpoint} has more pages than can be read.", endpoint=endpoint)
+def _never(rows: Rows) -> bool:
+    return False
 
 
-def _rows(result: Any, what: str) -> Rows:
-    return _checked(result.get(what) if isinstance(result, Mapping) else None)
+def _pages(
+    endpoint: str, params: dict[str, Any], what: str, doubts: list[CallError], noter: NoteOf,
+    *, enough: Callable[[Rows], bool] = _never,
+) -> Generator[Call, Any, Rows]:  # fmt: skip
+    """Every page, until they are enough; what is wrong with them is added to `doubts`.
 
-
-def _checked(rows: Any) -> Rows:
-    if not isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows.values()):
-        raise CallUnknown("Kraken's list of orders cannot be read.")
-    return rows
-
-
-def _named(rows: Rows, cl_ord_id: str) -> dict[str, Mapping[str, Any]]:
-    """Kraken keeps a `cl_ord_id` as a number: it may come back with hyphens or in upper case."""
-    return {txid: row for txid, row in rows.items()
-            if str(row.get("cl_ord_id") or "").replace("-", "").lower() == cl_ord_id}  # fmt: skip
-
-
-def _found(rows: Rows) -> dict[str, Found]:
-    return {txid: _read(txid, row) for txid, row in rows.items()}
-
-
-_EVENTS = {
-    "pending": OrderEvent.FOUND_OPEN,
-    "open": OrderEvent.FOUND_OPEN,
-    "closed": OrderEvent.FOUND_CLOSED,
-    "canceled": OrderEvent.FOUND_CANCELED,
-    "expired": OrderEvent.FOUND_CANCELED,
-}
-
-
-def _read(txid: str, row: Mapping[str, Any]) -> Found:
-    """An order's row. Needed are its status, and the amounts, which can end a placement; nice to have is the rest.
-
-    A row that cannot be read is doubt: the steps ends without an answer, and is made again.
+    A listing that moves while it is read is read until a page brings nothing new.
     """
-    status = str(row.get("status"))
-    if status not in _EVENTS:
-        raise CallUnknown(f"Kraken says that order {txid} is {status[:40]!r}, which is not understood.")
-    description = row.get("descr")
-    return Found(
-        txid=txid,
-        event=_EVENTS[status],
-        filled=_amount(row, "vol_exec"),
-        cost=_amount(row, "cost"),
-        fee=_amount(row, "fee"),
-        reason=str(row["reason"]) if row.get("reason") else "It expired." if status == "expired" else None,
-        description=str(description["order"]) if isinstance(description, Mapping) and "order" in description else None,
-    )
+    found: Rows = {}
+    for _ in range(PAGES_AT_MOST):
+        try:
+            result = yield endpoint, {**params, "ofs": len(found)}
+        except CallError as error:
+            doubts.append(error)
+            return found
+        rows = _rows(result, what, doubts, noter(endpoint))
+        new = {txid: row for txid, row in rows.items() if txid not in found}
+        found |= new
+        if enough(found):
+            return found
+        count = _count(result)
+        if new and (len(found) < count if count is not None else len(new) >= PAGE):
+            continue
+        if len(found) != count:
+            doubts.append(_miscounted(endpoint, count, len(found)))
+        return found
+    doubts.append(CallUnknown(f"Kraken's {endpoint} has more pages than can be read.", endpoint=endpoint))
+    return found
 
 
-def _amount(row: Mapping[str, Any], name: str) -> Decimal:
-    try:
-        amount = Decimal(str(row.get(name, "0")))
-    except InvalidOperation:
-        raise CallUnknown(f"Kraken's order row has no amount in {name!r}.") from None
-    if not amount.is_finite():
-        raise CallUnknown(f"Kraken's order row has no amount in {name!r}.")
-    return amount
+def _count(result: Any) -> int | None:
+    count = result.get("count") if isinstance(result, Mapping) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
 
 
-def joined(found: Iterable[Found]) -> dict[str, Any]:
-    """What several orders mean for their placement (there is one, if all is well), as the journal has it."""
-    orders = list(found)
-    return {
-        "txids": tuple(each.txid for each in orders),
-        "description": next((each.description for each in orders if each.description), None),
-        "reason": next((each.reason for each in orders if each.reason), None),
-        "filled": sum((each.filled for each in orders), Decimal(0)),
-        "cost": sum((each.cost for each in orders), Decimal(0)),
-        "fee": sum((each.fee for each in orders), Decimal(0)),
-    }
+def _rows(result: Any, what: str, doubts: list[CallError], note: Note) -> Rows:
+    """The rows of a reply that can be read; others are doubt."""
+    rows = result.get(what) if isinstance(result, Mapping) else None
+    if not isinstance(rows, Mapping):
+        note(what, ODD)
+        doubts.append(CallUnknown("Kraken's list of orders cannot be read."))
+        return {}
+    found = _mappings(rows)
+    if len(found) < len(rows):
+        note("row", ODD)
+        doubts.append(CallUnknown("Kraken's list of orders has a row that cannot be read."))
+    return found
 
 
-def event_of(found: Iterable[Found]) -> OrderEvent:
-    """Open while one of them is open; else closed when one was filled to the end."""
-    event = {each.event for each in found}
-    for each in (OrderEvent.FOUND_OPEN, OrderEvent.FOUND_CLOSED):
-        if each in event:
-            return each
-    return OrderEvent.FOUND_CANCELED
+def _mappings(rows: Any) -> Rows:
+    if not isinstance(rows, Mapping):
+        return {}
+    return {str(name): row for name, row in rows.items() if isinstance(row, Mapping)}
+
+
+def _read(rows: Mapping[str, Row], note: Note) -> dict[str, Found]:
+    return {txid: read_order(txid, row, note) for txid, row in rows.items()}
+
+
+def _unreadable(endpoint: str) -> CallUnknown:
+    return CallUnknown(f"Kraken's {endpoint} has a row that names no order.", endpoint=endpoint)
+
+
+def _unmatched(endpoint: str) -> CallUnknown:
+    return CallUnknown("Kraken has an order without our name that may be this one.", endpoint=endpoint)
+
+
+def _miscounted(endpoint: str, count: int | None, rows: int) -> CallUnknown:
+    if count is None:
+        return CallUnknown(f"Kraken's {endpoint} reply does not say how many rows there are.", endpoint=endpoint)
+    return CallUnknown(f"Kraken's {endpoint} said {count} rows and gave {rows}.", endpoint=endpoint)

@@ -2,16 +2,18 @@
 
 ::
 
-                 sent    accepted  refused  not sent    no answer  found open  closed  canceled  absent
-    planned      sent    ·         ·        not placed  ·          ·           ·       ·         ·
-    sent         ·       placed    refused  not placed  unknown    ·           ·       ·         ·
-    unknown      ·       ·         ·        ·           unknown    placed      closed  canceled  not placed
-    placed       ·       ·         ·        ·           ·          placed      closed  canceled  ·
-    closed       ·       ·         ·        ·           ·          ·           closed  ·         ·
-    canceled     ·       ·         ·        ·           ·          ·           ·       canceled  ·
+               sent  accepted  refused  not sent    no answer  found open  closed  canceled  said canceled  absent
+    planned    sent  ·         ·        not placed  ·          ·           ·       ·         ·              ·
+    sent       ·     placed    refused  not placed  unknown    ·           ·       ·         ·              ·
+    unknown    ·     ·         ·        ·           unknown    placed      closed  canceled  canceled       not placed
+    placed     ·     ·         ·        ·           ·          placed      closed  canceled  canceled       ·
+    closed     ·     ·         ·        ·           ·          ·           closed  ·         ·              ·
+    canceled   ·     ·         ·        ·           ·          placed      closed  canceled  canceled       ·
     refused, not placed: the end, nothing can happen any more
 
 A dot is impossible: it raises, and nothing changes. *closed* and *canceled* may be told again, with what was filled.
+*said canceled* is Kraken's answer to a cancel, which counts orders and says nothing of amounts: a row that is read
+later is the witness, and may say otherwise.
 *absent* is what complete, good replies say that were all asked for when the order could not appear any more.
 """
 
@@ -64,6 +66,7 @@ class OrderEvent(Enum):
     FOUND_OPEN = "found open"
     FOUND_CLOSED = "found closed"
     FOUND_CANCELED = "found canceled"
+    SAID_CANCELED = "said canceled"
     ABSENT = "absent"
 
 
@@ -72,7 +75,12 @@ class IllegalTransition(Exception):
 
 
 _S, _N = OrderState, OrderEvent
-_FOUND = {_N.FOUND_CLOSED: _S.CLOSED, _N.FOUND_CANCELED: _S.CANCELED}
+_FOUND = {
+    _N.FOUND_OPEN: _S.PLACED,
+    _N.FOUND_CLOSED: _S.CLOSED,
+    _N.FOUND_CANCELED: _S.CANCELED,
+    _N.SAID_CANCELED: _S.CANCELED,
+}
 
 TABLE: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = MappingProxyType(
     {
@@ -85,13 +93,12 @@ TABLE: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = MappingProxyType(
         },
         _S.UNKNOWN: {
             _N.NO_ANSWER: _S.UNKNOWN,
-            _N.FOUND_OPEN: _S.PLACED,
             _N.ABSENT: _S.NOT_PLACED,
             **_FOUND,
         },
-        _S.PLACED: {_N.FOUND_OPEN: _S.PLACED, **_FOUND},
+        _S.PLACED: _FOUND,
         _S.CLOSED: {_N.FOUND_CLOSED: _S.CLOSED},
-        _S.CANCELED: {_N.FOUND_CANCELED: _S.CANCELED},
+        _S.CANCELED: _FOUND,
         _S.REFUSED: {},
         _S.NOT_PLACED: {},
     }
@@ -105,3 +112,8 @@ def after(state: OrderState, event: OrderEvent) -> OrderState:
     except KeyError:
         sentence = f"A placement that is {state.value} cannot become anything by {event.value!r}."
         raise IllegalTransition(sentence) from None
+
+
+def can_take(state: OrderState, event: OrderEvent) -> bool:
+    """Whether that can happen to a placement in this state."""
+    return event in TABLE[state]

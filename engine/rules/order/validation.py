@@ -61,6 +61,16 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
     return {name: _plain(value) for name, value in params.items() if value is not None}
 
 
+def amend_params(before: Order, after: Order) -> dict[str, Any]:
+    """The parameters of AmendOrder that make one order of the other; none where it is that order already."""
+    first, second = ("limit_price", None) if before.type in ("limit", "iceberg") else ("trigger_price", "limit_price")
+    pairs = [
+        ("order_qty", before.volume, after.volume), ("display_qty", before.display_volume, after.display_volume),
+        (first, before.price, after.price), (second, before.price2, after.price2),
+    ]  # fmt: skip
+    return {name: _plain(new) for name, old, new in pairs if name is not None and new is not None and new != old}
+
+
 def reserves(order: Order, pair: Pair, fee: Decimal) -> tuple[str, Decimal]:
     """Which asset an order may take, by Kraken's name, and how much of it at most; `fee` is a part of its cost."""
     if order.side == "sell":

@@ -156,7 +156,7 @@ def test_a_flush_is_answered_when_it_is_written(tmp_path: Path) -> None:
     assert wait_finished(archive, PATIENCE)
 
 
-def test_a_damaged_point_loses_no_other(tmp_path: Path) -> None:
+def test_a_damaged_point_costs_no_other(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     archive = ArchiveActor.start(tmp_path, publish=print)
     for number in range(5):

@@ -23,10 +23,10 @@ from engine import (
     ReadBalance,
     Settings,
 )
-from engine.actors.balance.balance import ASK_AGAIN_IN
 from engine.actors.lane.messages import Invalidated
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.rules.balance.availability import Standing
+from engine.rules.balance.refresh import REQUEST_AGAIN_IN
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events
 from tests.stopwatch import LONG, PATIENCE, Stopwatch, again_if_stalled
@@ -297,7 +297,7 @@ def test_own_cancel_makes_the_balance_stale_at_once_and_an_older_reply_does_not_
         assert engine.balance("MASTER", max_age=600).state is BalanceState.FRESH
 
 
-def test_a_balance_from_before_an_answered_call_is_not_fresh(sim: Simulator, tmp_path: Path) -> None:
+def test_after_a_call_has_returned_no_balance_from_before_it_is_fresh(sim: Simulator, tmp_path: Path) -> None:
     """STALE before the answer, not soon after it: the next order is sized with what the last one has used."""
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
@@ -331,13 +331,13 @@ def test_an_account_that_trades_without_a_pause_is_refreshed_all_the_same(sim: S
         trader.start()
         try:
             sim.wait_for_calls(seen + 2, endpoint="BalanceEx", timeout=PATIENCE)
-            assert time.monotonic() - began >= ASK_AGAIN_IN
+            assert time.monotonic() - began >= REQUEST_AGAIN_IN
         finally:
             over.set()
             trader.join(PATIENCE)
 
 
-def test_a_dry_run_invalidates_nothing(sim: Simulator, tmp_path: Path) -> None:
+def test_a_call_that_is_only_validated_invalidates_nothing(sim: Simulator, tmp_path: Path) -> None:
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     order = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "100", "validate": True}
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
@@ -410,7 +410,7 @@ def test_a_balance_actor_that_dies_is_replaced_and_its_account_is_said_to_be_unk
     assert engine.balance("MASTER").standing is Standing.AVAILABLE
 
 
-def test_a_write_invalidates_the_balance_of_its_account(sim: Simulator, tmp_path: Path) -> None:
+def test_a_write_invalidates_only_the_balance_of_its_account(sim: Simulator, tmp_path: Path) -> None:
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=slow) as engine:
         for name in ("MASTER", "ALICE"):

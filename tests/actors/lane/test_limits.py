@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import CallError, Engine, KeyChanged, Settings
+from engine import CallError, Engine, EngineWarning, KeyChanged, Settings
 from engine.errors import CounterFull, InvalidKey, LockedOut, PermissionDenied, RateLimited, TemporaryLockout
 from engine.simulator import Fault, Simulator
 from tests.conftest import Events, private_calls
@@ -222,3 +222,28 @@ def test_damaged_limits_count_as_full_and_lock_nobody_out(sim: Simulator, tmp_pa
         assert engine.submit("MASTER", "CancelAll").result(PATIENCE) == {"count": 0}
         assert engine.status().keys["MASTER"].state == "open"
         assert "limits-lost" in [warning.code for warning in engine.status().warnings]
+
+
+def test_the_level_of_the_counter_outlives_a_removal_of_the_account(sim: Simulator, tmp_path: Path) -> None:
+    """Kraken does not forget it either."""
+    settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
+    with calm_engine(sim, tmp_path, settings) as engine:
+        sim.fault(Fault.error("EAPI:Rate limit exceeded", account="MASTER", times=1))
+        assert isinstance(attempts(engine, 1)[0], RateLimited)
+        master = next(account for account in sim.accounts if account.name == "MASTER")
+        engine.remove_account("MASTER")
+        engine.add_account(master)
+        assert isinstance(attempts(engine, 1)[0], CounterFull)
+
+
+def test_limits_that_cannot_be_kept_are_warned_of_once_and_the_calls_go_on(sim: Simulator, tmp_path: Path) -> None:
+    events = Events()
+    with calm_engine(sim, tmp_path) as engine:
+        engine.subscribe(events)
+        (tmp_path / "limits.sqlite").unlink()
+        for name in ("MASTER", "ALICE"):  # a lockout is written down at once
+            sim.fault(Fault.error("EGeneral:Temporary lockout", account=name, times=1))
+            assert isinstance(attempts(engine, 1, account=name)[0], TemporaryLockout)
+        assert engine.submit("BOB", "CancelAll").exception(PATIENCE) is not None, "two locked keys stop all"
+        events.wait_for(lambda event: isinstance(event, EngineWarning) and event.code == "limits-not-kept")
+    assert [event.code for event in events.seen if isinstance(event, EngineWarning)].count("limits-not-kept") == 1

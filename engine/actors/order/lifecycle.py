@@ -1,0 +1,339 @@
+"""What becomes of a placement once it was sent: looked up, followed, canceled, replaced, until it is final."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from engine.actors.drift_log import DriftLog
+from engine.actors.order.announcer import Announcer
+from engine.actors.order.canceller import Canceller
+from engine.actors.order.identity import Identity
+from engine.actors.order.journal import Journal
+from engine.actors.order.lookup import Lookups
+from engine.actors.order.messages import CancelAllCame
+from engine.actors.order.reconciler import Reconciler
+from engine.actors.order.tracker import SOON, Tracker
+from engine.actors.order.waiters import Until, Waiters
+from engine.errors import CallError, OrderUnknown, StoreError
+from engine.rules.order.order import Order
+from engine.rules.order.outcome import changed, outcome
+from engine.rules.order.placement import Placement
+from engine.rules.order.reconciliation import Look, LookupSteps, follow, query
+from engine.rules.order.replacement import Replacement, successor
+from engine.rules.order.states import OrderEvent, OrderState, can_take
+from engine.values import Settings
+
+SAVE_AGAIN = 5.0  # seconds
+
+_STILL_OPEN = (
+    "Whether order {id!r} is canceled is not known: it may be open, and is canceled as soon as Kraken lets it be. {why}"
+)
+SAID_CANCELED = "Kraken said that it is canceled."
+
+
+class Lifecycle:
+    """The placements of one engine after they were sent. Lives in the thread of the actor that has the journal.
+
+    `key_of`, `spare` and the other parameters are those of `OrderActor`.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        private: Any,
+        me: Any,
+        *,
+        settings: Settings,
+        monotonic: Callable[[], float],
+        later: Callable[[float, Callable[[], object]], None],
+        publish: Callable[[Any], None],
+        announcer: Announcer,
+        drift: DriftLog,
+        key_of: Callable[[str], str | None],
+        spare: Callable[[str, float], float],
+    ) -> None:
+        self._journal, self._later, self._announcer = journal, later, announcer
+        self._monotonic, self._noter = monotonic, drift.noter
+        self._every = settings.follow_every
+        self._rechecks: dict[str, float] = {}
+        self._is_failing = False
+        self.waiters = Waiters(journal.row, later, self._still_open)
+        self.lookups = Lookups(private, me, later, key_of)
+        self._identity = Identity(self.lookups, key_of, later, self.key_changed, publish)
+        self._reconciler = Reconciler(
+            self.lookups, settings, monotonic, later, self._learn, row_of=journal.row, spare=spare,
+            identity=self._identity, publish=publish, noter=self._noter,
+        )  # fmt: skip
+        self._tracker = Tracker(
+            self.lookups, self._every, monotonic, later, self._open_txids, self._follow, self._take_in
+        )
+        self._closer = Tracker(
+            self.lookups, self._every, monotonic, later, self._over_txids, self._query, self._take_in, doubles=True
+        )
+        self.canceller = Canceller(
+            private, me, key_of, later, row_of=journal.row, fits=self._identity.fits, said=self._said_canceled,
+            look=self._look_closer, refused=self.waiters.refused,
+        )  # fmt: skip
+
+    def restore(self) -> None:
+        """Take up what an earlier run has left."""
+        self.save()
+        for row in self._journal.rows(*OrderState):
+            if row.state is OrderState.UNKNOWN:
+                self._announcer.left_open(row)
+            self._take_up(row)
+
+    def end(self, error: CallError) -> None:
+        """The engine stops: answer whoever waits."""
+        self.waiters.end()
+        self._tracker.end(error)
+
+    def answered(self, name: str, error: CallError | None) -> None:
+        """The lane has answered a submission; the journal knows how."""
+        row = self._journal.row(name)
+        if row is None:
+            return
+        self.save()
+        self._take_up(row)
+        self._changed(row, error)
+
+    def soon(self, account: str) -> None:
+        """Something was done to the account's orders."""
+        self._tracker.soon(account)
+
+    def key_changed(self, account: str) -> None:
+        """The account has another key, or it is known now whose its key is."""
+        self._reconciler.hurry_all(account)
+        for row in self._live(account):
+            self._take_up(row)
+
+    def look_now(self, account: str) -> Future[list[Placement]]:
+        """The account's placements that are not over, after a look at Kraken."""
+        answer: Future[list[Placement]] = Future()
+
+        def looked(done: Future[None]) -> None:
+            error = done.exception()
+            if error is None:
+                answer.set_result([row for row in self._live(account) if not row.state.is_over])
+            else:
+                answer.set_exception(error)
+
+        self._tracker.now(account).add_done_callback(looked)
+        return answer
+
+    # Cancels
+
+    def cancel(self, name: str, timeout: float) -> Placement | Future[Placement] | None:
+        """`CancelPlacement`."""
+        if self._journal.row(name) is None:
+            return None
+        row = self._journal.want_cancel(name)
+        self.save()
+        if not row.is_final and self._identity.is_other(row):
+            raise self._still_open(row)
+        waiting = self.waiters.wait(row, Until.FINAL, timeout)
+        self._take_up(row)
+        self._reconciler.hurry(name)
+        return waiting
+
+    def cancel_all_comes(self, account: str) -> tuple[str, ...]:
+        """`CancelAllComes`."""
+        names = tuple(row.cl_ord_id for row in self._live(account) if not row.state.is_over)
+        for name in names:
+            self._journal.want_cancel(name)
+        self.save()
+        return names
+
+    def cancel_all_came(self, came: CancelAllCame) -> Future[list[Placement]]:
+        """`CancelAllCame`."""
+        rows = [row for name in came.cl_ord_ids if (row := self._journal.row(name)) is not None]
+        placed = [row for row in rows if row.state is OrderState.PLACED]
+        if came.count is not None and came.count >= len(placed):
+            for row in placed:
+                self._said_canceled(row.cl_ord_id)
+        for row in rows:
+            self._take_up(self._journal.row(row.cl_ord_id) or row)
+        unsettled = [row for row in rows if not row.state.is_settled]
+        return _all([self.waiters.wait(row, Until.OVER, came.timeout) for row in unsettled])
+
+    def all_canceled(self, account: str, at: float) -> None:
+        """`AllCanceled`."""
+        for row in self._live(account):
+            if row.state is OrderState.UNKNOWN and row.times.get(OrderState.SENT.value, at) <= at:
+                self._journal.want_cancel(row.cl_ord_id)
+                self.save()
+                self.canceller.want(row.cl_ord_id)
+
+    def _said_canceled(self, name: str) -> None:
+        """Kraken says that it is canceled, and not what was filled before: that is for a row to tell."""
+        row = self._journal.row(name)
+        if row is not None and not row.is_final and can_take(row.state, OrderEvent.SAID_CANCELED):
+            self._learn(name, OrderEvent.SAID_CANCELED, {"amounts_known": False, "reason": SAID_CANCELED})
+
+    def _look_closer(self, row: Placement) -> None:
+        """What became of an order is wanted now."""
+        (self._closer if row.state.is_over else self._tracker).hurry(row.account)
+
+    def _still_open(self, row: Placement) -> CallError:
+        why = self._identity.sentence(row) or self.canceller.why(row.cl_ord_id)
+        told = _STILL_OPEN.format(id=row.id, why=why).strip()
+        return OrderUnknown(told, row.receipt, account=row.account, endpoint="CancelOrder")
+
+    # Changes
+
+    def replaced(self, account: str, told: Replacement) -> None:
+        """`OrderReplaced`."""
+        row = self._journal.find(account, told.old)
+        if row is None or told.old not in row.txids or not can_take(row.state, OrderEvent.FOUND_OPEN):
+            return
+        txids = tuple(told.new if txid == told.old else txid for txid in row.txids)
+        self._learn(row.cl_ord_id, OrderEvent.FOUND_OPEN, {
+            "txids": txids, "former": {**row.former, told.old: None},
+            "fitted": changed(row.fitted, told.volume, told.price, told.price2),
+        })  # fmt: skip
+
+    def amended(self, name: str, sent: Order) -> Placement | None:
+        """`OrderAmended`."""
+        row = self._journal.row(name)
+        if row is not None and row.state is OrderState.PLACED:
+            self._learn(name, OrderEvent.FOUND_OPEN, {"fitted": sent})
+        return self._journal.row(name)
+
+    # What Kraken says of orders
+
+    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any]) -> None:
+        """Take in what a look at Kraken has brought."""
+        before = self._journal.row(name)
+        if before is None or not can_take(before.state, event):
+            return
+        for txid in set(changes.get("txids", ())) - set(before.txids):
+            other = self._journal.find(before.account, txid)
+            if other is not None and other.cl_ord_id != name:
+                self._announcer.shared(before, other, txid)
+        row = self._journal.note(name, event, **changes)
+        if row == before:
+            return
+        self.save()
+        self._tell(before, row, event)
+
+    def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
+        self._announcer.learnt(before, row)
+        if row.recheck:
+            self._rechecks[row.cl_ord_id] = self._monotonic() + max(SOON, self._every)
+        if row.receipt == before.receipt:
+            self._take_up(row)
+            return
+        self._take_up(row)
+        if event is OrderEvent.SAID_CANCELED:  # in a moment its row is read, and tells what was filled
+            self._later(SOON, partial(self._tell_unread, row.cl_ord_id))
+            self.waiters.changed(row)
+        else:
+            self._changed(row)
+
+    def _tell_unread(self, name: str) -> None:
+        row = self._journal.row(name)
+        if row is not None and not row.is_final:
+            self._announcer.changed(row)
+
+    def _take_in(self, account: str, look: Look) -> None:
+        for row in self._live(account):
+            orders = [look.found[txid] for txid in row.txids if txid in look.found]
+            if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
+                continue
+            if look.listing is not None and len(orders) == 1 and not row.cancel_wanted:
+                known = partial(self._is_known, account)
+                new = successor(row.fitted, orders[0], look.listing, known)
+                if new is not None:
+                    self._announcer.replaced(row, new)
+                    self.replaced(account, Replacement(row.txids[0], new))
+                    self._tracker.hurry(account)
+                    continue
+            self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+
+    def _is_known(self, account: str, txid: str) -> bool:
+        return self._journal.find(account, txid) is not None
+
+    # What has to be done for a placement
+
+    def _take_up(self, row: Placement) -> None:
+        """Do what has to be done for a placement as it is now. Done twice, it is as if it were done once."""
+        if row.state is OrderState.UNKNOWN or (row.state.is_over and not row.amounts_known and not row.txids):
+            self._reconciler.open(row)
+        elif row.state is OrderState.PLACED:
+            self._tracker.soon(row.account)
+        elif row.state.is_over and not row.amounts_known:
+            self._closer.hurry(row.account)
+        elif row.recheck:
+            due = self._rechecks.get(row.cl_ord_id, 0.0)
+            self._closer.soon(row.account, max(0.0, due - self._monotonic()))
+        if row.cancel_wanted and not row.state.is_over:
+            self.canceller.want(row.cl_ord_id)
+
+    def _live(self, account: str) -> list[Placement]:
+        return [row for row in self._journal.rows(*OrderState) if row.account == account]
+
+    def _seen(self, account: str) -> list[Placement]:
+        """The live ones that can be looked at with the account's key."""
+        return [row for row in self._live(account) if row.state.is_settled and self._identity.fits(row)]
+
+    def _open_txids(self, account: str) -> list[str]:
+        rows = [row for row in self._seen(account) if row.state is OrderState.PLACED]
+        return [txid for row in rows for txid in (*row.txids, *row.unread)]
+
+    def _over_txids(self, account: str) -> list[str]:
+        now = self._monotonic()
+        rows = [row for row in self._seen(account) if row.state.is_over]
+        due = [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
+        return [txid for row in due for txid in (*row.txids, *row.unread)]
+
+    def _follow(self, account: str, txids: list[str]) -> LookupSteps:
+        return follow(txids, self._since(account), self._noter)
+
+    def _query(self, account: str, txids: list[str]) -> LookupSteps:
+        return query(txids, self._since(account), self._noter)
+
+    def _since(self, account: str) -> float:
+        """Kraken's time before which none of the account's live orders was sent."""
+        return min((row.deadline or 0.0 for row in self._live(account)), default=0.0)
+
+    # Telling and keeping
+
+    def _changed(self, row: Placement, error: CallError | None = None) -> None:
+        """Something happened to a placement: tell everybody whom it concerns."""
+        self._announcer.changed(row)
+        self.waiters.changed(row, error)
+
+    def save(self) -> None:
+        """Make durable what is known; what cannot be written now is written later."""
+        try:
+            self._journal.save()
+            self._is_failing = False
+        except StoreError as error:
+            if not self._is_failing:
+                self._announcer.not_kept(error)
+            self._is_failing = True
+            self._later(SAVE_AGAIN, self.save)
+
+
+def _all(answers: list[Placement | Future[Placement]]) -> Future[list[Placement]]:
+    """The placements, once all of them are answered, of those that are not over."""
+    done: Future[list[Placement]] = Future()
+    rows: list[Placement] = [each for each in answers if isinstance(each, Placement)]
+    waiting = [each for each in answers if not isinstance(each, Placement)]
+
+    def answered(each: Future[Placement]) -> None:
+        rows.append(each.result())
+        finish()
+
+    def finish() -> None:
+        if len(rows) == len(answers):
+            done.set_result([row for row in rows if not row.state.is_over])
+
+    if not waiting:
+        finish()
+    for each in waiting:
+        each.add_done_callback(answered)
+    return done
