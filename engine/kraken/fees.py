@@ -1,7 +1,7 @@
-"""What Kraken tells of fees: an account's own in TradeVolume's reply, and the ladder of an AssetPairs row.
+"""Kraken's fees: an account's own in the reply of TradeVolume, and the ladder of an AssetPairs row.
 
-Since 8 September 2026 the ladders of AssetPairs are empty (Kraken's changelog), so a fee is known by TradeVolume or not
-at all. Of its reply, asked with ``fee_schedule=true``:
+Since 8 September 2026 the ladders of AssetPairs are empty (Kraken's changelog), so only TradeVolume
+reports fees. Of its reply, asked with ``fee_schedule=true``:
 
 - needed: nothing. A fee that is not told, or in doubt, has a safe bound, which the caller knows;
 - with a bound: ``fees[pair].fee``, the percentage that this account pays as a taker, and ``schedules[].tiers[]``, whose
@@ -44,7 +44,7 @@ _TIER = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class ToldFees:
-    """What one TradeVolume reply tells; fees are parts: 0.004 is 0.4 %."""
+    """The fees in a TradeVolume reply, as parts: 0.004 is 0.4 %."""
 
     own: Mapping[str, Decimal] = field(default_factory=dict)
     """What the account pays at most now, by the pair's id; a pair whose fee is not told, or in doubt, is not in it."""
@@ -79,7 +79,7 @@ def dearest_of(ladder: Any) -> Decimal | None:
 
 
 def _own(taker: Row | None, maker: Row | None, tiers: list[Row], note: Note) -> Decimal | None:
-    """What the account pays; `None` when that is not told, or when one thing that is told speaks against another."""
+    """The fee that the account pays; `None` if it is missing, or if the reply contradicts itself."""
     active = [_part(tier.get("taker_fee")) for tier in tiers if tier.get("active") is True]
     told = active if taker is None else [_part(taker.get("fee")), *active]
     known = [fee for fee in told if fee is not None]

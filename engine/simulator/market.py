@@ -144,7 +144,7 @@ def shown(price: Decimal, pair: ListedPair) -> str:
 
 
 def ticker_row(pair: ListedPair, quote: Quoted, *, traded: bool = True) -> Row:
-    """The row of `Ticker`. A side of the book without orders, and a pair without trades, is told with zeros."""
+    """The row of `Ticker`. A side of the book without orders, and a pair without trades, has zeros."""
 
     def show(ticks: int) -> str:
         return shown(max(tick(pair), quote.last + ticks * tick(pair)), pair) if traded else shown(Decimal(0), pair)

@@ -246,7 +246,7 @@ class Lane:
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
         answer = self._transport.post(
-            endpoint.path, body, headers, deadline=queued_call.deadline, queued_call=queued_call
+            endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
         )  # fmt: skip
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
@@ -277,7 +277,7 @@ class Lane:
             return
         patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
         try:
-            answer = self._transport.get(_TIME.path, deadline=now + patience, queued_call=queued_call)
+            answer = self._transport.get(_TIME.path, deadline=now + patience, token=queued_call)
             if answer.status == HTTP_OK:  # a refusal has a date as well
                 self._clock.learn_date(answer.date)
             told = read_reply(answer.status, answer.body, _TIME).result
