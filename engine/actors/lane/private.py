@@ -58,9 +58,10 @@ class KrakenPrivateActor(EngineActor):
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
-    holds; `told` is called with every write that was done and its result. Both run in the actor's thread, before that
-    call is answered, and must not wait. `watch` is given a function that returns the state of the lane. `drift` notes
-    what is new or odd in Kraken's replies. The actor owns the state directory and the keys until it has stopped.
+    holds; `told` is called with every such call and its result (`None`: its outcome is unknown). Both run in the
+    actor's thread, before that call is answered, and must not wait. `watch` is given a function that returns the state
+    of the lane. `drift` notes what is new or odd in Kraken's replies. The actor owns the state directory and the keys
+    until it has stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -140,9 +141,8 @@ class KrakenPrivateActor(EngineActor):
             self.actor_inbox.finish(queued_call)
         if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
             self._invalidate(queued_call.call.account)
+            self._told(queued_call.call, None if error is not None else reply.result)
         if error is None:
-            if queued_call.endpoint.writes:
-                self._told(queued_call.call, reply.result)
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)
