@@ -1,9 +1,59 @@
-"""kraken-engine: what gets a trading bot through to Kraken.
+"""kraken-engine: everything private between trading bots and the Kraken exchange, for any number of accounts.
 
-`Engine` is the plain facade, `KrakenBroker` the drop-in for bots; the actors and their messages are for embedding in a
-larger pykka system. Errors are in `engine.errors`, a Kraken to try it on in `engine.simulator`.
+`Engine` is the plain facade and `KrakenBroker` a drop-in for bots; the actors and their messages are for embedding in a
+larger pykka system. Errors are in `engine.errors`, a Kraken to practise on is in `engine.simulator`. Names are loaded
+on first use, so that importing only the errors or the simulator is quick.
 
-A name is loaded when it is first asked for, so that whoever only wants the errors or the simulator waits for no more.
+Map
+===
+Rooms are named by subject; a row imports only from the rows above it, and nothing imports in a circle::
+
+    errors  values                    the error tree; values that every room may use
+    kraken/                           facts about Kraken: endpoints, signing, replies, names of assets and markets; pure
+    rules/  lane balance order gates  what the engine decides: nonces, retries, availability, order states; pure
+    store/  transport/  ownership     files, the connection to Kraken, who owns a state directory
+    config                            environment variables and the configuration file
+    actors/ runtime                   actors, mailboxes, timers and supervision; knows nothing of Kraken
+            lane                      the one owner of the nonces, which makes every private call
+            balance  order  trading   one balance for each account, the journal of orders, passes through the gates
+            events publisher system   what subscribers are told; the actors put together
+    app/  broker                      `Engine` by subject, and `KrakenBroker`
+    cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
+    simulator/                        a strict Kraken on this machine, which imports nothing of the rest
+
+A private call: ``app/calls`` → ``actors/lane/priority_mailbox`` → ``private`` → ``attempt`` → ``transport/session``.
+An order: ``app/orders`` → ``actors/order/order`` → ``journal`` → the lane as a call → ``submission``.
+
+Glossary
+========
+Calls
+    A *private call* is signed with an account's API key. The *lane* makes them, one at a time, by *class of service*:
+    cancel, order, settle (looking up an order), read. A *nonce* is the number that must rise with each call of a key;
+    its *mark* is the durable upper bound of the nonces used so far. Each call ends with one *outcome*: done, *refused*
+    (Kraken said no), *not sent* (nothing reached Kraken) or *unknown* (it may have been done).
+Limits
+    Kraken keeps a *call counter* for each key and a *trading counter* for each market; both fall with time, and their
+    size depends on the account's *tier*. The *circuit breaker* of a key holds back calls that Kraken would refuse; now
+    and then a *probe* goes out to see whether it is over. A *lockout* is Kraken's, for a key or an address.
+Balances
+    A *snapshot* is an immutable balance; *as of* is when it was asked for, from which its *age* counts. It is *fresh*,
+    *stale* (older than `Settings.max_age`) or *unknown*. *Cash* is the total of the assets that count as
+    cash; the *available* part is not held by open orders. *Availability* is whether the account may be used: its
+    *standing* says why. *Silence* is a time without any good reply.
+Orders
+    A *placement* is an order that this engine was asked to place, named by its `id` (an idempotency key); the *journal*
+    keeps it on disk, and a *receipt* tells its state. To *reconcile* is to find out from Kraken what became of an order
+    whose outcome is unknown, never by sending it again. The *dead man's switch* lets Kraken cancel all orders of an
+    account when the engine is not heard of.
+Gates
+    A *gate* allows or denies a trade, with reasons; doubt denies. A *pass* takes one account through all its gates, by
+    a *plan*.
+Actors
+    An actor has a *mailbox*; to *tell* is to send a message, to *ask* is to wait for its answer as well. A *ref* is
+    pykka's handle of an actor. The *supervisor* starts a successor for an actor that died.
+Other
+    The *state directory* holds all files of one engine. *Drift* is what is new, missing or odd in Kraken's replies. The
+    *gateway* lets other programs on this machine use the engine. A *fault* is what the simulator is told to do wrong.
 """
 
 from __future__ import annotations
@@ -178,8 +228,6 @@ _ROOMS = {
     "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-
-"""The one source: setup.cfg reads it from here."""
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 

@@ -1,4 +1,4 @@
-"""`KrakenBroker`: the drop-in for bots that want a balance and nothing else to think about."""
+"""`KrakenBroker`: a drop-in for bots that only need a balance."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ class AccountType(Enum):
 class KrakenBroker:
     """One account, for a bot. Thread-safe.
 
-    Without `engine` the brokers of a process share one engine per state directory, built from the environment and
-    counted: the first `connect()` starts it, the last `disconnect()` stops it. A given `engine` is used as it is and
-    never stopped.
+    Without `engine` the brokers of a process share one engine for each state directory, built from the environment: the
+    first `connect()` starts it, the last `disconnect()` stops it. An `engine` that is passed in is never stopped.
 
-    Raises `ConfigError` when a USER broker names no account, or for a type that there is not.
+    Raises `ConfigError` when a USER broker names no account, and for an unknown type.
     """
 
     def __init__(
@@ -45,9 +44,9 @@ class KrakenBroker:
         try:
             account_type = AccountType(account_type)
         except ValueError:
-            raise ConfigError(f"{account_type!r} is no type of account: use AccountType.MASTER or .USER.") from None
+            raise ConfigError(f"Unknown account type: {account_type!r}. Use AccountType.MASTER or .USER.") from None
         if account is None and account_type is AccountType.USER:
-            raise ConfigError("A broker for a user names the account: KrakenBroker(AccountType.USER, 'ALICE').")
+            raise ConfigError("A broker for a user has to name the account: KrakenBroker(AccountType.USER, 'ALICE').")
         self.account_type = account_type
         self.account = account or MASTER
         self._given = engine
@@ -71,20 +70,20 @@ class KrakenBroker:
             return self.is_available()
         except UnknownName:
             if is_new:
-                self.disconnect()  # a broker that is good for nothing must not keep the engine running
+                self.disconnect()  # a broker that cannot be used must not keep the engine running
             raise
 
     def disconnect(self) -> None:
-        """Give the shared engine back; a second call does nothing."""
+        """Release the shared engine; a second call does nothing."""
         with self._turn:
             if self._engine is not None and self._directory is not None:
                 _release(self._directory)
                 self._engine = self._directory = None
 
     def get_account_balance(self) -> Decimal:
-        """Cash: tries once to fetch it and gives the last known on failure.
+        """The cash balance: tries once to fetch it, and returns the last known on failure.
 
-        Raises `BalanceUnknown` when there never was a good reply: no failure is ever 0.
+        Raises `BalanceUnknown` when there never was a good reply: no failure becomes 0.
         """
         snapshot = self._refreshed()
         if snapshot.cash is None:
@@ -95,7 +94,7 @@ class KrakenBroker:
         return snapshot.cash
 
     def get_account_balance_detailed(self) -> dict[str, Any]:
-        """Like `get_account_balance`, with the truth about it; never raises for the network.
+        """Like `get_account_balance`, with its age and errors; never raises for the network.
 
         Keys: `cash`, `available_cash` (`Decimal` or `None`), `as_of` (aware datetime or `None`), `stale`,
         `is_available`, `error` (whether the last try failed), `error_message`, `error_count`.
@@ -122,7 +121,7 @@ class KrakenBroker:
 
     def _refreshed(self) -> BalanceSnapshot:
         if self._engine is None:
-            raise BalanceUnknown(f"The balance of account {self.account} is not known: connect() comes first.")
+            raise BalanceUnknown(f"The balance of account {self.account} is not known: call connect() first.")
         return self._engine.balance(self.account, max_age=0.0)
 
 
@@ -141,7 +140,7 @@ def _release(directory: Path) -> None:
     with _guard:
         engine, users = _shared.pop(directory, (None, 0))
         if engine is None:
-            return  # a forked child has the broker, and not the engine
+            return  # a forked child has the broker, but not the engine
         if users > 1:
             _shared[directory] = (engine, users - 1)
         else:
@@ -149,7 +148,7 @@ def _release(directory: Path) -> None:
 
 
 def _forget_after_fork() -> None:
-    """A forked child shares no engine with its parent, and does not wait for a lock of the parent's."""
+    """A forked child does not share its parent's engine, and must not wait for its parent's lock."""
     global _guard  # noqa: PLW0603
     _guard = threading.Lock()
     _shared.clear()

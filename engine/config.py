@@ -1,6 +1,4 @@
-"""Accounts and settings from the environment and a TOML file (DESIGN.md 5.2).
-
-What is given as an argument counts first, then the environment, then the file.
+"""Accounts and settings from arguments, the environment and a TOML file, in this order of precedence.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import Any
 from engine.errors import ConfigError
 from engine.values import KRAKEN_URL, MASTER, Account, Settings
 
-LONGEST_SECRET = 10_000  # characters; a device that never ends is no file of a secret
+LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
 _TEXTS = {"tier", "proxy", "ca_file"}
@@ -158,7 +156,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         # The parser's message can quote the line, and the line can be a secret's.
         raise ConfigError(f"The configuration file {path} is not valid TOML{_place(error)}.") from None
     if unknown := table.keys() - _TOP_LEVEL:
-        raise ConfigError(f"{path} has an entry that means nothing here: {', '.join(sorted(unknown))}.")
+        raise ConfigError(f"{path} has an unknown entry: {', '.join(sorted(unknown))}.")
     for name in ("url", "state_dir"):
         if not isinstance(table.get(name, ""), str):
             raise ConfigError(f"In {path} {name} is a text in quotes.")
@@ -182,7 +180,7 @@ def _file_accounts(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
     known = {"key", "secret", "otp", "key_file", "secret_file", "otp_file", "tier"}
     if unknown := row.keys() - known:
-        raise ConfigError(f"[accounts.{name}] has an entry that means nothing here: {', '.join(sorted(unknown))}.")
+        raise ConfigError(f"[accounts.{name}] has an unknown entry: {', '.join(sorted(unknown))}.")
     for part in row.keys() - {"key", "secret"}:  # `Account` looks at those two itself
         if not isinstance(row[part], str):
             raise ConfigError(f"[accounts.{name}] {part} is a text in quotes.")
@@ -200,7 +198,7 @@ def _settings(table: Any) -> Settings:
         raise ConfigError("In the configuration file [settings] is a table.")
     known = {each.name for each in dataclasses.fields(Settings)}
     if unknown := table.keys() - known:
-        raise ConfigError(f"[settings] has an entry that means nothing here: {', '.join(sorted(unknown))}.")
+        raise ConfigError(f"[settings] has an unknown entry: {', '.join(sorted(unknown))}.")
     for name, value in table.items():
         _check_type(name, value)
     values: dict[str, Any] = {

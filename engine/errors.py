@@ -18,7 +18,7 @@
 
     ¹ also a ConfigError    ² also a StoreError
 
-What the caller may do is in the class of a `CallError`: after `CallNotSent` nothing reached Kraken, after
+The class of a `CallError` says what the caller may do: after `CallNotSent` nothing reached Kraken, after
 `CallRefused` Kraken said no and did nothing, after `CallUnknown` it may have been done and must be looked up,
 never sent again blindly; only a cancel that names its order, or all, may be sent again at once.
 """
@@ -43,7 +43,7 @@ class EngineError(Exception):
 
 
 class ConfigError(EngineError):
-    """The engine was set up wrongly: the sentence says what and how to mend it. Nothing was sent."""
+    """A wrong configuration or argument: the sentence says what is wrong and how to fix it. Nothing was sent."""
 
 
 class StoreError(EngineError):
@@ -69,7 +69,7 @@ class StoreDamaged(StoreError):
 
 
 class CallError(EngineError):
-    """A call that was not done. One of `CallNotSent`, `CallRefused` and `CallUnknown`.
+    """A call that was not done, or may not have been: `CallNotSent`, `CallRefused` or `CallUnknown`.
 
     `account`, `endpoint`: which call (`None` only where no call is known yet).
     `kraken_code`: Kraken's own error string, e.g. ``EAPI:Invalid nonce``, or `None`.
@@ -114,15 +114,15 @@ class DeadlinePassed(CallNotSent):
 
 
 class MailboxFull(CallNotSent):
-    """Too many calls wait in the lane already."""
+    """Too many calls are waiting in the lane already."""
 
 
 class CounterFull(CallNotSent):
-    """Our own count says that Kraken would refuse this call for its rate limit."""
+    """By the engine's own count Kraken would refuse this call for its rate limit."""
 
 
 class LockedOut(CallNotSent):
-    """Kraken has locked this key out for a while; calls are kept back until that is over."""
+    """Calls of this key are kept back, because Kraken refuses it or has locked it out for a while."""
 
 
 class KeyRefused(LockedOut):
@@ -145,11 +145,11 @@ class PairUnsettled(CallNotSent):
 
 
 class EngineStopped(CallNotSent):
-    """The engine is stopped or stopping."""
+    """The engine is not running, or is stopping."""
 
 
 class UnknownName(ConfigError, CallNotSent):
-    """There is no account or no endpoint of that name."""
+    """There is no account, endpoint or order of that name."""
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)
@@ -163,7 +163,7 @@ class IdInUse(ConfigError, CallNotSent):
 
 
 class NonceNotDurable(StoreError, CallNotSent):
-    """The store could not promise a nonce that survives a crash, so none was used."""
+    """No nonce could be made durable, so none was used."""
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)
@@ -184,7 +184,7 @@ class CallRefused(CallError):
 
 
 class InvalidNonce(CallRefused):
-    """Kraken has seen a higher nonce of this key: something else uses the key."""
+    """Kraken has seen a higher nonce of this key: another program uses it."""
 
 
 class InvalidKey(CallRefused):
@@ -212,7 +212,7 @@ class RateLimited(CallRefused):
 
 
 class TemporaryLockout(CallRefused):
-    """Kraken has shut this key out; every further try prolongs it. Plan for 15 quiet minutes."""
+    """Kraken has locked this key out, and every further try prolongs it. Wait 15 minutes."""
 
 
 class InsufficientFunds(CallRefused):
@@ -220,7 +220,7 @@ class InsufficientFunds(CallRefused):
 
 
 class OrderRejected(CallRefused):
-    """The order, or what was to be done to it, is not acceptable."""
+    """Kraken, or the check before sending, rejects the order or the change to it."""
 
 
 class InvalidArguments(CallRefused):
@@ -232,17 +232,17 @@ class UnknownMethod(CallRefused):
 
 
 class MarketUnavailable(CallRefused):
-    """Kraken, or this market, does not take the call now."""
+    """Kraken, or this market, does not accept the call now."""
 
 
 class CallUnknown(CallError):
-    """It was sent and no readable answer came: it may have been done."""
+    """The call was sent and no readable answer came: it may have been done."""
 
     outcome = Outcome.UNKNOWN
 
 
 class CallCut(CallUnknown):
-    """It hung and was cut, to let something more urgent pass: that says nothing about the account."""
+    """The call hung and was cut to let a more urgent one pass, which says nothing about the account."""
 
 
 class NoResult(CallUnknown):
@@ -250,7 +250,7 @@ class NoResult(CallUnknown):
 
 
 class OrderUnknown(CallUnknown):
-    """An order whose fate was still open when the caller's time was over; `receipt` names it."""
+    """An order whose outcome was still unknown when the caller's time was over; `receipt` names it."""
 
     def __init__(self, message: str, receipt: Any = None, **about: Any) -> None:
         super().__init__(message, **about)
@@ -258,7 +258,7 @@ class OrderUnknown(CallUnknown):
 
 
 class BalanceUnknown(EngineError):
-    """There never was a good reply, so there is no balance to give (promise G6)."""
+    """There was no good reply yet, so no balance is known (promise G6)."""
 
 
 class AccountUnavailable(EngineError):
@@ -266,4 +266,4 @@ class AccountUnavailable(EngineError):
 
 
 class GateDenied(EngineError):
-    """A gate did not let the trade pass; the sentence gives every reason."""
+    """A gate denied the trade; the sentence gives every reason."""

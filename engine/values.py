@@ -1,4 +1,4 @@
-"""Values that many rooms share: accounts, secrets, settings, amounts, the clock."""
+"""Values shared by all packages: accounts, secrets, settings, amounts, the clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Secret:
-    """A string that shows itself to nobody but `reveal()` (promise G11).
+    """A string that only `reveal()` shows (promise G11).
 
     It prints as ``Secret(***)``, cannot be pickled, and compares by value.
     """
@@ -54,7 +54,7 @@ class Secret:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a Secret is not written anywhere, so it cannot be pickled")
+        raise TypeError("a Secret cannot be pickled: secrets are never written")
 
 
 def _secret(value: str | Secret) -> Secret:
@@ -130,7 +130,7 @@ class Account:
         set_field(self, "tier", None if tier is None else check_tier(tier))
         set_field(self, "otp", None if otp is None else _secret(otp))
         if not self.key.reveal().isascii() or not self.key.reveal().isprintable():
-            raise ConfigError(f"The API key of account {name} holds characters that no key has.")
+            raise ConfigError(f"The API key of account {name} has invalid characters: copy it again.")
         try:
             decoded = base64.b64decode(self.secret.reveal(), validate=True)
         except (binascii.Error, ValueError):
@@ -256,9 +256,9 @@ def _fee_bound(value: object) -> Decimal:
 
 
 def check_tier(tier: str) -> str:
-    """The tier itself, or `ConfigError` when Kraken has none of that name."""
+    """Return the tier. Raises `ConfigError` if Kraken has no such tier."""
     if tier not in ("starter", "intermediate", "pro"):
-        raise ConfigError(f"{tier!r} is no tier of Kraken's: use starter, intermediate or pro.")
+        raise ConfigError(f"invalid tier {tier!r}: use starter, intermediate or pro.")
     return tier
 
 

@@ -34,6 +34,8 @@ def main() -> None:
             with subprocess.Popen(
                 [sys.executable, __file__, "child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             ) as process:
+                assert process.stdin is not None  # both are pipes
+                assert process.stdout is not None
                 process.stdin.write(told + "\n")
                 process.stdin.flush()
                 for _ in range(5):
@@ -41,7 +43,7 @@ def main() -> None:
                 process.kill()  # SIGKILL: no handler runs, nothing is saved
             print(f"kill {turn}: exit status {process.returncode}, highest nonce {kraken.nonce('MASTER')}")
 
-        nonces = [call.nonce for call in kraken.calls if call.private]
+        nonces = [call.nonce for call in kraken.calls if call.nonce is not None]
         print(f"{len(nonces)} calls over {RESTARTS} kills, {kraken.refused_nonces} nonces refused")
         assert kraken.refused_nonces == 0
         assert nonces == sorted(set(nonces)), "every nonce is higher than the one before"

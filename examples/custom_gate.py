@@ -4,10 +4,13 @@ For real Kraken: `Engine.from_env()`; the gates stay as they are.
 """
 
 import tempfile
+from collections.abc import Callable
 from decimal import Decimal
 
-from engine import FIVE_GATES, Allow, Candidate, Deny, Engine, Gate, Order, TradePlan, TradeView
+from engine import FIVE_GATES, Allow, Deny, Engine, Gate, Order, TradePlan, TradeView
 from engine.simulator import Simulator
+
+AnyGate = Gate | Callable[[TradeView], Allow | Deny]
 
 
 def enough_bitcoin(view: TradeView) -> Allow | Deny:
@@ -18,9 +21,11 @@ def enough_bitcoin(view: TradeView) -> Allow | Deny:
 
 def small_orders(view: TradeView) -> Allow | Deny:
     """No order may take more than 2 % of the cash. It looks at the strategy's order, so it `needs_order`."""
-    order = view.signal.order
-    cost = order.volume * view.market(order.pair).ticker.ask
-    most = view.balance.cash * Decimal("0.02")
+    order = view.signal and view.signal.order
+    ticker = order and view.market(order.pair).ticker
+    if not (order and ticker and view.balance.cash):
+        return Deny("There is no cash, or the order or its price is unknown.")
+    cost, most = order.volume * ticker.ask, view.balance.cash * Decimal("0.02")
     return Allow(f"{cost:.2f} of {most:.2f}") if cost <= most else Deny(f"It costs {cost:.2f}; {most:.2f} at most may.")
 
 
@@ -28,20 +33,17 @@ def broken(view: TradeView) -> Allow:
     raise RuntimeError("somebody's bug")  # what errs denies: it can never let an order through
 
 
-GATES = (*FIVE_GATES[:2], enough_bitcoin, *FIVE_GATES[2:], Gate("Small orders", small_orders, needs_order=True))
+SMALL = Gate("Small orders", small_orders, needs_order=True)
+GATES: tuple[AnyGate, ...] = (*FIVE_GATES[:2], enough_bitcoin, *FIVE_GATES[2:], SMALL)
 
 
-def buy(volume: str, gates: tuple) -> TradePlan:
-    def strategy(candidate: Candidate, view: TradeView) -> Order:
-        return Order(candidate.pair, "buy", "market", volume)
-
-    return TradePlan(strategy=strategy, gates=gates)
+def buy(volume: str, gates: tuple[AnyGate, ...]) -> TradePlan:
+    return TradePlan(strategy=lambda candidate, view: Order(candidate.pair, "buy", "market", volume), gates=gates)
 
 
 def main() -> None:
     with (
-        Simulator(["MASTER"]) as kraken,
-        tempfile.TemporaryDirectory() as state_dir,
+        Simulator(["MASTER"]) as kraken, tempfile.TemporaryDirectory() as state_dir,
         Engine(kraken.accounts, url=kraken.url, state_dir=state_dir) as engine,
     ):
         tries = (("0.005", GATES, True), ("0.1", GATES, False), ("0.005", (broken, *GATES), False))

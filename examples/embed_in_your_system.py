@@ -6,6 +6,7 @@ For real Kraken: `Engine.from_env()`, or start the actors yourself: `KrakenPriva
 
 import tempfile
 import threading
+from typing import Any
 
 import pykka
 
@@ -16,7 +17,7 @@ from engine.simulator import Simulator
 class Strategy(pykka.ThreadingActor):
     """Yours. It never waits for Kraken: what it asked for comes as a message."""
 
-    def __init__(self, private: pykka.ActorRef, balance: pykka.ActorRef, finished: threading.Event) -> None:
+    def __init__(self, private: pykka.ActorRef[Any], balance: pykka.ActorRef[Any], finished: threading.Event) -> None:
         super().__init__()
         self.private, self.balance, self.finished = private, balance, finished
 
@@ -31,18 +32,17 @@ class Strategy(pykka.ThreadingActor):
             case CallFailed(call=call, error=error):
                 print(f"told: {call.tag}: {error.outcome.value}: {error}")
         if isinstance(message, CallDone):
-            known = self.balance.ask(ReadBalance())  # the last known, at once: it does not wait for Kraken
+            known = self.balance.ask(ReadBalance(), block=True)  # the last known, at once: it does not wait for Kraken
             print(f"asked inside the actor: cash {known.cash}, {known.state.name}")
             self.finished.set()
 
 
 def main() -> None:
     with (
-        Simulator() as kraken,
-        tempfile.TemporaryDirectory() as state_dir,
+        Simulator() as kraken, tempfile.TemporaryDirectory() as state_dir,
         Engine(kraken.accounts, url=kraken.url, state_dir=state_dir) as engine,
     ):
-        fresh = engine.balances["MASTER"].ask(ReadBalance(max_age=5, timeout=10), timeout=15)
+        fresh = engine.balances["MASTER"].ask(ReadBalance(max_age=5, timeout=10), block=True, timeout=15)
         print(f"asked: cash {fresh.cash}, {fresh.state.name}")
         result = engine.private.ask(PrivateCall("ALICE", "Balance"), timeout=15)  # raises CallError
         print(f"asked: {result}")

@@ -11,13 +11,15 @@ from engine.simulator import Simulator
 
 def scanner(view: TradeView) -> list[str]:
     """Yours: which pairs to look at, the best first. Here: the narrowest spread."""
-    tickers = {pair: view.market(pair).ticker for pair in view.plan.pairs}
-    return sorted(view.plan.pairs, key=lambda pair: (tickers[pair].ask - tickers[pair].bid) / tickers[pair].ask)
+    known = {pair: view.market(pair).ticker for pair in view.plan.pairs}
+    spreads = {pair: (ticker.ask - ticker.bid) / ticker.ask for pair, ticker in known.items() if ticker}
+    return sorted(spreads, key=spreads.__getitem__)
 
 
 def strategy(candidate: Candidate, view: TradeView) -> Order | None:
     """Yours: an order for a candidate, or None."""
-    return Order(candidate.pair, "buy", "limit", "0.01", view.market(candidate.pair).ticker.bid)
+    ticker = view.market(candidate.pair).ticker
+    return Order(candidate.pair, "buy", "limit", "0.01", ticker.bid) if ticker else None
 
 
 PLAN = TradePlan(pairs=("XBTUSD", "ETHUSD"), scanner=scanner, strategy=strategy, reserve="1000", max_spread="0.2")
@@ -46,6 +48,7 @@ def main() -> None:
         kraken.set_balance("MASTER", {"ZUSD": "20000.0000"})
         report = engine.gates("MASTER", TradePlan(strategy=strategy, max_balance_age=0.001), dry=False)
         print(report)
+        assert report.receipt is not None
         print(f"{len(kraken.orders('MASTER'))} order on the exchange: {report.receipt.txids[0]}")
         assert [order["txid"] for order in kraken.orders("MASTER")] == list(report.receipt.txids)
 

@@ -22,11 +22,12 @@ class MovingAverage:
         self.prices: deque[Decimal] = deque(maxlen=SLOW)
 
     def scan(self, view: TradeView) -> list[str]:
-        self.prices.append(view.market(PAIR).ticker.last)  # asked in every pass, also when a gate denies
+        ticker = view.market(PAIR).ticker  # asked in every pass, also when a gate denies
+        self.prices.extend([ticker.last] if ticker and ticker.last else [])
         return [PAIR] if len(self.prices) == SLOW else []
 
     def decide(self, candidate: Candidate, view: TradeView) -> Order | None:
-        fast, slow = sum(list(self.prices)[-FAST:]) / FAST, sum(self.prices) / SLOW
+        fast, slow = sum([*self.prices][-FAST:]) / FAST, sum(self.prices) / SLOW
         mine = view.balance.assets["XBT"].available if "XBT" in view.balance.assets else Decimal(0)
         if fast > slow and not mine:
             return Order(PAIR, "buy", "market", STAKE)
@@ -48,8 +49,7 @@ def main() -> None:
                     print(f"at {price:9.1f}: {reports[-1].outcome}")
             balance = engine.balance("MASTER", max_age=0.001, timeout=10)
         orders = kraken.orders("MASTER")
-        bitcoin = balance.assets["XBT"].total * Decimal(f"{price:.1f}")
-        worth = balance.assets["USD"].total + bitcoin
+        worth = balance.assets["USD"].total + balance.assets["XBT"].total * Decimal(f"{price:.1f}")
         print(f"{TICKS} passes, {len(orders)} orders, worth {worth:.2f} USD after 10000.00")
         assert len(orders) == sum(report.receipt is not None for report in reports) >= 2, "what passed was placed, once"
         assert all(report.passed or report.reasons for report in reports)

@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -82,9 +82,14 @@ class Written:
         for how in (repr, str, ascii, format):
             with contextlib.suppress(Exception):
                 self.add(f"{how.__name__}({where})", how(value))
-        for how in (pickle.dumps, lambda each: repr(copy.deepcopy(each)), lambda each: repr(copy.copy(each))):
+        copies: tuple[Callable[[Any], bytes | str], ...] = (
+            pickle.dumps,
+            lambda each: repr(copy.deepcopy(each)),
+            lambda each: repr(copy.copy(each)),
+        )
+        for duplicate in copies:
             with contextlib.suppress(Exception):
-                self.add(f"a copy or pickle of {where}", how(value))
+                self.add(f"a copy or pickle of {where}", duplicate(value))
         with contextlib.suppress(TypeError):
             self.add(f"vars({where})", repr(vars(value)))
         if dataclasses.is_dataclass(value) and not isinstance(value, type):

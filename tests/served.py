@@ -18,7 +18,7 @@ from engine.simulator import Simulator
 from tests.stopwatch import PATIENCE
 
 
-class Reply(NamedTuple):
+class ServiceReply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     text: str
@@ -35,14 +35,14 @@ class Served:
         self.process, self.port, self.state, self.environment = process, port, state, environment
         self.url = f"http://127.0.0.1:{port}"
 
-    def ask(self, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str) -> Reply:
+    def ask(self, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str) -> ServiceReply:
         """One request; ``_`` in the name of a header stands for ``-``. A `host` replaces the real one."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
             answer = connection.getresponse()
-            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode())
+            return ServiceReply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode())
         finally:
             connection.close()
 

@@ -67,7 +67,7 @@ def test_the_exchange_refuses_a_nonce_that_does_not_rise() -> None:
 
 def test_figures_come_from_alternating_rounds() -> None:
     order: list[str] = []
-    found = alternate(2, {"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 3.0})  # type: ignore[func-returns-value]
+    found = alternate(2, {"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 3.0})
     assert order == ["a", "b", "b", "a"]
     assert ratios(found["a"], found["b"]) == [3.0, 3.0]
     line = finding("topic", "what", "×", [1.0, 3.0, 2.0], at_least=2.5)

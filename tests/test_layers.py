@@ -1,4 +1,4 @@
-"""The import rule of the house, and the names it shows."""
+"""The import rule of the packages, and the public names."""
 
 from __future__ import annotations
 

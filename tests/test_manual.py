@@ -114,6 +114,18 @@ def test_python_block_runs(code: str, sim: Simulator, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_python_blocks_are_well_typed(tmp_path: Path) -> None:
+    """As a user's type checker sees them; a function in them needs no annotation."""
+    for number, (_, code) in enumerate(_blocks("python")):
+        (tmp_path / f"block_{number}.py").write_text(code, encoding="utf-8")
+    command = [
+        sys.executable, "-m", "mypy", "--config-file", str(ROOT / "setup.cfg"), "--follow-imports", "silent",
+        "--allow-untyped-defs", "--check-untyped-defs", "--cache-dir", str(tmp_path / "cache"), str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_simulator_s_example_ends_as_it_says(tmp_path: Path) -> None:
     code = next(text for name, text in _blocks("python") if name == "engine/manual/simulator.rst-1")
     done = subprocess.run(

@@ -147,7 +147,7 @@ def _race(directory: Path, start: Any, result: Connection) -> None:
 
 
 def test_race_has_exactly_one_winner_and_the_loser_knows_who(tmp_path: Path) -> None:
-    """TORTURE T7, a few of its hundred races."""
+    """G2: a few races; `tests/crash/test_owners.py` runs a hundred."""
     for turn in range(4):
         start = CONTEXT.Event()
         pipes = [CONTEXT.Pipe() for _ in range(2)]

@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,10 @@ def attempt(written: Written, what: str, call: Callable[[], Any]) -> BaseExcepti
     return None
 
 
+def submit_and_wait(engine: Engine, params: dict[str, Any]) -> Any:
+    return engine.submit("MASTER", "TradeBalance", params, 0.3).result(PATIENCE)
+
+
 def use(written: Written, engine: Engine) -> None:
     """All kinds of calls in all the ways there are."""
     for endpoint, params in (
@@ -152,11 +157,11 @@ def use(written: Written, engine: Engine) -> None:
         ("AddOrderBatch", {"pair": "XBTUSD", "orders": [ORDER, ORDER]}), ("Withdraw", {"asset": "XBT"}),
         ("Ballance", {}), ("TradeBalance", {"x": object()}), ("TradeBalance", {"nonce": 1}),
     ):  # fmt: skip
-        attempt(written, endpoint, lambda e=endpoint, p=params: engine.call("MASTER", e, p, 0.1))
+        attempt(written, endpoint, partial(engine.call, "MASTER", endpoint, params, 0.1))
         call = PrivateCall("MASTER", endpoint, params, 0.1)
-        attempt(written, endpoint, lambda c=call: engine.private.ask(c, timeout=PATIENCE))
+        attempt(written, endpoint, partial(engine.private.ask, call, timeout=PATIENCE))
         future = engine.submit("MASTER", endpoint, params, 0.1)
-        attempt(written, endpoint, lambda f=future: f.result(PATIENCE))
+        attempt(written, endpoint, partial(future.result, PATIENCE))
         written.show("future", future, depth=0)
     answered = Events()
     reply_to = type("Receiver", (), {"tell": staticmethod(answered)})()
@@ -260,7 +265,7 @@ def test_kraken_away_and_a_stop_in_the_middle_write_no_secret(written: Written, 
             else:
                 engine.stop()
             for future in futures:
-                attempt(written, "a stop", lambda f=future: f.result(PATIENCE))
+                attempt(written, "a stop", partial(future.result, PATIENCE))
             engine.stop()
             sim.clear_faults()
         written.directory(tmp_path)
@@ -271,7 +276,9 @@ def test_a_damaged_store_and_two_owners_write_no_secret(written: Written, tmp_pa
     """G11: what is said about files that cannot be used, and about who owns them."""
     state = tmp_path / "s"
     with Simulator([("MASTER", KEY, SECRET)]) as sim:
-        make = lambda where=state: Engine([canary_account()], url=sim.url, state_dir=where, settings=SETTINGS)  # noqa: E731
+        def make(where: Path = state) -> Engine:
+            return Engine([canary_account()], url=sim.url, state_dir=where, settings=SETTINGS)
+
         with make() as engine:
             engine.call("MASTER", "BalanceEx")
             for other in (state, tmp_path / "other"):
@@ -316,12 +323,13 @@ def test_an_error_brings_no_locals_of_the_lane_with_it(written: Written, tmp_pat
         with engine:
             engine.call("MASTER", "BalanceEx")
             sim.fault(fault)
-            for params in ({}, {"x": object()}, {"nonce": 1}):
+            wrong: tuple[dict[str, Any], ...] = ({}, {"x": object()}, {"nonce": 1})
+            for params in wrong:
                 call = PrivateCall("MASTER", "TradeBalance", params, 0.3)
                 for way in (
-                    lambda p=params: engine.call("MASTER", "TradeBalance", p, 0.3),
-                    lambda c=call: engine.private.ask(c, timeout=PATIENCE),
-                    lambda p=params: engine.submit("MASTER", "TradeBalance", p, 0.3).result(PATIENCE),
+                    partial(engine.call, "MASTER", "TradeBalance", params, 0.3),
+                    partial(engine.private.ask, call, timeout=PATIENCE),
+                    partial(submit_and_wait, engine, params),
                 ):
                     with pytest.raises(EngineError) as caught:
                         way()
@@ -359,7 +367,7 @@ def test_a_server_that_repeats_the_key_does_not_get_it_written(written: Written,
             engine.balance("MASTER", max_age=60)
             server.misbehave(on_call=says(ECHOES[where](KEY)), targets=targets)
             for endpoint in ("TradeBalance", "AddOrder"):
-                attempt(written, endpoint, lambda e=endpoint: engine.call("MASTER", e, {}, 0.3))
+                attempt(written, endpoint, partial(engine.call, "MASTER", endpoint, {}, 0.3))
             engine.balance("MASTER", max_age=0, timeout=0.5)
             show_engine(written, engine)
             server.behave()
@@ -424,7 +432,7 @@ def test_a_proxys_password_is_written_nowhere(
         engine.subscribe(Everything(written))
         with engine:
             for endpoint in ("TradeBalance", "AddOrder"):
-                attempt(written, endpoint, lambda e=endpoint: engine.call("MASTER", e, {}, patience))
+                attempt(written, endpoint, partial(engine.call, "MASTER", endpoint, {}, patience))
             show_engine(written, engine)
         written.directory(tmp_path)
         assert bool(kraken.arrived) is (name == "works")
@@ -443,7 +451,7 @@ def _behind(proxy: str) -> Engine:
     return Engine([canary_account()], settings=Settings(proxy=proxy))
 
 
-BAD = {
+BAD: dict[str, Callable[[], object]] = {
     "name": lambda: Account("NO GOOD", KEY, SECRET),
     "secret": lambda: Account("MASTER", KEY, SECRET + "!"),
     "padding": lambda: Account("MASTER", KEY, SECRET[:-3]),
@@ -519,7 +527,7 @@ def test_no_public_object_shows_a_secret(written: Written, tmp_path: Path) -> No
         ref.ask(PrivateCall("MASTER", "BalanceEx"), timeout=PATIENCE)
         show_actor(written, ref)
         for envelope in range(3):
-            attempt(written, "nonsense", lambda e=envelope: ref.ask(e, timeout=PATIENCE))
+            attempt(written, "nonsense", partial(ref.ask, envelope, timeout=PATIENCE))
         stop_actor(ref)
         assert wait_finished(ref, PATIENCE)
     for name in package.__all__:

@@ -25,7 +25,7 @@ assert 0.2 < watch.seconds < watch.wall - 0.1, (watch.wall, watch.seconds)
 """
 
 
-def test_the_time_in_which_a_process_stood_still_is_not_counted() -> None:
+def test_the_time_of_a_suspension_is_not_counted() -> None:
     done = subprocess.run(
         [sys.executable, "-c", STOPPED], cwd=ROOT, capture_output=True, text=True, timeout=60,
         check=False,

@@ -16,12 +16,13 @@ import pykka
 
 from engine.actors.balance.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance.asset_catalogue import FILE_NAME as CATALOGUE_FILE
-from engine.actors.balance.asset_catalogue import AssetNames, CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import BalanceChanged, CallFinished, EngineWarning
+from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.listener import Listener
 from engine.actors.lane.messages import BalanceRecord, Invalidated, PrivateCall
@@ -31,9 +32,9 @@ from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import AllCanceled, DisarmAll, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
-from engine.actors.runtime.actor import stop_actor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive
 from engine.actors.runtime.scheduler import Scheduler
-from engine.actors.runtime.supervisor import Address, Supervisor
+from engine.actors.runtime.supervisor import Supervisor
 from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
@@ -47,14 +48,16 @@ from engine.values import Account, Clock, Settings
 logger = logging.getLogger("engine")
 
 EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
-TRADING = "trading "  # the names of those who trade begin with it
-EVENTS_AT_MOST = 10_000  # that wait for a slow subscriber
-STOP_PATIENCE = 1.0  # seconds for those that had started, when one cannot
-WRITTEN_WITHIN = 1.0  # seconds; a disk that takes longer costs an account that comes back its very last balance
+TRADING = "trading "  # the names of trading actors begin with it
+EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
+STOP_PATIENCE = 1.0  # seconds to stop the others, when an actor cannot be started
+WRITTEN_WITHIN = 1.0  # seconds; with a slower disk an account that comes back may lose its very last balance
 PART_FOR_DISARMING = 0.3  # of a stop's timeout
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
+
+_NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
 
 After = Callable[[float, Callable[[], None]], None]
 
@@ -70,9 +73,10 @@ def trading_of(account: str) -> str:
 
 
 class ActorSystem:
-    """Events, the private lane, archive, catalogue and orders, then one balance for each account that is `kept`.
+    """Events, the private lane, archive, catalogue and orders, then one `BalanceActor` for each account in `kept`.
 
-    `board` holds the newest snapshot of each account; `notice` is called with every event before its subscribers.
+    `board` holds the newest snapshot of each account; `notice` is called before the subscribers, with those events that
+    the engine keeps.
     `subscribers` is the engine's own list, which it changes as they come and go.
     """
 
@@ -107,9 +111,11 @@ class ActorSystem:
         self._actors = Supervisor(
             keystone=PRIVATE_LANE, after=self._scheduler.after, warn=self._warn, world_stopped=world_stopped
         )  # fmt: skip
+        self.refs = self._actors.refs
+        """The actors by name; it changes as they are started, replaced and stopped."""
 
     def start(self) -> None:
-        """Start them all; when one cannot, those that had started are stopped and its error is raised."""
+        """Start them all. When one cannot be started, the others are stopped again and its error is raised."""
         try:
             self._actors.start(EVENTS, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
@@ -127,9 +133,9 @@ class ActorSystem:
             raise
 
     def stop(self, deadline: float) -> None:
-        """Stop them in the reverse order of their start; everything stays inside `deadline` (`time.monotonic()`).
+        """Stop them in the reverse order of their start, all by `deadline` (`time.monotonic()`).
 
-        Those who trade are told first and waited for last: their pass under way waits for the others.
+        Trading actors are told first and waited for last: their pass under way may wait for the others.
         """
         self._actors.stop_watching()
         names = self._actors.names()
@@ -137,10 +143,10 @@ class ActorSystem:
         for name in trading:
             stop_actor(self._actors.ref(name))
         others = [name for name in reversed(names) if name not in trading]
-        for name in (*others, *trading):  # these last: a pass under way may wait for the others, and ends with them
+        for name in (*others, *trading):  # trading last: a pass under way may wait for the others
             if name == ORDERS:
                 self._disarm(deadline)
-            if name in (ORDERS, PRIVATE_LANE):  # first for the journal, which takes in how the call under way ends
+            if name in (ORDERS, PRIVATE_LANE):  # before the journal stops: it takes in how the call under way ends
                 _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
             if not self._actors.stop(name, deadline - time.monotonic()):
                 logger.error("The actor %s did not stop in time.", name)
@@ -161,37 +167,26 @@ class ActorSystem:
             self._actors.ref(ORDERS).ask(DisarmAll(), timeout=max(0.0, patience))
 
     def add_balance(self, account: str) -> None:
-        """Keep one more account's balance, beginning with what the store knows of it, also when it was just removed."""
+        """Keep another account's balance, starting from what the store knows, even if it was just removed."""
         with contextlib.suppress(KeyError, pykka.Timeout, pykka.ActorDeadError):
             self._actors.ref(ARCHIVE).ask(Flush(), timeout=WRITTEN_WITHIN)
         self._board.update(self._restored([self._accounts[account]]))
         self._actors.start(balance_of(account), partial(self._start_balance, account))
 
     def remove_balance(self, account: str) -> None:
-        """Keep an account's balance no longer; whoever waits for it is answered."""
+        """Stop keeping an account's balance; callers that wait for it are answered."""
         self._actors.stop(balance_of(account), STOP_PATIENCE)
 
     def is_own_thread(self) -> bool:
         """Whether the caller runs in the thread of one of the actors."""
         return self._actors.is_own_thread()
 
-    def ref(self, name: str) -> pykka.ActorRef[Any]:
-        """The actor of that name. Raises `KeyError`."""
-        return self._actors.ref(name)
-
-    def find(self, name: str) -> pykka.ActorRef[Any] | None:
-        """The actor of that name, `None` when there is none."""
-        try:
-            return self.ref(name)
-        except KeyError:
-            return None
-
     def tell(self, name: str, message: Any) -> None:
-        """Tell an actor something that does not matter when it is not there."""
-        tell_if_alive(Address(self._actors, name), message)
+        """Tell an actor something; without such an actor it is dropped."""
+        tell_if_alive(self.refs.get(name), message)
 
     def intervals(self) -> dict[str, float]:
-        """Seconds between two refreshes of each account's balance, as it results from all of them."""
+        """Seconds between two refreshes of each account's balance, given all of them."""
         kept = [self._accounts[name] for name in tuple(self._kept) if name in self._accounts]
         tiers = {account.name: account.tier or self._settings.tier for account in kept}
         return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
@@ -201,41 +196,35 @@ class ActorSystem:
         return self.names.table.locate(row).asset
 
     def lane_mailbox(self) -> PriorityMailbox | None:
-        """The lane's mailbox, to look at; `None` while there is no lane."""
-        try:
-            mailbox: PriorityMailbox = self._actors.ref(PRIVATE_LANE).actor_inbox  # type: ignore[assignment]
-        except KeyError:
-            return None
+        """The lane's mailbox, for reading; `None` while there is no lane."""
+        lane = self.refs.get(PRIVATE_LANE)
+        mailbox: PriorityMailbox | None = None if lane is None else lane.actor_inbox  # type: ignore[assignment]
         return mailbox
 
     def report(self, *only: str) -> LaneReport | None:
-        """Where the private lane stands, with all keys or only those accounts'; `None` before it has started."""
+        """The state of the private lane, with the keys of all or only those accounts; `None` before it has started."""
         return None if self._report is None else self._report(*only)
 
     def dead(self) -> tuple[str, ...]:
-        """What should run and does not, by name; a dead actor is replaced within a second."""
+        """The names of actors and threads that should run and do not; a dead actor is replaced within a second."""
         return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
 
     def publish(self, event: Any) -> None:
-        """Give an event to the engine and to every subscriber."""
-        self._listen(event)
-        self._notice(event)
+        """Give an event to the engine, where it keeps such events, and to every subscriber."""
+        if isinstance(event, CallFinished):
+            if event.outcome is Outcome.DONE:
+                self.listener.heard(event.account)
+            elif event.outcome is Outcome.REFUSED:
+                self.listener.answered()
+        elif isinstance(event, _NOTICED):
+            self._notice(event)
         if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
             self.tell(EVENTS, event)
 
-    def _listen(self, event: Any) -> None:
-        """Every call that ends tells whether Kraken is silent."""
-        if not isinstance(event, CallFinished):
-            return
-        if event.outcome is Outcome.DONE:
-            self.listener.heard(event.account)
-        elif event.outcome is Outcome.REFUSED:
-            self.listener.answered()
-
     def invalidate(self, account: str) -> None:
-        """A call of ours, or a fill, has changed what the account holds: STALE from now on, and asked for again soon.
+        """A call or a fill has changed what the account holds: its balance is STALE now, and fetched again soon.
 
-        Any thread may say so; when this returns, no snapshot of the account is FRESH that was asked for before.
+        Any thread may call this; when it returns, no snapshot that was asked for before is FRESH.
         """
         now = self._clock.monotonic()
         self._invalidations[account].note(now)
@@ -245,9 +234,10 @@ class ActorSystem:
         self.publish(EngineWarning(code, sentence))
 
     def _has_room(self, event: Any) -> bool:
-        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung one cannot eat the memory.
+        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung subscriber takes no memory.
 
-        Balances are not: those that wait are one for each account. The rest has twice the room of finished calls.
+        Balance events are kept, since at most one waits for each account; other events have twice the room of finished
+        calls.
         """
         try:
             mailbox: Any = self._actors.ref(EVENTS).actor_inbox
@@ -285,7 +275,7 @@ class ActorSystem:
         )  # fmt: skip
 
     def _learn(self, assets: object) -> None:
-        """Take in Kraken's list of assets; any thread but the scheduler's."""
+        """Take in Kraken's list of assets. Any thread but the scheduler's."""
         self.names.learn(assets)
         trouble = self.names.cash_trouble()
         if trouble is not None:
@@ -293,7 +283,7 @@ class ActorSystem:
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
-            self._state_dir, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
             drift=self._drift, key_of=self._key_of, spare=self._spare,
         )  # fmt: skip
@@ -327,7 +317,7 @@ class ActorSystem:
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
         return BalanceActor.start(
-            name, Address(self._actors, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            name, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
             invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,
@@ -350,12 +340,12 @@ class ActorSystem:
 
 
 def _end_calls(ref: pykka.ActorRef[Any], deadline: float) -> None:
-    """Answer what waits, and give a write under way some time before it is cut; until the lane has nothing to do."""
+    """Answer the calls that wait, cut the one under way (a write after some time), and wait until the lane is idle."""
     mailbox: Any = ref.actor_inbox
     mailbox.close()
     grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
     while not mailbox.is_idle and time.monotonic() < deadline:
         queued_call = mailbox.under_way
         if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
-            mailbox.cut_under_way()  # and again: it may have been between two exchanges
+            mailbox.cut_under_way()  # again and again: it may have been between two exchanges
         time.sleep(LOOK_AGAIN)

@@ -1,4 +1,4 @@
-"""The facade: `Engine` starts and stops the actors, and each of its desks serves one kind of question."""
+"""The facade: `Engine` is one class made of its subjects: calls, accounts, orders and gates."""
 
 from engine.app.engine import Engine
 

@@ -1,4 +1,4 @@
-"""The service for accounts: their balances, and what may be changed about them while the engine runs."""
+"""`Engine`'s methods for accounts: balances, and what may be changed about them while the engine runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 
 import pykka
 
+from engine.actors.balance.archive import read_history
 from engine.actors.lane.attempt import distinct
 from engine.actors.lane.messages import (
     AccountChange,
@@ -20,25 +21,34 @@ from engine.actors.lane.messages import (
 )
 from engine.actors.order.messages import KeyReplaced
 from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
-from engine.app.calls import ANSWER_GRACE
+from engine.app.calls import ANSWER_GRACE, CallMethods
 from engine.app.state import AppState
 from engine.errors import ConfigError, DeadlinePassed, EngineStopped
+from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Account, Secret
 
 
-class AccountService:
-    """Answers for accounts on behalf of `Engine`, which says what is guaranteed. Thread-safe."""
+class AccountMethods(CallMethods):
+    """The accounts of an `Engine` and their balances. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
-        self._state = state
-        self._changing = threading.Lock()  # one change at a time
+        super().__init__(state)
+        self._changing = threading.Lock()  # one change of the accounts at a time
 
-    def balance(self, account: str, max_age: float | None, timeout: float | None) -> BalanceSnapshot:
-        """`Engine.balance`."""
+    def balance(
+        self, account: str, max_age: float | None = None, timeout: float | None = None
+    ) -> BalanceSnapshot:
+        """The last known balance, at once; with `max_age` (seconds) refreshed first when it is older.
+
+        Never raises for the network and waits at most `timeout` seconds: what is known then is returned with its
+        state. Concurrent callers share one refresh; with `max_age=0` it was asked for after the call began. Raises
+        `UnknownName` for an account that this engine does not have, and `ConfigError` for an invalid number of seconds
+        or, with `max_age`, for a name in `Settings.cash` that Kraken does not list.
+        """
         self._state.check_account(account)
         if max_age is not None and (not isinstance(max_age, int | float) or math.isnan(max_age)):
-            raise ConfigError(f"{max_age!r} is no max_age: give seconds as a number.")
+            raise ConfigError(f"Invalid max_age: {max_age!r}. Give seconds as a number.")
         if max_age is not None and self._state.is_running:
             wait = self._state.seconds(timeout)
             began = self._state.clock.monotonic()
@@ -48,14 +58,68 @@ class AccountService:
                 self._state.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
         return self._state.known(account)
 
+    def history(self, account: str) -> tuple[BalancePoint, ...]:
+        """The last balances of an account, the newest last: a point for every change, and one every five minutes.
+
+        The newest 200 are kept, over restarts. They are read from the store in the caller's thread, where the newest
+        one may arrive a moment late. Raises `UnknownName`, or `StoreError` when the store cannot be read.
+        """
+        self._state.check_account(account)
+        return read_history(self._state.directory, account, self._state.accounts[account].key_id)
+
+    def is_available(self, account: str) -> bool:
+        """Whether the account may be used: after a good reply, unless too many failures or silence followed."""
+        return self._state.known(account).is_available and self._state.is_running
+
+    def error_count(self, account: str) -> int:
+        """How many refreshes of the account have failed in a row."""
+        return self._state.known(account).error_count
+
+    def add_account(self, account: Account | tuple[str, str, str]) -> None:
+        """Add an account while the others go on; its balance is kept up to date from now on.
+
+        Raises `ConfigError` when its name or its key is here already, `StoreInUse` when another engine uses the key,
+        `DeadlinePassed` when the lane was busy for `Settings.call_timeout`; nothing has changed then.
+        """
+        state, new = self._state, Account.of(account)
+        with self._changing:
+            distinct([*state.accounts.values(), new])
+            if state.is_running:
+                self._ask_lane(AddAccount(new))
+            state.enter(new)
+            if state.is_running:
+                state.system.add_balance(new.name)
+
+    def remove_account(self, account: str) -> None:
+        """Let an account go while the others go on: its key is free, its calls that still wait end as *not sent*.
+
+        Its nonce marks and its last known balance stay in the store, its orders at Kraken. It trades no longer, also
+        when this raises: `UnknownName`, or `DeadlinePassed` as `add_account`.
+        """
+        state = self._state
+        with self._changing:
+            state.check_account(account)
+            if state.is_running:
+                self._ask_lane(RemoveAccount(state.accounts[account]))
+                state.system.remove_balance(account)
+            state.leave(account)
+
     def resume(self, account: str) -> None:
-        """`Engine.resume`."""
+        """Say that an account's key was fixed: its calls go out again at once, except during a lockout.
+
+        Returns at once; a balance is fetched in the background. Raises `UnknownName` or `EngineStopped`.
+        """
         self._state.check_account(account)
         self._state.ref(PRIVATE_LANE).tell(Resume(account))
         self._state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
 
-    def replace_key(self, account: str, key: str | Secret, secret: str | Secret, otp: str | None) -> None:
-        """`Engine.replace_key`."""
+    def replace_key(self, account: str, key: str | Secret, secret: str | Secret, *, otp: str | None = None) -> None:
+        """Give an account another API key while everything else goes on; waiting calls are signed with the new one.
+
+        What is known of the account is forgotten, since it came from the old key. Raises `ConfigError` when the key is
+        invalid or belongs to another account here, `StoreInUse` when another engine uses it, `DeadlinePassed` when the
+        lane was busy for `Settings.call_timeout`; the old key stays then.
+        """
         state = self._state
         with self._changing:
             state.check_account(account)
@@ -68,29 +132,8 @@ class AccountService:
         state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
         state.system.tell(ORDERS, KeyReplaced(account))
 
-    def add(self, account: Account) -> None:
-        """`Engine.add_account`."""
-        state = self._state
-        with self._changing:
-            distinct([*state.accounts.values(), account])
-            if state.is_running:
-                self._ask_lane(AddAccount(account))
-            state.enter(account)
-            if state.is_running:
-                state.system.add_balance(account.name)
-
-    def remove(self, account: str) -> None:
-        """`Engine.remove_account`."""
-        state = self._state
-        with self._changing:
-            state.check_account(account)
-            if state.is_running:
-                self._ask_lane(RemoveAccount(state.accounts[account]))
-                state.system.remove_balance(account)
-            state.leave(account)
-
     def _ask_lane(self, request: AccountChange) -> None:
-        """Let the lane do it, or withdraw it: what was not begun in time is not done later."""
+        """Let the lane make a change, or withdraw it: a change that was not begun in time is not made later."""
         account = request.account.name
         answer = self._state.ref(PRIVATE_LANE).ask(request, block=False)
         try:

@@ -1,18 +1,17 @@
-"""The service for calls: one private call with its repeats, and public calls beside the lane."""
+"""`Engine`'s methods for calls: private ones through the lane, repeated where that is safe, and public ones."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any
 
 import pykka
 
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, PrivateCall
-from engine.actors.lane.queued_call import Answer, FutureReply
+from engine.actors.lane.queued_call import CallAnswer, FutureReply
 from engine.actors.order.pair_cache import ASSET_PAIRS, PairCache
 from engine.actors.system import PRIVATE_LANE
 from engine.app.state import AppState
@@ -26,61 +25,51 @@ from engine.kraken.unlisted import endpoint_of, public_endpoint_of
 from engine.rules.lane.retry import cancels_by_name, pause_before_retry
 from engine.transport import TransportPool
 
-AtSend = Callable[[float | None], Mapping[str, Any]]
-
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 SAY_AGAIN = 600.0  # seconds
 
 _PARTIAL = (
-    "Kraken answered {endpoint} with '{codes}' beside a result: the rows that came count, and some that were asked for "
-    "are missing. Check the names that are asked for."
+    "Kraken answered {endpoint} with '{codes}' beside a result: the rows that came are used, and some that were asked "
+    "for are missing. Check the names in the call."
 )
 
 
-class CallService:
-    """Makes calls for `Engine`, which says what they guarantee. Thread-safe."""
+class CallMethods:
+    """The calls of an `Engine`. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
         self._state = state
-        self._public: TransportPool | None = None
-        self.pairs = PairCache(self._ask_pairs, state.clock.monotonic, note=state.drift.noter(ASSET_PAIRS))
+        self._pool: TransportPool | None = None
+        self._pairs = PairCache(self._ask_pairs, state.clock.monotonic, note=state.drift.noter(ASSET_PAIRS))
         self._missing: dict[str, tuple[str, float]] = {}
 
-    def open(self, url: str) -> None:
-        """Public calls may be made from now on."""
-        self._public = TransportPool(url, self._state.settings, clock=self._state.clock)
-
-    def close(self) -> None:
-        """End the public calls under way."""
-        if self._public is not None:
-            self._public.close()
-
     def call(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
-        endpoint_class: str | None = None, *, at_send: AtSend | None = None,
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
     ) -> Any:  # fmt: skip
-        """`Engine.call`. `at_send` gives more parameters when the call's turn has come, by Kraken's time."""
-        now = self._state.clock.monotonic
-        deadline = now() + self._state.seconds(timeout)
-        for attempt in itertools.count():
-            try:
-                named = self._named(endpoint, params)
-                left = deadline - now()
-                return self._one_attempt(
-                    PrivateCall(account, endpoint, named, left, at_send=at_send, endpoint_class=endpoint_class)
-                )
-            except CallError as error:
-                pause = _pause(error, endpoint, params, endpoint_class, attempt)
-                if pause is None or now() + pause >= deadline or self._state.stopped.wait(pause):
-                    raise
-        raise AssertionError("unreachable")
+        """One private call: Kraken's `result` as it came (fractional JSON numbers are `Decimal`).
+
+        Waits at most `timeout` seconds (`Settings.call_timeout`) and one more. Within that time a read is made again
+        after a passing failure, a write only when it was provably not executed, a placement never; each time through
+        the queue, with a fresh nonce. Raises `CallNotSent`, `CallRefused` or `CallUnknown`, the last failure: see
+        `engine.errors` for what each allows the caller to do.
+
+        `endpoint_class` is needed for an endpoint that this engine does not know: ``read``, ``settle``, ``order``,
+        ``cancel`` or ``funds``. It decides what is allowed and what is repeated; such a call counts 4 points of the
+        REST counter, the most that Kraken charges. Raises `UnknownName` for an invalid name, and `CallNotSent` when a
+        known endpoint has another class.
+        """
+        return self._call(account, endpoint, params, self._state.seconds(timeout), endpoint_class)
 
     def submit(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
-        endpoint_class: str | None = None,
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None, with_warnings: bool = False,
     ) -> Future[Any]:  # fmt: skip
-        """`Engine.submit`."""
-        reply = FutureReply()
+        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits in the lane.
+
+        `with_warnings`: its result is the `CallDone`, which has Kraken's warnings beside the result.
+        """
+        reply = FutureReply(with_warnings=with_warnings)
         try:
             named = self._named(endpoint, params)
             self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))
@@ -89,32 +78,68 @@ class CallService:
         return reply.future
 
     def public(
-        self, endpoint: str, params: Mapping[str, Any] | None, timeout: float | None,
-        endpoint_class: str | None = None,
+        self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
+        *, endpoint_class: str | None = None,
     ) -> Any:  # fmt: skip
-        """`Engine.public`."""
+        """One public call, in the caller's thread and not serialized: Kraken's `result`, or raises a `CallError`.
+
+        When Kraken answers Ticker, Assets or AssetPairs with an error about one name beside the rows of others, the
+        rows are returned, and an `EngineWarning` ``partial-answer`` names the error. An endpoint that this engine does
+        not know is called with ``endpoint_class="read"``.
+        """
         found = public_endpoint_of(endpoint, endpoint_class)
         if not self._state.is_running:
             raise EngineStopped("The engine is not running.", endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
-            raise CallNotSent("The parameters of a call are a mapping of names to values.", endpoint=endpoint)
+            raise CallNotSent("The parameters of a call must be a mapping of names to values.", endpoint=endpoint)
         return self._get(found, self._named(endpoint, params), self._state.seconds(timeout))
 
-    def fetch(self, endpoint: str, seconds: float, params: Mapping[str, Any] | None = None) -> Any:
-        """A public call for an actor of ours, which may make one before the engine as a whole runs."""
+    def _open_pool(self, url: str) -> None:
+        """Public calls may be made from now on."""
+        self._pool = TransportPool(url, self._state.settings, clock=self._state.clock)
+
+    def _close_pool(self) -> None:
+        """End the public calls under way."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def _call(
+        self, account: str, endpoint: str, params: Mapping[str, Any] | None, seconds: float,
+        endpoint_class: str | None = None, *, deadline_in: float | None = None,
+    ) -> Any:  # fmt: skip
+        """A private call, repeated within `seconds` where that is safe. `deadline_in`: see `PrivateCall`."""
+        now = self._state.clock.monotonic
+        deadline = now() + seconds
+        for attempt in itertools.count():
+            try:
+                named = self._named(endpoint, params)
+                left = deadline - now()
+                return self._one_attempt(PrivateCall(
+                    account, endpoint, named, left, CallAnswer(), endpoint_class=endpoint_class,
+                    deadline_in=deadline_in,
+                ))  # fmt: skip
+            except CallError as error:
+                pause = _pause(error, endpoint, params, endpoint_class, attempt)
+                if pause is None or now() + pause >= deadline or self._state.stopped.wait(pause):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _fetch(self, endpoint: str, seconds: float, params: Mapping[str, Any] | None = None) -> Any:
+        """A public call for an actor, which may make one before the engine as a whole runs."""
         return self._get(public_endpoint(endpoint), params or {}, seconds)
 
     def _ask_pairs(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         return self._get(public_endpoint(endpoint), params, seconds)
 
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """A copy of the parameters, with markets named as Kraken takes them; what is no mapping the lane refuses."""
-        kept = _kept(params)
-        is_call = isinstance(kept, Mapping) and isinstance(endpoint, str)
-        return with_names(endpoint, kept, self.pairs.known) if is_call else kept
+        """A copy of the parameters, with markets named as Kraken takes them. The lane refuses what is not a mapping."""
+        if not isinstance(params, Mapping):
+            return {} if params is None else params
+        has_pair = "pair" in params and isinstance(endpoint, str)
+        return with_names(endpoint, dict(params), self._pairs.known) if has_pair else dict(params)
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
-        clock, pool = self._state.clock, self._public
+        clock, pool = self._state.clock, self._pool
         if pool is None:
             raise EngineStopped("The engine is not running.", endpoint=found.name)
         try:
@@ -131,7 +156,7 @@ class CallService:
         return reply.result
 
     def _say_missing(self, endpoint: str, codes: str) -> None:
-        """Warn that a result lacks rows; of the same ones again after a while only."""
+        """Warn that a result lacks rows; for the same errors once in a while."""
         now = self._state.clock.monotonic()
         before, since = self._missing.get(endpoint, ("", 0.0))
         if codes != before or now - since >= SAY_AGAIN:
@@ -139,20 +164,20 @@ class CallService:
             self._state.publish(EngineWarning("partial-answer", _PARTIAL.format(endpoint=endpoint, codes=codes[:200])))
 
     def _one_attempt(self, call: PrivateCall) -> Any:
-        answer = Answer()
-        self._send(replace(call, reply_to=answer))
+        answer: CallAnswer = call.reply_to
+        self._send(call)
         told = answer.wait(max(0.0, call.timeout or 0.0) + ANSWER_GRACE)
         if isinstance(told, CallDone):
             return told.result
         try:
             raise self._no_answer(answer, call.account, call.endpoint) if told is None else told.error
         finally:
-            del answer, told  # they hold the error, and its traceback this frame
+            del answer, call, told  # they hold the error, and its traceback holds this frame
 
-    def _no_answer(self, answer: Answer, account: str, endpoint: str) -> CallError:
-        """The time is over: withdrawn from the mailbox if it can be, and else nobody knows."""
+    def _no_answer(self, answer: CallAnswer, account: str, endpoint: str) -> CallError:
+        """The time is over: the call is withdrawn if it still waits in the mailbox, else its outcome is unknown."""
         if not answer.withdraw():
-            sentence = "No answer in time: look up what became of the call."
+            sentence = "No answer came in time: look up what became of the call."
             return CallUnknown(sentence, account=account, endpoint=endpoint)
         kind = DeadlinePassed if self._state.is_running else EngineStopped
         return kind("The call was not sent in time.", account=account, endpoint=endpoint)
@@ -162,15 +187,11 @@ class CallService:
         try:
             self._state.check_account(call.account)
             self._state.ref(PRIVATE_LANE).tell(call)
-        except (pykka.ActorDeadError, EngineStopped):
+        except pykka.ActorDeadError:
             stopped = EngineStopped("The engine is not running.", account=call.account, endpoint=call.endpoint)
             raise stopped from None
         except CallError as error:
             raise error.about(call.account, call.endpoint) from None
-
-
-def _kept(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return dict(params) if isinstance(params, Mapping) else {} if params is None else params
 
 
 def _pause(

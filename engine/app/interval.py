@@ -1,4 +1,4 @@
-"""The switch interval of the process: changed only for engines that ask for it, and put back after the last of them."""
+"""The switch interval of the process: changed only for engines that ask for it, and restored after the last one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _before: list[float] = []
 
 
 def shorten(owner: object, seconds: float | None) -> None:
-    """Have the process switch threads after `seconds` until `restore(owner)`; of several owners the shortest counts."""
+    """Make the process switch threads every `seconds` until `restore(owner)`; the shortest of all owners counts."""
     if seconds is None:
         return
     with _lock:
@@ -22,7 +22,7 @@ def shorten(owner: object, seconds: float | None) -> None:
 
 
 def restore(owner: object) -> None:
-    """Put back what was before the first owner, once no owner is left. Does nothing for one that asked for nothing."""
+    """Restore the original interval once no owner is left. Does nothing for an owner without a wish."""
     with _lock:
         if _wanted.pop(id(owner), None) is not None:
             sys.setswitchinterval(min(_wanted.values(), default=_before[0]))

@@ -1,9 +1,10 @@
-"""The service for orders that were placed: what is open, and how it is amended and canceled."""
+"""`Engine`'s methods for orders that were placed: what is open, and how it is amended and canceled."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal, overload
 
 from engine.actors.order.messages import (
     CancelAllCame,
@@ -13,10 +14,7 @@ from engine.actors.order.messages import (
     OrderAmended,
     WhoseOrders,
 )
-from engine.actors.order.submission import rfc3339
-from engine.app.calls import CallService
-from engine.app.order_client import OrderClient
-from engine.app.state import AppState
+from engine.app.orders import OrderMethods
 from engine.errors import CallError, CallUnknown, ConfigError, DeadlinePassed, OrderRejected, OrderUnknown
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
@@ -30,27 +28,42 @@ _OPEN = (
 )
 
 
-class OrderChangeService:
-    """Lists, amends and cancels orders for `Engine`, which says what is guaranteed. Thread-safe."""
+class OrderChangeMethods(OrderMethods):
+    """The open orders of an `Engine`: listed, amended and canceled. Thread-safe."""
 
-    def __init__(self, state: AppState, calls: CallService, client: OrderClient) -> None:
-        self._state, self._calls, self._client = state, calls, client
+    def cancel(
+        self, account: str, receipt: OrderReceipt | str, timeout: float | None = None
+    ) -> OrderReceipt:
+        """Cancel a placement, named by its receipt, id or txid; returns what became of it: it is over then.
 
-    def cancel(self, account: str, receipt: OrderReceipt | str, timeout: float | None) -> OrderReceipt:
-        """`Engine.cancel`."""
+        The cancel is sent again within `timeout` seconds (`Settings.call_timeout`) until Kraken has done it or the
+        order is seen to be over: done twice, it is as if it were done once. The receipt may be *closed* when the order
+        was filled before, and *not placed* when it had not been sent. It is not final (`is_final`) while what was
+        filled is not read: an `OrderChanged` says when it is.
+
+        Raises `OrderUnknown` when the order may still be open when the time is over: the wish is kept, also over a
+        restart, and carried out as soon as it can be, and when the order comes to the exchange late. Raises
+        `UnknownName` for what was not placed here, and a `CallRefused` when the key may not cancel.
+        """
         deadline = self._client.deadline(timeout)
         row = self._client.find(account, receipt, deadline)
         wish = CancelPlacement(row.cl_ord_id, self._client.left(deadline))
         row = self._client.ask(wish, deadline) or row
         return row.receipt
 
-    def cancel_all(self, account: str, timeout: float | None) -> int:
-        """`Engine.cancel_all`."""
+    def cancel_all(self, account: str, timeout: float | None = None) -> int:
+        """Cancel every open order of the account, also those placed elsewhere; how many, as Kraken counts them.
+
+        A placement that still waits in the lane ends as *not sent*. One that is not known to be at Kraken or not is
+        waited for within `timeout` seconds (`Settings.call_timeout`); `OrderUnknown` then names those that may still
+        come, and each is canceled when it does, also after a restart. Raises a `CallError` when CancelAll itself did
+        not go through; the placements of this engine are then canceled one by one.
+        """
         self._state.check_account(account)
         deadline = self._client.deadline(timeout)
         names = self._client.ask(CancelAllComes(account), deadline)
         try:
-            result = self._calls.call(account, "CancelAll", None, self._client.left(deadline))
+            result = self.call(account, "CancelAll", None, self._client.left(deadline))
         except CallError:
             self._client.ask(CancelAllCame(account, names, None, 0.0), deadline)
             raise
@@ -64,17 +77,35 @@ class OrderChangeService:
             raise OrderUnknown(told, unknown[0].receipt, account=account, endpoint="CancelAll")
         return count
 
-    def open(self, account: str, timeout: float | None) -> tuple[OrderReceipt, ...]:
-        """`Engine.open_orders`."""
+    @overload
+    def open_orders(
+        self, account: str, timeout: float | None = None, *, all: Literal[False] = False
+    ) -> tuple[OrderReceipt, ...]: ...
+
+    @overload
+    def open_orders(
+        self, account: str, timeout: float | None = None, *, all: Literal[True]
+    ) -> tuple[OpenOrder, ...]: ...
+
+    def open_orders(
+        self, account: str, timeout: float | None = None, *, all: bool = False
+    ) -> tuple[OrderReceipt, ...] | tuple[OpenOrder, ...]:
+        """The placements of this engine that are not over, after a look at Kraken; the oldest first.
+
+        Also those whose outcome is unknown. With `all=True` every open order of the account as an `OpenOrder`, also
+        those placed by hand, by other programs or by `call`: `is_ours` tells them apart. Raises a `CallError` when
+        Kraken cannot be asked.
+        """
+        if all:
+            return self._all_open_orders(account, timeout)
         self._state.check_account(account)
         deadline = self._client.deadline(timeout)
         return tuple(row.receipt for row in self._client.ask(LookNow(account), deadline))
 
-    def open_of_all(self, account: str, timeout: float | None) -> tuple[OpenOrder, ...]:
-        """`Engine.open_orders` with `all=True`."""
+    def _all_open_orders(self, account: str, timeout: float | None) -> tuple[OpenOrder, ...]:
         self._state.check_account(account)
         deadline = self._client.deadline(timeout)
-        rows = self._calls.call(account, "OpenOrders", None, self._client.left(deadline)).get("open")
+        rows = self.call(account, "OpenOrders", None, self._client.left(deadline)).get("open")
         if not isinstance(rows, dict):
             raise CallUnknown("Kraken's list of open orders cannot be read.", account=account, endpoint="OpenOrders")
         readable = {txid: row if isinstance(row, dict) else {} for txid, row in rows.items()}
@@ -84,11 +115,29 @@ class OrderChangeService:
         return (*listed, *(OpenOrder.unlisted(row) for row in unlisted))
 
     def amend(
-        self, account: str, receipt: OrderReceipt | str, changes: dict[str, Any], timeout: float | None
+        self,
+        account: str,
+        receipt: OrderReceipt | str,
+        price: str | int | Decimal | None = None,
+        volume: str | int | Decimal | None = None,
+        *,
+        price2: str | int | Decimal | None = None,
+        display_volume: str | int | Decimal | None = None,
+        timeout: float | None = None,
     ) -> OrderReceipt:
-        """`Engine.amend`."""
+        """Change an open placement, named by its receipt, id or txid; it stays the same order (Kraken's AmendOrder).
+
+        Prices and volumes are those of `Order`, rounded as `place` does; the volume is that of the whole order, what
+        was filled included, and one below that cancels the rest. `None` leaves a part as it is. The receipt's `sent`
+        tells what the order is for now.
+
+        Raises `OrderUnknown` when it is not known in time whether it was amended: the receipt tells it as soon as
+        Kraken's list does, and an `OrderChanged`. Raises `OrderRejected` or another `CallRefused` when we or Kraken
+        refuse it, `CallNotSent` when nothing was sent, `ConfigError` for amounts that are none, `UnknownName`.
+        """
+        asked = {"price": price, "volume": volume, "price2": price2, "display_volume": display_volume}
         deadline = self._client.deadline(timeout)
-        changes = {name: value for name, value in changes.items() if value is not None}
+        changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         if not changes:
             raise ConfigError("An amend changes something: give it a price, a volume, or both.")
         row = self._client.find(account, receipt, deadline)
@@ -98,8 +147,9 @@ class OrderChangeService:
         if not params:
             return row.receipt
         try:
-            asked = {"txid": row.txids[0], **params}
-            self._calls.call(account, "AmendOrder", asked, self._left(deadline), at_send=self._deadline)
+            accept_in = self._state.settings.order_deadline
+            params = {"txid": row.txids[0], **params}
+            self._call(account, "AmendOrder", params, self._left_to_amend(deadline), deadline_in=accept_in)
         except CallUnknown as error:
             return self._looked_up(row, sent, deadline, error)
         row = self._client.ask(OrderAmended(row.cl_ord_id, sent), deadline) or row
@@ -107,7 +157,7 @@ class OrderChangeService:
 
     def _fitted(self, row: Placement, changes: dict[str, Any], deadline: float) -> Order:
         """The order as it is to be, as the pair takes it."""
-        pair = self._calls.pairs.get(row.fitted.pair, self._left(deadline))
+        pair = self._pairs.get(row.fitted.pair, self._left_to_amend(deadline))
         return fit(replace(row.fitted, **changes), pair)
 
     def _looked_up(self, row: Placement, sent: Order, deadline: float, error: CallUnknown) -> OrderReceipt:
@@ -122,11 +172,7 @@ class OrderChangeService:
         told = f"Whether order {row.id!r} is amended is not known; its receipt tells it when Kraken does. {error}"
         raise OrderUnknown(told, (now or row).receipt, account=row.account, endpoint="AmendOrder") from None
 
-    def _deadline(self, kraken: float | None) -> dict[str, str]:
-        """After that moment Kraken does not amend it any more."""
-        return {} if kraken is None else {"deadline": rfc3339(kraken + self._state.settings.order_deadline)}
-
-    def _left(self, deadline: float) -> float:
+    def _left_to_amend(self, deadline: float) -> float:
         left = self._client.left(deadline)
         if left <= 0:
             raise DeadlinePassed("The time was over before the amend could be sent.")

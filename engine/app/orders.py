@@ -1,4 +1,4 @@
-"""The service for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
+"""`Engine`'s methods for orders: checks them, hands them to the `OrderActor`, and says how they ended."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from types import MappingProxyType
 
 from engine.actors.order.fee_cache import FeeCache
 from engine.actors.order.messages import ArmSwitch, FindOrder, PlaceOrder, UnsettledFunds
-from engine.actors.order.submission import rfc3339
-from engine.app.calls import CallService
+from engine.app.accounts import AccountMethods
 from engine.app.order_client import OrderClient
 from engine.app.state import AppState
 from engine.errors import (
@@ -31,31 +30,49 @@ from engine.rules.order.order import Order, OrderReceipt, check_id
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
-from engine.values import Pair
 
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
 
 
-class OrderService:
-    """Places and tells of orders for `Engine`, which says what is guaranteed. Thread-safe."""
+class OrderMethods(AccountMethods):
+    """The orders of an `Engine`: placed, looked up, and guarded by a dead man's switch. Thread-safe."""
 
-    def __init__(self, state: AppState, calls: CallService, client: OrderClient, *, live: bool) -> None:
-        self._state, self._calls, self._client, self._live = state, calls, client, live
-        self._pairs = calls.pairs
-        self.fees = FeeCache(
-            calls.submit, self._key_id, bound=state.settings.fee_bound,
+    def __init__(self, state: AppState) -> None:
+        super().__init__(state)
+        self._live = state.live
+        self._client = OrderClient(state)
+        self._fees = FeeCache(
+            self.submit, self._key_id, bound=state.settings.fee_bound,
             note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
         )  # fmt: skip
         self._keys: dict[str, tuple[KeyInfo, float]] = {}
         self._lock = threading.Lock()
 
-    def place(self, account: str, order: Order, name: str | None, timeout: float) -> OrderReceipt:
-        """`Engine.place`."""
+    def place(
+        self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
+    ) -> OrderReceipt:
+        """Place an order: at most one is on the exchange afterwards, whatever is lost on the way.
+
+        The order is checked and rounded first, never beyond what was asked; it is written to disk before it is sent;
+        when its outcome is unknown it is looked up and never sent again. `id` (1 to 128 printable characters) names the
+        placement: a second call with the same id, even after a restart, ends as the first one did and places nothing,
+        unless the first was not sent; then it is another try. An id is remembered for 30 days after its order is over,
+        a placement without one for an hour. Without an id every call is a new placement.
+
+        Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
+        `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has the order: how it
+        ended is published as `OrderChanged`, and `order()` returns it. Raises `CallNotSent` when nothing was placed
+        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order),
+        `OrderRejected` or another `CallRefused` when the engine or Kraken refuses the order, `PermissionDenied` for a
+        key that may not look orders up, `ConfigError` for an invalid order or id.
+
+        Without `live=True` Kraken only checks the order; the receipt has `live=False` and is not kept.
+        """
         self._state.check_account(account)
         if not isinstance(order, Order):
             raise ConfigError("What is placed is an Order.")
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        name = None if name is None else check_id(name)
+        name = None if id is None else check_id(id)
         if name is not None and self._live:
             known = self._client.ask(FindOrder(account, name), deadline)
             if known is not None and known.id == name and known.order == order and not known.may_repeat:
@@ -65,18 +82,21 @@ class OrderService:
             return self._validate(plan, deadline)
         return self._ended(self._client.ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
-    def check(self, account: str, order: Order, timeout: float) -> OrderReceipt:
-        """Let Kraken check an order, also where the engine is live; nothing is placed. Raises as `place` does."""
+    def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
+        """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
-    def find(self, account: str, name: str) -> OrderReceipt:
-        """`Engine.order`."""
+    def order(self, account: str, id: str) -> OrderReceipt:
+        """What is known of a placement, by its id, `cl_ord_id` or txid; without a call. Raises `UnknownName`."""
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        return self._client.find(account, name, deadline).receipt
+        return self._client.find(account, id, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
-        """`Engine.reserved`."""
+        """The amounts that placements of unknown outcome may take, by plain asset name; they are not available.
+
+        Infinite for a market buy, whose cost is not known.
+        """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
         by_row: dict[str, Decimal] = self._client.ask(UnsettledFunds(account), deadline)
@@ -86,18 +106,34 @@ class OrderService:
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
 
-    def arm(self, account: str, seconds: int, timeout: float | None) -> None:
-        """`Engine.arm` and `Engine.disarm`."""
+    def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
+        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and renew it while the engine is well.
+
+        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it was
+        not renewed for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
+        written. It is renewed three times in that time, through the lane. Returns when Kraken has confirmed it; a
+        `CallError` says that it has not, and the engine keeps trying until `disarm`.
+
+        It stays armed over a crash: the next live engine on this state directory renews it, with an `EngineWarning`.
+        `stop()` disarms it. Disarm it before Kraken's maintenance, during which it cannot be renewed. Raises `NotLive`.
+        """
+        self._set_switch(account, seconds, timeout)
+
+    def disarm(self, account: str, timeout: float | None = None) -> None:
+        """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
+
+        Raises a `CallError` when the first try fails: the disarm is then repeated until it is confirmed, also by the
+        next engine on this state directory, and an `EngineWarning` says so.
+        """
+        self._set_switch(account, 0, timeout)
+
+    def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
         self._state.check_account(account)
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
             raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
             raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
         self._client.ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
-
-    def pair(self, name: str, timeout: float | None) -> Pair:
-        """The facts of a pair. Raises `OrderRejected` when there is none, else how Kraken could not be asked."""
-        return self._pairs.get(name, self._state.seconds(timeout))
 
     # Before anything is sent
 
@@ -121,7 +157,7 @@ class OrderService:
             fitted=fitted,
             pair=market_of(pair),
             params=params_of(fitted, pair),
-            reserved=reserves(fitted, pair, self.fees.fee(account, pair).rate),
+            reserved=reserves(fitted, pair, self._fees.fee(account, pair).rate),
             times={OrderState.PLANNED.value: self._state.clock.wall_ns() / 1e9},
         )
 
@@ -132,7 +168,7 @@ class OrderService:
         with self._lock:
             known, since = self._keys.get(key_id, (None, 0.0))
         if known is None or now - since > KEY_IS_KNOWN_FOR or known.order_obstacle is not None:
-            known = KeyInfo.of(self._calls.call(account, "GetApiKeyInfo", None, self._left(deadline)))
+            known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
             with self._lock:
                 self._keys[key_id] = (known, now)
         if known.order_obstacle is not None:
@@ -147,7 +183,8 @@ class OrderService:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""
         params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
         try:
-            result = self._calls.call(plan.account, "AddOrder", params, self._left(deadline), at_send=self._deadline)
+            accept_in = self._state.settings.order_deadline
+            result = self._call(plan.account, "AddOrder", params, self._left(deadline), deadline_in=accept_in)
         except CallUnknown as error:
             sentence = f"Kraken did not say whether it would take the order: {error}"
             raise CallNotSent(sentence, kraken_code=error.kraken_code) from None
@@ -157,10 +194,6 @@ class OrderService:
             description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
             reason="Kraken only checked it, and placed nothing.",
         )  # fmt: skip
-
-    def _deadline(self, kraken: float | None) -> dict[str, str]:
-        """The deadline of an order that only Kraken checks; none while Kraken's time is not known."""
-        return {} if kraken is None else {"deadline": rfc3339(kraken + self._state.settings.order_deadline)}
 
     # After that
 

@@ -1,4 +1,4 @@
-"""A service that an engine runs beside itself: its address, and its end."""
+"""The handle of a service that runs beside an engine: its address, and its stop."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ STOP_PATIENCE = 10.0
 
 
 class Service(NamedTuple):
-    """What `Engine.serve` returns: dashboard, metrics, health and gateway of that engine, in a thread of their own.
+    """The result of `Engine.serve`: dashboard, metrics, health and gateway of that engine, in their own thread.
 
     Use it as a context manager, or call `stop`; the engine's own `stop` ends it as well.
     """
 
     url: str
     """Where it listens, such as ``http://127.0.0.1:8710/``."""
-    close_door: Callable[[], None]
-    """Take no new request from now on. Returns at once."""
+    stop_accepting: Callable[[], None]
+    """Accept no new requests from now on. Returns at once."""
     stop_within: Callable[[float], bool]
 
     def stop(self, timeout: float = STOP_PATIENCE) -> bool:
@@ -38,9 +38,9 @@ class Service(NamedTuple):
 
 
 def start_service(engine: Any, **options: Any) -> Service:
-    """Start the web face for an engine that runs. Raises `ConfigError`, also when what it needs is not installed.
+    """Start the web service for a running engine. Raises `ConfigError`, also when what it needs is not installed.
 
-    The face is found by name, when it is asked for: it stands above this room, and its libraries are an extra.
+    It is imported by name, on demand: it belongs to a higher layer, and its libraries are an extra.
     """
     try:
         embedded = importlib.import_module("engine.web.embedded")

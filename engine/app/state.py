@@ -1,10 +1,11 @@
-"""What the desks of an engine share: its accounts, what is known of them, and the way to its actors."""
+"""What the methods of an engine share: its accounts, what is known of them, and the way to its actors."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pykka
@@ -17,19 +18,19 @@ from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
-from engine.rules.lane.key_breaker import SENTENCES, State
+from engine.rules.lane.key_state import SENTENCES, KeyState
 from engine.values import Account, Clock, Settings
 
-LONGEST = 1_000_000  # seconds that a caller may be willing to wait
+LONGEST = 1_000_000  # seconds: the longest timeout
 
 
 class AppState:
-    """One engine's accounts and actors. Any thread may ask; only `Engine` starts and stops.
+    """One engine's accounts and actors. Any thread may read it; only `Engine` starts and stops the actors.
 
-    board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: how each key
-    stands with Kraken. passes: the last one of each account through its gates.
-    drift: what is new or odd in Kraken's replies.
-    stopped: set while the engine does not run, so that whoever pauses wakes up.
+    board: the newest snapshot of each account. kept: the accounts whose balances are refreshed. keys: the state of each
+    account's key at Kraken. passes: each account's last pass through its gates.
+    drift: what is new, missing or odd in Kraken's replies.
+    stopped: set while the engine does not run; it ends every pause.
     """
 
     def __init__(
@@ -39,10 +40,15 @@ class AppState:
         settings: Settings,
         clock: Clock,
         notice: Callable[[Any], None],
+        directory: Path,
+        *,
+        live: bool,
     ) -> None:
         self.accounts = {account.name: account for account in accounts}
         self.settings = settings
         self.clock = clock
+        self.directory = directory
+        self.live = live
         self.board = {name: self.blank(name) for name in self.accounts}
         self.kept = list(self.accounts if kept is None else kept)
         for name in self.kept:
@@ -53,11 +59,12 @@ class AppState:
         self.drift = DriftLog(clock, self.publish)
         self.stopped = threading.Event()
         self._system: ActorSystem | None = None
+        self._refs: Mapping[str, pykka.ActorRef[Any]] = {}
         self._pid = 0
 
     @property
     def running(self) -> ActorSystem | None:
-        """The actors while it runs; a forked child has the object, and none of the threads."""
+        """The actors while the engine runs; `None` in a forked child, which has none of the threads."""
         return self._system if os.getpid() == self._pid else None
 
     @property
@@ -70,7 +77,7 @@ class AppState:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs in this process."""
+        """Whether the engine runs in this process."""
         return self.running is not None
 
     def publish(self, event: Any) -> None:
@@ -81,21 +88,21 @@ class AppState:
     def opened(self, system: ActorSystem) -> None:
         """The actors have started."""
         self.stopped.clear()
-        self._system, self._pid = system, os.getpid()
+        self._system, self._refs, self._pid = system, system.refs, os.getpid()
 
     def closed(self) -> None:
         """Nobody may reach the actors any more."""
-        self._system = None
+        self._system, self._refs = None, {}
 
     def enter(self, account: Account) -> None:
-        """One account more; its balance is kept."""
+        """Take in an account; its balance is kept up to date."""
         self.keys[account.name] = _open(account.name)
         self.board[account.name] = self.blank(account.name)
         self.accounts[account.name] = account
         self.kept.append(account.name)
 
     def leave(self, name: str) -> None:
-        """One account less."""
+        """Forget an account."""
         if name in self.kept:
             self.kept.remove(name)
         self.accounts.pop(name, None)
@@ -109,36 +116,36 @@ class AppState:
         return BalanceSnapshot(name, max_age=self.settings.max_age, cash_assets=counted, _clock=self.clock)
 
     def ref(self, name: str) -> pykka.ActorRef[Any]:
-        """The actor of that name. Raises `EngineStopped` when there is none."""
-        try:
-            return self.system.ref(name)
-        except KeyError:
-            raise EngineStopped("The engine is not running.") from None
+        """The actor of that name. Raises `EngineStopped` when there is none, as in a forked child."""
+        ref = self._refs.get(name)
+        if ref is None or os.getpid() != self._pid:
+            raise EngineStopped("The engine is not running.")
+        return ref
 
     def known(self, account: str) -> BalanceSnapshot:
-        """The newest snapshot of an account. Raises `UnknownName` for one that is not here, or not any more."""
+        """The newest snapshot of an account. Raises `UnknownName` for an account that this engine does not have."""
         self.check_account(account)
         return self.judged(self.board.get(account) or self.blank(account))
 
     def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
-        """A snapshot of the board as it is to be read now: not available while Kraken is silent."""
+        """A snapshot as it is to be read now: not available while Kraken is silent."""
         system = self.running
         return snapshot if system is None else system.listener.judged(snapshot)
 
     def check_account(self, account: str) -> None:
-        """Raise `UnknownName` for an account that is not here."""
+        """Raise `UnknownName` for an account that this engine does not have."""
         if not isinstance(account, str) or account not in self.accounts:
             known = ", ".join(self.accounts) or "none"
             raise UnknownName(f"There is no account {account!r}; this engine has: {known}.", account=account)
 
     def seconds(self, timeout: float | None) -> float:
-        """A caller's timeout, `Settings.call_timeout` for `None`. Raises `ConfigError` for what is no time."""
+        """A caller's timeout; `Settings.call_timeout` for `None`. Raises `ConfigError` for an invalid one."""
         if timeout is None:
             return self.settings.call_timeout
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
-            raise ConfigError(f"{timeout!r} is no timeout: give seconds as a number up to {LONGEST:,}.")
+            raise ConfigError(f"Invalid timeout: {timeout!r}. Give seconds as a number up to {LONGEST:,}.")
         return timeout
 
 
 def _open(name: str) -> KeyChanged:
-    return KeyChanged(name, State.OPEN.value, SENTENCES[State.OPEN])
+    return KeyChanged(name, KeyState.ACCEPTED.value, SENTENCES[KeyState.ACCEPTED])

@@ -31,9 +31,9 @@ class EngineStatus:
     waiting: Mapping[str, int]
     """Private calls in the mailbox, by class."""
     refresh_intervals: Mapping[str, float]
-    """Seconds between two refreshes of each balance: as set, or longer so that polling takes no more than its share."""
+    """Seconds between two refreshes of each balance: as set, or more, so that polling takes no more than its share."""
     keys: Mapping[str, KeyChanged]
-    """How each account's key stands with Kraken."""
+    """The state of each account's key at Kraken."""
     warnings: tuple[EngineWarning, ...]
     """The newest warnings, oldest first."""
     under_way_seconds: float | None = None
@@ -43,16 +43,16 @@ class EngineStatus:
     cuts: int = 0
     """How often a hung call was cut since the start."""
     lane: LaneReport | None = None
-    """Counters, nonces and the clock, as the private lane has them; `None` while it does not run."""
+    """The lane's counters, nonces and clock; `None` while it does not run."""
     dead: tuple[str, ...] = ()
-    """Threads that should run and do not; a dead actor is replaced within a second."""
+    """Actors and threads that should run and do not; a dead actor is replaced within a second."""
     passes: Mapping[str, GateReport] = field(default_factory=dict)
     """The last pass of each account through its gates."""
 
     silent_since: datetime | None = None
-    """Since when no account had a good reply of Kraken's; `None` while that is no silence."""
+    """Since when no account has had a good reply; `None` without silence."""
     drift: tuple[Drift, ...] = ()
-    """What of Kraken's replies was new, missing or odd, the oldest kind first."""
+    """What was new, missing or odd in Kraken's replies, the oldest kind first."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

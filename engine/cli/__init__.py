@@ -1,4 +1,4 @@
-"""The command line (DESIGN.md 5.3): click for the arguments, rich for the tables."""
+"""The command line: click for the arguments, rich for the tables."""
 
 from engine.cli.program import main
 

@@ -35,7 +35,7 @@ def outage(scene: Scene, engine: Engine) -> None:
 
 
 def recovery(scene: Scene, engine: Engine) -> Watch:
-    """Kraken is back, and nobody has to do anything."""
+    """Kraken is back, and everything recovers by itself."""
     scene.act("recovery")
     scene.simulator.set_balance("BOB", {**ROWS["BOB"], "ZUSD": str(NEW_CASH - 80)})
     scene.simulator.start()

@@ -1,4 +1,4 @@
-"""The demo from beginning to end."""
+"""The whole demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOGETHER = 20  # calls per account that are all asked for at once
 
 
 def run(audience: Audience) -> Report:
-    """Play all parts and report what was seen. Raises nothing for what goes wrong: that is a promise not kept."""
+    """Run all parts and report the observations. Does not raise when something fails: that is a broken promise."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kraken-engine-demo-") as directory, Simulator(ROWS) as simulator:
         for name, rows in ROWS.items():
@@ -41,7 +41,7 @@ def _play(scene: Scene) -> None:
 
 
 def balances(scene: Scene) -> None:
-    """The balances of all accounts, while other calls of theirs are asked for at the same time."""
+    """The balances of all accounts, while their other calls are requested at the same time."""
     scene.act("balances")
     with scene.engine() as engine:
         scene.step(f"{len(ROWS)} accounts, {TOGETHER} calls of each asked for at once, through one lane")

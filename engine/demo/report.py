@@ -1,4 +1,4 @@
-"""What the demo promised, what it saw, and whom it tells while it runs."""
+"""The demo's promises, its observations, and the audience it reports to while it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise and what was seen of it."""
+    """One promise and what was observed."""
 
     act: str
     promise: str
@@ -23,7 +23,7 @@ class Check:
 
 
 class Audience(Protocol):
-    """Who is told how the demo gets on. Called in the demo's thread."""
+    """Receives the demo's progress. Called in the demo's thread."""
 
     def act(self, title: str) -> None:
         """A part of the demo begins."""
@@ -38,17 +38,17 @@ class Audience(Protocol):
         ...
 
     def gates(self, report: GateReport) -> None:
-        """What a pass through the gates came to."""
+        """The result of a pass through the gates."""
         ...
 
     def check(self, check: Check) -> None:
-        """Something was verified, or was not as promised."""
+        """A promise was checked."""
         ...
 
 
 @dataclass
 class Report:
-    """Everything that was seen. `is_good` only when every promise was seen kept."""
+    """All observations. `is_good` only if every promise was kept."""
 
     checks: list[Check] = field(default_factory=list)
     balances: dict[str, Rows] = field(default_factory=dict)

@@ -31,13 +31,13 @@ CASH = {"MASTER": Decimal(18000), "ALICE": Decimal("4200.5"), "BOB": Decimal(330
 # The simulator counts no calls here, and this asks twenty times as often as an engine does by default.
 QUICK = Settings(refresh_every=0.25, max_age=1.0, call_timeout=2.0, local_limits=False)
 
-PATIENCE = 8.0  # seconds that anything may take before it counts as not seen
+PATIENCE = 8.0  # seconds to wait for an effect
 TICK = 0.005
 AT_ONCE = 0.1  # seconds; a read takes microseconds
 
 
 class Scene:
-    """The stage of one demo."""
+    """The shared state of one demo."""
 
     def __init__(self, simulator: Simulator, directory: Path, audience: Audience) -> None:
         self.simulator = simulator
@@ -73,14 +73,14 @@ class Scene:
         self._audience.gates(report)
 
     def check(self, promise: str, kept: bool, seen: str) -> None:
-        """Report whether a promise was seen kept."""
+        """Report whether a promise was kept."""
         check = Check(self._act, promise, seen, bool(kept))
         self.report.checks.append(check)
         self._audience.check(check)
 
 
 class Watch:
-    """Reads every snapshot of an engine, again and again, and remembers what it saw.
+    """Reads every snapshot of an engine, repeatedly, and remembers what it saw.
 
     Subscribed to the engine, so that it looks as soon as something happens.
     """

@@ -1,4 +1,4 @@
-"""The process that the demo kills: a real engine that makes one call after the other.
+"""The process that the demo kills: a real engine that makes one call after another.
 
 Reads one line of JSON from stdin when it is to begin; ends by itself only when stdin is closed.
 """
@@ -19,7 +19,7 @@ ENDPOINT = "TradeBalance"
 
 
 def main() -> None:
-    """Say that everything is loaded, wait for the word, then call until killed."""
+    """Say that everything is loaded, wait for the signal to start, then call until killed."""
     sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     line = sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""One account of a running engine: is its key taken, what may it do, and does a balance come."""
+"""Findings on one account of a running engine: its key, its permissions, its balance."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from engine.values import Settings
 
 CALL_PATIENCE = 10.0  # seconds
 GRACE = 2.0
-THIS_TEST = 120.0  # seconds; no balance of this test is older
+THIS_TEST = 120.0  # seconds; every balance fetched by this test is younger
 
 _NO_ANSWER = "Look at https://status.kraken.com, and try again in a few minutes."
 
 
-class Calls:
-    """Hears how the private calls of an engine end, when it is subscribed before the engine starts."""
+class CallResults:
+    """Collects how the private calls of an engine end; subscribe it before the engine starts."""
 
     def __init__(self) -> None:
         self._first: dict[str, CallFinished] = {}
@@ -36,7 +36,7 @@ class Calls:
         self.is_nonce_refused = False
 
     def __call__(self, event: Any) -> None:
-        """Take in an event. Called in a thread of the engine's."""
+        """Take an event. Called in a thread of the engine's."""
         if isinstance(event, CallFinished):
             with self._changed:
                 self._first.setdefault(event.account, event)
@@ -51,9 +51,9 @@ class Calls:
 
 
 def account_findings(
-    engine: Engine, name: str, settings: Settings, calls: Calls, left: TimeLeft, now: float
+    engine: Engine, name: str, settings: Settings, calls: CallResults, left: TimeLeft, now: float
 ) -> Generator[Finding, None, int | None]:
-    """What becomes of the account's first call, which fetches the balance; asks about the key when that may be done.
+    """Findings on the account's first call, which fetches the balance, and on the key, unless Kraken refuses it.
 
     Returns the nonce that Kraken reports for the key, or `None`. `now` is in Unix seconds.
     """
@@ -62,7 +62,7 @@ def account_findings(
         yield bad("key", "A call with this key did not end in time.", _NO_ANSWER, name)
         yield from without_key(name, "no answer came")
         return None
-    # A key that was refused is not used again: Kraken locks out who goes on.
+    # A refused key is not used again: Kraken locks out keys that keep failing.
     problem = first.error if is_about_key(first.error) else None
     info = KeyInfo.of({})
     if problem is None:
@@ -89,7 +89,7 @@ def account_findings(
 
 
 def without_key(name: str, why: str) -> Iterator[Finding]:
-    """What is said of an account whose key cannot be used, besides the finding on the key itself."""
+    """The skipped checks of an account whose key cannot be used."""
     for check in ("permissions", "balance", CHECK):
         yield skipped(check, why, name)
 
@@ -110,7 +110,7 @@ def _balance(engine: Engine, name: str, error: CallError | None, left: TimeLeft)
 
 
 def _elsewhere(found: BalanceSnapshot) -> Iterator[Finding]:
-    """Money that is there, and that cash does not count."""
+    """Money on the account that cash does not count."""
     names = elsewhere({name: spendable_total(each) for name, each in found.assets.items()}, found.cash_assets)
     if names:
         counted = in_words(found.cash_assets)

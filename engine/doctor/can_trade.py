@@ -27,7 +27,7 @@ _REFUSES = (
     "Look up Kraken's words: it may not offer this product in your country, or ask for something on its page first "
     "(Settings). No order of this engine will be taken before."
 )
-_LATER = "Nothing was placed. Mend what it says, and run this again."
+_LATER = "Nothing was placed. Fix that, and run this again."
 
 
 def can_trade(

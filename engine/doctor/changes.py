@@ -1,4 +1,4 @@
-"""What Kraken has changed in its replies, in words: each kind once, and what the engine does in its place."""
+"""The changes in Kraken's replies, in words: each kind once, with what the engine does about it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ CHECK = "kraken-changed"
 Kind = tuple[str, str, str]
 
 _KNOWN: Mapping[Kind, str] = {
-    ("AssetPairs", "fees", MISSING): "Kraken no longer tells fees in AssetPairs; the engine counts with {fee_bound}, "
-    "or with what TradeVolume says that the account pays.",
+    ("AssetPairs", "fees", MISSING): "AssetPairs no longer lists fees; the engine assumes {fee_bound}, or the fee "
+    "that TradeVolume reports for the account.",
     ("AssetPairs", "status", MISSING): "Kraken's AssetPairs leaves out the status of some pairs; the engine trades "
     "them until Kraken says otherwise.",
 }  # fmt: skip
 
 
 def kind_of(drift: Drift) -> Kind:
-    """What is told once."""
+    """What identifies a kind of change."""
     return drift.endpoint, drift.field, drift.what
 
 
@@ -35,9 +35,9 @@ def in_percent(part: Decimal) -> str:
 def change_findings(
     drift: Iterable[Drift], settings: Settings, told: Collection[Kind] = ()
 ) -> Iterator[Finding]:
-    """A note for each change that was not told before."""
+    """A note for each change that was not reported before."""
     for each in drift:
         if kind_of(each) not in told:
-            known = _KNOWN.get(kind_of(each), f"{each.sentence} The engine passes it over.")
+            known = _KNOWN.get(kind_of(each), f"{each.sentence} The engine ignores it.")
             known = known.replace("{fee_bound}", in_percent(settings.fee_bound))
             yield note(CHECK, f"{known} It was seen {'once' if each.count == 1 else f'{each.count} times'}.")

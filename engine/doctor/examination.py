@@ -1,4 +1,4 @@
-"""The whole test, in order: the network, the state directory, then each account."""
+"""The whole examination, in order: the network, the state directory, then each account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.app import Engine
 from engine.config import state_directory
-from engine.doctor.account import CALL_PATIENCE, Calls, account_findings, without_key
+from engine.doctor.account import CALL_PATIENCE, CallResults, account_findings, without_key
 from engine.doctor.changes import Kind, change_findings
 from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
 from engine.doctor.network import Network
@@ -31,25 +31,25 @@ _NO_ACCOUNT = (
     "Set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or KRAKEN_USER_<NAME>_API_KEY and _API_SECRET, or name a file "
     "with --config."
 )
-_OWNED = "That is how it should be while it runs. To test the keys as well, stop it and run this again."
-_KEY_TAKEN = "Two engines must not share a key: give each a key of its own, or run one engine for both."
-_DIRECTORY = "Mend what it says, or name another directory with --state-dir or KRAKEN_ENGINE_STATE."
+_OWNED = "That is normal while it runs. To test the keys as well, stop it and run this again."
+_KEY_TAKEN = "Two engines must not share a key: give each its own key, or run one engine for both."
+_DIRECTORY = "Fix that, or name another directory with --state-dir or KRAKEN_ENGINE_STATE."
 _REPORT = "Please report it."
 
 _ONE_REFUSED = "nonce-refused-once"
 
-# What an engine warns of that no check of ours says; its other warnings repeat one of them.
+# Warnings of an engine that no check covers; its other warnings repeat a finding.
 _WARNINGS: Mapping[str, str] = {
-    _ONE_REFUSED: "If it comes again, another program uses the key: give the engine a key of its own.",
+    _ONE_REFUSED: "If it happens again, another program uses the key: give the engine a key of its own.",
     "nonces-restored": "Check the disk; the damaged file was kept beside the new one.",
     "order-unknown": "kraken-engine order ACCOUNT ID looks it up and says what became of it. Do not place it again.",
     "orders-lost": "Do what it says before you trade: look at Kraken for open orders first.",
     "nonces-lost": "Do what it says before you trade: the marks of the nonces are what keeps a key usable.",
-    "nonces-failing": "Mend the disk or the rights of that file: without it no call can be made.",
-    "nonces-copy-failing": "Mend the disk or the rights of that file: it is the second copy of the nonce marks.",
-    "balances-lost": "Nothing has to be done: balances are fetched anew. Check the disk if it comes again.",
-    "limits-lost": "Nothing has to be done: the counts fall by themselves. Check the disk if it comes again.",
-    "limits-not-kept": "Mend the disk or the rights of that file.",
+    "nonces-failing": "Fix the disk or the permissions of that file: without it no call can be made.",
+    "nonces-copy-failing": "Fix the disk or the permissions of that file: it is the second copy of the nonce marks.",
+    "balances-lost": "Nothing has to be done: balances are fetched anew. Check the disk if it happens again.",
+    "limits-lost": "Nothing has to be done: the counts fall by themselves. Check the disk if it happens again.",
+    "limits-not-kept": "Fix the disk or the permissions of that file.",
 }
 
 
@@ -64,12 +64,11 @@ def examine(
     patience: float = PATIENCE,
     owner: Callable[[str], Iterable[Finding]] | None = None,
 ) -> Iterator[Finding]:
-    """Look at everything that an engine with these arguments needs; gives each finding as soon as it is there.
+    """Examine everything that an engine with these arguments needs; yields each finding as soon as it is known.
 
     Guarantees: nothing is changed at Kraken; a key that Kraken refuses is not tried again; ends within `patience` and
-    a few seconds; never raises; tells no secret. While another engine owns the state directory, its marks are read and
-    no key is used, unless `owner` has that engine look at an account. `resolver` looks up names for the checks of the
-    network.
+    a few seconds; never raises; shows no secret. While another engine owns the state directory, its marks are read and
+    no key is used, unless `owner` has that engine examine an account. `resolver` resolves names for the network checks.
     """
     examination = _Examination(tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock, owner)
     return _isolated(examination.findings(resolver or Resolver(), TimeLeft(clock, patience)))
@@ -96,7 +95,7 @@ class _Examination:
         self._skew: float | None = None
         self._changes: frozenset[Kind] = frozenset()
         self._marks: Mapping[str, int] = {}
-        self._calls = Calls()
+        self._calls = CallResults()
 
     def findings(self, resolver: Resolver, left: TimeLeft) -> Iterator[Finding]:
         """All of them, in order."""
@@ -125,7 +124,7 @@ class _Examination:
         )
 
     def _read_marks(self) -> Iterator[Finding]:
-        """Before anything else uses a nonce."""
+        """Read the marks before anything uses a nonce."""
         try:
             self._marks = read_marks(self._directory)
         except StoreError as error:
@@ -151,7 +150,7 @@ class _Examination:
         yield from self._warnings(engine)
 
     def _through(self, owner: Callable[[str], Iterable[Finding]]) -> Iterator[Finding]:
-        """What the owner of the directory finds; what it says of all accounts comes with each, and is told once."""
+        """The findings of the directory's owner; those on all accounts come with each account and are yielded once."""
         told = set()
         for account in self._accounts:
             for finding in _isolated(iter(owner(account.name)), account.name):
@@ -160,7 +159,7 @@ class _Examination:
                 told.add(finding)
 
     def _obstacle(self, take: Callable[[], object]) -> Finding | None:
-        """Why the state directory or a key cannot be had; `None` when `take` has it."""
+        """Why the state directory or a key cannot be taken; `None` if `take` succeeds."""
         pid = owner_pid(self._directory)
         if pid is not None:
             owner = f"An engine (process {pid})" if pid else "Another engine"
@@ -214,12 +213,12 @@ class _Examination:
 
 
 def _isolated(findings: Iterator[Finding], account: str | None = None) -> Iterator[Finding]:
-    """The findings; whatever goes wrong with them is one more."""
+    """The findings; an exception becomes one more finding."""
     try:
         yield from findings
     except ConfigError as error:
         yield bad("configuration", str(error), _CONFIGURATION, account)
     except EngineError as error:
         yield bad("doctor", str(error), _REPORT, account)
-    except Exception as error:  # noqa: BLE001 - a test that ends in a traceback helps nobody
+    except Exception as error:  # noqa: BLE001 - a finding helps more than a traceback
         yield bad("doctor", f"The test itself failed ({type(error).__name__}).", _REPORT, account)

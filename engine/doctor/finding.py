@@ -7,11 +7,11 @@ from enum import Enum
 
 
 class Level(Enum):
-    """How a check went. Only BAD keeps an engine from its work."""
+    """The result of a check. Only BAD keeps an engine from working."""
 
     OK = "ok"
     NOTE = "note"
-    """Kraken has changed, and the engine copes: nothing has to be done."""
+    """Kraken has changed and the engine handles it: nothing has to be done."""
     WARN = "warn"
     BAD = "bad"
     SKIPPED = "skipped"
@@ -56,7 +56,7 @@ def ok(check: str, found: str, account: str | None = None) -> Finding:
 
 
 def note(check: str, found: str, account: str | None = None) -> Finding:
-    """Worth knowing; nothing has to be done."""
+    """For information; nothing has to be done."""
     return Finding(check, account, Level.NOTE, found)
 
 

@@ -1,4 +1,4 @@
-"""An API key: what Kraken says about it, and what that means for an engine that uses it."""
+"""Findings on an API key, from what Kraken says about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOVE_MONEY = frozenset({"withdraw-funds", "add-withdraw-address", "update-withd
 
 
 def key_findings(account: str, info: KeyInfo, settings: Settings, now: float) -> Iterator[Finding]:
-    """What a key that Kraken takes may and may not do. `now` is in Unix seconds."""
+    """What an accepted key may and may not do. `now` is in Unix seconds."""
     named = f" It is called '{info.name}' there." if info.name else ""
     yield ok("key", f"Kraken takes the key and its signature.{named}", account)
     if info.permissions is None:
@@ -83,7 +83,7 @@ def _window(account: str, window: int) -> Finding:
     if window == 0:
         return ok("nonce-window", "The nonce window is 0, as it should be.", account)
     return warn(
-        "nonce-window", f"The nonce window is {window}: Kraken may still carry out a call that was overtaken or lost.",
+        "nonce-window", f"The nonce window is {window}: Kraken may still execute a call that arrives late or twice.",
         f"Set it to 0 {_PAGE}; an order can be doubled otherwise. The engine sends its calls in order.", account,
     )  # fmt: skip
 

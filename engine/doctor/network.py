@@ -1,4 +1,4 @@
-"""The way to Kraken: name, connection, TLS, a reply, and what Kraken says to everybody. Needs no key."""
+"""The network path to Kraken: name, connection, TLS, a reply, and the public endpoints. Needs no key."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from engine.kraken.signing import encode_form
 from engine.rules.lane.clock import TOLERANCE, skew
 from engine.transport import HttpReply, Resolver, Transport, check_url
 from engine.transport.address import Base, Proxy, check_proxy, is_loopback
-from engine.transport.resolver import Address
+from engine.transport.resolver import SocketAddress
 from engine.values import Clock, Settings
 
 NAME_PATIENCE = 5.0  # seconds
 CONNECT_PATIENCE = 6.0
 REPLY_PATIENCE = 8.0
 CLOCK_WARNS_AFTER = 5.0
-"""Seconds. Kraken tells whole seconds, and its replies may be 2 s old (KRAKEN.md §1)."""
+"""Seconds. Kraken's Time has whole seconds, and its replies can be cached for about two."""
 
 _TIME, _STATUS = public_endpoint("Time"), public_endpoint("SystemStatus")
 
 _NO_NAME = "Check this machine's network and its name servers (/etc/resolv.conf), and the host if you gave a URL."
-_REFUSED = "Nothing takes connections there. Check the URL or proxy if you gave one; else a firewall turns you away."
+_REFUSED = "Nothing accepts connections there. Check the URL or proxy if you gave one; otherwise a firewall blocks you."
 _NO_CONNECTION = "Check this machine's network. If other sites can be reached, a firewall on the way blocks this one."
 _NO_TLS = (
-    "Do not go round it: this may not be Kraken. Check the URL, this machine's clock, [settings] ca_file if it is set, "
-    "and whether a proxy, a firewall or a virus scanner on the way opens TLS connections."
+    "Do not work around it: this may not be Kraken. Check the URL, this machine's clock, [settings] ca_file if it is "
+    "set, and whether a proxy, a firewall or a virus scanner on the way opens TLS connections."
 )
 _NO_REPLY = (
-    "Look at https://status.kraken.com and try again in a few minutes. If Kraken is well, something on the way answers "
-    "in its place: a proxy, a firewall, or a sign-in page of the network."
+    "Look at https://status.kraken.com and try again in a few minutes. If Kraken is up, something on the way answers "
+    "for it: a proxy, a firewall, or a sign-in page of the network."
 )
-_CLOCK = "Let the clock follow a time server: 'timedatectl set-ntp true' on most Linux systems."
+_CLOCK = "Synchronise the clock with a time server: 'timedatectl set-ntp true' on most Linux systems."
 
 _STATUSES = {
     "maintenance": "Kraken is down for maintenance: calls fail until it is over.",
@@ -53,7 +53,7 @@ _STATUSES = {
 
 
 class Network:
-    """Checks the way to Kraken, once. Raises `ConfigError` when the URL, the proxy or the CA file cannot be used.
+    """Checks the network path to Kraken, once. Raises `ConfigError` for an unusable URL, proxy or CA file.
 
     After `findings()` is used up: `is_open` says whether Kraken answers, `skew` by how many seconds the wall clock is
     ahead of Kraken's (`None`: not known).
@@ -75,11 +75,11 @@ class Network:
 
     @property
     def changes(self) -> frozenset[Kind]:
-        """What has been told to be new, missing or odd in what Kraken says to everybody."""
+        """The changes in public replies that have been reported."""
         return frozenset(map(kind_of, self._replies.drift.read()))
 
     def findings(self) -> Iterator[Finding]:
-        """Each check in turn; after one that is bad, those that need it are skipped."""
+        """Each check in turn; after a failed one, those that depend on it are skipped."""
         told = set()
         with contextlib.closing(self._transport):
             for finding in self._way():
@@ -101,7 +101,7 @@ class Network:
             yield from self._ask_status()
             yield from self._replies.findings()
 
-    def _look_up(self) -> tuple[list[Address], Finding]:
+    def _look_up(self) -> tuple[list[SocketAddress], Finding]:
         host = self._server.host
         try:
             addresses = self._resolver.addresses(host, self._server.port, self._left.part(NAME_PATIENCE))
@@ -115,7 +115,7 @@ class Network:
             return addresses, ok("dns", f"{host} is an address and needs no lookup.")
         return addresses, ok("dns", f"{host} is {', '.join(shown[:3])}{', …' if len(shown) > 3 else ''}.")
 
-    def _connect(self, addresses: list[Address]) -> Finding:
+    def _connect(self, addresses: list[SocketAddress]) -> Finding:
         """A bare connection, which shows whether a failure of the call after it is one of TLS."""
         place = f"{self._server.host}:{self._server.port}"
         patience = self._left.part(CONNECT_PATIENCE)
@@ -188,7 +188,7 @@ class Network:
         return self._transport.get(endpoint.path, query, deadline=self._left.part(REPLY_PATIENCE).deadline)
 
 
-def _dial(address: Address, patience: float) -> float:
+def _dial(address: SocketAddress, patience: float) -> float:
     """The seconds that a connection took. Raises `OSError`."""
     started = time.monotonic()
     with socket.socket(address.family, socket.SOCK_STREAM) as sock:

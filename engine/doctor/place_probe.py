@@ -1,6 +1,6 @@
-"""The one question that takes a real order: how soon Kraken's lists show it, and how soon they know that it is gone.
+"""The one question that needs a real order: how soon Kraken's lists show it, and how soon they drop it.
 
-The order is the smallest there is, post-only, at half of the bid, and canceled right after. It goes through the
+The order is the smallest possible, post-only, at half of the bid, and canceled right after. It goes through the
 engine's own `place` and `cancel`, so that at most one can ever be on the exchange.
 """
 
@@ -36,7 +36,7 @@ class PlaceProbe:
         self._stop = threading.Event()
 
     def ask(self, order: Order) -> Reading:
-        """Place, look, cancel, cancel again, look. Raises `NotSettled`, or the error of what failed.
+        """Place, list, cancel, cancel again, list. Raises `NotSettled`, or the error of the failed call.
 
         Whatever fails, the order is canceled, or the error says that it may still be open.
         """
@@ -85,7 +85,7 @@ class PlaceProbe:
         return None, {}
 
     def _second_cancel(self, receipt: OrderReceipt) -> str:
-        """Kraken's words for the cancel of an order that is gone."""
+        """Kraken's answer to a cancel of an order that is gone."""
         try:
             self._engine.call(self._account, "CancelOrder", {"txid": receipt.txids[0]}, PATIENCE)
         except CallRefused as error:

@@ -1,4 +1,4 @@
-"""Public calls as they are: no name is put right on the way, and what came beside an error is kept."""
+"""Public calls sent exactly as given; a result beside an error is kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 10.0  # seconds for one call
 
 
 class PublicDoor:
-    """Public calls as they are, with no name put right: the answer and the errors beside it. Raises `CallError`."""
+    """Sends public calls exactly as given; returns the result and the errors beside it. Raises `CallError`."""
 
     def __init__(self, url: str, settings: Settings, clock: Clock) -> None:
         self._transport, self._clock = Transport(url, settings, clock=clock), clock
@@ -44,8 +44,8 @@ def _refused(body: bytes) -> PublicAnswer:
     """A refusal's errors, and its result where it has one."""
     try:
         told = read_strictly(body)
-    except (ValueError, ArithmeticError, RecursionError):  # turned away at the door, without an envelope
-        return PublicAnswer(("no reply of Kraken's",))
+    except (ValueError, ArithmeticError, RecursionError):  # refused before Kraken's API, without an envelope
+        return PublicAnswer(("not a reply of Kraken's",))
     errors = told.get("error") if isinstance(told, Mapping) else None
     listed = errors if isinstance(errors, list) else [errors]
     return PublicAnswer(tuple(map(str, listed)), told.get("result") if isinstance(told, Mapping) else None)

@@ -1,4 +1,4 @@
-"""What Kraken's public replies hold today, compared with what the engine knows of them. Needs no key."""
+"""Compares Kraken's public replies of today with what the engine knows of them. Needs no key."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Ask = Callable[[str, Mapping[str, Any]], Any]
 """One public call: its result. Raises `CallError`."""
 
 _STATUS_PAGE = "Look at https://status.kraken.com, and try again in a few minutes."
-_OLD_ENGINE = "Look for a newer version of this engine: Kraken has changed what it tells."
+_OLD_ENGINE = "Look for a newer version of this engine: Kraken has changed its reply."
 
 
 class PublicReplies:
-    """Asks the public endpoints once each. `drift` takes what is new, missing or odd in their replies."""
+    """Calls each public endpoint once. `drift` collects what is new, missing or odd in the replies."""
 
     CHECKS = ("assets", "pairs", "prices")
 
@@ -33,7 +33,7 @@ class PublicReplies:
         self.drift = DriftLog(clock, lambda _: None)
 
     def findings(self) -> Iterator[Finding]:
-        """One for each endpoint, then one for each change that the engine copes with."""
+        """One for each endpoint, then one for each change that the engine handles."""
         for check, look in zip(self.CHECKS, (self._assets, self._pairs, self._prices), strict=True):
             try:
                 yield look()
@@ -60,8 +60,8 @@ class PublicReplies:
         told = self._ask("Ticker", {"pair": ",".join(names)})
         read = read_tickers(told, note=self.drift.noter("Ticker"))
         if not any(isinstance(each, Ticker) for each in read.values()):
-            return bad("prices", f"Kraken tells no price of {', '.join(names)} that can be read.", _OLD_ENGINE)
-        return ok("prices", f"Kraken tells the prices of {', '.join(names)}.")
+            return bad("prices", f"Kraken gives no price for {', '.join(names)} that can be read.", _OLD_ENGINE)
+        return ok("prices", f"Kraken gives the prices of {', '.join(names)}.")
 
     def _is_for_cash(self, pair: Pair) -> bool:
         table = AssetTable.shipped()

@@ -1,4 +1,4 @@
-"""A private call that was not done: what that says about the key, and what to do about it."""
+"""A private call that failed: what that says about the key, and what to do about it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _LOCKOUT = (
 )
 _SLOWER = "Wait a minute and try again. If it comes back, another program uses the same key: stop one of them."
 _LATER = "Look at https://status.kraken.com, and try again in a few minutes."
-_USED_UP = "Put the new key in this one's place. The disk is well; waiting does not help."
+_USED_UP = "Replace this key with the new one. The disk is fine; waiting does not help."
 _REPORT = "Try again; if it stays, look the error up in Kraken's list of API errors."
 
-# The first that fits counts. `None`: what the error itself says is what was found.
+# The first match counts. `None`: the finding is the error's own message.
 _MEANINGS: tuple[tuple[type[CallError], str | None, str], ...] = (
     (
         InvalidKey, "Kraken does not know the API key.",
@@ -47,7 +47,7 @@ _MEANINGS: tuple[tuple[type[CallError], str | None, str], ...] = (
         InvalidSignature, "The secret does not belong to the API key.",
         "Copy both again, from the same key. Kraken shows a secret only once: if it is lost, make a new key.",
     ),
-    (InvalidNonce, None, "Do that before any other call with this key: Kraken locks a key out that goes on."),
+    (InvalidNonce, None, "Do that before any other call with this key: Kraken locks out a key that keeps failing."),
     (TemporaryLockout, "Kraken has locked the key out for a while.", _LOCKOUT),
     (LockedOut, None, "Stop every program that uses the key, wait until it is over, and run this again."),
     (
@@ -63,7 +63,7 @@ _MEANINGS: tuple[tuple[type[CallError], str | None, str], ...] = (
         PermissionDenied, "Kraken denies the balance to the key.",
         "Give it the permission 'Query funds' on Kraken's API page (Settings, API).",
     ),
-    (NonceNotDurable, None, "Mend the disk or the rights of the state directory: without it no call is made."),
+    (NonceNotDurable, None, "Fix the disk or the permissions of the state directory: without it no call is made."),
     (RateLimited, "Kraken says that too many calls were made.", _SLOWER),
     (CounterFull, None, _SLOWER),
     (MarketUnavailable, None, _LATER),
@@ -74,12 +74,12 @@ _MEANINGS: tuple[tuple[type[CallError], str | None, str], ...] = (
 
 
 def is_about_key(error: CallError | None) -> bool:
-    """Whether it says that no call of this key can be done, so that another one would only do harm."""
+    """Whether no call with this key can succeed, so that another one would only do harm."""
     return isinstance(error, _KEY)
 
 
 def refused(check: str, account: str, error: CallError) -> Finding:
-    """A finding in plain words, with Kraken's own."""
+    """A finding in plain words, with Kraken's error."""
     found, advice = next(
         ((found, advice) for kind, found, advice in _MEANINGS if isinstance(error, kind)), (None, _REPORT)
     )

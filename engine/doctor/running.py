@@ -1,11 +1,11 @@
-"""The part of the test that needs the keys, made by the engine that owns them while it goes on working."""
+"""The part of the test that needs the keys, run by the engine that owns them while it goes on working."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from engine.app import Engine
-from engine.doctor.account import CALL_PATIENCE, Calls, account_findings
+from engine.doctor.account import CALL_PATIENCE, CallResults, account_findings
 from engine.doctor.changes import change_findings
 from engine.doctor.finding import Finding, warn
 from engine.doctor.nonce import nonce_finding
@@ -17,12 +17,13 @@ _SHARED = "Another program may use the key: give the engine a key of its own. If
 
 
 def examine_running(engine: Engine, account: str, settings: Settings) -> Iterator[Finding]:
-    """Look at one account of a running engine: its key, permissions, one balance and the nonce mark.
+    """Examine one account of a running engine: its key, permissions, one balance and the nonce mark.
 
-    Only reads at Kraken and lets it check an order; a key that Kraken refuses is not tried again. Raises `UnknownName`.
+    Only reads at Kraken, and has it validate an order; a key that Kraken refuses is not tried again. Raises
+    `UnknownName`.
     """
     before = _mark(engine, account)
-    calls = Calls()
+    calls = CallResults()
     engine.subscribe(calls)
     try:
         engine.balance(account, 0.0, CALL_PATIENCE)
@@ -38,12 +39,12 @@ def examine_running(engine: Engine, account: str, settings: Settings) -> Iterato
 
 
 def _limited(engine: Engine, account: str) -> Iterator[Finding]:
-    """How often Kraken limited what our own count had room for."""
+    """How often Kraken limited a call although the local count had room."""
     lane = engine.status().lane
     key = lane.keys.get(account) if lane is not None else None
     if key is not None and key.limited:
         times = "once" if key.limited == 1 else f"{key.limited} times"
-        told = f"Since its start Kraken limited this engine's calls {times} although our count had room for them."
+        told = f"Since its start Kraken limited this engine's calls {times} although the local count had room for them."
         yield warn("call-cost", told, _SHARED, account)
 
 

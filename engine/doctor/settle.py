@@ -229,7 +229,7 @@ class Settling:
         told = read_tickers(self.public("Ticker", pair=pair.altname).result)
         ticker = next(iter(told.values()), None)
         if not isinstance(ticker, Ticker):
-            raise NotSettled(f"Kraken tells no price of {pair.altname}.")
+            raise NotSettled(f"Kraken gives no price for {pair.altname}.")
         return ticker.bid
 
     def _cost(self) -> Reading:

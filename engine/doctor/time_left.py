@@ -1,4 +1,4 @@
-"""The time that an examination may take."""
+"""The time limit of an examination."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from engine.values import Clock
 
 
 class TimeLeft:
-    """A stretch of time that all checks share."""
+    """The time that all checks share."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
         self._end = clock.monotonic() + seconds
 
     def seconds(self, most: float) -> float:
-        """What a check may take that wants `most`; 0 when nothing is left."""
+        """The seconds that a check may take, at most `most`; 0 when none are left."""
         return max(0.0, min(most, self._end - self._clock.monotonic()))
 
     def part(self, most: float) -> TimeLeft:
-        """A stretch of its own for one check."""
+        """A time limit for one check."""
         return TimeLeft(self._clock, self.seconds(most))
 
     @property
@@ -26,7 +26,7 @@ class TimeLeft:
         return self._end
 
     def __call__(self) -> float:
-        """The seconds left, for those who wait in slices. Raises `TimeoutError` when there are none."""
+        """The seconds left, for callers that wait in slices. Raises `TimeoutError` if none are left."""
         left = self._end - self._clock.monotonic()
         if left <= 0:
             raise TimeoutError

@@ -1,9 +1,9 @@
-"""Asset identity: from the row names of Kraken's balances to plain names, by table.
+"""Asset identity: the plain name of each row in Kraken's balances, by table.
 
-Kraken's old assets carry an X or a Z (``XXBT``, ``ZUSD``), newer ones do not, and some names merely begin with
-those letters (``XAUT``, ``ZETA``), so letters are never stripped. A balance row may also carry a suffix that says in
-which wallet the asset lies (``USD.F``); such rows drop the old prefix, and most are not in Kraken's Assets reply. A dot
-need not begin a suffix: the tokenized share ``BRK.Bx`` is an asset of its own.
+Kraken's old assets have a prefix X or Z (``XXBT``, ``ZUSD``), newer ones do not, and some names merely begin with
+those letters (``XAUT``, ``ZETA``), so letters are never stripped. A balance row may also have a suffix that names the
+asset's wallet (``USD.F``); such rows omit the old prefix, and most are not in Kraken's Assets reply. Not every dot
+begins a suffix: the tokenized share ``BRK.Bx`` is an asset of its own.
 Sources: Kraken's support article 360039879471, its Assets reply, and the BalanceEx reference.
 """
 
@@ -20,7 +20,7 @@ from engine.values import Bucket
 
 
 class Located(NamedTuple):
-    """Where a balance row belongs: the asset's plain name, and the wallet."""
+    """What a balance row is of: the asset's plain name, and the wallet."""
 
     asset: str
     bucket: Bucket
@@ -28,32 +28,32 @@ class Located(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AssetTable:
-    """Which plain name each of Kraken's names has. Immutable; `with_assets` makes a new one.
+    """The plain name of each of Kraken's names. Immutable; `with_assets` makes a new table.
 
-    Guarantees: a plain name maps to itself; a name once mapped keeps its meaning in every table made from this one;
-    two assets are never merged on the word of a reply that is malformed or contradicts the table.
+    Guarantees: a plain name maps to itself; a name once mapped keeps its meaning in every table made from this one; a
+    reply that is malformed or contradicts the table never merges two assets.
     """
 
     names: Mapping[str, str]
 
     @classmethod
     def shipped(cls) -> AssetTable:
-        """The names that are known without asking Kraken."""
+        """The names that are known without Kraken's list."""
         return cls(MappingProxyType(_closed(_LEGACY) | {name: name for name in _AS_THEY_ARE}))
 
     def with_assets(self, assets: object) -> AssetTable:
-        """A table that also knows the `altname` of every asset in `assets`, the result of Kraken's Assets.
+        """A table that also has the `altname` of every asset in `assets`, the result of Kraken's Assets.
 
-        Rows that are malformed, speak of a name that is known already, or claim a plain name that another asset has
-        are passed over: their assets keep the names that they came with.
+        Rows that are malformed, repeat a known name, or claim the plain name of another asset are left out: their
+        assets keep Kraken's names.
         """
-        told = _told(assets)
-        claims = Counter(told.values())
+        listed = _listed(assets)
+        claims = Counter(listed.values())
         new = {
             name: plain
-            for name, plain in told.items()
+            for name, plain in listed.items()
             if name not in self.names
-            and (plain == name or (plain not in self.names and plain not in told and claims[plain] == 1))
+            and (plain == name or (plain not in self.names and plain not in listed and claims[plain] == 1))
         }
         return AssetTable(MappingProxyType(_closed(new) | dict(self.names)))
 
@@ -74,10 +74,10 @@ class AssetTable:
         return Located(self.names.get(base, base), _SUFFIXES.get(suffix, Bucket.UNKNOWN))
 
     def plain(self, name: str) -> str | None:
-        """The plain name of what a person calls `name`; `None` for what is not in the table.
+        """The plain name of the asset that a person calls `name`; `None` when it is not in the table.
 
-        Takes a plain name, Kraken's own (``ZUSD``), the one that Kraken shows (``BTC``, ``DOGE``), and each in lower
-        case.
+        Accepts the plain name, Kraken's own (``ZUSD``), and the one that Kraken displays (``BTC``, ``DOGE``), each
+        also in lower case.
         """
         for spelling in (name, name.upper()):
             shown = _SHOWN.get(spelling, spelling)
@@ -99,14 +99,14 @@ class AssetTable:
 
 
 def _closed(names: Mapping[str, str]) -> dict[str, str]:
-    """The names, with every plain name standing for itself as well."""
+    """The names, with every plain name mapped to itself as well."""
     return {plain: plain for plain in names.values()} | dict(names)
 
 
-def _told(assets: object) -> dict[str, str]:
-    """What an Assets reply says: name to altname, well-formed rows without a suffix only.
+def _listed(assets: object) -> dict[str, str]:
+    """The ``altname`` of each name in an Assets reply; only well-formed rows without a suffix.
 
-    Needed are the name and ``altname``; without ``aclass`` a name with a dot is taken for a row with a suffix.
+    A row needs its name and ``altname``; without ``aclass`` a dot in the name is taken for the start of a suffix.
     """
     rows = assets.items() if isinstance(assets, Mapping) else ()
     named = ((name, row.get("altname"), row.get("aclass")) for name, row in rows if isinstance(row, Mapping))
@@ -120,11 +120,11 @@ def _is_name(value: object, kind: object) -> TypeGuard[str]:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SHARE_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32})?")
-# How Kraken names a tokenized share of which the exchange's own name has a dot: BRK.B is BRK.Bx. No suffix ends in x.
+# Kraken's name for a tokenized share whose own name has a dot: BRK.B is BRK.Bx. No suffix ends in x.
 _SHARE = re.compile(r"[A-Z]+\.[A-Z]{1,2}x(?![^.])")
-# Names that Kraken shows to people and in its newer interfaces, and does not use for balances.
+# Names that Kraken displays and uses in its newer interfaces, but not in balances.
 _SHOWN = {"BTC": "XBT", "DOGE": "XDG"}
-# Kraken writes the days of a bonded form in two digits (DOT28, KSM07), so the 2 of ETH2 is not one.
+# Kraken writes the days of a bonded form in two digits (DOT28, KSM07), so the 2 of ETH2 is not a number of days.
 _DAYS = re.compile(r"([A-Z0-9]*[A-Z])[0-9]{2}")
 
 _SUFFIXES = {
@@ -144,7 +144,7 @@ _LEGACY = {
     "ZKRW": "KRW", "KFEE": "FEE",
 }  # fmt: skip
 
-# Names that look like something else, assets with bonded forms that name their days, and money that may be cash.
+# Names that look prefixed and are not, assets whose bonded forms name their days, and money that may be cash.
 _AS_THEY_ARE = (
     "XAUT", "XTZ", "XION", "XCN", "XRT", "ZRX", "ZETA", "ZEUS", "ZORA", "ZK", "ZRO", "ETH2", "ETHW", "REPV2",
     "USDT", "USDC", "USDD", "USDG", "USDQ", "USDR", "USDS", "USD1", "DAI", "PYUSD", "RLUSD", "TUSD",

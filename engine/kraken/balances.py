@@ -1,17 +1,16 @@
-"""A balance reply of Kraken's, turned into what is mine and what is free (promises G6, G12).
+"""The totals and available amounts of each asset, read from a balance reply of Kraken's (promises G6, G12).
 
 Rows are mapped through the asset table, never by stripping letters. available = balances of the plain row and its
 Auto-Earn row (``.F``) + credit - credit used - holds of both, as Kraken's BalanceEx reference says; staked, bonded,
-parked and held rows are mine but not free. Every figure is an exact `Decimal`.
+parked and held rows count in the total but are not available. Every figure is an exact `Decimal`.
 
-What of a row is
+The fields of a row:
 
-- needed: ``balance``, and whatever else is there of the fields below has to be an amount. A row that can be spent is
-  needed for its asset, and for the whole reply where the asset is cash; any other row may be left out.
-- with a safe bound: ``hold_trade`` (where it is missing, what is available is not known); ``credit`` and
-  ``credit_used``, which only accounts with a credit line have (a credit of which it is not told how much is used
-  counts nothing).
-- nice to have: nothing; any other field is passed over.
+- needed: ``balance``. Each of the fields below has to be an amount where it is present. A row that can be spent is
+  needed for its asset, and for the whole reply when the asset is cash; any other row may be left out.
+- with a safe bound: ``hold_trade`` (without it the available amount is not known); ``credit`` and ``credit_used``,
+  which only accounts with a credit line have (a credit without ``credit_used`` counts as nothing).
+- any other field is noted and ignored.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ def read_rows(
 ) -> Mapping[str, AssetBalance]:
     """The assets of a ``Balance`` or ``BalanceEx`` reply by plain name.
 
-    A row that cannot be read is left out and noted; where it could be spent, its asset is left out as a whole, since
-    half an amount is none. Raises `CallUnknown` when that asset is one of `needed` (plain names; `None`: each is), or
-    when no row at all can be read.
+    A row that cannot be read is left out and noted; where it could be spent, its asset is left out as a whole, since a
+    partial amount would be wrong. Raises `CallUnknown` when that asset is one of `needed` (plain names; `None`: each
+    is), or when no row at all can be read.
     """
     if not isinstance(result, Mapping):
-        raise CallUnknown("Kraken's balance reply cannot be read: it is no table of assets.")
+        raise CallUnknown("Kraken's balance reply cannot be read: it is not a table of assets.")
     read = _read_extended if endpoint == "BalanceEx" else _read_plain
     assets: dict[str, list[BalanceRow]] = {}
     spoilt: set[str] = set()
@@ -66,38 +65,38 @@ def read_rows(
 
 
 def left_out(result: Mapping[str, Any], assets: Mapping[str, AssetBalance], table: AssetTable) -> frozenset[str]:
-    """The assets that a reply has rows of, and `read_rows` could not tell."""
+    """The assets that a reply has rows of and `read_rows` left out."""
     return frozenset(table.locate(name).asset for name in result) - assets.keys()
 
 
 def counted_once(assets: Mapping[str, AssetBalance], names: Collection[str]) -> Mapping[str, AssetBalance]:
-    """The same assets; of those in `names` the Auto-Earn rows count as part of the plain row.
+    """The same assets; for those in `names` the Auto-Earn rows count as part of the plain row.
 
-    Never more is available or in all than without, since no hold is left out.
+    Neither the total nor the available amount of an asset grows by that, since every hold still counts.
     """
     once = {name: _asset(assets[name].rows, earn_in_base=True) for name in names}
     return MappingProxyType({**assets, **once}) if once else assets
 
 
 def spendable_total(asset: AssetBalance) -> Decimal:
-    """What of an asset lies where an order can use it, held or not."""
+    """The amount of an asset in wallets that an order can use, held or not."""
     return _sum(row.balance for row in _counted(asset.rows, asset.earn_in_base) if row.bucket.spendable)
 
 
 def sum_cash(
     assets: Mapping[str, AssetBalance], names: Iterable[str]
 ) -> tuple[Decimal, Decimal | None]:
-    """Cash and available cash of a good reply; an asset that is not in it is a true zero."""
-    mine = [assets[name] for name in dict.fromkeys(names) if name in assets]
-    cash = _sum(spendable_total(asset) for asset in mine)
-    free = [asset.available for asset in mine]
+    """Cash and available cash of a good reply; an asset that it does not list is a true zero."""
+    counted = [assets[name] for name in dict.fromkeys(names) if name in assets]
+    cash = _sum(spendable_total(asset) for asset in counted)
+    free = [asset.available for asset in counted]
     return cash, None if None in free else _sum(part for part in free if part is not None)
 
 
 def differences(
     before: Mapping[str, AssetBalance], after: Mapping[str, AssetBalance]
 ) -> Mapping[str, Decimal]:
-    """By how much each asset's total changed; only those that did."""
+    """The change of each asset's total, without those that did not change."""
     nothing = AssetBalance(Decimal(0), None, None)
     changes = {
         name: _EXACT.subtract(after.get(name, nothing).total, before.get(name, nothing).total)
@@ -107,7 +106,7 @@ def differences(
 
 
 def summed(first: Mapping[str, Decimal], second: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
-    """Two changes in a row as one; what they undo is left out."""
+    """Two successive changes as one, without those that cancel out."""
     nothing = Decimal(0)
     both = {
         name: _EXACT.add(first.get(name, nothing), second.get(name, nothing))
@@ -127,8 +126,8 @@ def _asset(rows: tuple[BalanceRow, ...], *, earn_in_base: bool = False) -> Asset
     if None in holds:
         return AssetBalance(total, None, None, rows, earn_in_base)
     held = _sum(hold for hold in holds if hold is not None)
-    mine = [row.balance for row in counted if row.bucket.spendable]
-    free = _EXACT.subtract(_sum([*mine, *(row.credit for row in liquid)]), held)
+    spendable = [row.balance for row in counted if row.bucket.spendable]
+    free = _EXACT.subtract(_sum([*spendable, *(row.credit for row in liquid)]), held)
     return AssetBalance(total, free, held, rows, earn_in_base)
 
 
@@ -161,7 +160,7 @@ def _read_extended(name: str, bucket: Bucket, value: Any, note: Note) -> Balance
 
 
 def _credit(name: str, value: Mapping[str, Any], note: Note) -> Decimal:
-    """The credit line less what is used of it; few accounts have one."""
+    """The unused part of the credit line; few accounts have one."""
     if "credit" not in value and "credit_used" not in value:
         return _ZERO
     credit = _amount(name, "credit", value.get("credit", 0), note)
@@ -172,7 +171,7 @@ def _credit(name: str, value: Mapping[str, Any], note: Note) -> Decimal:
 
 
 def _amount(name: str, field: str, value: Any, note: Note) -> Decimal:
-    """An amount as a JSON string or number, exactly."""
+    """The exact amount in a JSON string or number."""
     text = str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
         note(field, MISSING if value is None else ODD)
@@ -185,7 +184,7 @@ def _unreadable(name: str) -> CallUnknown:
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:
-    """The sum; of a single value that value itself, since most assets have one row and many actors keep them."""
+    """The sum; for a single value the value itself, since most assets have one row, and many snapshots keep it."""
     first, *others = [*values] or [_ZERO]
     for value in others:
         first = _EXACT.add(first, value)

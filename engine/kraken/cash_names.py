@@ -1,4 +1,4 @@
-"""The names of the setting `cash`, held against Kraken's list of assets."""
+"""The names in the setting `cash`, compared with Kraken's list of assets."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from engine.kraken.assets import AssetTable
 
 
 def plain_names(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
-    """The names of the configuration as plain names, each once; what the table does not know stays as it is."""
+    """The names in the configuration as plain names, each once; a name that is not in the table stays as it is."""
     return tuple(dict.fromkeys(table.plain(name) or name for name in cash))
 
 
 def unlisted(cash: Iterable[str], table: AssetTable) -> tuple[str, ...]:
-    """The names of the configuration that no asset in the table has."""
+    """The names in the configuration that are not in the table."""
     return tuple(name for name in cash if table.plain(name) is None)
 
 
 def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
-    """What a person is told of names in cash that Kraken does not list, with the nearest ones that it does."""
+    """The message about names in cash that Kraken does not list, with the most similar names that it lists."""
     near = dict.fromkeys(plain for name in names for plain in _near(name, table))
     hint = f"it lists {', '.join(near)}" if near else "use names such as USD, EUR or USDT"
     quoted = ", ".join(repr(name) for name in names)

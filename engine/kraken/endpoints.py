@@ -1,16 +1,16 @@
 """Kraken's endpoints: what each call is, what it costs, and what it may do.
 
 The names, costs and permissions are those of Kraken's Spot REST reference and of its rate-limit pages. Where two
-pages disagree about a cost, the dearer one stands here, so that our own count is never too low.
+pages disagree about a cost, the table has the higher one, so that the local count is never too low.
 
-Not here, on purpose: ``RetrieveExport``, whose reply is a zip archive and no JSON; the old ``Staking``
+Deliberately left out: ``RetrieveExport``, whose reply is a zip archive and not JSON; the old ``Staking``
 endpoints, which Kraken has withdrawn; the Funding (beta) and OAuth endpoints, which are signed differently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -18,7 +18,7 @@ from engine.errors import UnknownName
 
 
 class CallClass(IntEnum):
-    """The order of service (promise G4): the lower class goes first.
+    """The priority of a call (promise G4): the lower class goes first.
 
     CANCEL and ORDER are exactly the calls that write, SETTLE and READ exactly those that do not.
     """
@@ -47,15 +47,18 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 )
 
 
+_FINDS_ORDERS = frozenset({"OpenOrders", "ClosedOrders", "TradesHistory"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One endpoint of Kraken's.
 
     name: as in the path, for example ``Balance`` or ``Earn/Allocate``.
-    call_class: its place in the order of service; `call_class()` knows the calls that settle an order.
+    call_class: its priority; `call_class()` knows the calls that settle an order.
     cost: what one call adds to the REST counter of its key; 0 for public calls, which Kraken counts by IP.
     permissions: of each set, the key needs one permission; empty where no source names any.
-    writes: it may change something at Kraken, so an unreadable answer leaves its effect open.
+    writes: it may change something at Kraken, so an unreadable answer leaves its effect unknown.
     places: it puts an order on the exchange or changes one, so a cancel may cover it.
     validates: Kraken's `validate` makes it a dry run.
     writes_with: the parameter without which it only reads.
@@ -64,6 +67,9 @@ class Endpoint:
     public: it is not signed, and sent as GET.
     shape: the types that its `result` may have.
     by_row: its `result` has a row for each name that was asked for, so that an error about one name leaves the others.
+    path: the path of the URL, which is also what is signed.
+    finds_orders: a call of it may be the look-up of one order: see `call_class()`.
+    changes_now: it may change what the account holds; a dead man's switch changes nothing when it is set.
     """
 
     name: str
@@ -79,16 +85,15 @@ class Endpoint:
     public: bool = False
     shape: tuple[type, ...] = (dict,)
     by_row: bool = False
+    path: str = field(init=False, repr=False)
+    finds_orders: bool = field(init=False, repr=False)
+    changes_now: bool = field(init=False, repr=False)
 
-    @property
-    def path(self) -> str:
-        """The path of the URL, which is also what is signed."""
-        return f"/0/{'public' if self.public else 'private'}/{self.name}"
-
-    @property
-    def changes_now(self) -> bool:
-        """Whether it may change what the account holds; a dead man's switch changes nothing when it is set."""
-        return self.writes and self.name != "CancelAllOrdersAfter"
+    def __post_init__(self) -> None:
+        """Work out once what every call asks for."""
+        object.__setattr__(self, "path", f"/0/{'public' if self.public else 'private'}/{self.name}")
+        object.__setattr__(self, "finds_orders", self.name in _FINDS_ORDERS)
+        object.__setattr__(self, "changes_now", self.writes and self.name != "CancelAllOrdersAfter")
 
     def with_params(self, params: Mapping[str, object]) -> Endpoint:
         """The endpoint as a call with these parameters uses it."""
@@ -119,7 +124,7 @@ def public_endpoint(name: str) -> Endpoint:
 
 def call_class(endpoint: Endpoint, params: Mapping[str, object]) -> CallClass:
     """The class of a call: to ask for an order by its `cl_ord_id` is to settle it (promise G4)."""
-    if endpoint.name in _FINDS_ORDERS and params.get("cl_ord_id") is not None:
+    if endpoint.finds_orders and params.get("cl_ord_id") is not None:
         return CallClass.SETTLE
     return endpoint.call_class
 
@@ -131,9 +136,6 @@ def is_dry_run(endpoint: Endpoint, params: Mapping[str, object]) -> bool:
     """
     asked = params.get("validate")
     return endpoint.validates and (asked is True or (isinstance(asked, str) and asked == "true"))
-
-
-_FINDS_ORDERS = frozenset({"OpenOrders", "ClosedOrders", "TradesHistory"})
 
 
 def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:
@@ -213,7 +215,7 @@ def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
 
 _OPEN, _CLOSED = "query-open-trades", "query-closed-trades"
 _MODIFY, _CLOSE = "modify-trades", "close-trades"
-_CANCELS = "modify-trades|close-trades"  # the guide names only the second: UNCERTAIN
+_CANCELS = "modify-trades|close-trades"  # Kraken's guide names only the second
 _FUNDS, _DEPOSIT, _WITHDRAW = "query-funds", "add-funds", "withdraw-funds"
 
 PRIVATE: Mapping[str, Endpoint] = _table(

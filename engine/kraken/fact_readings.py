@@ -76,7 +76,7 @@ def read_post(answer: PublicAnswer) -> Reading:
         return "taken", "Time answered a POST."
     if answer.errors:
         return "refused", f"Kraken said {answer.errors[0][:60]!r}."
-    raise NotSettled("What came is no reply of Kraken's.")
+    raise NotSettled("The answer is not a reply of Kraken's.")
 
 
 def read_fee(result: Any, names: Sequence[str]) -> Reading:

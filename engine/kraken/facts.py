@@ -71,7 +71,7 @@ class Learnt:
 
     @classmethod
     def of(cls, document: Any) -> Learnt | None:
-        """The row of `to_dict`; `None` for what is none, or holds an answer that this version does not know."""
+        """The row of `to_dict`; `None` for a malformed row, or one with an answer that this version does not know."""
         try:
             read = cls(**document)
             return read if read.answer in FACTS[read.fact].answers else None
@@ -87,7 +87,7 @@ class Facts:
 
     @classmethod
     def of(cls, documents: Mapping[str, Any]) -> Facts:
-        """What a file of them says; what is none of ours is passed over."""
+        """What a file of facts says; unknown entries are ignored."""
         read = (Learnt.of(each) for each in documents.values())
         return cls({each.key: each for each in read if each is not None})
 
@@ -159,7 +159,7 @@ FACTS: Mapping[str, Fact] = _table(
         advice={
             "deadline-refused": "Do not trade with this engine until a version of it says how it sends orders without.",
             "name-refused": "Do not trade with this engine until a version of it says how it sends orders without.",
-            "refused": "Look up Kraken's words; mend what they say, and ask again.",
+            "refused": "Look up Kraken's error, fix what it says, and ask again.",
         },
     ),
     Fact(

@@ -58,7 +58,7 @@ def fee_params(pairs: Collection[Pair]) -> dict[str, str]:
 
 
 def read_fees(result: Any, pairs: Collection[Pair], *, note: Note = unnoted) -> ToldFees:
-    """The fees of the pairs that were asked for. Raises `CallUnknown` when the result is none of TradeVolume's."""
+    """The fees of the pairs that were asked for. Raises `CallUnknown` when the result is not a TradeVolume result."""
     if not isinstance(result, Mapping):
         raise CallUnknown("Kraken's TradeVolume reply cannot be read.", endpoint=TRADE_VOLUME)
     _note_new(result, _REPLY, "", note)
@@ -131,7 +131,7 @@ def _fees(row: Row) -> Iterator[Decimal]:
 
 
 def _part(percent: Any) -> Decimal | None:
-    """A percentage as a part; `None` for what is none, is negative (a rebate) or more than 100 %."""
+    """A percentage as a part; `None` when it is not a number, is negative (a rebate) or exceeds 100 %."""
     is_number = isinstance(percent, int | Decimal) and not isinstance(percent, bool)
     text = format(percent, "f") if isinstance(percent, Decimal) else str(percent) if is_number else percent
     if not isinstance(text, str) or not _PERCENT.fullmatch(text) or Decimal(text) > 100:

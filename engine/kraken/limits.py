@@ -1,9 +1,9 @@
 """How Kraken counts: the REST counter of a key and the trading counters of an account's pairs.
 
 The numbers are those of Kraken's rate-limit pages (developer docs, August 2026: Spot REST and Spot trading engine).
-Kraken reports neither the counters nor the tier over REST, so these count along. They err towards too high: what a
-call costs is charged when its reply is there, an order is as young as the reply that made it, and what cannot be read
-counts as full.
+Kraken reports neither the counters nor the tier over REST, so these count along. They err on the high side: a
+call is charged when its reply arrives, the age of an order counts from the reply to its placement, and a counter that
+cannot be read counts as full.
 
 Seconds are those of the caller's one monotonic clock. Nothing here is thread-safe: each counter has one owner.
 """
@@ -44,7 +44,7 @@ TIERS: Mapping[str, Tier] = MappingProxyType(
     }
 )
 
-_NO_WAIT = 1e-6  # a wait below this is one of rounding
+_NO_WAIT = 1e-6  # a shorter wait is a rounding error
 
 
 class _Falling:

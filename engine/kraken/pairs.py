@@ -48,8 +48,8 @@ T = TypeVar("T")
 def read_pairs(result: Any, *, note: Note = unnoted) -> dict[str, Pair]:
     """The pairs of an AssetPairs result by each of their names; a row that cannot be read is left out, and noted.
 
-    Raises `CallUnknown` when the result is none of AssetPairs'. A name that two pairs claim is the pair's of that id,
-    else that of the one whose id is its altname.
+    Raises `CallUnknown` when the result is not an AssetPairs result. A name that two pairs claim belongs to the pair
+    with that id, else to the one whose id is its altname.
     """
     if not isinstance(result, Mapping):
         raise CallUnknown("Kraken's AssetPairs reply cannot be read.", endpoint="AssetPairs")
@@ -84,7 +84,7 @@ def _pair(name: str, row: _Row) -> Pair:
         wsname=wsname,
         base=listed_code(row.need("base", base)),
         quote=listed_code(row.need("quote", quote)),
-        status=row.get("status", _text, ""),  # a word that is not known yet is no "online"
+        status=row.get("status", _text, ""),  # an unknown word does not mean "online"
         tick_size=tick,
         pair_decimals=decimals,
         lot_decimals=lot_decimals,

@@ -3,7 +3,7 @@
 The strings and their effects are those of Kraken's error pages, of its support article 360001491786, of its own
 open-source clients (krakenfx/kraken-api-sdk and kraken-cli, 2026), and those that maintainers of other clients have
 published from live accounts. The longest known prefix counts, so that a category such as ``EAuth`` has a meaning for
-what Kraken adds to it. An ``E…`` that is not here is a refusal of a read, and leaves the effect of a write open.
+what Kraken adds to it. An ``E…`` that is not here is a refusal of a read, and leaves the effect of a write unknown.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _COLON = re.compile(r" ?: ?")
 _OPEN = Effect.UNKNOWN
 _LATER = "Kraken cannot take it just now, so try again later"
 _SLOWER = "too many calls were made, so wait before the next one"
-_MEND = "the request is wrong and has to be mended"
+_FIX = "the request is wrong: fix it before sending it again"
 
 UNLISTED = Meaning(CallRefused, _OPEN, advice="this engine does not know that error")
 
@@ -110,7 +110,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning(PermissionDenied, advice="Kraken does not allow it to this account"),
         ("EAccount:Invalid permissions", "EEarnings:Permission denied"),
     ),
-    # Kraken's own client takes every error of this category for one of the credentials.
+    # Kraken's own client treats every error of this category as one about the credentials.
     (
         Meaning(PermissionDenied, advice="Kraken does not accept the credentials; sign in there to see why"),
         ("EAuth", "EAuth:Failed"),
@@ -176,7 +176,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     # Arguments
     (Meaning(UnknownMethod, advice="this server has no such endpoint"), ("EGeneral:Unknown method",)),
     (
-        Meaning(InvalidArguments, advice=_MEND),
+        Meaning(InvalidArguments, advice=_FIX),
         (
             "EAPI:Bad request",
             "EAPI:Invalid arguments",

@@ -1,12 +1,12 @@
 """What Kraken answered: a result, or exactly one typed error (promises G5 and G6).
 
-Nothing is guessed. A result is only what came in a readable envelope without an error; a refusal is only what
-Kraken is known to send when it has done nothing. All else, for a call that writes, is unknown.
+Nothing is guessed. Only a readable envelope without an error is a result; only what Kraken is known to send when it has
+done nothing is a refusal. For a call that writes, everything else is unknown.
 
-What each error string means stands in `refusals`.
+`refusals` says what each error string means.
 
-Needed of a reply: that it is JSON that nobody can read in two ways, its ``error``, and a ``result`` of the endpoint's
-shape; without one of them there is no answer. All other fields beside those two are passed over, and noted.
+Required of a reply: unambiguous JSON, its ``error``, and a ``result`` of the endpoint's shape; without one of them the
+reply is unusable. All other fields are ignored, and noted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class KrakenReply:
     """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it.
 
     missing: the errors beside it that say why a name which was asked for has no row (`Endpoint.by_row`).
@@ -48,19 +48,20 @@ class Reply:
 def read_reply(
     status: int, body: bytes, endpoint: Endpoint, *,
     now: float | None = None, retry_after: str | None = None, note: Note = unnoted,
-) -> Reply:  # fmt: skip
+) -> KrakenReply:  # fmt: skip
     """Read one HTTP answer of Kraken's.
 
     `now` is the wall clock in Unix seconds; with it, a throttled call says how long to wait. `retry_after` is the
     header of that name. `note` is told of fields beside ``error`` and ``result``, of a result of another shape than
     the endpoint's, and of errors that are not in the table (field ``error``, with the category where that is known).
 
-    Guarantees: returns a `Reply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the bytes
-    are; a reply with an error in it never becomes a `Reply`, but where the error is about a name that was asked for and
-    the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account. A reply that has
-    neither an error nor a result is a `NoResult`. After an HTTP 429, which no page of Kraken's names and a server in
-    between may send, `CallError.retry_after` is at least a second; a write may have been done then, unless an error of
-    Kraken's in the body says that it was not. The same holds for any other status of 4xx, such as 408 and 425.
+    Guarantees: returns a `KrakenReply` or raises a `CallRefused` or `CallUnknown`, never anything else, whatever the
+    bytes are; a reply with an error in it never becomes a `KrakenReply`, but where the error is about a name that was
+    asked for and the rows of others stand beside it (`Endpoint.by_row`). Errors name the endpoint, and no account. A
+    reply that has neither an error nor a result is a `NoResult`. After an HTTP 429, which no page of Kraken's names and
+    a server in between may send, `CallError.retry_after` is at least a second; a write may have been done then, unless
+    an error of Kraken's in the body says that it was not. The same holds for any other status of 4xx, such as 408 and
+    425.
     """
     try:
         return _read(status, body, endpoint, now, note)
@@ -81,7 +82,7 @@ class _Envelope:
     has_result: bool
 
 
-def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> Reply:
+def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> KrakenReply:
     if not (200 <= status < 300 or 400 <= status < 500):
         _raise_unknown(endpoint, f"{_STATUS.get(status // 100, 'HTTP')} {status} and {_what_came(body)}")
     envelope = _envelope(body, note)
@@ -97,7 +98,7 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
     if not isinstance(envelope.result, endpoint.shape):
         note("result", ODD)
         _raise_unknown(endpoint, f"no error, and {_JSON_NAMES.get(type(envelope.result), 'something')} as its result")
-    return Reply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
+    return KrakenReply(envelope.result, envelope.warnings, envelope.errors if is_partial else ())
 
 
 def _is_partial(envelope: _Envelope, endpoint: Endpoint) -> bool:
@@ -126,7 +127,7 @@ _JSON_NAMES: Mapping[type, str] = {
 
 
 def _raise_no_result(endpoint: Endpoint) -> NoReturn:
-    """Seen of accounts that were never funded; there is no telling that from a fault of Kraken's."""
+    """Seen of accounts that were never funded; that cannot be told from a fault at Kraken."""
     why = "it is a fault of Kraken's"
     if not endpoint.public and not endpoint.writes:
         why = f"the account was never funded, or {why}"
@@ -166,16 +167,16 @@ _MOST_NEW = 10  # fields of one envelope that are noted; a flood of them would t
 
 
 def _raise_unreadable(status: int, body: bytes, endpoint: Endpoint) -> NoReturn:
-    """No envelope came. A read that was turned away at the door changed nothing, so it may say so."""
-    turned_away = None if endpoint.writes else _TURNED_AWAY.get(status)
-    if turned_away is None:
+    """Raise for a reply without an envelope. A refused read has changed nothing, so it is a refusal."""
+    refusal = None if endpoint.writes else _HTTP_REFUSALS.get(status)
+    if refusal is None:
         fast = ", as Kraken answers who asks too fast" if endpoint.public and status < 300 and not body.strip() else ""
         _raise_unknown(endpoint, f"HTTP {status} and {_what_came(body)}{fast}")
-    error, why = turned_away
+    error, why = refusal
     raise error(f"{endpoint.name} got HTTP {status} and {_what_came(body)}: {why}.")
 
 
-_TURNED_AWAY: Mapping[int, tuple[type[CallRefused], str]] = {
+_HTTP_REFUSALS: Mapping[int, tuple[type[CallRefused], str]] = {
     404: (UnknownMethod, "this server has no such endpoint"),
     TOO_MANY_REQUESTS: (RateLimited, "too many calls came from here, so wait before the next one"),
 }

@@ -1,8 +1,8 @@
-"""What Kraken's replies are known to hold, and what of it a decision needs (promise G14).
+"""The known fields of Kraken's replies, and which of them a decision needs (promise G14).
 
-Every field is one of three: *needed* (without it the row cannot be used, and only that row), *bounded* (a safe bound
-stands in when it is not told, which is said beside it), or nice to have (nothing depends on it). `compare` reports what
-is new, missing or odd; it decides nothing, and never raises. Fields as in Kraken's REST reference and in replies
+Every field is one of three: *needed* (a row without it is unusable; other rows are not affected), *bounded* (a safe
+bound, stated beside it, replaces a missing value), or nice to have (nothing depends on it). `compare` reports what is
+new, missing or odd; it decides nothing, and never raises. Fields as in Kraken's REST reference and in replies
 published since June 2026.
 """
 
@@ -21,7 +21,7 @@ from engine.kraken.drift import MISSING, NEW, ODD, Note
 class Shape:
     """The rows of one endpoint's result.
 
-    nice, needed: names of fields. bounded: a field, and what the engine does while it is not told.
+    nice, needed: names of fields. bounded: a field, and what the engine does while it is missing.
     readable: of a field, whether a value can be understood.
     under: the field of the result that holds the rows; `None`: the result itself does. many: whether they are keyed.
     """
@@ -35,7 +35,7 @@ class Shape:
 
     @property
     def known(self) -> frozenset[str]:
-        """Every field that is no news."""
+        """Every field that is known."""
         return self.nice | self.needed | frozenset(self.bounded)
 
     def compare(self, result: Any, note: Note) -> None:
@@ -92,8 +92,8 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What became of an order is read from these rows: its identity is the row's name, `cl_ord_id` only where it is looked
-# up by that. A row whose needed field is not told says that the order is there, and not how much of it was filled.
+# The state of an order is read from these rows. The row's name identifies it; `cl_ord_id` does only where it is looked
+# up by that. A row that lacks a needed field proves that the order exists, but not how much of it was filled.
 _ORDER = Shape(
     needed=_names("status vol_exec cost fee"),
     bounded={"descr": "The receipt has no description."},
@@ -109,7 +109,7 @@ _ORDER = Shape(
     many=True,
 )  # fmt: skip
 
-# A trade only leads to the order that it is of.
+# A trade only identifies its order.
 _TRADE = Shape(
     needed=_names("ordertxid"),
     nice=_names(

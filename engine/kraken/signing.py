@@ -13,6 +13,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import quote, quote_plus
 
@@ -25,15 +26,20 @@ JSON = "application/json"
 
 
 class Signer:
-    """Signs the calls of one API key. Any thread may use it; it shows nothing of the secret.
+    """Signs the calls of one API key. Any thread may use it; it shows nothing of the secret or the key.
 
     Raises `ConfigError` when the secret is not base64.
     """
 
-    __slots__ = ("_keyed",)
+    __slots__ = ("_key", "_keyed")
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: Secret, key: Secret = Secret("")) -> None:  # noqa: B008 - frozen
         self._keyed = hmac.new(_decoded(secret), digestmod="sha512")
+        self._key = key.reveal()
+
+    def headers(self, path: str, body: bytes, nonce: int, content_type: str) -> dict[str, str]:
+        """The headers of one call: the key, the signature and the type of the body."""
+        return {"API-Key": self._key, "API-Sign": self.sign(path, body, nonce), "Content-Type": content_type}
 
     def sign(self, path: str, body: bytes, nonce: int) -> str:
         """The ``API-Sign`` header. `body` is what is sent, with the same nonce in it."""
@@ -86,13 +92,19 @@ def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | No
     return Body(FORM, b"nonce=", b"&" + text if text else b"")
 
 
+def rfc3339(unix: float) -> str:
+    """A moment as Kraken's ``deadline`` takes it, to the millisecond."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def encode_form(params: Mapping[str, object]) -> bytes:
     """Encode parameters as a form or a query string, without a nonce.
 
     Brackets in names stay as they are, because Kraken's names are literal: ``close[ordertype]``. A `None` is
     left out; a list becomes comma-separated; a number is never written with an exponent.
 
-    Raises `CallNotSent` for a `nonce` among them and for a value that is no text, number, boolean or list of them.
+    Raises `CallNotSent` for a `nonce` among them and for a value that is not a text, a number, a boolean or a list of
+    them.
     """
     pairs = ((_name(k), _written(k, v)) for k, v in params.items() if v is not None)
     return "&".join(f"{quote(k, safe='[]')}={quote_plus(v)}" for k, v in pairs).encode("ascii")

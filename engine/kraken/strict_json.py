@@ -1,7 +1,7 @@
-"""JSON read strictly: what two readers could take for two things, or that takes too long to read, is refused.
+"""Strict JSON: what two parsers could read differently, or what takes too long to parse, is rejected.
 
-Which field holds the doubt does not matter, since a reply that is broken in one place may be broken in all. What its
-values mean is the readers' business: there an odd one spoils its row at most.
+The whole document is rejected, since a reply that is broken in one place may be broken everywhere. What its values mean
+is decided by the readers of each endpoint: there an odd value invalidates its row at most.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 def read_strictly(body: bytes) -> Any:
     """The JSON value in `body`, floats as exact `Decimal`.
 
-    Raises `ValueError`, `ArithmeticError` or `RecursionError` for bytes that are no UTF-8, names that come twice, NaN
-    and Infinity, numbers out of all proportion, deep nesting, and texts that cannot be written as UTF-8.
+    Raises `ValueError`, `ArithmeticError` or `RecursionError` for bytes that are not UTF-8, duplicate names, NaN
+    and Infinity, oversized numbers, deep nesting, and texts that cannot be encoded as UTF-8.
     """
     opened = body.count(b"[") + body.count(b"{")
     if body.count(b",") + opened > _MOST:
@@ -47,18 +47,18 @@ def _decimal(text: str) -> Decimal:
     value = Decimal(text)
     # Without its trap, an exponent too large for Decimal gives NaN; one that is not may take gigabytes to print.
     if len(text) > _LONGEST or not value.is_finite() or abs(value.adjusted()) > _LONGEST:
-        raise ValueError("a number out of all proportion")
+        raise ValueError("an oversized number")
     return value
 
 
 def _int(text: str) -> int:
     if len(text) > _LONGEST:
-        raise ValueError("a number out of all proportion")
+        raise ValueError("an oversized number")
     return int(text)
 
 
 def _constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _check_depth(value: object) -> None:

@@ -1,8 +1,8 @@
 """Kraken's Ticker reply. It carries no time, so its age counts from when it was asked for.
 
 Of a row are needed ``a``, ``b`` and ``c``: the best ask, the best bid and the last trade, whose first entry is a price
-as a text. ``"0.00000"`` is no price, not a price of zero: nobody sells, nobody buys, or the pair was never traded.
-All else is not read.
+as a text. ``"0.00000"`` means that there is no price, not a price of zero: nobody sells, nobody buys, or the pair was
+never traded. Other fields are ignored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NOBODY_BUYS = NoPrice("Its book is empty: nobody buys.")
 def read_tickers(result: Any, *, note: Note = unnoted) -> dict[str, Ticker | NoPrice]:
     """What each row of a Ticker result says, by the name that Kraken keys it with.
 
-    Raises `CallUnknown` when the result is none of Ticker's.
+    Raises `CallUnknown` when the result is not a Ticker result.
     """
     if not isinstance(result, Mapping):
         raise CallUnknown("Kraken's Ticker reply cannot be read.", endpoint="Ticker")
@@ -61,7 +61,7 @@ def _read(row: Any, note: Note) -> Ticker | NoPrice:
 
 
 def _price(row: Mapping[str, Any], name: str, note: Note) -> Decimal | None:
-    """The first entry of a field, which is its price; `None` where there is none to read."""
+    """The first entry of a field, which is its price; `None` if it is missing or unreadable."""
     if name not in row:
         note(name, MISSING)
         return None

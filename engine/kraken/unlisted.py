@@ -1,12 +1,12 @@
-"""Which endpoint a call means, also where the table has none: what may be done with it then follows from its class.
+"""Which endpoint a call means, also where the table has none: what is allowed then follows from its class.
 
-Kraken adds endpoints between two releases of this engine. Such a one is called with the class that its caller names:
+Kraken adds endpoints between releases of this engine. The caller of such an endpoint names its class:
 
     ======== ============================================================================================
     read     changes nothing
-    settle   the same, to find out what became of an order: it goes before every read
-    order    may trade: needs a live engine, and is never sent again by itself
-    cancel   takes orders away: goes before all others, also where the engine is not live
+    settle   changes nothing; finds out what became of an order: goes before every read
+    order    may trade: needs a live engine, and is never repeated automatically
+    cancel   cancels orders: goes before all others, also if the engine is not live
     funds    moves money out or between accounts: needs a live engine and ``allow_withdrawals``
     ======== ============================================================================================
 """
@@ -38,8 +38,8 @@ _KNOWN = frozenset(name.lower() for name in (*PRIVATE, *PUBLIC, "RetrieveExport"
 def endpoint_of(name: str, params: Mapping[str, Any], endpoint_class: str | None = None) -> Endpoint:
     """The private endpoint that a call with these parameters means.
 
-    Raises `UnknownName` for a name that is not in the table and has no class or is no name, and `CallNotSent` for a
-    class that does not exist or is not that of a known endpoint.
+    Raises `UnknownName` for a name that is not in the table and has no class, or is not a valid name, and `CallNotSent`
+    for a class that does not exist or contradicts the table.
     """
     _check_class(endpoint_class)
     if isinstance(name, str) and name not in PRIVATE and endpoint_class is not None:
@@ -85,7 +85,7 @@ def _unlisted(name: str, endpoint_class: str, params: Mapping[str, Any]) -> Endp
 
 def _check_class(endpoint_class: object) -> None:
     if endpoint_class is not None and (not isinstance(endpoint_class, str) or endpoint_class not in CLASSES):
-        raise CallNotSent(f"{str(endpoint_class)[:40]!r} is no endpoint_class: it is one of {', '.join(CLASSES)}.")
+        raise CallNotSent(f"{str(endpoint_class)[:40]!r} is not an endpoint_class: use one of {', '.join(CLASSES)}.")
 
 
 def _check_name(name: object, find: Any) -> None:
@@ -94,8 +94,8 @@ def _check_name(name: object, find: Any) -> None:
         find(name)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UnknownName(
-            f"{str(name)[:64]!r} is no name of an endpoint: a name is letters and digits such as 'Balance', or several "
-            "of them with a slash between, such as 'Earn/Allocate'."
+            f"{str(name)[:64]!r} is not the name of an endpoint: a name is letters and digits such as 'Balance', "
+            "or several of them with a slash between, such as 'Earn/Allocate'."
         )
 
 

@@ -45,4 +45,4 @@ def wait_in_header(text: str | None, now: float | None) -> float:
 
 
 def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), LOCKOUT_SECONDS)  # a wrong clock of ours must not mean hours
+    return min(max(seconds, 0.0), LOCKOUT_SECONDS)  # a wrong local clock must not cause hours of waiting

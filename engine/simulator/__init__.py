@@ -1,9 +1,9 @@
-"""A strict Kraken on loopback that shares no rule with the engine it judges."""
+"""A strict Kraken on loopback that shares no code with the engine, so that it can judge it."""
 
-from engine.simulator.accounts import SimAccount
+from engine.simulator.call_log import Call
+from engine.simulator.customers import SimAccount
 from engine.simulator.faults import Fault
-from engine.simulator.journal import Call
-from engine.simulator.orders import Placement
+from engine.simulator.order_entry import Placement
 from engine.simulator.rules import Rules
 from engine.simulator.script import ScriptedFault
 from engine.simulator.simulator import Simulator

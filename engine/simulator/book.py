@@ -1,4 +1,4 @@
-"""The orders of one account and what happens to them: they trade as the price moves, and end as time passes."""
+"""The order book of one account: orders trade when the price moves, and expire with time."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from itertools import count
 
+from engine.simulator.book_order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, BookOrder, new_id
 from engine.simulator.charges import Fees, settled
+from engine.simulator.fill import Fill
 from engine.simulator.ledger import Change, Ledger
-from engine.simulator.making import make_order
-from engine.simulator.market import Pair
+from engine.simulator.market import ListedPair
 from engine.simulator.matching import Deal, followed, is_reached, meeting
-from engine.simulator.order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, Order, new_id
+from engine.simulator.order_factory import make_order
 from engine.simulator.prices import Prices, Quote
 from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
-from engine.simulator.trade import Fill
 from engine.simulator.wallet import Wallet
 
 _numbers = count(40_000_000)
 
 
 @dataclass(slots=True)
-class Market:
-    """What all accounts share: the clock, the prices, the exchange's mode and ways.
+class MarketState:
+    """What all accounts share: the clock, the prices, the exchange's mode and rules.
 
     listing_lag: seconds for which a new order is missing from the lists.
     closing_lag: seconds for which an order that ended, and no list of open orders has any more, is missing from those
     of closed orders; and a trade from those of trades.
-    rules: what sources tell differently.
+    rules: the behaviours on which sources disagree.
     """
 
     wall: Callable[[], float]
@@ -47,12 +47,12 @@ class Market:
 
     @property
     def is_past(self) -> bool:
-        """Whether this is a moment of the past: what happens now had arrived before."""
+        """Whether `now()` is in the past, since a call that arrived earlier is executed."""
         return self._moment is not None
 
     @contextmanager
     def moment(self, at: float) -> Iterator[None]:
-        """Live through a moment of the past: what was due then happens then, however late somebody looks."""
+        """Set `now()` to a past moment inside the block, so that what was due then happens at that time."""
         before, self._moment = self._moment, at
         try:
             yield
@@ -63,40 +63,40 @@ class Market:
 class Book:
     """The orders of one account, and what they do to its wallet. The exchange holds its lock around every method."""
 
-    def __init__(self, market: Market, wallet: Wallet) -> None:
+    def __init__(self, market: MarketState, wallet: Wallet) -> None:
         self.market = market
         self.ledger = Ledger()
         self.fees = Fees.of(market.rules.fees)
         self._wallet = wallet
-        self._orders: dict[str, Order] = {}
-        self._live: list[Order] = []
+        self._orders: dict[str, BookOrder] = {}
+        self._live: list[BookOrder] = []
         self._armed_until: float | None = None
 
     # What is there
 
-    def all(self) -> list[Order]:
-        """Every order that was ever accepted, the first one first."""
+    def all(self) -> list[BookOrder]:
+        """Every order ever accepted, oldest first."""
         self.catch_up()
         return list(self._orders.values())
 
-    def listed(self) -> list[Order]:
-        """The same, without those so new that the lists do not have them yet."""
+    def listed(self) -> list[BookOrder]:
+        """Those that are old enough for the lists to show."""
         latest = self.market.now() - self.market.listing_lag
         return [order for order in self.all() if order.opened <= latest]
 
-    def ended(self) -> list[Order]:
-        """Those that ended, as far as the lists know of it yet; the first to end first."""
+    def ended(self) -> list[BookOrder]:
+        """Those that ended long enough ago for the lists to show, in the order of their end."""
         latest = self.market.now() - self.market.closing_lag
         ended = [(order.closed, order) for order in self.listed() if order.closed is not None]
         return [order for closed, order in sorted(ended, key=lambda each: each[0]) if closed <= latest]
 
     def fills(self) -> list[Fill]:
-        """The trades that the lists know of, the first one first."""
+        """The trades that the lists show, oldest first."""
         latest = self.market.now() - self.market.closing_lag
         listed = {order.txid for order in self.listed()}
         return [fill for fill in self.ledger.fills if fill.order in listed and fill.time <= latest]
 
-    def live(self) -> list[Order]:
+    def live(self) -> list[BookOrder]:
         """Those that can still be filled or canceled."""
         self._live = [order for order in self._live if order.is_live]
         return list(self._live)
@@ -109,52 +109,52 @@ class Book:
             held[asset] = held.get(asset, Decimal(0)) + needed
         return held
 
-    def free(self, asset: str, given_back: Order | None = None) -> Decimal:
-        """What a new order could use, with what this order holds if it is one of these."""
+    def free(self, asset: str, given_back: BookOrder | None = None) -> Decimal:
+        """What a new order could use, including the hold of `given_back` if it is on this book."""
         is_one = given_back is not None and given_back.txid in self._orders
         back = self.fees.hold_of(given_back)[1] if given_back is not None and is_one else Decimal(0)
         return self._wallet.free(asset, self.holds()) + back
 
-    def quote(self, order: Order) -> Quote:
+    def quote(self, order: BookOrder) -> Quote:
         """What the order's pair costs now."""
         return self.market.prices.quote(order.pair)
 
     # What is done
 
-    def put_in(self, order: Order) -> None:
-        """Another order, which meets the price at once."""
+    def put_in(self, order: BookOrder) -> None:
+        """Add an order and match it at once."""
         self._orders[order.txid] = order
         self._live.append(order)
         order.remember(self.market.now())
         self.meet(order, arrives=True)
 
-    def cancel(self, found: Iterable[Order], reason: str = "User requested") -> int:
-        """End these orders; how many they were."""
+    def cancel(self, found: Iterable[BookOrder], reason: str = "User requested") -> int:
+        """Cancel these orders; returns their number."""
         canceled = list(found)
         for order in canceled:
             order.end(CANCELED, reason, self.market.now())
         return len(canceled)
 
     def arm(self, until: float | None) -> None:
-        """Cancel everything at this moment unless another one is given before; `None`: never."""
+        """Set the time at which everything is canceled; `None`: never."""
         self._armed_until = until
 
     # What happens by itself
 
     def catch_up(self) -> None:
-        """Let happen, in its order, what the clock has brought: orders begin and expire, the unfed switch fires."""
+        """Apply, in order, what has become due: orders start and expire, the dead man's switch fires."""
         while (at := min(self._coming(), default=None)) is not None and at <= self.market.now():
             with self.market.moment(at):
                 self._come(at)
 
-    def price_moved(self, pair: Pair) -> None:
-        """The price is another: orders are triggered and filled."""
+    def price_moved(self, pair: ListedPair) -> None:
+        """Apply a price change: orders are triggered and filled."""
         for order in self.live():
             if order.pair.id == pair.id:
                 self.meet(order)
 
     def fill(self, txid: str, volume: Decimal) -> None:
-        """A stranger takes a part of a resting order, at its price. Raises `LookupError` or `ValueError`."""
+        """Another trader takes part of a resting order, at its price. Raises `LookupError` or `ValueError`."""
         self.catch_up()
         order = self._orders.get(txid)
         if order is None or not order.is_live:
@@ -183,8 +183,8 @@ class Book:
             self._armed_until = None
             self.cancel(self.live(), "Cancel all orders after")
 
-    def meet(self, order: Order, *, arrives: bool = False) -> None:
-        """Let an order meet the price: it may be triggered, filled, or canceled because it may not rest or take."""
+    def meet(self, order: BookOrder, *, arrives: bool = False) -> None:
+        """Match an order against the price: it may be triggered, filled, or canceled if it may not rest or take."""
         quote = self.quote(order)
         if order.status != OPEN:
             return
@@ -202,19 +202,19 @@ class Book:
         elif outcome:
             order.end(CANCELED, outcome, self.market.now())
 
-    def _can_pay(self, order: Order, deal: Deal) -> bool:
-        """Whether a price that is worse than what an order without one was accepted at can still be paid."""
+    def _can_pay(self, order: BookOrder, deal: Deal) -> bool:
+        """Whether the account can still pay for a market order whose price got worse since it was accepted."""
         at_this = replace(order, price=deal.price)
         asset, needed = self.fees.hold_of(at_this)
         return needed <= self.free(asset, order)
 
-    def _touch(self, order: Order) -> None:
-        """The trigger is reached; a limit that is told from it is known now."""
+    def _touch(self, order: BookOrder) -> None:
+        """Mark the trigger as reached, and compute a limit that is relative to it."""
         order.misc.add("touched")
         if order.offset is not None and order.trigger is not None:
             order.price = order.offset.at(order.trigger, order.side, order.pair)
 
-    def _trade(self, order: Order, volume: Decimal, deal: Deal) -> None:
+    def _trade(self, order: BookOrder, volume: Decimal, deal: Deal) -> None:
         fee = self.fees.fee_of(order, deal.price, volume, maker=deal.maker)
         fill = Fill(
             new_id("T"), order.txid, order.pair, order.side, order.kind, self.market.now(), deal.price, volume, fee,
@@ -235,8 +235,8 @@ class Book:
         amount, fee = settled(asset, amount), settled(asset, fee, ROUND_UP)
         return Change(asset, amount, fee, self._wallet.change(asset, amount - fee))
 
-    def _place_close(self, order: Order, fill: Fill) -> None:
-        """Against a fill of an order with a conditional close, place that close in the volume of the fill."""
+    def _place_close(self, order: BookOrder, fill: Fill) -> None:
+        """Place the conditional close of an order, for the volume of a fill."""
         if order.close is None:
             return
         side = "sell" if order.side == "buy" else "buy"

@@ -1,4 +1,4 @@
-"""What the exchange lists: its assets and its pairs. The numbers are invented; their form is that of Kraken's replies.
+"""The listed assets and pairs. The numbers are invented; their form is that of Kraken's replies.
 
 Among the pairs are the odd ones that a client of the real exchange meets: pairs that only take cancels or post-only
 orders, whose row has no status, whose volumes have five decimals, with margin for buyers only, without any margin,
@@ -14,7 +14,7 @@ INTERNATIONAL, BITNOMIAL = "international", "bitnomial_exchange"
 BOTH_SIDES, BIDS_ONLY, NO_SIDE = "both", "bids", "none"
 
 
-class Asset(NamedTuple):
+class ListedAsset(NamedTuple):
     """One asset, as the exchange lists it."""
 
     id: str
@@ -27,7 +27,7 @@ class Asset(NamedTuple):
     aclass: str = CURRENCY
 
 
-class Pair(NamedTuple):
+class ListedPair(NamedTuple):
     """One pair, as the exchange lists it, and its last price.
 
     buyers, sellers: the highest leverage; 0 for no margin.  limits: of long and of short positions.
@@ -209,36 +209,36 @@ def _lines(table: str) -> list[list[str]]:
     return [line.split() for line in table.strip().splitlines()]
 
 
-def _asset(id: str, altname: str, decimals: str, shown: str, collateral: str, margin: str, status: str) -> Asset:
+def _asset(id: str, altname: str, decimals: str, shown: str, collateral: str, margin: str, status: str) -> ListedAsset:
     worth = None if collateral == "-" else float(collateral)
-    return Asset(id, altname, int(decimals), int(shown), worth, None if margin == "-" else margin, status)
+    return ListedAsset(id, altname, int(decimals), int(shown), worth, None if margin == "-" else margin, status)
 
 
 ASSETS = tuple(_asset(*line) for line in _lines(_ASSETS)) + tuple(
-    Asset(line[0], line[0], 8, 5, aclass=TOKENIZED) for line in _lines(_SHARES)
+    ListedAsset(line[0], line[0], 8, 5, aclass=TOKENIZED) for line in _lines(_SHARES)
 )
 _ALTNAMES = {asset.id: asset.altname for asset in ASSETS}
 
 
-def _pair(id: str, base: str, quote: str, *rest: str) -> Pair:
+def _pair(id: str, base: str, quote: str, *rest: str) -> ListedPair:
     decimals, ordermin, costmin, last, lot, buyers, sellers, longs, shorts, status = rest
     one, other = _ALTNAMES[base], _ALTNAMES[quote]
     limits = None if longs == "-" else (int(longs), int(shorts))
-    return Pair(
+    return ListedPair(
         id, one + other, f"{one}/{other}", base, quote, int(decimals), ordermin, costmin, last, int(lot),
         int(buyers), int(sellers), limits, None if status == "-" else status,
     )  # fmt: skip
 
 
-def _share(name: str, token: str, last: str, status: str, book: str) -> list[Pair]:
-    share = Pair(
+def _share(name: str, token: str, last: str, status: str, book: str) -> list[ListedPair]:
+    share = ListedPair(
         f"{name}USD", f"{name}USD", f"{name}/USD", name, "ZUSD", 2, "0.00000001", "0.5", last, buyers=3, sellers=3,
         limits=(400, 400), status=status, aclass=TOKENIZED, book=book,
     )  # fmt: skip
     return [share] if token == "-" else [share._replace(id=token, last=f"{float(last) * 1.01:.2f}"), share]
 
 
-def _at_bitnomial(id: str, decimals: str, ordermin: str, leverage: str, longs: str, shorts: str) -> Pair:
+def _at_bitnomial(id: str, decimals: str, ordermin: str, leverage: str, longs: str, shorts: str) -> ListedPair:
     pair = next(pair for pair in PAIRS if pair.id == id)
     name, last = f"{pair.altname}:BTNL", f"{float(pair.last):.{decimals}f}"
     return pair._replace(

@@ -1,12 +1,12 @@
-"""What an order holds until it trades, what a trade costs, and how the ledger rounds both."""
+"""The holds of orders, the fees of trades, and their rounding."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from typing import NamedTuple
 
+from engine.simulator.book_order import BookOrder
 from engine.simulator.market import cost_decimals, decimals_of
-from engine.simulator.order import Order
 
 _BASE_FEE = Decimal("1e-10")
 
@@ -23,8 +23,8 @@ class Fees(NamedTuple):
         maker, taker = (Decimal(told) / 100 for told in percent)
         return cls(maker, taker)
 
-    def hold_of(self, order: Order) -> tuple[str, Decimal]:
-        """The asset that an order holds and how much of it: what may be spent, with the dearest fee."""
+    def hold_of(self, order: BookOrder) -> tuple[str, Decimal]:
+        """The asset and amount that an order holds: the most that it may spend, with the highest fee."""
         if order.side == "sell":
             fee = order.left * self._dearest if order.pays_in_base else Decimal(0)
             return order.pair.base, order.left + fee.quantize(_BASE_FEE, ROUND_UP)
@@ -33,7 +33,7 @@ class Fees(NamedTuple):
         quote = order.pair.quote
         return quote, settled(quote, cost, ROUND_UP) + settled(quote, fee, ROUND_UP)
 
-    def fee_of(self, order: Order, price: Decimal, volume: Decimal, *, maker: bool) -> Decimal:
+    def fee_of(self, order: BookOrder, price: Decimal, volume: Decimal, *, maker: bool) -> Decimal:
         """The fee of a trade, in the base asset if the order pays it there, otherwise in the quote asset."""
         rate = self.maker if maker else self.taker
         if order.pays_in_base:

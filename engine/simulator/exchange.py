@@ -1,4 +1,4 @@
-"""The exchange: who may call what, and what comes of it. No sockets here, and nothing is delayed.
+"""The exchange: authenticates, checks and executes calls. No sockets and no delays.
 
 Every private call passes these checks in this order; the first that fails is the answer::
 
@@ -15,25 +15,25 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.accounts import Customer, Key, SimAccount
-from engine.simulator.book import Market
-from engine.simulator.limits import COSTS, USUAL_COST, CallCounter, Lockout
-from engine.simulator.market import Pair
-from engine.simulator.nonces import Nonces, read_nonce
+from engine.simulator.api_call import ApiCall
+from engine.simulator.book import MarketState
+from engine.simulator.call_limits import COSTS, USUAL_COST, KeyCounter, Lockout
+from engine.simulator.customers import Customer, Key, SimAccount
+from engine.simulator.market import ListedPair
+from engine.simulator.nonce_tracker import NonceTracker, read_nonce
 from engine.simulator.prices import Prices
-from engine.simulator.private import ENDPOINTS, Endpoint
-from engine.simulator.public import PublicDesk
+from engine.simulator.private_endpoints import ENDPOINTS, PrivateEndpoint
+from engine.simulator.public_endpoints import PublicEndpoints
 from engine.simulator.refusal import Partly, Refused, TooMany
-from engine.simulator.request import Asked
 from engine.simulator.rules import Rules
-from engine.simulator.trading_limits import TIERS, TradingCounter
+from engine.simulator.trading_limits import TIERS, PairCounters
 
 
-class Answer(NamedTuple):
-    """What came of a call.
+class CallResult(NamedTuple):
+    """The result of a call.
 
-    executed: it took effect, or was read.  partial: the result stands beside the error.
-    wait: a public call too many; how many seconds to wait.
+    executed: it took effect, or the data were read.  partial: there is a result beside the error.
+    wait: the public limit is exceeded; seconds to wait.
     """
 
     result: Any = None
@@ -48,12 +48,12 @@ class Late(NamedTuple):
 
     due: float
     customer: Customer
-    endpoint: Endpoint
+    endpoint: PrivateEndpoint
     params: Mapping[str, Any]
 
 
 class Exchange:
-    """Accounts and their calls. Thread-safe: one call at a time is judged and executed."""
+    """Accounts and their calls. Thread-safe: calls are checked and executed one at a time."""
 
     def __init__(self, accounts: Iterable[SimAccount], rules: Rules) -> None:
         self._rules = rules
@@ -65,9 +65,9 @@ class Exchange:
         self._lockout = Lockout(rules.lockout_after, rules.lockout_for, rules.monotonic)
         self._late: list[Late] = []
         self._tier = TIERS[rules.tier] if rules.tier else None
-        self._public_counter = CallCounter(*rules.public_limit, rules.monotonic) if rules.public_limit else None
-        self.market = Market(rules.wall, Prices(rules.wall), rules)
-        self.public = PublicDesk(self.market)
+        self._public_counter = KeyCounter(*rules.public_limit, rules.monotonic) if rules.public_limit else None
+        self.market = MarketState(rules.wall, Prices(rules.wall), rules)
+        self.public = PublicEndpoints(self.market)
         for account in accounts:
             self.add(account)
 
@@ -82,7 +82,7 @@ class Exchange:
         with self._lock:
             if account.name in self._by_name or account.key in self._by_key:
                 raise ValueError(f"there is an account {account.name} or its key already")
-            counter = TradingCounter(self._tier, self._rules.monotonic)
+            counter = PairCounters(self._tier, self._rules.monotonic)
             key = self._new_key(account)
             customer = Customer(key, self.market, counter, hold_on_earn=self._rules.hold_on_earn)
             self._by_name[account.name] = self._by_key[account.key] = customer
@@ -98,15 +98,15 @@ class Exchange:
 
     @contextmanager
     def customer(self, name: str) -> Iterator[Customer]:
-        """An account to look at or to change; no call is executed meanwhile."""
+        """An account to read or change; no call is executed meanwhile."""
         with self._lock:
             if name not in self._by_name:
                 raise LookupError(f"there is no account {name}")
             self._run_late()
             yield self._by_name[name]
 
-    def move_price(self, pair: Pair, bid: Decimal, ask: Decimal) -> None:
-        """Another price: resting orders that it reaches are filled."""
+    def move_price(self, pair: ListedPair, bid: Decimal, ask: Decimal) -> None:
+        """Change a price: resting orders that it reaches are filled."""
         with self._lock:
             self._run_late()
             books = [customer.book for customer in self._by_name.values()]
@@ -117,13 +117,13 @@ class Exchange:
                 book.price_moved(pair)
 
     def owner(self, key: str) -> str | None:
-        """Whose key this is, revoked or not."""
+        """The owner of a key, revoked or not."""
         with self._lock:
             customer = self._by_key.get(key)
             return customer.key.account.name if customer else None
 
-    def answer(self, asked: Asked, *, execute: bool = True, late: float = 0.0) -> Answer:
-        """Judge a call and execute it. Without `execute` it is only judged; the nonce is spent.
+    def answer(self, asked: ApiCall, *, execute: bool = True, late: float = 0.0) -> CallResult:
+        """Check a call and execute it. Without `execute` it is only checked; the nonce is spent.
 
         With `late` it is judged now, and executed so many seconds later by the exchange's clock.
         """
@@ -132,27 +132,27 @@ class Exchange:
                 return self._answer_private(asked, execute, late)
             return self._answer_public(asked, execute)
         except TooMany as refusal:
-            return Answer(error=str(refusal), wait=refusal.seconds)
+            return CallResult(error=str(refusal), wait=refusal.seconds)
         except Partly as refusal:
-            return Answer(refusal.result, str(refusal), executed=refusal.result is not None, partial=True)
+            return CallResult(refusal.result, str(refusal), executed=refusal.result is not None, partial=True)
         except Refused as refusal:
-            return Answer(error=str(refusal))
+            return CallResult(error=str(refusal))
 
-    def _answer_public(self, asked: Asked, execute: bool) -> Answer:
+    def _answer_public(self, asked: ApiCall, execute: bool) -> CallResult:
         run = self.public.endpoints.get(asked.endpoint)
         if run is None:
             raise Refused("EGeneral:Unknown method")
         if asked.params is None or not (asked.fits or self._rules.public_post):
             raise Refused("EAPI:Bad request")
         self._count_public()
-        return Answer(run(asked.params), executed=True) if execute else Answer()
+        return CallResult(run(asked.params), executed=True) if execute else CallResult()
 
     def _count_public(self) -> None:
         with self._lock:
             if self._public_counter is not None and not self._public_counter.takes(USUAL_COST):
                 raise TooMany(_seconds(USUAL_COST, self._rules.public_limit))
 
-    def _answer_private(self, asked: Asked, execute: bool, late: float) -> Answer:
+    def _answer_private(self, asked: ApiCall, execute: bool, late: float) -> CallResult:
         endpoint = ENDPOINTS.get(asked.endpoint)
         if endpoint is None:
             raise Refused("EGeneral:Unknown method")
@@ -162,23 +162,23 @@ class Exchange:
             self._run_late()
             customer = self._admit(asked, endpoint)
             if not execute:
-                return Answer()
+                return CallResult()
             if late:
                 self._late.append(Late(self._rules.wall() + late, customer, endpoint, asked.params))
-                return Answer()
+                return CallResult()
             result = endpoint.run(customer, asked.params)
-            return Answer(self._dressed(asked, result), executed=True)
+            return CallResult(self._dressed(asked, result), executed=True)
 
     def _run_late(self) -> None:
-        """Execute what is due by now, in the order in which it is due, and as if it were that moment."""
+        """Execute the late calls that are due, in order, each at its own time."""
         now = self._rules.wall()
         for each in sorted((each for each in self._late if each.due <= now), key=lambda each: each.due):
             self._late.remove(each)
             with suppress(Refused), self.market.moment(each.due):  # nobody hears of a refusal any more
                 each.endpoint.run(each.customer, each.params)
 
-    def _dressed(self, asked: Asked, result: Any) -> Any:
-        """The result in the way that these rules write it."""
+    def _dressed(self, asked: ApiCall, result: Any) -> Any:
+        """The result, formatted according to the rules."""
         if asked.endpoint == "GetApiKeyInfo" and self._rules.snake_case:
             told = {_snake(name): value for name, value in result.items()}
             return told | {"nonce_window": str(told["nonce_window"])}
@@ -188,7 +188,7 @@ class Exchange:
             return {**result, "cl_ord_id": asked.params["cl_ord_id"]}  # type: ignore[index]
         return result
 
-    def _admit(self, asked: Asked, endpoint: Endpoint) -> Customer:
+    def _admit(self, asked: ApiCall, endpoint: PrivateEndpoint) -> Customer:
         if self._lockout.holds(asked.key):
             raise Refused("EGeneral:Temporary lockout")
         try:
@@ -200,7 +200,7 @@ class Exchange:
         self._authorize(asked, endpoint, customer.key, nonce)
         return customer
 
-    def _authenticate(self, asked: Asked) -> tuple[Customer, int]:
+    def _authenticate(self, asked: ApiCall) -> tuple[Customer, int]:
         customer = self._by_key.get(asked.key)
         if customer is None or customer.key.is_revoked:
             raise Refused("EAPI:Invalid key")
@@ -217,7 +217,7 @@ class Exchange:
             raise Refused(self._rules.otp_error)
         return customer, nonce
 
-    def _authorize(self, asked: Asked, endpoint: Endpoint, key: Key, nonce: int) -> None:
+    def _authorize(self, asked: ApiCall, endpoint: PrivateEndpoint, key: Key, nonce: int) -> None:
         if not (key.may(endpoint.needs) and key.may(endpoint.also)):
             self._spend_if("permission", key.nonces, nonce)
             raise Refused("EGeneral:Permission denied")
@@ -227,7 +227,7 @@ class Exchange:
             again = f": {int(self._rules.wall() + _seconds(cost, self._call_limit))}"
             raise Refused(f"EAPI:Rate limit exceeded{again if self._rules.rate_limit_time else ''}")
 
-    def _spend_if(self, refusal: str, nonces: Nonces, nonce: int) -> None:
+    def _spend_if(self, refusal: str, nonces: NonceTracker, nonce: int) -> None:
         if refusal in self._rules.nonce_spent_by_refusals:
             nonces.spend(nonce)
 
@@ -237,14 +237,14 @@ class Exchange:
 
     def _new_key(self, account: SimAccount) -> Key:
         rules = self._rules
-        nonces = Nonces(window=rules.nonce_window, reuse=rules.nonce_reuse)
+        nonces = NonceTracker(window=rules.nonce_window, reuse=rules.nonce_reuse)
         limit = self._call_limit
-        counter = CallCounter(*limit, rules.monotonic, every=rules.decay_every) if limit else None
+        counter = KeyCounter(*limit, rules.monotonic, every=rules.decay_every) if limit else None
         return Key(account, nonces, counter)
 
 
 def _seconds(cost: float, limit: tuple[float, float] | None) -> float:
-    """After how many whole seconds a counter has room for a call of this cost again."""
+    """Whole seconds until a counter has room for a call of this cost."""
     return math.ceil(cost / limit[1]) if limit and limit[1] else 1
 
 

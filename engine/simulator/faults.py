@@ -1,4 +1,4 @@
-"""What can go wrong between the exchange and its client, as values.
+"""The faults between the exchange and its client, as values.
 
 Each fault strikes before the call is executed or, with ``executed=True``, after. A fault of the
 transport that strikes before means that the call never reached the exchange: its nonce is not
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
-from engine.simulator.wire import Ending, Piece, Plan, Reply
+from engine.simulator.wire import Ending, HttpResponse, Piece, Plan
 
-Shape = Callable[[Reply], Plan]
+Shape = Callable[[HttpResponse], Plan]
 
 _CLOUDFLARE_TITLES = {
     429: "Too many requests",
@@ -53,7 +53,7 @@ class Where(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong. Made by the class methods; all take the keywords of `Where`."""
+    """One fault. Made by the class methods; all take the keywords of `Where`."""
 
     name: str
     endpoint: str | None = None
@@ -128,7 +128,7 @@ class Fault:
 
     @classmethod
     def error(cls, text: str, *, executed: bool = False, **where: Unpack[Where]) -> Fault:
-        """Answer with this Kraken error. What the exchange itself refuses, it still refuses."""
+        """Answer with this Kraken error. A call that the exchange itself refuses is still refused."""
         return cls(name="error", kraken_error=text, executed=executed, **where)
 
     @classmethod
@@ -140,14 +140,14 @@ class Fault:
     def http(
         cls, status: int, *, retry_after: str | None = None, executed: bool = False, **where: Unpack[Where]
     ) -> Fault:
-        """Answer with this status and a page of HTML, as the proxy before the exchange does.
+        """Answer with this status and a page of HTML, as the proxy in front of the exchange does.
 
         retry_after: the text of a ``Retry-After`` header, seconds or a date, as comes with a status of 429.
         """
         title = _CLOUDFLARE_TITLES.get(status, "Error")
         page = _CLOUDFLARE_PAGE.format(status=status, title=title).encode()
 
-        def shape(reply: Reply) -> Plan:
+        def shape(reply: HttpResponse) -> Plan:
             html = "text/html; charset=UTF-8"
             other = reply._replace(status=status, body=page, content_type=html, server="cloudflare")
             return other._replace(retry_after=retry_after).plan()
@@ -166,7 +166,7 @@ class Fault:
     ) -> Fault:
         """Answer with exactly these bytes."""
 
-        def shape(reply: Reply) -> Plan:
+        def shape(reply: HttpResponse) -> Plan:
             return reply._replace(status=status, body=raw, content_type=content_type).plan()
 
         return cls(name="body", shape=shape, executed=executed, **where)
@@ -184,7 +184,7 @@ class Fault:
     ) -> Fault:
         """Send the client to another address."""
 
-        def shape(reply: Reply) -> Plan:
+        def shape(reply: HttpResponse) -> Plan:
             return reply._replace(status=status, body=b"", location=url).plan()
 
         return cls(name="redirect", shape=shape, executed=executed, **where)
@@ -197,7 +197,7 @@ class Fault:
     ) -> Fault:
         """Close after `sent` bytes of the body (half of it); Content-Length promises all."""
 
-        def shape(reply: Reply) -> Plan:
+        def shape(reply: HttpResponse) -> Plan:
             part = reply.body[: len(reply.body) // 2 if sent is None else sent]
             return Plan((Piece(0, reply.head() + part),), Ending.CLOSE)
 
@@ -207,7 +207,7 @@ class Fault:
     def drip_body(cls, *, size: int = 1, every: float = 0.1, **where: Unpack[Where]) -> Fault:
         """Send the body `size` bytes at a time."""
 
-        def shape(reply: Reply) -> Plan:
+        def shape(reply: HttpResponse) -> Plan:
             drops = _drops(reply.body, size, every)
             return Plan((Piece(0, reply.head()), *drops), reply.plan().ending)
 
@@ -217,7 +217,7 @@ class Fault:
     def drip_headers(cls, *, size: int = 1, every: float = 0.1, **where: Unpack[Where]) -> Fault:
         """Send the status line and the headers `size` bytes at a time."""
 
-        def shape(reply: Reply) -> Plan:
+        def shape(reply: HttpResponse) -> Plan:
             drops = _drops(reply.head(), size, every)
             return Plan((*drops, Piece(0, reply.body)), reply.plan().ending)
 
@@ -226,14 +226,14 @@ class Fault:
 
 def _check_seconds(seconds: float) -> None:
     if seconds < 0:
-        raise ValueError("time does not run backwards")
+        raise ValueError("seconds cannot be negative")
 
 
 def _drops(data: bytes, size: int, every: float) -> list[Piece]:
     return [Piece(every, data[at : at + size]) for at in range(0, len(data), size)]
 
 
-def _warned(reply: Reply, text: str) -> Plan:
+def _warned(reply: HttpResponse, text: str) -> Plan:
     told = json.loads(reply.body)
     told["error"].insert(0, text)
     return reply._replace(body=json.dumps(told).encode()).plan()

@@ -1,4 +1,4 @@
-"""What an account has written down: trades and ledger entries, told in pages."""
+"""An account's trades and ledger entries, listed in pages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from engine.simulator.book_order import new_id
+from engine.simulator.fill import Fill
 from engine.simulator.market import decimals_of
-from engine.simulator.order import new_id
 from engine.simulator.parameters import Params, amount, text
 from engine.simulator.refusal import Refused
-from engine.simulator.trade import Fill
 
 PAGE = 50
 
@@ -26,7 +26,7 @@ class Change(NamedTuple):
     balance: Decimal
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One change of one asset's balance."""
 
     id: str
@@ -55,7 +55,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.fills: list[Fill] = []
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self._of_fill: dict[str, list[str]] = {}
 
     def write(self, fill: Fill, changes: Iterable[Change]) -> None:
@@ -65,7 +65,7 @@ class Ledger:
 
     def enter(self, kind: str, refid: str, time: float, change: Change) -> str:
         """Write down one change, of this kind and for this reason; the id of the entry."""
-        entry = Entry(new_id("L"), refid, time, kind, change)
+        entry = LedgerEntry(new_id("L"), refid, time, kind, change)
         self.entries.append(entry)
         return entry.id
 

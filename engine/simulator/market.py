@@ -15,12 +15,12 @@ from engine.simulator.catalogue import (
     PAIRS,
     SHARES,
     TOKENIZED,
-    Asset,
-    Pair,
+    ListedAsset,
+    ListedPair,
 )
 from engine.simulator.rules import Rules
 
-__all__ = ["Asset", "Pair"]
+__all__ = ["ListedAsset", "ListedPair"]
 
 CLASSES = frozenset({CURRENCY, TOKENIZED})
 VENUES = frozenset({INTERNATIONAL, BITNOMIAL})
@@ -31,25 +31,25 @@ _OLD_FEES = ([[0, 0.4], [10000, 0.35], [50000, 0.24]], [[0, 0.25], [10000, 0.2],
 _COST_DECIMALS = {"XXBT": 10, "XETH": 10}  # of a quote; others have five, or two more than their prices
 
 
-def find_pair(name: str, rules: Rules = TODAY, *, aclass: str = CURRENCY) -> Pair | None:
+def find_pair(name: str, rules: Rules = TODAY, *, aclass: str = CURRENCY) -> ListedPair | None:
     """The pair that is called so where one asks for pairs of this class; those of another venue are not."""
     if aclass == TOKENIZED:
         return _SHARES_BY_NAME.get(name)
     return (_BY_WSNAME if rules.wsnames_taken else _BY_NAME).get(name)
 
 
-def find_order_pair(name: str, rules: Rules = TODAY, *, aclass: str = CURRENCY) -> Pair | None:
+def find_order_pair(name: str, rules: Rules = TODAY, *, aclass: str = CURRENCY) -> ListedPair | None:
     """The pair that an order names: those of another venue too."""
     at_venue = _AT_BITNOMIAL_BY_NAME.get(name) if aclass == CURRENCY and rules.venues_told else None
     return at_venue or find_pair(name, rules, aclass=aclass)
 
 
-def find_any_pair(name: str) -> Pair | None:
+def find_any_pair(name: str) -> ListedPair | None:
     """The pair of this id, altname or name with a slash, of whatever class and venue."""
     return find_order_pair(name) or find_pair(name, aclass=TOKENIZED) or _BY_WSNAME.get(name)
 
 
-def pairs_of(aclass: str = CURRENCY, venue: str = INTERNATIONAL, *, all_venues: bool = False) -> tuple[Pair, ...]:
+def pairs_of(aclass: str = CURRENCY, venue: str = INTERNATIONAL, *, all_venues: bool = False) -> tuple[ListedPair, ...]:
     """All pairs of a class and a venue, or of every venue."""
     if aclass == TOKENIZED:
         return SHARES if venue == INTERNATIONAL else ()
@@ -58,7 +58,7 @@ def pairs_of(aclass: str = CURRENCY, venue: str = INTERNATIONAL, *, all_venues: 
     return PAIRS if venue == INTERNATIONAL else AT_BITNOMIAL
 
 
-def key_of(name: str, pair: Pair, rules: Rules) -> str:
+def key_of(name: str, pair: ListedPair, rules: Rules) -> str:
     """What a reply calls a pair that was asked for by this name: a name with a slash comes back as it was sent."""
     return name if "/" in name and rules.names_echoed else pair.id
 
@@ -68,7 +68,7 @@ def find_asset(name: str) -> str | None:
     return _ASSET_IDS.get(name)
 
 
-def find_assets(names: Iterable[str] | None, aclass: str = CURRENCY) -> list[Asset] | None:
+def find_assets(names: Iterable[str] | None, aclass: str = CURRENCY) -> list[ListedAsset] | None:
     """The assets of a class with these ids or altnames, or all; `None` when one of the names is unknown."""
     listed = {asset.id: asset for asset in ASSETS if asset.aclass == aclass}
     if names is None:
@@ -88,12 +88,12 @@ def dollars(row: str) -> Decimal:
     return _DOLLARS.get(_asset_of_row(row), Decimal(0))
 
 
-def tick(pair: Pair) -> Decimal:
+def tick(pair: ListedPair) -> Decimal:
     """The smallest step of the pair's price."""
     return Decimal(1).scaleb(-pair.pair_decimals)
 
 
-def asset_row(asset: Asset) -> Row:
+def asset_row(asset: ListedAsset) -> Row:
     """The row of `Assets`."""
     told = {
         "aclass": asset.aclass, "altname": asset.altname, "decimals": asset.decimals,
@@ -103,7 +103,7 @@ def asset_row(asset: Asset) -> Row:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def pair_row(pair: Pair, rules: Rules = TODAY) -> Row:
+def pair_row(pair: ListedPair, rules: Rules = TODAY) -> Row:
     """The row of `AssetPairs`."""
     taker, maker = _OLD_FEES if rules.fees_told else ([], [])
     status = pair.status or ("online" if rules.status_always else None)
@@ -133,17 +133,17 @@ class Quoted(Protocol):
     def last(self) -> Decimal: ...
 
 
-def cost_decimals(pair: Pair) -> int:
+def cost_decimals(pair: ListedPair) -> int:
     """How many decimals the costs and the fees of a pair have, and the average price of an order."""
     return _COST_DECIMALS.get(pair.quote, max(5, pair.pair_decimals + 2))
 
 
-def shown(price: Decimal, pair: Pair) -> str:
+def shown(price: Decimal, pair: ListedPair) -> str:
     """A price as most replies write it: with five decimals, or more where the pair has more."""
     return f"{price:.{max(5, pair.pair_decimals)}f}"
 
 
-def ticker_row(pair: Pair, quote: Quoted, *, traded: bool = True) -> Row:
+def ticker_row(pair: ListedPair, quote: Quoted, *, traded: bool = True) -> Row:
     """The row of `Ticker`. A side of the book without orders, and a pair without trades, is told with zeros."""
 
     def show(ticks: int) -> str:
@@ -162,7 +162,7 @@ def ticker_row(pair: Pair, quote: Quoted, *, traded: bool = True) -> Row:
     }
 
 
-def _by_name(pairs: tuple[Pair, ...], *, wsnames: bool = False) -> dict[str, Pair]:
+def _by_name(pairs: tuple[ListedPair, ...], *, wsnames: bool = False) -> dict[str, ListedPair]:
     names = {name: pair for pair in pairs for name in (pair.altname, pair.wsname if wsnames else pair.display)}
     return names | {pair.id: pair for pair in pairs}
 

@@ -1,12 +1,12 @@
-"""What becomes of an order at a price. It decides, and changes nothing."""
+"""Matching rules: the outcome of an order at a price. Pure."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.simulator.making import trailing_trigger
-from engine.simulator.order import Order
+from engine.simulator.book_order import BookOrder
+from engine.simulator.order_factory import trailing_trigger
 from engine.simulator.prices import Quote
 
 _NOBODY_THERE = "Immediate or cancel"
@@ -20,10 +20,10 @@ class Deal(NamedTuple):
     maker: bool
 
 
-def meeting(order: Order, quote: Quote, *, arrives: bool) -> Deal | str | None:
-    """What becomes of an order: a deal, the reason why it is canceled, or `None`: it rests.
+def meeting(order: BookOrder, quote: Quote, *, arrives: bool) -> Deal | str | None:
+    """The outcome: a deal, the reason for its cancellation, or `None` if it rests.
 
-    An order that arrives at the book takes the price that is there. One that rests trades at its own.
+    An arriving order trades at the book's price, a resting one at its own.
     """
     if order.price is None:
         best = touch(order.side, quote)
@@ -40,7 +40,7 @@ def touch(side: str, quote: Quote) -> Decimal:
     return quote.ask if side == "buy" else quote.bid
 
 
-def crosses(order: Order, quote: Quote) -> bool:
+def crosses(order: BookOrder, quote: Quote) -> bool:
     """Whether the price is as good as the order's limit, or better."""
     best = touch(order.side, quote)
     if not best:
@@ -48,7 +48,7 @@ def crosses(order: Order, quote: Quote) -> bool:
     return order.price is None or (best <= order.price if order.side == "buy" else best >= order.price)
 
 
-def is_reached(order: Order, quote: Quote) -> bool:
+def is_reached(order: BookOrder, quote: Quote) -> bool:
     """Whether the last price has reached the order's trigger."""
     if order.trigger is None:
         return True
@@ -56,7 +56,7 @@ def is_reached(order: Order, quote: Quote) -> bool:
     return quote.last >= order.trigger if rises else quote.last <= order.trigger
 
 
-def followed(order: Order, quote: Quote) -> Decimal | None:
+def followed(order: BookOrder, quote: Quote) -> Decimal | None:
     """The order's trigger at this price: that of a trailing order follows the price, and never goes back."""
     if order.trails is None or order.trigger is None:
         return order.trigger

@@ -1,4 +1,4 @@
-"""How the parameters of a call are read: text, amounts, prices, times, yes and no."""
+"""Parsing of call parameters: texts, amounts, prices, times, booleans."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from engine.simulator.market import Pair, tick
+from engine.simulator.market import ListedPair, tick
 from engine.simulator.refusal import Refused
 
 Params = Mapping[str, Any]
@@ -19,7 +19,7 @@ _TIME = re.compile(r"\+[0-9]{1,10}|[0-9]{1,10}(\.[0-9]{1,9})?")
 _FALSE, _LOOSE_TRUE = ("false", "False"), ("True", "1")
 
 
-class Price(NamedTuple):
+class PriceSpec(NamedTuple):
     """A price as it is asked for: a number, or a distance from the last price, in percent or in the quote asset."""
 
     sign: str
@@ -28,8 +28,8 @@ class Price(NamedTuple):
     is_percent: bool
 
     @classmethod
-    def of(cls, told: str) -> Price | None:
-        """The price in this text, or `None` when there is none."""
+    def of(cls, told: str) -> PriceSpec | None:
+        """The price in this text, or `None`."""
         match = _PRICE.fullmatch(told)
         if match is None:
             return None
@@ -39,7 +39,7 @@ class Price(NamedTuple):
         """How far from the last price it is."""
         return last * self.number / 100 if self.is_percent else self.number
 
-    def at(self, last: Decimal, side: str, pair: Pair) -> Decimal:
+    def at(self, last: Decimal, side: str, pair: ListedPair) -> Decimal:
         """The price itself, on the pair's grid if it is relative. Raises `Refused` when it is not above 0."""
         if not self.sign:
             return self.number
@@ -48,32 +48,32 @@ class Price(NamedTuple):
         require(price.quantize(tick(pair)) > 0, "EOrder:Invalid price")
         return price.quantize(tick(pair))
 
-    def shown(self, pair: Pair) -> str:
-        """A distance as an order's description tells it, e.g. ``+1.0000%``."""
+    def shown(self, pair: ListedPair) -> str:
+        """A distance as in an order's description, e.g. ``+1.0000%``."""
         number = f"{self.number:.4f}%" if self.is_percent else f"{self.number:.{pair.pair_decimals}f}"
         return self.sign + number
 
 
 def require(held: object, otherwise: str) -> None:
-    """Refuse in these words unless it holds."""
+    """Raise `Refused` with this error unless the condition holds."""
     if not held:
         raise Refused(otherwise)
 
 
 def text(params: Params, name: str, default: str = "") -> str:
-    """A parameter as text; the default for what is none."""
+    """A parameter as text; the default if it is missing or not a text."""
     value = params.get(name, default)
     return value if isinstance(value, str) else ""
 
 
 def amount(told: str) -> Decimal | None:
-    """A plain decimal number that is no larger than anything is here, or `None`."""
+    """A plain decimal number of reasonable size, or `None`."""
     found = Decimal(told) if _AMOUNT.fullmatch(told) else None
     return found if found is not None and abs(found) < TOO_MUCH else None
 
 
 def when(params: Params, name: str, now: float) -> float:
-    """A time parameter as Unix seconds: ``0``, ``+<seconds>`` or a Unix time; 0 when there is none."""
+    """A time parameter as Unix seconds: ``0``, ``+<seconds>`` or a Unix time; 0 if missing."""
     told = text(params, name) or "0"
     require(_TIME.fullmatch(told), f"EGeneral:Invalid arguments:{name}")
     return now + float(told) if told.startswith("+") else float(told)
@@ -95,7 +95,7 @@ def yes(params: Params, name: str, *, loose: bool = False) -> bool:
 
 
 def is_yes(params: Params, name: str) -> bool:
-    """A boolean of a list, in any spelling: clients send ``True`` there and are understood."""
+    """A boolean of a list endpoint, in any spelling: Kraken accepts ``True`` there."""
     return str(params.get(name, "")).lower() in ("true", "1")
 
 

@@ -1,4 +1,4 @@
-"""How a rule of the exchange says no."""
+"""The refusals of the exchange."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Refused(Exception):
-    """The call is refused, and nothing was done; `str()` is the error string of the reply."""
+    """The call is refused and has no effect; `str()` is the error string of the reply."""
 
 
 class Partly(Refused):
-    """A part of what was asked for is refused; `result` is the rest, which stands beside the error in the reply."""
+    """Part of the request is refused; `result` is the rest, which the reply has beside the error."""
 
     def __init__(self, error: str, result: Any) -> None:
         super().__init__(error)
@@ -18,7 +18,7 @@ class Partly(Refused):
 
 
 class TooMany(Refused):
-    """A public call too many; `seconds` is how long to wait before the next."""
+    """The public limit is exceeded; `seconds` is how long to wait before the next call."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__("EGeneral:Too many requests")

@@ -1,4 +1,4 @@
-"""What is told of Kraken in more than one way, and what was otherwise in former years."""
+"""The behaviours on which sources about Kraken disagree, or which have changed over the years."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from engine.simulator.limits import Monotonic
+from engine.simulator.call_limits import Monotonic
 from engine.simulator.trading_limits import TIERS
 
 PUBLIC_REFUSALS = frozenset({"empty", "error", "429"})
@@ -16,7 +16,7 @@ REFUSALS_THAT_MAY_SPEND = frozenset({"signature", "permission"})
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What differs between what is told about Kraken, so that a test can have it either way.
+    """Alternatives of Kraken's behaviour, so that a test can choose either.
 
     The defaults are Kraken as of November 2026, and the stricter way where sources differ. `of_2025` is Kraken as of
     November 2025.
@@ -112,7 +112,7 @@ class Rules:
         if self.tier is not None and self.tier not in TIERS:
             raise ValueError(f"a tier is one of {sorted(TIERS)}")
         if self.public_refusal not in PUBLIC_REFUSALS:
-            raise ValueError(f"a public call too many is answered with one of {sorted(PUBLIC_REFUSALS)}")
+            raise ValueError(f"public_refusal is one of {sorted(PUBLIC_REFUSALS)}")
 
     @classmethod
     def of_2025(cls, **differences: Any) -> Self:

@@ -1,4 +1,4 @@
-"""The script: which faults are to strike, and which calls they have struck."""
+"""The fault script: the faults to apply, and the calls they have met."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ScriptedFault:
         self._script = script
 
     def remove(self) -> None:
-        """Take it out of the script; calls it keeps waiting go on at once."""
+        """Remove it from the script; calls that it holds go on at once."""
         self._script.remove(self)
 
     def strikes(self, endpoint: str, account: str | None) -> bool:
-        """Say whether a call is one of those it strikes, and it is not used up."""
+        """Whether it applies to a call and is not used up."""
         fault = self.fault
         is_left = fault.times is None or self.used < fault.times
         fits = fault.endpoint in (None, endpoint) and fault.account in (None, account)
@@ -31,7 +31,7 @@ class ScriptedFault:
 
 
 class FaultScript:
-    """Deals faults out to calls, in the order they were added. Thread-safe."""
+    """Assigns faults to calls, in the order they were added. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -45,7 +45,7 @@ class FaultScript:
         return scripted
 
     def remove(self, *scripted: ScriptedFault) -> None:
-        """Take these out; without any, all."""
+        """Remove these faults; without arguments, all."""
         with self._changed:
             for gone in scripted or tuple(self._script):
                 gone.is_removed = True
@@ -54,12 +54,12 @@ class FaultScript:
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """Let everybody who waits look again whether the server is closing."""
+        """Wake all waiting calls, so that they notice a closing server."""
         with self._changed:
             self._changed.notify_all()
 
     def take(self, endpoint: str, account: str | None) -> list[ScriptedFault]:
-        """The faults that strike this call: the first of each slot."""
+        """The faults for this call: the first match of each slot."""
         taken: dict[str, ScriptedFault] = {}
         with self._changed:
             for scripted in self._script:

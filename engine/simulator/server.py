@@ -14,17 +14,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
-from engine.simulator.wire import BadRequest, Ending, Plan, Reply, Request, read_request
+from engine.simulator.wire import BadRequest, Ending, HttpResponse, Plan, Request, read_request
 
 _RESET = struct.pack("ii", 1, 0)  # linger for no time: close() then sends RST
 
 
 class Gone(ConnectionError):
-    """There is nobody left to answer: the server is closing."""
+    """The connection is gone: the server is closing."""
 
 
 class Port:
-    """A TCP port that stays ours while nothing listens on it.
+    """A TCP port that stays reserved while nothing listens on it.
 
     Between two listeners it is held by a socket that only binds. Otherwise another program could be
     given the port, and a client that goes on connecting to it could even be connected to itself.
@@ -48,7 +48,7 @@ class Port:
         self._held = self._bind()
 
     def release(self) -> None:
-        """Let go of a port that is held."""
+        """Release a reserved port."""
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -69,7 +69,7 @@ class Port:
 
 
 class Link:
-    """One client's connection, as the one who serves it sees it."""
+    """One client's connection."""
 
     def __init__(self, sock: socket.socket, closing: threading.Event) -> None:
         self._sock = sock
@@ -77,7 +77,7 @@ class Link:
 
     @property
     def is_closing(self) -> bool:
-        """The server is closing, so that nobody should be kept waiting."""
+        """Whether the server is closing, so that no call should wait."""
         return self._closing.is_set()
 
     def has_client(self) -> bool:
@@ -90,7 +90,7 @@ class Link:
             return False
 
     def play(self, plan: Plan, before_last: Callable[[], None] = lambda: None) -> None:
-        """Send what is planned; `before_last` runs before the client can know that it has all."""
+        """Send the plan; `before_last` runs before the last piece."""
         final = len(plan.pieces) - 1
         for number, piece in enumerate(plan.pieces):
             if piece.pause and self._closing.wait(piece.pause):
@@ -156,7 +156,7 @@ class HttpServer:
         try:
             sock, _ = self._listener.accept()
         except OSError:
-            return  # the client left before its turn
+            return  # the client disconnected before it was accepted
         self.accepted += 1
         if self.refuses:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -179,10 +179,10 @@ class HttpServer:
             while self._answer_next(stream, link):
                 pass
         except OSError:
-            pass  # the client has left, or the server is closing
+            pass  # the client disconnected, or the server is closing
         finally:
             stream.close()
-            with self._lock:  # never cut a descriptor that somebody else may have by now
+            with self._lock:  # a reused descriptor must not be closed
                 sock.close()
                 del self._open[sock]
 
@@ -190,7 +190,7 @@ class HttpServer:
         try:
             request = read_request(stream)
         except BadRequest as bad:
-            reply = Reply(
+            reply = HttpResponse(
                 bad.status, b"", self._date(), content_type="text/plain", keep_alive=False
             )
             link.play(reply.plan())

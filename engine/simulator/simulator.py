@@ -1,4 +1,4 @@
-"""The simulator itself: an exchange, a script of faults and a journal behind one HTTP server."""
+"""The simulator: an exchange, a fault script and a call log behind one HTTP server."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
-from engine.simulator.accounts import PERMISSIONS, Amount, SimAccount, read_rows
+from engine.simulator.call_handler import CallHandler
+from engine.simulator.call_log import Call, CallLog
+from engine.simulator.customers import PERMISSIONS, Amount, SimAccount, read_rows
 from engine.simulator.exchange import Exchange
 from engine.simulator.faults import Fault
-from engine.simulator.journal import Call, Journal
 from engine.simulator.market import find_any_pair
-from engine.simulator.orders import Placement
-from engine.simulator.public import STATUSES
+from engine.simulator.order_entry import Placement
+from engine.simulator.public_endpoints import STATUSES
 from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import HttpServer, Port
-from engine.simulator.serving import Service
 
 
 class Simulator:
-    """A strict Kraken on loopback, for tests and for trying things out.
+    """A strict Kraken on loopback, for tests and experiments.
 
-    It checks signatures, nonces and permissions by rules of its own, keeps a record of every call,
-    and fails in every way it is told to. Use it as a context manager, or call `start()` and
+    It checks signatures, nonces and permissions with its own code, records every call, and fails in
+    every way it is told to. Use it as a context manager, or call `start()` and
     `close()`::
 
         with Simulator() as simulator:
@@ -37,10 +37,10 @@ class Simulator:
 
     accounts: names, which get new keys, or ``(name, key, secret)`` triples.
     port: 0 takes a free one.
-    rules: in what this Kraken differs from today's; `Rules.of_2025()` is that of November 2025.
-    remember: how many calls the record keeps, the latest; `None` keeps all.
+    rules: how this Kraken differs from today's; `Rules.of_2025()` is that of November 2025.
+    remember: how many of the latest calls to keep; `None` keeps all.
     differences: any value of `Rules` by its name, such as the exchange's clocks, `wall` and `monotonic`. Raises
-    `TypeError` for a name that is none.
+    `TypeError` for an unknown name.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Simulator:
         self._host = host
         self._port = Port(host, port)
         self._exchange = Exchange([SimAccount.of(account) for account in accounts], rules)
-        self._journal = Journal(remember)
+        self._journal = CallLog(remember)
         self._script = FaultScript()
-        self._service = Service(self._exchange, self._script, self._journal, rules)
+        self._service = CallHandler(self._exchange, self._script, self._journal, rules)
         self._server: HttpServer | None = None
         self._closed = threading.Event()
 
@@ -82,13 +82,13 @@ class Simulator:
             server.close()
 
     def close(self) -> None:
-        """Stop for good: no thread and no socket is left."""
+        """Stop for good; no thread or socket is left."""
         self.stop()
         self._port.release()
         self._closed.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until somebody calls `close()`; say whether that came within the timeout."""
+        """Wait for `close()`; returns whether it was called within the timeout."""
         return self._closed.wait(timeout)
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """The TCP port; known once it was started."""
+        """The TCP port; known after the first start."""
         if not self._port.number:
             raise RuntimeError("the simulator was never started, so it has no port yet")
         return self._port.number
@@ -142,27 +142,27 @@ class Simulator:
     def set_balance(self, name: str, balances: Mapping[str, Amount]) -> None:
         """Replace an account's balance rows: an amount, or ``{"balance": …, "hold_trade": …}``.
 
-        Amounts are strings, told as they are. Raises `ValueError`, `TypeError` or `LookupError`.
+        Amounts are strings, returned unchanged. Raises `ValueError`, `TypeError` or `LookupError`.
         """
         rows = read_rows(balances)
         with self._exchange.customer(name) as customer:
             customer.wallet.rows = rows
 
     def set_permissions(self, name: str, permissions: Collection[str]) -> None:
-        """Say what an account's key may do, in Kraken's words. Raises `ValueError` for others."""
+        """Set the permissions of an account's key. Raises `ValueError` for an unknown one."""
         granted = frozenset(permissions)
         if not granted <= PERMISSIONS:
-            raise ValueError(f"{sorted(granted - PERMISSIONS)} are no permissions of Kraken's")
+            raise ValueError(f"{sorted(granted - PERMISSIONS)} are not permissions of Kraken's")
         with self._exchange.customer(name) as customer:
             customer.key.permissions = granted
 
     def set_otp(self, name: str, otp: str | None) -> None:
-        """Give an account's key a two-factor password, which each of its calls then has to bring."""
+        """Give an account's key a two-factor password, which each of its calls must then carry."""
         with self._exchange.customer(name) as customer:
             customer.key.otp = otp
 
     def set_us_retail(self, name: str, is_us_retail: bool = True) -> None:
-        """Let an account belong to a private client in the United States.
+        """Make an account that of a private client in the United States.
 
         Such an account has to name the pair at the other venue (``XBTUSD:BTNL``) in every leveraged order; the plain
         name is refused, but only when the order is to be placed and not when it is only validated. All other accounts
@@ -172,7 +172,7 @@ class Simulator:
             customer.orders.is_us_retail = is_us_retail
 
     def revoke(self, name: str) -> None:
-        """Disable an account's key: it is answered ``EAPI:Invalid key``."""
+        """Disable an account's key: its calls get ``EAPI:Invalid key``."""
         with self._exchange.customer(name) as customer:
             customer.key.is_revoked = True
 
@@ -182,7 +182,7 @@ class Simulator:
             customer.key.is_revoked = False
 
     def nonce(self, name: str) -> int:
-        """The highest nonce seen of an account's key; 0 before the first."""
+        """The highest nonce seen from an account's key; 0 before the first."""
         with self._exchange.customer(name) as customer:
             return customer.key.nonces.highest
 
@@ -194,19 +194,19 @@ class Simulator:
             customer.key.nonces.spend(nonce)
 
     def add_open_order(self, name: str, txid: str, *, cl_ord_id: str | None = None) -> None:
-        """Let an order rest that can be cancelled."""
+        """Add a resting order that can be canceled."""
         with self._exchange.customer(name) as customer:
             customer.orders.put_in(txid, cl_ord_id=cl_ord_id)
 
     def placements(self, name: str) -> list[Placement]:
-        """The orders that an account's calls have placed, the first one first."""
+        """The orders that an account's calls have placed, oldest first."""
         with self._exchange.customer(name) as customer:
             return list(customer.orders.placements)
 
     def set_status(self, status: str) -> None:
-        """Say what `SystemStatus` answers."""
+        """Set the status that `SystemStatus` returns."""
         if status not in STATUSES:
-            raise ValueError(f"{status!r} is none of {sorted(STATUSES)}")
+            raise ValueError(f"invalid status {status!r}: use one of {sorted(STATUSES)}")
         self._exchange.market.status = status
 
     def set_price(self, pair: str, bid: str, ask: str) -> None:
@@ -220,10 +220,10 @@ class Simulator:
         self._exchange.move_price(found, Decimal(bid), Decimal(ask))
 
     def set_listing_lag(self, seconds: float, *, closing: float = 0.0) -> None:
-        """Let new orders, and their trades, be missing from every list for so long, by the exchange's clock.
+        """Delay new orders and their trades in all lists by `seconds` of the exchange's clock.
 
-        closing: how long orders that ended, and trades, are missing from `ClosedOrders` and `TradesHistory`. Nobody has
-        seen Kraken do that to an order that was listed; what relies on the lists has to survive it all the same.
+        closing: the delay of ended orders and trades in `ClosedOrders` and `TradesHistory`. Kraken has not been seen to
+        do that to a listed order, but code that relies on the lists must survive it.
         """
         self._exchange.market.listing_lag = seconds
         self._exchange.market.closing_lag = closing
@@ -234,28 +234,28 @@ class Simulator:
             customer.key.history = (since, until)
 
     def orders(self, name: str) -> list[dict[str, Any]]:
-        """Every order that an account ever had accepted, the first one first: its row, with its ``txid``."""
+        """Every accepted order of an account, oldest first: its row, with its ``txid``."""
         with self._exchange.customer(name) as customer:
             return [{"txid": order.txid, **order.row(trades=True)} for order in customer.book.all()]
 
     def fill(self, name: str, txid: str, volume: str) -> None:
-        """Let a stranger take a part of a resting order. Raises `LookupError` or `ValueError`."""
+        """Let another trader take part of a resting order. Raises `LookupError` or `ValueError`."""
         with self._exchange.customer(name) as customer:
             customer.book.fill(txid, Decimal(volume))
 
     # Faults
 
     def fault(self, fault: Fault) -> ScriptedFault:
-        """Add a fault to the end of the script; the first one that fits strikes."""
+        """Add a fault to the end of the script; the first matching one applies."""
         return self._script.add(fault)
 
     def clear_faults(self) -> None:
-        """Remove all faults; calls they keep waiting go on."""
+        """Remove all faults; calls that they hold go on."""
         self._script.remove()
 
     @contextmanager
     def outage(self, fault: Fault | None = None) -> Iterator[None]:
-        """Be away inside the block: connections are refused, or every call meets `fault`."""
+        """Simulate an outage inside the block: connections are refused, or every call meets `fault`."""
         scripted = self._script.add(fault, first=True) if fault else None
         if scripted is None:
             self.stop()
@@ -292,7 +292,7 @@ class Simulator:
         executed: bool = False,
         timeout: float = 10.0,
     ) -> list[Call]:
-        """Wait until `n` such calls have ended, or with ``ended=False`` arrived; give all of them.
+        """Wait until `n` such calls have ended, or with ``ended=False`` arrived; returns all of them.
 
         With ``executed=True`` only those count that took effect. Raises `TimeoutError`.
         """
@@ -314,13 +314,13 @@ class Simulator:
     def highest_in_flight(self) -> int:
         """The most private calls, of all accounts, that were ever handled at the same moment.
 
-        A call counts until its reply is about to be complete, also when its client has given it up.
+        A call counts until its reply is nearly complete, also if its client has given up.
         """
         return self._journal.highest_in_flight
 
     @property
     def highest_awaited(self) -> int:
-        """The same, without those whose client had already hung up."""
+        """The same, without calls whose client had disconnected."""
         return self._journal.highest_awaited
 
     @property

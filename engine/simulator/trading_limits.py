@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from engine.simulator.limits import Monotonic
+from engine.simulator.call_limits import Monotonic
 from engine.simulator.refusal import Refused
 
 
-class Tier(NamedTuple):
-    """What an account of a tier may do."""
+class TierLimits(NamedTuple):
+    """The limits of a tier."""
 
     calls: float
     calls_decay: float
@@ -19,10 +19,10 @@ class Tier(NamedTuple):
     open_orders: int
 
 
-TIERS: Mapping[str, Tier] = {
-    "starter": Tier(15, 0.33, 60, 1, 60),
-    "intermediate": Tier(20, 0.5, 125, 2.34, 80),
-    "pro": Tier(20, 1, 180, 3.75, 225),
+TIERS: Mapping[str, TierLimits] = {
+    "starter": TierLimits(15, 0.33, 60, 1, 60),
+    "intermediate": TierLimits(20, 0.5, 125, 2.34, 80),
+    "pro": TierLimits(20, 1, 180, 3.75, 225),
 }
 
 # (younger than so many seconds, so many points), the youngest first
@@ -31,16 +31,16 @@ _EDIT = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))
 _CANCEL = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
 
 
-class TradingCounter:
+class PairCounters:
     """Counts for one account. Without a tier it counts nothing and refuses nothing."""
 
-    def __init__(self, tier: Tier | None, monotonic: Monotonic) -> None:
+    def __init__(self, tier: TierLimits | None, monotonic: Monotonic) -> None:
         self._tier = tier
         self._monotonic = monotonic
         self._levels: dict[str, tuple[float, float]] = {}
 
     def receive(self, pair: str, points: float) -> None:
-        """An order arrives, or a batch: half a point for each. Raises `Refused`; it is charged even then."""
+        """Charge an order, or a batch at half a point each. Raises `Refused`; it is charged even then."""
         if self._tier is None:
             return
         level = self._level(pair)
@@ -49,24 +49,24 @@ class TradingCounter:
             raise Refused("EOrder:Rate limit exceeded")
 
     def check_open(self, open_orders: int) -> None:
-        """Refuse one more order on a pair that has so many."""
+        """Refuse another order on a pair with this many open orders."""
         if self._tier is not None and open_orders + 1 > self._tier.open_orders:
             raise Refused("EOrder:Orders limit exceeded")
 
     def cancel_all(self, pair: str) -> None:
-        """All orders of the pair are canceled with one call, which is always taken."""
+        """Charge a cancel of all orders of the pair, which is always accepted."""
         self._change(pair, 1, overflows=True)
 
     def amend(self, pair: str, age: float) -> None:
-        """An order of that age in seconds is amended. Raises `Refused`."""
+        """Charge an amend of an order of that age in seconds. Raises `Refused`."""
         self._change(pair, 1 + _points(_AMEND, age))
 
     def edit(self, pair: str, age: float) -> None:
-        """An order of that age in seconds is edited. Raises `Refused`."""
+        """Charge an edit of an order of that age in seconds. Raises `Refused`."""
         self._change(pair, 1 + _points(_EDIT, age))
 
     def cancel(self, pair: str, age: float, *, overflows: bool = False) -> None:
-        """An order of that age in seconds is canceled. Raises `Refused`, unless the counter may overflow."""
+        """Charge a cancel of an order of that age in seconds. Raises `Refused`, unless the counter may overflow."""
         self._change(pair, _points(_CANCEL, age), overflows=overflows)
 
     def _change(self, pair: str, points: float, *, overflows: bool = False) -> None:

@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 from zlib import crc32
 
-from engine.simulator.catalogue import Pair
+from engine.simulator.catalogue import ListedPair
 from engine.simulator.market import shown, tick
 from engine.simulator.prices import Prices
 from engine.simulator.refusal import Refused
@@ -24,7 +24,7 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 _VENUE = "PGSL"  # the market identifier code of Kraken's exchange
 
 
-def grouped_book(prices: Prices, pair: Pair, depth: int, grouping: int) -> dict[str, Any]:
+def grouped_book(prices: Prices, pair: ListedPair, depth: int, grouping: int) -> dict[str, Any]:
     """`GroupedBook`: asks are rounded up to `grouping` ticks, bids down. Raises `Refused`."""
     if depth not in DEPTHS or grouping not in GROUPINGS:
         raise Refused("EGeneral:Invalid arguments")
@@ -47,7 +47,7 @@ def _grouped(levels: Iterable[Decimal], step: Decimal, rounding: str) -> dict[De
     return found
 
 
-def pre_trade(prices: Prices, pair: Pair, now: float) -> dict[str, Any]:
+def pre_trade(prices: Prices, pair: ListedPair, now: float) -> dict[str, Any]:
     """`PreTrade`: the ten best levels of each side."""
     asks, bids = prices.levels(pair, _LEVELS)
 
@@ -61,7 +61,7 @@ def pre_trade(prices: Prices, pair: Pair, now: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def post_trade(prices: Prices, pairs: Iterable[Pair], count: int, params: Mapping[str, Any]) -> dict[str, Any]:
+def post_trade(prices: Prices, pairs: Iterable[ListedPair], count: int, params: Mapping[str, Any]) -> dict[str, Any]:
     """`PostTrade`: the trades after ``from_ts`` and until ``to_ts``, oldest first. Raises `Refused`."""
     after, until = _time(params, "from_ts", _FIRST), _time(params, "to_ts", _LAST)
     rows = ((_at(row[2]), pair, row) for pair in pairs for row in prices.trades(pair, _EVERY)[0])
@@ -81,7 +81,7 @@ def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _trade(pair: Pair, row: list[Any]) -> dict[str, Any]:
+def _trade(pair: ListedPair, row: list[Any]) -> dict[str, Any]:
     of_pair = f"{crc32(pair.id.encode()):010X}"
     return {
         **_instrument(pair), "trade_id": f"T{of_pair[:5]}-{of_pair[5:]}-{row[6]:06}", "price": row[0],
@@ -90,7 +90,7 @@ def _trade(pair: Pair, row: list[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _instrument(pair: Pair) -> dict[str, str]:
+def _instrument(pair: ListedPair) -> dict[str, str]:
     base, _, quote = pair.display.partition("/")
     return {
         "symbol": pair.display, "description": f"{base} / {quote}", "base_asset": base, "quote_asset": quote,

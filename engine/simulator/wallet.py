@@ -1,4 +1,4 @@
-"""What an account owns: balance rows as they were set, changed by fills, and what its open orders hold."""
+"""The holdings of an account: balance rows as they were set, changed by fills, and the holds of open orders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WIDE = Context(prec=200, rounding=ROUND_HALF_EVEN)
 
 
 class Wallet:
-    """The rows of one account. Amounts are exact; a row that nothing has changed is told as it was set.
+    """The rows of one account. Amounts are exact; an unchanged row is returned as it was set.
 
-    hold_on_earn: holds are told on the ``.F`` row instead of the plain one, where there is such a row.
+    hold_on_earn: holds are shown on the ``.F`` row instead of the plain one, if there is one.
     """
 
     def __init__(self, rows: Rows, *, hold_on_earn: bool = False) -> None:
@@ -31,7 +31,7 @@ class Wallet:
         return owned + credit - held - holds.get(asset, NOTHING)
 
     def change(self, asset: str, amount: Decimal) -> Decimal:
-        """Add or, when negative, take an amount; from the plain row first. Returns the balance of all its rows."""
+        """Add an amount, or subtract it if negative, the plain row first. Returns the balance of all its rows."""
         names = self._spendable(asset) or [asset]
         self.rows.setdefault(asset, {"balance": "0", "hold_trade": "0.0000"})
         if amount >= 0:

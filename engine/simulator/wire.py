@@ -1,4 +1,4 @@
-"""Requests as they arrive, replies as they leave, and how a reply is played onto the wire."""
+"""HTTP requests, HTTP responses, and the plan by which a response is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_BODY = 1 << 20
 
 
 class BadRequest(Exception):
-    """What came is not HTTP that this server reads; `status` says what to answer."""
+    """The input is not HTTP that this server accepts; `status` is the status of the response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -31,7 +31,7 @@ class Request(NamedTuple):
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """Read the next request; `None` when the client has left. Raises `BadRequest`."""
+    """Read the next request; `None` if the client has disconnected. Raises `BadRequest`."""
     line = stream.readline(_LONGEST_LINE)
     if not line:
         return None
@@ -84,14 +84,14 @@ class Piece(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is sent, piece by piece, and how it ends."""
+    """The pieces to send, and how the connection ends."""
 
     pieces: tuple[Piece, ...]
     ending: Ending = Ending.KEEP
 
 
-class Reply(NamedTuple):
-    """One HTTP reply."""
+class HttpResponse(NamedTuple):
+    """One HTTP response."""
 
     status: int
     body: bytes

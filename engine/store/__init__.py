@@ -1,6 +1,6 @@
-"""The only door to disk: files of JSON documents that survive kill -9 and power loss.
+"""Durable files of JSON documents in SQLite, which survive kill -9 and power loss.
 
-Writes go through sqlitedict (`store`), reads through a read-only connection of their own (`reading`): a damaged page
+Writes go through sqlitedict (`writer`), reads through a separate read-only connection (`reader`): a damaged page
 met while reading would end sqlitedict's writer thread and hang its caller. Each document carries a checksum over its
 name and content, since a flipped bit in a value is invisible to SQLite. What is damaged is put aside under another
 name (`files`), never deleted.

@@ -1,4 +1,4 @@
-"""The files and the directory of a store: made with narrow modes, looked at, put aside, never deleted."""
+"""The files and the directory of a store: created with narrow modes, examined, put aside, never deleted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def prepare_directory(path: Path) -> Path:
 
 
 def put_aside(path: Path) -> Path:
-    """Rename a file, with what SQLite keeps beside it, to ``NAME.damaged-TIME``; returns the new path.
+    """Rename a file and the files that SQLite keeps beside it to ``NAME.damaged-TIME``; returns the new path.
 
     Nothing is deleted or overwritten. Raises `StoreError` when the file cannot be renamed.
     """
@@ -48,7 +48,7 @@ def put_aside(path: Path) -> Path:
         number += 1
         aside = Path(f"{base}-{number}")
     try:
-        for suffix in (*_BESIDE, ""):  # the file last: SQLite would delete a log that has lost its file
+        for suffix in (*_BESIDE, ""):  # the file last: SQLite would delete a log without its file
             with contextlib.suppress(FileNotFoundError):
                 os.rename(beside(path, suffix), beside(aside, suffix))
         sync_directory(path.parent)
@@ -100,7 +100,7 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make durable which files a directory has."""
+    """Make the list of a directory's files durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -123,12 +123,12 @@ def content(path: Path) -> bytes:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """The file that SQLite keeps beside a store file, such as its ``-wal``."""
+    """The path of a file that SQLite keeps beside a store file, such as its ``-wal``."""
     return path.with_name(path.name + suffix)
 
 
 def identity_of(path: Path) -> tuple[int, int]:
-    """Which file it is, whatever its name. Raises `StoreError` when it is gone."""
+    """The identity of the file, whatever its name. Raises `StoreError` when it is missing."""
     try:
         found = os.lstat(path)
     except OSError as error:
@@ -137,5 +137,5 @@ def identity_of(path: Path) -> tuple[int, int]:
 
 
 def cause(error: BaseException) -> str:
-    """What the system says of a failure, for a sentence of ours."""
+    """The system's own words for a failure, to be put into an error message."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -21,22 +21,22 @@ logger = logging.getLogger(__name__)
 TABLE = "documents"
 LOCK_PATIENCE = 0.5
 
-# What SQLite says when the trouble is around the file, not in it.
+# SQLite's errors for trouble around a file, not in it.
 _AROUND_NAMES = "PERM BUSY LOCKED NOMEM READONLY INTERRUPT IOERR FULL CANTOPEN PROTOCOL NOLFS AUTH"
 _AROUND = {getattr(sqlite3, f"SQLITE_{name}") for name in _AROUND_NAMES.split()}
 
 
 def salvage(path: Path) -> Iterator[tuple[str, Any]]:
-    """Every name and document whose checksum fits, in any version, from the bytes of a store file and its log.
+    """Every name and document with a valid checksum, in any version, from the bytes of a store file and its log.
 
-    Needs no working SQLite file and changes nothing. Finds documents of up to a few hundred bytes for certain.
+    Needs no working SQLite file and changes nothing. Finds every document of up to a few hundred bytes.
     """
     for suffix in ("", "-wal"):
         yield from encoded_in(content(beside(path, suffix)))
 
 
 def read_documents(path: Path) -> dict[str, Any]:
-    """Every document of a store file, also while its owner writes; empty when there is no such file.
+    """Every document of a store file; empty when there is no such file. Works while its owner writes.
 
     Changes nothing. Raises `StoreDamaged` when a document or the file is not as it was written, `StoreError` when the
     file cannot be read.
@@ -104,12 +104,12 @@ def _check(path: Path, connection: sqlite3.Connection, how: str) -> None:
 
 
 def _has_table(connection: sqlite3.Connection) -> bool:
-    """Not after a crash before the first opening was over."""
+    """`False` after a crash during the very first opening."""
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchall())
 
 
 def unreadable(path: Path, error: Exception) -> StoreError:
-    """The error of ours: `StoreDamaged`, unless the trouble is around the file and not in it."""
+    """The error to raise: `StoreDamaged`, unless the trouble is around the file and not in it."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code & 0xFF in _AROUND and code != sqlite3.SQLITE_IOERR_SHORT_READ:
         return StoreError(f"The store file {path} cannot be used: {cause(error)}.")

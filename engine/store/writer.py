@@ -22,7 +22,7 @@ from engine.store.reader import LOCK_PATIENCE, TABLE, read_documents, unreadable
 
 logger = logging.getLogger(__name__)
 
-# sqlitedict logs what it then raises; the raised error is enough.
+# sqlitedict logs errors that it also raises; the raised error is enough.
 logging.getLogger("sqlitedict").addHandler(logging.NullHandler())
 
 SYNCHRONOUS_FULL = 2
@@ -83,20 +83,20 @@ class Store:
     def put(self, name: str, document: Any) -> None:
         """Write one document; returns when it is durable. Raises `StoreError` when that cannot be promised.
 
-        After an error the document may be there all the same. Writing recovers by itself when its cause is over; only a
-        file that was replaced needs a restart.
+        After an error the document may be written all the same. Writing recovers by itself when the cause is over; only
+        a file that was replaced needs a restart.
         """
         self.put_all({name: document})
 
     def put_all(self, documents: Mapping[str, Any]) -> None:
-        """Write some documents; otherwise like `put`. Up to `AT_ONCE` of them are written all or none."""
+        """Write several documents; otherwise like `put`. Up to `AT_ONCE` of them are written all or none."""
         rows = [(name, encode(name, document)) for name, document in documents.items()]
         with self._writing():
             for part in _parts(rows):
                 self._execute(_REPLACE + ",".join(["(?, ?)"] * len(part)), [text for row in part for text in row])
 
     def remove(self, names: Sequence[str]) -> None:
-        """Remove some documents; a name that is not there does no harm. Otherwise like `put_all`."""
+        """Remove documents; a missing name is ignored. Otherwise like `put_all`."""
         with self._writing():
             for part in _parts(names):
                 self._execute(f"{_DELETE}({','.join('?' * len(part))})", list(part))
@@ -113,7 +113,7 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """One writer at a time, and only to the file that was opened."""
+        """Allow one writer at a time, and only to the file that was opened."""
         with self._lock:
             if self._dict is None:
                 raise StoreError(f"The store file {self.path} is closed.")
@@ -123,7 +123,7 @@ class Store:
             self._check_files()
 
     def _execute(self, statement: str, values: list[str]) -> None:
-        """Hand a statement to sqlitedict's writer and wait, but not for ever, as its own `__setitem__` would."""
+        """Hand a statement to sqlitedict's writer and wait, though not for ever, as its own `__setitem__` would."""
         done: queue.Queue[Any] = queue.Queue()
         writer = self._dict.conn
         try:
@@ -136,7 +136,7 @@ class Store:
             raise StoreError(f"Cannot write to {self.path}: {cause(error)}.") from error
 
     def _check_writer(self) -> None:
-        """A write that came too late must have ended before the next: an older document would overwrite a newer."""
+        """Require that a late write has ended: otherwise its older document could overwrite a newer one."""
         if not self._dict.conn.is_alive():
             raise StoreError(f"The writer of {self.path} has ended: restart the engine.")
         if self._late is not None:
@@ -186,7 +186,7 @@ def open_or_replace(path: Path, *, check: Callable[[Path], object] | None = None
 
 
 def _prepare_file(path: Path) -> None:
-    """What can fail in the file is done here: sqlitedict would do it in its thread, and with synchronous=OFF."""
+    """Do here what may fail: sqlitedict would do it in its own thread, and with synchronous=OFF."""
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=LOCK_PATIENCE, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=WAL").fetchall()
@@ -206,7 +206,7 @@ def _open_dict(path: Path) -> Any:
 
 
 def _make_durable(opened: Any, path: Path) -> None:
-    """sqlitedict always sets synchronous=OFF, which loses acknowledged writes with the power."""
+    """Undo sqlitedict's synchronous=OFF, with which a power loss loses acknowledged writes."""
     try:
         opened.conn.execute("PRAGMA synchronous=FULL")
         opened.conn.select_one(f"PRAGMA busy_timeout={round(LOCK_PATIENCE * 1000)}")

@@ -1,4 +1,7 @@
-"""The only door to the network: requests over one connection of our own, under one deadline."""
+"""REST over HTTPS: `requests` over our own connections, each exchange under one deadline.
+
+The one package that imports requests. Push connections, the web service and the simulator open sockets of their own.
+"""
 
 from engine.transport.address import Base, check_proxy, check_url
 from engine.transport.resolver import Resolver

@@ -63,7 +63,7 @@ def check_url(url: str, settings: Settings) -> Base:
     """The parts of a base URL that the engine may use.
 
     https goes to ``*.kraken.com`` only, unless `settings.any_host`; plain http goes to this machine only, always.
-    Raises `ConfigError`, in a sentence that repeats no part which may hold a password.
+    Raises `ConfigError`, whose message repeats no part that may hold a password.
     """
     parts = _split(url, "The URL")
     if parts.scheme not in _DEFAULT_PORT:
@@ -90,7 +90,7 @@ def check_url(url: str, settings: Settings) -> Base:
 
 
 def check_proxy(url: str | Secret | None) -> Proxy | None:
-    """The proxy to use, or `None` for none. Raises `ConfigError`, which repeats no credentials."""
+    """The proxy to use, or `None`. Raises `ConfigError`; its message contains no credentials."""
     if url is None:
         return None
     url = url.reveal() if isinstance(url, Secret) else url
@@ -111,7 +111,7 @@ def check_proxy(url: str | Secret | None) -> Proxy | None:
 
 
 def _split(url: str, what: str) -> SplitResult:
-    # urlsplit drops newlines and tabs without a word, so that it would check another URL than this.
+    # urlsplit silently drops newlines and tabs, so it would check a different URL.
     if not isinstance(url, str) or not re.fullmatch(r"[!-\[\]-~]+", url):
         raise ConfigError(f"{what} has to be plain text without spaces and backslashes.")
     try:
@@ -127,12 +127,12 @@ def _host_and_port(parts: SplitResult, what: str) -> tuple[str, int | None]:
     except ValueError:
         port = 0
     if port == 0 or parts.netloc.endswith(":"):
-        raise ConfigError(f"{what} has a port that cannot be: use a number from 1 to 65535.")
+        raise ConfigError(f"{what} has an invalid port: use a number from 1 to 65535.")
     try:
         host = ipaddress.ip_address(host).compressed
     except ValueError:
         if len(host) > 253 or not _NAME.fullmatch(host):
-            raise ConfigError(f"{what} has no proper host name.") from None
+            raise ConfigError(f"{what} has no valid host name.") from None
     if "%" in host:
         raise ConfigError(f"{what} has an address with a zone, which is not supported.")
     return host, port

@@ -1,4 +1,4 @@
-"""What a failed exchange means to the caller, in one of the engine's errors and in words for a person."""
+"""Turns a failed exchange into one of the engine's errors, with a sentence for a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.transport.wire import OutOfTime, Wire
 
 
 def failure(error: Exception, wire: Wire) -> CallError:
-    """What a failed exchange means to the caller. Total: the class of `error` only chooses the words."""
+    """Which error a failed exchange is. Total: the class of `error` only chooses the wording."""
     server = wire.route.name
     is_late = isinstance(error, OutOfTime | TimeoutError)
     if wire.is_sent:
@@ -57,9 +57,9 @@ def _why(error: Exception) -> str:
         for kind, text in _REASONS:
             if isinstance(error, kind):
                 return text(error)
-        # Not foreseen: where it came from is what its report needs.
+        # Unexpected: a bug report needs its origin.
         return f"{type(error).__name__} was raised{_where(error.__traceback__)}"
-    except Exception:  # noqa: BLE001 - words must not cost the outcome
+    except Exception:  # noqa: BLE001 - a failing message must not hide the outcome
         return f"{type(error).__name__} was raised"
 
 

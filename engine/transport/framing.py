@@ -1,8 +1,8 @@
-"""How one reply is read off a connection: http.client's parser, with limits, and with doubt as an error.
+"""Reads one reply from a connection: http.client's parser, with limits, and with every ambiguity an error.
 
-That parser is the email package's and takes longer than the socket, so the head of an ordinary reply is read here. What
-is ordinary is narrow: a head of which no two readers could think differently. Everything else is left to http.client,
-with nothing consumed.
+http.client parses headers with the email package, which takes longer than the network. So the head of an ordinary reply
+is parsed here, where "ordinary" means that no two parsers could read it differently. Everything else is left to
+http.client, with nothing consumed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class WireError(Exception):
 
 
 class Tap(io.RawIOBase):
-    """Lets so many bytes through, and no more. `receive` fills a buffer and says how far; 0 is the end."""
+    """Lets a limited number of bytes through. `receive` fills a buffer and returns the count; 0 is the end."""
 
     def __init__(self, receive: Callable[[memoryview], int]) -> None:
         self._receive = receive
@@ -50,7 +50,7 @@ class Tap(io.RawIOBase):
 
 
 class Stream(io.BufferedReader):
-    """Outlives the replies read from it, each of which closes it at its end."""
+    """A stream that stays open when a reply read from it closes it."""
 
     def makefile(self, mode: str) -> Stream:
         return self
@@ -59,14 +59,14 @@ class Stream(io.BufferedReader):
         pass
 
 
-class Reply(HTTPResponse):
+class FramedResponse(HTTPResponse):
     """A reply whose headers leave no doubt about where its body ends."""
 
     def __init__(self, stream: Stream, method: str | None = None) -> None:
         super().__init__(cast(socket.socket, stream), method=method)
 
     def begin(self) -> None:
-        """Read status and headers of the real reply; http.client takes 103 Early Hints for one."""
+        """Read status and headers of the final reply; http.client would return 103 Early Hints."""
         while True:
             super().begin()
             if not 100 <= self.status < 200 or self.status == 101:
@@ -81,15 +81,15 @@ class Reply(HTTPResponse):
             raise WireError("its headers are not proper HTTP")
         for coding in self.headers.get_all("content-encoding", []):
             if coding.strip().lower() not in ("", "identity"):
-                raise WireError("the reply is compressed, though it was asked not to be")
+                raise WireError("the reply is compressed although no compression was accepted")
         codings = [coding.strip().lower() for coding in self.headers.get_all("transfer-encoding", [])]
         if codings not in ([], ["chunked"]):
             raise WireError("its transfer encoding is not a known one")
         lengths = {length.strip() for length in self.headers.get_all("content-length", [])}
         if len(lengths) > 1 or not all(text.isascii() and text.isdigit() for text in lengths):
-            raise WireError("it does not say clearly how long it is")
+            raise WireError("its length is ambiguous")
         if lengths and self.length is None and not self.chunked:
-            raise WireError("it does not say clearly how long it is")
+            raise WireError("its length is ambiguous")
         if self.length is not None and self.length > limit:
             raise WireError(f"the reply is longer than {limit} bytes")
 

@@ -22,7 +22,7 @@ SLICE = 0.05  # seconds between two looks whether the call was cut
 Resolve = Callable[..., list[Any]]  # as socket.getaddrinfo
 
 
-class Address(NamedTuple):
+class SocketAddress(NamedTuple):
     """Where a socket connects to."""
 
     family: int
@@ -34,7 +34,7 @@ class _Lookup:
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.addresses: list[Address] = []
+        self.addresses: list[SocketAddress] = []
         self.error: Exception | None = None
         self.done_at = 0.0
 
@@ -52,9 +52,9 @@ class Resolver:
         self._resolve = resolve
         self._lock = threading.Lock()
         self._lookups: dict[tuple[str, int], _Lookup] = {}
-        self._good: dict[tuple[str, int], Address] = {}
+        self._good: dict[tuple[str, int], SocketAddress] = {}
 
-    def addresses(self, host: str, port: int, left: Callable[[], float]) -> list[Address]:
+    def addresses(self, host: str, port: int, left: Callable[[], float]) -> list[SocketAddress]:
         """The addresses to try, best first; never empty.
 
         `left()` is the time the call has, in seconds, and raises when the call is over; what it raises goes
@@ -87,7 +87,7 @@ class Resolver:
             return [good]
         raise lookup.error or OSError("the resolver knows no address")
 
-    def remember(self, host: str, port: int, address: Address) -> None:
+    def remember(self, host: str, port: int, address: SocketAddress) -> None:
         """This address answered as it should."""
         self._good[host, port] = address
 
@@ -107,7 +107,7 @@ class Resolver:
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
             addresses = [
-                Address(family, sockaddr)
+                SocketAddress(family, sockaddr)
                 for family, _, _, _, sockaddr in found
                 if family in (socket.AF_INET, socket.AF_INET6)
             ]
@@ -119,7 +119,7 @@ class Resolver:
             lookup.done.set()
 
 
-def _fixed(host: str, port: int) -> list[Address]:
+def _fixed(host: str, port: int) -> list[SocketAddress]:
     """The addresses of a host that needs no resolver, and must not be at its mercy."""
     if host == "localhost":
         return _fixed("127.0.0.1", port) + _fixed("::1", port)
@@ -128,5 +128,5 @@ def _fixed(host: str, port: int) -> list[Address]:
     except ValueError:
         return []
     if address.version == 4:
-        return [Address(socket.AF_INET, (host, port))]
-    return [Address(socket.AF_INET6, (host, port, 0, 0))]
+        return [SocketAddress(socket.AF_INET, (host, port))]
+    return [SocketAddress(socket.AF_INET6, (host, port, 0, 0))]

@@ -1,4 +1,4 @@
-"""The only door to the network: one requests Session over one connection of our own.
+"""A requests Session over one connection of our own, with an outcome for every failure.
 
 Guarantees:
 - Every failure ends as `CallNotSent` (or a class below it) or `CallUnknown`. Which of the two is decided by
@@ -79,6 +79,7 @@ class Transport:
 
     def _start(self, route: Route) -> None:
         self._route = route
+        self._base = route.base.url
         self._wire = Wire(route)
         self._turn = threading.Lock()
         self._session = requests.Session()
@@ -89,7 +90,7 @@ class Transport:
         self._session.mount("http://", adapter)
         # Prepared once: a PreparedRequest is documented as fully mutable, and costs half a call to make.
         self._prepared = {
-            method: self._session.prepare_request(requests.Request(method, route.base.url))
+            method: self._session.prepare_request(requests.Request(method, self._base))
             for method in ("GET", "POST")
         }
 
@@ -175,7 +176,7 @@ class Transport:
         except WireClosed:
             return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         try:
-            prepared.url = self._route.base.url + _checked_target(path, query)
+            prepared.url = self._base + _checked_target(path, query)
             prepared.headers = _checked_headers(headers)
             prepared.body = body
             # Not Session.send, which then looks for redirects, cookies and hooks: longer than the exchange itself.

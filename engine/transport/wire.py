@@ -23,8 +23,8 @@ from http.client import HTTPMessage
 from typing import NamedTuple
 
 from engine.transport.address import Base, Proxy
-from engine.transport.framing import PlainHead, Reply, Stream, Tap, WireError, plain_head
-from engine.transport.resolver import SLICE, Address, Resolver
+from engine.transport.framing import FramedResponse, PlainHead, Stream, Tap, WireError, plain_head
+from engine.transport.resolver import SLICE, Resolver, SocketAddress
 from engine.values import Clock
 
 IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
@@ -231,7 +231,7 @@ class Wire:
             self._secure(route.tls)
         route.resolver.remember(server.host, server.port, address)
 
-    def _dial_one_of(self, addresses: list[Address]) -> Address:
+    def _dial_one_of(self, addresses: list[SocketAddress]) -> SocketAddress:
         """Connect to the first address that takes it, giving each its share of the time left."""
         failures: list[OSError] = []
         for index, address in enumerate(addresses):
@@ -244,7 +244,7 @@ class Wire:
                 return address
         raise failures[0]
 
-    def _dial(self, address: Address, patience: float) -> None:
+    def _dial(self, address: SocketAddress, patience: float) -> None:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         with self._lock:
             self._sock = sock
@@ -273,7 +273,7 @@ class Wire:
             lines.append(f"Proxy-Authorization: {proxy.authorization}")
         self._send("\r\n".join([*lines, "", ""]).encode("ascii"))
         self._tap.open(HEAD_LIMIT)
-        reply = Reply(self._stream)
+        reply = FramedResponse(self._stream)
         reply.begin()
         if reply.status == 407:
             raise WireError("the proxy wants a user name and password that it knows")
@@ -332,7 +332,7 @@ class Wire:
     def _receive_any(self, method: str) -> WireReply:
         """A reply that only http.client understands, or nobody."""
         limit = self.route.limit
-        reply = Reply(self._stream, method=method)
+        reply = FramedResponse(self._stream, method=method)
         reply.begin()
         self.stage = "reading the reply"
         reply.check(limit)

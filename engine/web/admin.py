@@ -1,7 +1,7 @@
 """The administration, on the Unix socket only: what the command line asks of a running service.
 
-Errors are told as ``{"error": {"type": …, "message": …, …}}`` with the class of `engine.errors`, so that the command
-line raises them again as they were.
+Errors are returned as ``{"error": {"type": …, "message": …, …}}`` with the class of `engine.errors`, so that the
+command line can raise them again.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from engine.errors import CallError, ConfigError, EngineError, NotLive
 from engine.kraken.endpoints import CallClass, is_dry_run
 from engine.kraken.unlisted import endpoint_of
 from engine.web.gateway.responses import written
-from engine.web.service import Service
+from engine.web.web_state import WebState
 
-Answer = Callable[[Service, dict[str, Any]], Awaitable[Any]]
+_NOT_UNDERSTOOD = "The service does not understand this request: use the command line of the same version."
+
+Handler = Callable[[WebState, dict[str, Any]], Awaitable[Any]]
 
 
-async def _status(service: Service, _: dict[str, Any]) -> Any:
+async def _status(service: WebState, _: dict[str, Any]) -> Any:
     return service.engine.status().to_dict()
 
 
-async def _balances(service: Service, asked: dict[str, Any]) -> Any:
+async def _balances(service: WebState, asked: dict[str, Any]) -> Any:
     """Every account's balance, or those of `accounts`, refreshed first where older than `max_age`."""
     engine = service.engine
     names = asked.get("accounts") or [each.account for each in engine.status().accounts]
@@ -40,8 +42,8 @@ async def _balances(service: Service, asked: dict[str, Any]) -> Any:
     return [each.to_dict() for each in await asyncio.gather(*refresh)]
 
 
-async def _call(service: Service, asked: dict[str, Any]) -> Any:
-    """One private call, with the engine's own repeats. What changes something needs the caller's own word for it."""
+async def _call(service: WebState, asked: dict[str, Any]) -> Any:
+    """One private call, with the engine's own repeats. A call that changes something needs `live` from the caller."""
     params, endpoint_class = asked.get("params") or {}, asked.get("endpoint_class")
     endpoint = endpoint_of(asked["endpoint"], params, endpoint_class)
     is_harmless = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL or not endpoint.writes
@@ -53,7 +55,7 @@ async def _call(service: Service, asked: dict[str, Any]) -> Any:
     )  # fmt: skip
 
 
-async def _doctor(service: Service, asked: dict[str, Any]) -> Any:
+async def _doctor(service: WebState, asked: dict[str, Any]) -> Any:
     """What the engine finds about one of its accounts."""
     findings = await run_in_threadpool(
         lambda: list(examine_running(service.engine, asked["account"], service.settings))
@@ -61,11 +63,11 @@ async def _doctor(service: Service, asked: dict[str, Any]) -> Any:
     return [each.to_dict() for each in findings]
 
 
-async def _gateway_keys(service: Service, _: dict[str, Any]) -> Any:
+async def _gateway_keys(service: WebState, _: dict[str, Any]) -> Any:
     return [each.to_dict() for each in service.gateway.credentials.all()]
 
 
-async def _issue(service: Service, asked: dict[str, Any]) -> Any:
+async def _issue(service: WebState, asked: dict[str, Any]) -> Any:
     """A gateway key; the only answer that ever shows its secret."""
     service.engine.is_available(asked["account"])  # raises for an account that is not here
     credentials = service.gateway.credentials
@@ -73,28 +75,28 @@ async def _issue(service: Service, asked: dict[str, Any]) -> Any:
     return {**credential.to_dict(), "secret": secret.reveal()}
 
 
-def _asked_of_engine(question: Callable[..., Any]) -> Callable[[Service, dict[str, Any]], Awaitable[Any]]:
+def _asked_of_engine(question: Callable[..., Any]) -> Handler:
     """A question that the command line asks of an engine of its own in the same way."""
-    async def answer(service: Service, asked: dict[str, Any]) -> Any:
+    async def answer(service: WebState, asked: dict[str, Any]) -> Any:
         return await run_in_threadpool(partial(question, service.engine, **asked))
 
     return answer
 
 
-async def _revoke(service: Service, asked: dict[str, Any]) -> Any:
+async def _revoke(service: WebState, asked: dict[str, Any]) -> Any:
     return service.gateway.credentials.revoke(asked["account"], asked["label"]).to_dict()
 
 
-def _route(name: str, answer: Answer) -> Route:
+def _route(name: str, handler: Handler) -> Route:
     async def endpoint(request: Request) -> Response:
-        service: Service = request.app.state.service
+        service: WebState = request.app.state.service
         try:
             asked = json.loads(await request.body() or b"{}")
-            return Response(written({"result": await answer(service, asked)}), media_type="application/json")
+            return Response(written({"result": await handler(service, asked)}), media_type="application/json")
         except EngineError as error:
             return JSONResponse({"error": failure(error)})
         except (KeyError, TypeError, AttributeError, ValueError):
-            return JSONResponse({"error": failure(ConfigError("The service does not understand this command line."))})
+            return JSONResponse({"error": failure(ConfigError(_NOT_UNDERSTOOD))})
 
     return Route(f"/admin/{name}", endpoint, methods=["POST"])
 

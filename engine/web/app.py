@@ -1,4 +1,4 @@
-"""The web application: its addresses, and what every request passes on its way to them."""
+"""The web application: its routes and its middleware."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from engine.web.metrics import CONTENT_TYPE
 from engine.web.options import WebOptions
 from engine.web.pages import dashboard
 from engine.web.security import BodyLimit, Guard
-from engine.web.service import Service
 from engine.web.static import static
 from engine.web.stream import events, history, state
+from engine.web.web_state import WebState
 
 
-def tcp_app(service: Service, options: WebOptions) -> Starlette:
-    """What listens on TCP: everything but the administration."""
+def tcp_app(service: WebState, options: WebOptions) -> Starlette:
+    """The application on TCP: everything but the administration."""
     return _app(service, _routes(), [Middleware(Guard, options=options), Middleware(BodyLimit)])
 
 
-def socket_app(service: Service) -> Starlette:
-    """What listens on the Unix socket, which only this user can open: the same, and the administration."""
+def socket_app(service: WebState) -> Starlette:
+    """The application on the Unix socket, which only this user can open: the same, and the administration."""
     return _app(service, [*_routes(), *admin.ROUTES], [Middleware(BodyLimit)])
 
 
-def _app(service: Service, routes: list[Route], middleware: list[Middleware]) -> Starlette:
+def _app(service: WebState, routes: list[Route], middleware: list[Middleware]) -> Starlette:
     app = Starlette(routes=routes, middleware=middleware)
     app.state.service = service
     return app
@@ -62,6 +62,6 @@ async def _public(request: Request) -> Response:
     return await _service(request).gateway.public(request)
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> WebState:
+    service: WebState = request.app.state.service
     return service

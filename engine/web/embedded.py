@@ -1,4 +1,4 @@
-"""The service of an engine that somebody else runs: the same as `kraken-engine serve`, in a thread of its own."""
+"""The service for an engine that the host runs: the same as `kraken-engine serve`, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_PATIENCE = 10.0  # seconds until it listens
 
 
 def start(engine: Engine, *, state_dir: Path, settings: Settings, token: str | None = None, **options: Any) -> Service:
-    """Serve a running engine until its service is told to stop.
+    """Serve a running engine until its service is stopped.
 
     `options` are those of `WebOptions`. Raises `ConfigError` when the address, an option or a TLS file cannot be used,
     and `StoreError`; nothing is left then.
@@ -31,8 +31,8 @@ def start(engine: Engine, *, state_dir: Path, settings: Settings, token: str | N
         raise ConfigError(f"Engine.serve has no such option: {error}.") from None
     undo = contextlib.ExitStack()
     try:
-        tally, feed = subscribed(engine, undo)
-        parts = opened(engine, tally, feed, shown, state_dir, settings, undo)
+        counters, feed = subscribed(engine, undo)
+        parts = opened(engine, counters, feed, shown, state_dir, settings, undo)
         thread = _ServiceThread(parts, undo)
         thread.start()
     except RuntimeError as error:
@@ -44,13 +44,13 @@ def start(engine: Engine, *, state_dir: Path, settings: Settings, token: str | N
     try:
         thread.listening.result(START_PATIENCE)
     except TimeoutError:
-        thread.close_door()
+        thread.stop_accepting()
         raise StoreError(f"The service did not listen within {START_PATIENCE:g} s.") from None
-    return Service(parts.url, thread.close_door, thread.stop_within)
+    return Service(parts.url, thread.stop_accepting, thread.stop_within)
 
 
 class _ServiceThread:
-    """Runs the event loop of one service; what it holds is given back at its end."""
+    """Runs the event loop of one service, and releases its resources at the end."""
 
     def __init__(self, parts: Parts, undo: contextlib.ExitStack) -> None:
         self.listening: Future[None] = Future()
@@ -61,7 +61,7 @@ class _ServiceThread:
         self._is_told = False
 
     def start(self) -> None:
-        """Begin. Raises `RuntimeError` when there can be no thread."""
+        """Start. Raises `RuntimeError` if no thread can be started."""
         self._thread.start()
 
     def _run(self) -> None:
@@ -74,8 +74,8 @@ class _ServiceThread:
             else:
                 raise
 
-    def close_door(self) -> None:
-        """Take no new request from now on."""
+    def stop_accepting(self) -> None:
+        """Accept no new requests from now on."""
         self._is_told = True
         loop = self._loop
         if loop is not None:
@@ -83,8 +83,8 @@ class _ServiceThread:
                 loop.call_soon_threadsafe(self._ended.set)
 
     def stop_within(self, timeout: float) -> bool:
-        """End it; whether it has ended in time. From its own thread it only begins to end."""
-        self.close_door()
+        """Stop; returns whether it has ended in time. In its own thread it only begins to stop."""
+        self.stop_accepting()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         return not self._thread.is_alive()

@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_left
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 
 from engine.actors.events import CallFinished, EngineWarning, PassFinished
 
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-
-class Histogram:
-    """How many values fell under each of `BOUNDS`, and their sum."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        """One value more."""
-        self._counts[bisect_left(BOUNDS, value)] += 1
-        self.sum += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Bound and number of values up to it, the last one without a bound."""
-        told: list[tuple[str, float]] = []
-        total = 0
-        for bound, count in zip([*map(str, BOUNDS), "+Inf"], self._counts, strict=True):
-            total += count
-            told.append((bound, total))
-        return told
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class EventCounters:
-    """A subscriber that counts. Hears in a thread of the engine's; any thread may read under `lock`."""
+    """A subscriber that counts in a thread of the engine's. Any thread may read."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.calls = Counter[tuple[str, str]]()
-        self.errors = Counter[str]()
-        self.warnings = Counter[str]()
-        self.gates = Counter[tuple[str, str]]()
-        self.durations: dict[str, Histogram] = {}
-        self.waits: dict[str, Histogram] = {}
+        self._registry = CollectorRegistry()
+        self._calls = self._counter("calls", "Private calls that ended.", "class", "outcome")
+        self._errors = self._counter("call_errors", "Private calls that were not done, by error class.", "category")
+        self._gates = self._counter("gate_decisions", "What gates decided.", "gate", "decision")
+        self._warnings = self._counter("warnings", "Warnings of the engine, by code.", "code")
+        self._durations = self._histogram("call_duration_seconds", "Time under way of a private call.")
+        self._waits = self._histogram("queue_wait_seconds", "Time in the queue of a private call.")
 
     def __call__(self, event: Any) -> None:
-        """Take in an event of the engine's."""
-        with self.lock:
-            if isinstance(event, CallFinished):
-                self._count(event)
-            elif isinstance(event, EngineWarning):
-                self.warnings[event.code] += 1
-            elif isinstance(event, PassFinished):
-                self.gates.update((each.gate, each.state.value.replace(" ", "_")) for each in event.report.results)
+        """Count an event of the engine's."""
+        if isinstance(event, CallFinished):
+            self._count(event)
+        elif isinstance(event, EngineWarning):
+            self._warnings.labels(event.code).inc()
+        elif isinstance(event, PassFinished):
+            for each in event.report.results:
+                self._gates.labels(each.gate, _label(each.state.value)).inc()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, without the times of their creation, which would double the number of series."""
+        for metric in self._registry.collect():
+            metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            yield metric
 
     def _count(self, event: CallFinished) -> None:
-        self.calls[event.call_class, event.outcome.value.replace(" ", "_")] += 1
-        self.waits.setdefault(event.call_class, Histogram()).add(event.waited)
-        self.durations.setdefault(event.call_class, Histogram()).add(event.seconds)
+        self._calls.labels(event.call_class, _label(event.outcome.value)).inc()
+        self._waits.labels(event.call_class).observe(event.waited)
+        self._durations.labels(event.call_class).observe(event.seconds)
         if event.error is not None:
-            self.errors[type(event.error).__name__] += 1
+            self._errors.labels(type(event.error).__name__).inc()
+
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(f"kraken_engine_{name}", description, labels, registry=self._registry)
+
+    def _histogram(self, name: str, description: str) -> Histogram:
+        full_name = f"kraken_engine_{name}"
+        return Histogram(full_name, description, ["class"], registry=self._registry, buckets=BUCKETS)
+
+
+def _label(value: str) -> str:
+    return value.replace(" ", "_")

@@ -1,4 +1,4 @@
-"""What the dashboard's clients are told: a message a second, made once for all of them, and what led up to it."""
+"""The messages to the dashboard's clients: one a second, built once for all of them, with the recent events."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from engine.web.view import View, view_of
 
 EVENTS_KEPT = 100
 CLIENTS_AT_MOST = 256
-BEHIND_AT_MOST = 8  # messages that a slow client may lag before it is let go
+BEHIND_AT_MOST = 8  # messages that a slow client may lag before it is dropped
 
 
 class Feed:
-    """Hears the engine's events, and once a second tells every client what has changed on the page.
+    """Collects the engine's events, and once a second sends every client what has changed on the page.
 
-    As a subscriber it runs in a thread of the engine's; everything else belongs to the thread of the event loop.
+    As a subscriber it runs in a thread of the engine's; everything else runs in the thread of the event loop.
     """
 
     def __init__(self, status: Callable[[], EngineStatus], *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -64,7 +64,7 @@ class Feed:
                 self._note(*told)
 
     def _note(self, kind: str, state: str, text: str) -> None:
-        """Put an event on top; a failed call that is there already is only counted, so that it hides nothing."""
+        """Add an event; a failed call that is listed already is only counted, so that it displaces no other."""
         times = 1
         for known in [each for each in islice(self._events, 20) if kind == "call" and each["told"] == text]:
             self._events.remove(known)
@@ -84,11 +84,11 @@ class Feed:
 
     @property
     def clients(self) -> int:
-        """How many clients listen."""
+        """The number of connected clients."""
         return len(self._clients)
 
     def join(self) -> asyncio.Queue[bytes | None] | None:
-        """A queue of messages, which begins with all there is and ends with `None`; `None` when there is no room."""
+        """A queue of messages: first the whole state, at the end `None`. `None` if there are too many clients."""
         if self._is_closed or len(self._clients) >= CLIENTS_AT_MOST:
             return None
         client: asyncio.Queue[bytes | None] = asyncio.Queue(BEHIND_AT_MOST)
@@ -97,7 +97,7 @@ class Feed:
         return client
 
     def leave(self, client: asyncio.Queue[bytes | None]) -> None:
-        """That client listens no longer."""
+        """Remove a client."""
         self._clients.discard(client)
 
     def tick(self) -> None:
@@ -114,7 +114,7 @@ class Feed:
         """End every client's stream."""
         self._is_closed = True
         for client in tuple(self._clients):
-            self._let_go(client)
+            self._drop(client)
 
     def _count_nonces(self, status: EngineStatus) -> None:
         now = self._clock.monotonic()
@@ -129,10 +129,10 @@ class Feed:
             try:
                 client.put_nowait(message)
             except asyncio.QueueFull:
-                self._let_go(client)
+                self._drop(client)
 
-    def _let_go(self, client: asyncio.Queue[bytes | None]) -> None:
-        """End a stream; what it has not read by now it gets anew when it comes back."""
+    def _drop(self, client: asyncio.Queue[bytes | None]) -> None:
+        """End a stream; a client that reconnects gets the whole state again."""
         self._clients.discard(client)
         while not client.empty():
             client.get_nowait()
@@ -144,7 +144,7 @@ def _message(value: dict[str, Any]) -> bytes:
 
 
 def _told(event: Any) -> tuple[str, str, str] | None:
-    """Kind, state and sentence of an event that a person wants to read; good reads are not among them."""
+    """Kind, state and sentence of an event worth showing; successful reads are not."""
     match event:
         case AvailabilityChanged(is_available=True):
             return "available", "good", f"{event.account} is available."

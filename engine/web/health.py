@@ -1,4 +1,4 @@
-"""Health, from facts: `/healthz` for "restart it", `/readyz` for "send nobody there"."""
+"""Health endpoints: a failing `/healthz` means "restart it", a failing `/readyz` "send no traffic"."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine.app.status import EngineStatus
-from engine.web.service import Service
+from engine.web.web_state import WebState
 
 GRACE = 1.0  # seconds after its deadline by which a call has ended (promise G5)
 
 
 def troubles(status: EngineStatus) -> list[str]:
-    """What is wrong with this process, in sentences. An outage of the exchange is nothing of it."""
+    """What is wrong with this process, in sentences. An outage of the exchange does not count."""
     found = []
     if not status.running:
-        found.append("The engine does not run.")
+        found.append("The engine is not running.")
     found += [f"The thread {name} is dead." for name in status.dead]
     if status.under_way_left is not None and status.under_way_left < -GRACE:
         found.append(f"The call under way is {-status.under_way_left:.1f} s past its deadline.")
@@ -55,7 +55,7 @@ async def readyz(request: Request) -> Response:
 
 
 def _status(request: Request) -> EngineStatus:
-    service: Service = request.app.state.service
+    service: WebState = request.app.state.service
     return service.engine.status()
 
 

@@ -1,4 +1,4 @@
-"""HTML that is escaped by construction: text goes in as text, and only elements are markup."""
+"""HTML that is escaped by construction: text stays text, and only elements are markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics at `/metrics`, by Prometheus' conventions: base units, totals, few labels."""
+"""The metrics at `/metrics`, in Prometheus' conventions: base units, totals, few labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
     SummaryMetricFamily,
@@ -18,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from engine.app.status import EngineStatus
 from engine.version import __version__
-from engine.web.event_counters import EventCounters, Histogram
+from engine.web.event_counters import EventCounters
 from engine.web.feed import Feed
 from engine.web.gateway.gateway import Gateway
 
@@ -28,19 +27,21 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics(Collector):
     """Reads an engine's status, and what its events have added up to, at each scrape."""
 
-    def __init__(self, status: Callable[[], EngineStatus], tally: EventCounters, feed: Feed, gateway: Gateway) -> None:
+    def __init__(
+        self, status: Callable[[], EngineStatus], counters: EventCounters, feed: Feed, gateway: Gateway
+    ) -> None:
         self._status = status
-        self._tally = tally
+        self._counters = counters
         self._feed, self._gateway = feed, gateway
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """All of them in the text format."""
+        """All metrics in the text format."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is collected when this is registered."""
+        """Empty, so that registering collects nothing."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -49,8 +50,7 @@ class Metrics(Collector):
         yield from _engine(status)
         yield from _lane(status)
         yield from _accounts(status)
-        with self._tally.lock:
-            yield from _calls(self._tally)
+        yield from self._counters.collect()
         unsettled = self._feed.orders.unsettled()
         yield _by("unsettled_orders", "Orders of which it is not known whether Kraken has them.", "account",
                   {each.account: unsettled[each.account] for each in status.accounts})  # fmt: skip
@@ -112,42 +112,19 @@ def _accounts(status: EngineStatus) -> Iterator[Metric]:
               {name: key.state in ("open", "product-refused") for name, key in status.keys.items()})  # fmt: skip
 
 
-def _calls(tally: EventCounters) -> Iterator[Metric]:
-    calls = CounterMetricFamily("kraken_engine_calls", "Private calls that ended.", labels=["class", "outcome"])
-    for (call_class, outcome), count in sorted(tally.calls.items()):
-        calls.add_metric([call_class, outcome], count)
-    yield calls
-    yield _total("call_errors", "Private calls that were not done, by error class.", "category", tally.errors)
-    gates = CounterMetricFamily("kraken_engine_gate_decisions", "What gates decided.", labels=["gate", "decision"])
-    for (gate, decision), count in sorted(tally.gates.items()):
-        gates.add_metric([gate, decision], count)
-    yield gates
-    yield _total("warnings", "Warnings of the engine, by code.", "code", tally.warnings)
-    yield _histogram("call_duration_seconds", "Time under way of a private call.", tally.durations)
-    yield _histogram("queue_wait_seconds", "Time in the queue of a private call.", tally.waits)
+def _gauge(name: str, description: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"kraken_engine_{name}", description, float(value))
 
 
-def _gauge(name: str, told: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"kraken_engine_{name}", told, float(value))
-
-
-def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"kraken_engine_{name}", told, labels=[label])
+def _by(name: str, description: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"kraken_engine_{name}", description, labels=[label])
     for each, value in values.items():
         family.add_metric([each], float(value))
     return family
 
 
-def _total(name: str, told: str, label: str, values: dict[str, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"kraken_engine_{name}", told, labels=[label])
+def _total(name: str, description: str, label: str, values: dict[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"kraken_engine_{name}", description, labels=[label])
     for each, value in sorted(values.items()):
         family.add_metric([each], value)
     return family
-
-
-def _histogram(name: str, told: str, values: dict[str, Histogram]) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(f"kraken_engine_{name}", told, labels=["class"])
-    for call_class, each in sorted(values.items()):
-        family.add_metric([call_class], each.buckets(), each.sum)
-    return family
-

@@ -1,4 +1,4 @@
-"""How the service is to be reached, and by whom."""
+"""Where the service listens, and who may use it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 @dataclass(frozen=True, kw_only=True)
 class WebOptions:
-    """Where the service listens and whom it lets in. Raises `ConfigError` for what would not be safe.
+    """Where the service listens and who may use it. Raises `ConfigError` for an unsafe combination.
 
     host, port: the address; port 0 takes a free one.
     names: further names under which browsers and clients may reach it (its Host allow-list).
-    token: what everybody but the gateway's clients has to show, compulsory off loopback.
-    certificate, key: files for TLS, compulsory off loopback unless `plain`.
+    token: required of everybody but the gateway's clients; mandatory off loopback.
+    certificate, key: files for TLS; mandatory off loopback unless `plain`.
     plain: plain http off loopback, for a proxy in front that ends TLS.
     """
 
@@ -40,12 +40,12 @@ class WebOptions:
             return
         if self.token is None:
             raise ConfigError(
-                f"{self.host} can be reached from other machines, so a token is compulsory: put a long random one into "
+                f"{self.host} can be reached from other machines, so a token is mandatory: put a long random one into "
                 "a file and name it with --token-file."
             )
         if self.certificate is None and not self.plain:
             raise ConfigError(
-                f"{self.host} can be reached from other machines, so TLS is compulsory: give --tls-cert and --tls-key, "
+                f"{self.host} can be reached from other machines, so TLS is mandatory: give --tls-cert and --tls-key, "
                 "or --plain-http when a proxy in front of it ends TLS."
             )
 

@@ -1,4 +1,4 @@
-"""The dashboard's page, whole and readable before any script runs. Everything on it comes from a `View`."""
+"""The dashboard's page, readable before any script runs. Everything on it comes from a `View`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from engine.app.status import EngineStatus
 from engine.rules.balance.cash import in_words
 from engine.version import __version__
 from engine.web.html import Child, Markup, element, fragment
-from engine.web.service import Service
 from engine.web.view import CLASSES, GLYPHS, Cell, View
+from engine.web.web_state import WebState
 
 _CHARTS = (
     ("latency", "Call latency", "milliseconds under way: mean and worst of each second"),
@@ -23,7 +23,7 @@ _CHARTS = (
 
 async def dashboard(request: Request) -> Response:
     """The page as it is now."""
-    service: Service = request.app.state.service
+    service: WebState = request.app.state.service
     return HTMLResponse(page(service.engine.status(), service.feed.view))
 
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with patience that ends: a client that never finishes its headers is hung up on."""
+"""uvicorn's HTTP protocol with a header timeout: a client that never finishes its headers is disconnected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PatientProtocol(H11Protocol):
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """A client has come: too many at once are hung up on without a word."""
+        """A client has connected; beyond the limit it is disconnected at once."""
         super().connection_made(transport)
         if len(self.connections) > self.connections_at_most:
             transport.abort()
@@ -28,7 +28,7 @@ class PatientProtocol(H11Protocol):
             self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Something came: perhaps the end of the headers."""
+        """Data arrived: perhaps the end of the headers."""
         super().data_received(data)
         self._watch()
 

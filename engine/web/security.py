@@ -1,7 +1,7 @@
-"""What every request has to pass before anything looks at it, and the headers on every answer.
+"""The checks that every request passes first, and the security headers of every response.
 
-The dangers are a browser that a strange page steers (DNS rebinding, cross-site requests), a stranger off this machine,
-and clients that are slow or send too much.
+Threats: a browser steered by a hostile page (DNS rebinding, cross-site requests), a stranger on another machine, and
+clients that are slow or send too much.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]+)?")
 
 
 class Guard:
-    """Lets a request through, or answers it itself. The gateway's clients sign their calls and need no token.
+    """Lets a request through, or rejects it. The gateway's clients sign their calls and need no token.
 
-    Probes are answered to anybody, since a container's probe knows neither token nor name; `is_trusted` then tells the
-    endpoint to name no account.
+    Anybody may call the probes, since a container's probe has neither token nor host name; `is_trusted` then tells the
+    endpoint not to name accounts.
     """
 
     def __init__(self, app: ASGIApp, options: WebOptions) -> None:
@@ -75,7 +75,7 @@ class Guard:
         return None
 
     def _is_same_site(self, headers: Headers) -> bool:
-        """Whether no other site has sent the browser here. Programs that are no browsers send neither header."""
+        """Whether the request does not come from another site. Only browsers send these headers."""
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return False
         origin = headers.get("origin")
@@ -83,7 +83,7 @@ class Guard:
 
 
 class BodyLimit:
-    """Takes in the whole body before anything is done with it: not too much, and not too slowly."""
+    """Reads the whole body before the request is handled, with limits on size and time."""
 
     def __init__(self, app: ASGIApp, patience: float = BODY_PATIENCE) -> None:
         self._app = app
@@ -113,7 +113,7 @@ async def _whole_body(receive: Receive) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return b"".join(parts)  # the client went away: whoever waits for it will see
+            return b"".join(parts)  # the client disconnected; the endpoint will notice
         part = message.get("body", b"")
         size += len(part)
         if size > BODY_AT_MOST:
@@ -154,7 +154,7 @@ def _host(given: Iterable[str]) -> str | None:
 
 
 def _shows(headers: Headers, token: bytes) -> bool:
-    """Whether the token was given, as a Bearer token or as the password that a browser asks for."""
+    """Whether the request carries the token, as a Bearer token or as a browser's Basic password."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
@@ -167,7 +167,7 @@ def _shows(headers: Headers, token: bytes) -> bool:
 
 
 def _digest(text: str) -> bytes:
-    """What is compared, so that neither length nor beginning of the token can be measured."""
+    """A digest to compare, so that timing reveals neither the length nor a prefix of the token."""
     return hashlib.sha256(text.encode()).digest()
 
 

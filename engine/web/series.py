@@ -36,5 +36,5 @@ class Series:
         return point
 
     def points(self) -> list[dict[str, Any]]:
-        """All of them. Milliseconds for calls; `None` where there was none."""
+        """All samples. Call times in milliseconds; `None` in a second without calls."""
         return list(self._points)

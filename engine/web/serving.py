@@ -26,8 +26,8 @@ from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 from engine.web.options import WebOptions
 from engine.web.protocol import CONNECTIONS_AT_MOST, PatientProtocol
-from engine.web.service import Service
 from engine.web.unix_socket import SOCKET_NAME, listen
+from engine.web.web_state import WebState
 
 logger = logging.getLogger("engine")
 
@@ -40,7 +40,7 @@ LONGEST_HEAD = 16 * 1024
 class Parts(NamedTuple):
     """An engine's service, ready to run: what the endpoints share, a server for each socket, and the URL."""
 
-    service: Service
+    service: WebState
     servers: tuple[Server, Server]
     url: str
 
@@ -55,24 +55,24 @@ def serve(
     """
     _bound(options).close()  # a port that is taken is told before the engine makes a call
     with contextlib.ExitStack() as undo:
-        tally, feed = subscribed(engine, undo)
+        counters, feed = subscribed(engine, undo)
         undo.callback(engine.stop)
         engine.start()
-        parts = opened(engine, tally, feed, options, state_dir, settings, undo)
+        parts = opened(engine, counters, feed, options, state_dir, settings, undo)
         asyncio.run(_until_signalled(parts, ready))
 
 
 def subscribed(engine: Engine, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
-    """Those who hear the engine's events for the service, until `undo`."""
-    tally, feed = EventCounters(), Feed(engine.status)
-    for subscriber in (tally, feed):
+    """Subscribe the service's counters and feed to the engine's events, until `undo`."""
+    counters, feed = EventCounters(), Feed(engine.status)
+    for subscriber in (counters, feed):
         engine.subscribe(subscriber)
         undo.callback(engine.unsubscribe, subscriber)
-    return tally, feed
+    return counters, feed
 
 
 def opened(
-    engine: Engine, tally: EventCounters, feed: Feed, options: WebOptions, state_dir: Path, settings: Settings,
+    engine: Engine, counters: EventCounters, feed: Feed, options: WebOptions, state_dir: Path, settings: Settings,
     undo: contextlib.ExitStack,
 ) -> Parts:  # fmt: skip
     """The service of a running engine, with its sockets bound, until `undo`. Raises `ConfigError` or `StoreError`."""
@@ -84,7 +84,7 @@ def opened(
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
     gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-    service = Service(engine, feed, Metrics(engine.status, tally, feed, gateway), gateway, settings)
+    service = WebState(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings)
     servers = (
         Server(_config(tcp_app(service, options), options), tcp), Server(_config(socket_app(service)), local)
     )  # fmt: skip
@@ -93,7 +93,7 @@ def opened(
 
 
 class Server(uvicorn.Server):
-    """One of several in a loop, so that signals are not its business."""
+    """One of several servers in a loop; signals are handled outside."""
 
     def __init__(self, config: uvicorn.Config, sock: socket.socket) -> None:
         super().__init__(config)
@@ -101,7 +101,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None of them."""
+        """Capture none."""
         yield
 
     async def run_until_told(self) -> None:
@@ -157,7 +157,7 @@ async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
             feed.tick()
         except Exception:
             logger.exception("The dashboard could not be brought up to date.")
-        if not engine.status().running:  # the host's world was stopped, or the actors could not go on
+        if not engine.status().running:  # the pykka system was stopped, or the actors failed
             stop.set()
 
 

@@ -1,4 +1,4 @@
-"""The files that the page needs. All of them are here; nothing comes from another site."""
+"""The static files of the page. Nothing is loaded from another site."""
 
 from __future__ import annotations
 

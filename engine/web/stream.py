@@ -1,4 +1,4 @@
-"""The stream of server-sent events, and the same for clients that can only ask."""
+"""The stream of server-sent events, and the same data for clients that poll."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from engine.web.feed import Feed
-from engine.web.service import Service
+from engine.web.web_state import WebState
 
 SEND_PATIENCE = 20.0  # seconds that a client may take to read one message
 COME_BACK = b"retry: 2000\n\n"
 
 
 async def events(request: Request) -> Response:
-    """All there is, then what changes, once a second; HTTP 503 when too many listen already."""
+    """The whole state, then its changes once a second; HTTP 503 if there are too many clients."""
     feed = _service(request).feed
     queue = feed.join()
     if queue is None:
@@ -26,7 +26,7 @@ async def events(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """All there is, once."""
+    """The whole state, once."""
     return JSONResponse(_service(request).feed.view.to_dict())
 
 
@@ -36,7 +36,7 @@ async def history(request: Request) -> Response:
 
 
 class _Stream(Response):
-    """Sends one client's queue until that ends, the client goes, or does not read."""
+    """Sends one client's queue until it ends, or the client disconnects or stops reading."""
 
     media_type = "text/event-stream"
 
@@ -74,6 +74,6 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> WebState:
+    service: WebState = request.app.state.service
     return service

@@ -1,7 +1,7 @@
 """What the dashboard shows, as a value: the page is rendered from it, and later messages bring what has changed.
 
-A *cell* is one text with its state, and with an age that the browser lets tick. *Rows* are a table that comes as a
-whole. Every text here is for people and is not escaped yet.
+A *cell* is one text with its state, and with an age that the browser advances. *Rows* are a table that is sent as a
+whole. No text is escaped yet.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Cell:
         return {name: value for name, value in told.items() if value is not None}
 
     def looks_like(self, other: Cell | None) -> bool:
-        """Whether the browser, which lets ages tick, shows the same already."""
+        """Whether the browser, which advances ages itself, shows the same already."""
         return other is not None and (
             (self.text, self.state, self.part) == (other.text, other.state, other.part)
             and _ticks_alike(self.age, other.age, 1.0)
@@ -259,7 +259,7 @@ def amount(value: Decimal | None) -> str:
 
 
 def _ticks_alike(now: float | None, then: float | None, direction: float) -> bool:
-    """Whether one second later an age is what ticking would have made of it."""
+    """Whether an age is what the browser has made of it one second later."""
     if now is None or then is None:
         return now is then
     return abs(now - then - direction) < 0.6

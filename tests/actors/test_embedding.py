@@ -488,5 +488,5 @@ def test_parameters_of_a_public_call_are_a_mapping(engine: Engine) -> None:
 
 @pytest.mark.parametrize("max_age", ["5", float("nan")])
 def test_max_age_that_is_no_number_is_one_sentence(engine: Engine, max_age: Any) -> None:
-    with pytest.raises(ConfigError, match="is no max_age"):
+    with pytest.raises(ConfigError, match="Invalid max_age"):
         engine.balance("MASTER", max_age=max_age)

@@ -63,7 +63,7 @@ def test_an_account_may_be_added_before_the_start_and_after_the_stop(sim: Simula
 
 
 @pytest.mark.parametrize("what", ["name", "key"])
-def test_what_is_here_already_is_refused_and_nothing_changes(sim: Simulator, master: Engine, what: str) -> None:
+def test_an_account_that_exists_is_refused_and_nothing_changes(sim: Simulator, master: Engine, what: str) -> None:
     own, other = sim.accounts[0], sim.accounts[1]
     twin = (own.name, other.key, other.secret) if what == "name" else ("TWIN", own.key, own.secret)
     with master as engine:
@@ -155,7 +155,7 @@ def test_others_go_on_undisturbed(sim: Simulator, master: Engine) -> None:
     assert not sim.refused_nonces
 
 
-def test_who_reads_while_accounts_come_and_go_gets_an_answer_or_is_told_that_there_is_none(
+def test_a_reader_gets_an_answer_or_an_error_while_accounts_come_and_go(
     sim: Simulator, master: Engine
 ) -> None:
     stop, odd = threading.Event(), []
@@ -192,7 +192,7 @@ def test_who_reads_while_accounts_come_and_go_gets_an_answer_or_is_told_that_the
 
 
 @pytest.mark.parametrize("age", ["5", float("nan"), (), 1j])
-def test_what_is_no_age_is_refused(master: Engine, age: object) -> None:
+def test_an_invalid_age_is_refused(master: Engine, age: object) -> None:
     with pytest.raises(ConfigError, match="max_age"):
         master.balance("MASTER", max_age=age)  # type: ignore[arg-type]
 

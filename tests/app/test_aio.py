@@ -105,7 +105,7 @@ def test_more_calls_than_threads_all_end() -> None:
         while running < AT_ONCE:
             await asyncio.sleep(0)
         released.set()
-        return await asyncio.gather(*calls)
+        return list(await asyncio.gather(*calls))
 
     assert run(bot()) == [str(number) for number in range(AT_ONCE + 50)]
     assert most == AT_ONCE

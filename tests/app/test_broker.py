@@ -64,7 +64,7 @@ def test_three_failures_keep_the_balance_and_say_so(sim: Simulator, environment:
 
 
 def test_refused_nonces_keep_the_balance_and_end_after_three_calls(sim: Simulator, environment: None) -> None:
-    """G6, and TORTURE T12: however often the bot asks."""
+    """G6, G7: however often the bot asks."""
     broker = KrakenBroker()
     assert broker.connect()
     known = broker.get_account_balance()
@@ -119,12 +119,12 @@ def test_given_engine_is_used_and_left_running(engine: Engine) -> None:
 
 
 def test_user_without_a_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="names the account"):
+    with pytest.raises(ConfigError, match="has to name the account"):
         KrakenBroker(AccountType.USER)
 
 
-def test_type_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no type of account"):
+def test_an_unknown_type_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Unknown account type"):
         KrakenBroker("both")  # type: ignore[arg-type]
 
 

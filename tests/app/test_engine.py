@@ -31,7 +31,7 @@ from engine import (
     StoreInUse,
 )
 from engine.actors.drift_log import DriftLog
-from engine.app.calls import CallService
+from engine.app.calls import CallMethods
 from engine.errors import (
     CallCut,
     CallNotSent,
@@ -374,7 +374,7 @@ def test_a_write_of_unknown_outcome_is_never_sent_again(sim: Simulator, tmp_path
 
 
 class Unanswered:
-    """A house whose lane answers nobody, as when the machine stands still."""
+    """An engine state whose lane answers nobody, as when the machine stands still."""
 
     clock = SYSTEM_CLOCK
 
@@ -402,11 +402,11 @@ def test_a_call_that_nobody_answers_is_withdrawn_and_only_a_stop_is_called_one(
     is_running: bool, error: type[CallNotSent]
 ) -> None:
     """G5: callers in a loop stop at `EngineStopped`."""
-    house: Any = Unanswered(is_running=is_running)
+    state: Any = Unanswered(is_running=is_running)
     with pytest.raises(CallNotSent) as caught:
-        CallService(house).call("MASTER", "AddOrder", {}, 0.01)
+        CallMethods(state).call("MASTER", "AddOrder", {}, 0.01)
     assert type(caught.value) is error
-    (call,) = house.told
+    (call,) = state.told
     assert call.reply_to.is_withdrawn
 
 
@@ -644,3 +644,10 @@ def test_the_switch_interval_is_the_hosts_unless_asked_for(sim: Simulator, tmp_p
     for wrong in (0, -1, True, "1"):
         with pytest.raises(ConfigError, match="switch_interval"):
             Settings(switch_interval=wrong)  # type: ignore[arg-type]
+
+
+def test_each_method_of_an_engine_is_written_once() -> None:
+    """Its subjects are bases of one class, so a private name in two of them would be one and the same."""
+    parts = [part for part in Engine.__mro__ if part.__module__.startswith("engine.app")]
+    names = [name for part in parts for name in vars(part) if not name.startswith("__")]
+    assert {name for name in names if names.count(name) > 1} == {"remove_account"}, "which ends the trading first"

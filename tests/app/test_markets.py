@@ -78,7 +78,7 @@ def test_a_refusal_of_one_market_holds_back_no_other(sim: Simulator, tmp_path: P
         assert engine.is_available("MASTER")
         report = engine.gates("MASTER", TradePlan(order=denied))
         assert any("denied an order on DOTUSD" in reason for reason in report.reasons)
-        assert engine.status().lane.keys["MASTER"].to_dict()["denied_markets"] == ["DOTUSD"]  # type: ignore[union-attr]
+        assert engine.status().lane.keys["MASTER"].to_dict()["denied_markets"] == ["DOTUSD"]
         assert engine.gates("MASTER", TradePlan(order=RESTS)).passed
         engine.resume("MASTER")
         assert engine.place("MASTER", denied).state is OrderState.PLACED

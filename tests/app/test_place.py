@@ -350,6 +350,8 @@ def test_a_refused_nonce_is_signed_again_with_the_same_name_and_deadline(sim: Si
     first, second = (call for call in sim.calls if call.endpoint == "AddOrder")
     for name in ("cl_ord_id", "deadline"):
         assert first.params[name] == second.params[name]
+    assert first.nonce is not None
+    assert second.nonce is not None
     assert first.nonce < second.nonce
 
 

@@ -72,7 +72,7 @@ def slow_exchange(exchange: ExchangeProcess, sizes: Sizes, only: Iterable[str] |
     def measure(worker: WorkerProcess) -> float:
         exchange.stats()
         seconds = worker.ask(do="calls", count=sizes.calls // 8 + 1)["seconds"]
-        return statistics.median(seconds) - float(exchange.stats()["own_median"])
+        return float(statistics.median(seconds)) - float(exchange.stats()["own_median"])
 
     with _workers(exchange, names, all_cpus()) as workers, _delay(exchange, SLOW):
         found = alternate(sizes.rounds // 3 + 1, {name: partial(measure, workers[name]) for name in names})
@@ -113,7 +113,7 @@ def one_cpu() -> set[int]:
 
 
 def _median_call(worker: WorkerProcess, count: int) -> float:
-    return statistics.median(worker.ask(do="calls", count=count)["seconds"])
+    return float(statistics.median(worker.ask(do="calls", count=count)["seconds"]))
 
 
 def _takes_part(name: str, only: Iterable[str] | None) -> bool:

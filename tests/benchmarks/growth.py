@@ -54,7 +54,7 @@ def mailbox(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
 
 def imports(sizes: Sizes) -> Iterator[Finding]:
     """`import engine` over `import requests`, each in a fresh interpreter."""
-    found = alternate(sizes.rounds, {name: lambda name=name: _import(name) for name in ("requests", "engine")})
+    found = alternate(sizes.rounds, {name: partial(_import, name) for name in ("requests", "engine")})
     for name, seconds in found.items():
         yield finding("growth", f"import {name}", "ms", [1000 * each for each in seconds])
     times = ratios(found["requests"], found["engine"])

@@ -54,7 +54,8 @@ class Worker:
 
     def spell(self, seconds: float) -> dict[str, Any]:
         """As many calls as fit into so many seconds."""
-        ends, taken = time.perf_counter() + seconds, []
+        taken: list[float] = []
+        ends = time.perf_counter() + seconds
         while time.perf_counter() < ends:
             self._timed(1, taken)
         return {"seconds": taken}

@@ -212,7 +212,7 @@ def test_wrong_usage_is_2(cli: Callable[..., Ran], tmp_path: Path) -> None:
 
 
 def test_balances_json_is_the_contract(sim: Simulator, tmp_path: Path) -> None:
-    """DESIGN.md 5.4, letter by letter."""
+    """The JSON of `balances`, exactly as the contract has it."""
     ran = _run("balances", "--json", env=_of(sim, tmp_path))
     assert (ran.code, ran.err) == (0, "")
     assert ran.document.keys() == {"accounts"}
@@ -298,7 +298,7 @@ def test_accounts_are_asked_at_the_same_time(cli: Callable[..., Ran], sim: Simul
 
 
 @again_if_stalled
-def test_a_kraken_that_never_answers_is_said(cli: Callable[..., Ran], silent: Environment) -> None:
+def test_a_kraken_that_never_answers_is_reported(cli: Callable[..., Ran], silent: Environment) -> None:
     """The cause is there although it comes when the time is over."""
     ran = cli("balances", "--json", "--timeout", "1", env=silent)
     assert ran.code == 1
@@ -541,7 +541,7 @@ def test_the_engines_warnings_are_said(cli: Callable[..., Ran], sim: Simulator, 
     assert "warning: " in ran.err
 
 
-def test_what_nobody_foresaw_is_a_sentence_too(
+def test_an_unexpected_error_is_a_sentence_too(
     cli: Callable[..., Ran], sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
@@ -604,7 +604,7 @@ def test_a_mark_is_never_lowered(cli: Callable[..., Ran], tmp_path: Path) -> Non
     Ownership(tmp_path / "state").release()
 
 
-def test_a_number_far_ahead_wants_a_yes(cli: Callable[..., Ran], tmp_path: Path) -> None:
+def test_a_number_far_ahead_needs_confirmation(cli: Callable[..., Ran], tmp_path: Path) -> None:
     env, key_id = _nonce_environment(tmp_path)
     far = time.time_ns() + YEAR_NS
     refused = cli("nonce", "raise", "MASTER", str(far), env=env)
@@ -758,7 +758,7 @@ def test_output_that_cannot_be_written_is_one_sentence(
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_traceback(sim: Simulator, tmp_path: Path) -> None:
+def test_a_closed_output_pipe_causes_no_traceback(sim: Simulator, tmp_path: Path) -> None:
     for arguments in (["balances"], ["balances", "--json"], ["nonce", "show"], ["--help"]):
         with _process(*arguments, env=_of(sim, tmp_path)) as process:
             assert process.stdout is not None

@@ -96,7 +96,7 @@ def test_a_service_that_is_not_live_does_not_pass_a_check_for_a_placement(sim: S
         (*BUY, "--volume", "1", "--type", "iceberg"), ("trade", "NOBODY", *BUY[2:], "--volume", "1"),
     ],
 )  # fmt: skip
-def test_what_is_no_order_is_a_sentence_and_2(
+def test_an_invalid_order_is_a_sentence_and_2(
     wrong: tuple[str, ...], sim: Simulator, tmp_path: Path, cli: Cli  # noqa: F811
 ) -> None:
     ran = cli(*wrong, "--json", env=_of(sim, tmp_path))

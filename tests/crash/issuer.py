@@ -38,7 +38,7 @@ class LateClock:
         return time.monotonic()
 
 
-class Loose(sqlitedict.SqliteDict):  # type: ignore[misc]
+class Loose(sqlitedict.SqliteDict):
     """sqlitedict as it comes, synchronous=OFF, which it denies when asked."""
 
     def _new_conn(self) -> Any:

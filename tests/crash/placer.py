@@ -1,4 +1,4 @@
-"""A process that places a few named orders and, if told so, kills itself at a named step of placing (T14).
+"""A process that places a few named orders and, if told so, kills itself at a named step of placing.
 
 Its arguments are one JSON document: ``url``, ``state``, ``account``, ``step`` (a number or ``null``), ``ids``.
 It prints one JSON document: what became of each id.

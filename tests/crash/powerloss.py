@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.torture import ISSUER, ROOT
+from tests import ROOT
+from tests.crash.torture import ISSUER
 
 CALLS = "openat,pwrite64,write,ftruncate,fdatasync,fsync,unlink,rename"
 SECTOR = 512

@@ -1,4 +1,4 @@
-"""T2: killed at every system call that changes a file, in every thread: it reopens, with marks that cover all said."""
+"""G1: killed at every system call that changes a file, in every thread; it reopens above all issued nonces."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.store.nonces import Nonces, read_marks
+from tests import ROOT
 from tests.crash.crasher import IDLE, KILL_AT
 from tests.crash.issuer import KEY, LateClock
-from tests.crash.torture import ROOT, Warnings, attached, chance, needs_strace
+from tests.crash.torture import Warnings, attached, chance, needs_strace
 
 
 def _crash(directory: Path, step: int, first: int) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""T6: flipped bits, cut files and garbage. No nonce is ever lower, what is noticed is put aside and said aloud."""
+"""G1 with damaged files: flipped bits, cut files, garbage. No nonce is lower; damage is put aside and reported."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_flip_of_every_bit_that_is_written_never_lowers_a_nonce(tmp_path: Path) 
     seen: Counter[str] = Counter()
     for place, bit in itertools.product(places, range(8)):
         flipped = raw[:place] + bytes([raw[place] ^ 1 << bit]) + raw[place + 1 :]
-        warnings = bench.damage([FILE_NAME], lambda *_, flipped=flipped: flipped, random.Random())  # type: ignore[misc]
+        warnings = bench.damage([FILE_NAME], lambda *_, flipped=flipped: flipped, random.Random())
         seen.update(warnings.codes() or ["nothing noticed"])
     print(dict(seen))
     assert not seen["nonces-lost"]

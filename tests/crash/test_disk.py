@@ -1,4 +1,4 @@
-"""T4 and T5: the disk fails while nonces are issued. A named error within 2 seconds, never a nonce above the mark."""
+"""The disk fails while nonces are issued. A named error within 2 seconds, never a nonce above the mark."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_engine_on_a_full_disk_still_cancels(sim: Simulator, small_disk: Path) -
         assert engine.call("MASTER", "Balance")
 
 
-# --- T5 -----------------------------------------------------------------------------------------------------------
+# --- I/O errors ----------------------------------------------------------------------------------------------------
 
 
 def _rises(directory: Path, answers: list[dict[str, Any]]) -> None:

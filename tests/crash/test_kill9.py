@@ -1,4 +1,4 @@
-"""G1 with real processes: kill -9 at random moments, the wall clock moved at every start (TORTURE T1)."""
+"""G1 with real processes: kill -9 at random moments, with the wall clock moved at every start."""
 
 from __future__ import annotations
 

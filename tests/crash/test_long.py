@@ -1,4 +1,4 @@
-"""T8: millions of nonces from 16 threads. Every one is greater than the last, and memory stays flat."""
+"""G1: millions of nonces from 16 threads. Each is greater than the last, and memory stays flat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T14: whatever is lost on the way, and wherever the engine is killed, the exchange holds one order per placement."""
+"""G9: whatever is lost on the way, and wherever the engine is killed, the exchange has one order per placement."""
 
 from __future__ import annotations
 

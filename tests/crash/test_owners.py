@@ -1,4 +1,4 @@
-"""T7: engines that race for one state directory. Exactly one gets it; the others know its pid in under a second."""
+"""G2: engines race for one state directory. Exactly one gets it; the others know its pid in under a second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.torture import ROOT
+from tests import ROOT
 
 
 def _race(directory: Path, races: int, racers: int) -> None:

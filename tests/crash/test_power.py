@@ -1,4 +1,4 @@
-"""T3: power loss after every step. No mark of a nonce that was said is lost; with synchronous=OFF, some are."""
+"""G1 under power loss after every step: no mark of an issued nonce is lost; with synchronous=OFF, some are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T15 and T16: everything at once for a while, then nothing is left over; and many starts and stops."""
+"""A soak: everything at once for a while, then no resource is left over; and many starts and stops."""
 
 from __future__ import annotations
 
@@ -292,13 +292,13 @@ def _soak(tmp_path: Path, seconds: float, caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_some_seconds_of_everything_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """T16: G3, G5, G6, G8, G9, G13 over random faults, with subscribers that come and go."""
+    """G3, G5, G6, G8, G9, G13 over random faults, with subscribers that come and go."""
     _soak(tmp_path, CI_SECONDS, caplog)
 
 
 @pytest.mark.torture
 def test_minutes_of_everything_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """T16: ``SOAK_SECONDS=N`` for more or less than five minutes."""
+    """The same for minutes: ``SOAK_SECONDS=N``, five minutes by default."""
     _soak(tmp_path, float(os.environ.get("SOAK_SECONDS") or 300), caplog)
 
 
@@ -330,6 +330,7 @@ def _start_and_stop(tmp_path: Path, sim: Simulator, turn: int, rng: random.Rando
             for thread in threads:
                 thread.start()
             if way == 2:
+                assert hang is not None
                 hang.remove()
             for thread in threads:
                 thread.join()
@@ -344,7 +345,7 @@ def _start_and_stop(tmp_path: Path, sim: Simulator, turn: int, rng: random.Rando
 
 @pytest.mark.parametrize("rounds", [50, pytest.param(1000, marks=pytest.mark.torture)])
 def test_many_starts_and_stops_leave_no_thread_and_no_descriptor(tmp_path: Path, rounds: int) -> None:
-    """T15 and G13: plain stops, stops in a hung read and a hung order, `stop_all`, many stops at once."""
+    """G13: plain stops, stops in a hung read and a hung order, `stop_all`, many stops at once."""
     rng = chance()
     with Simulator(NAMES) as sim:
         for turn in range(6):

@@ -214,7 +214,7 @@ def test_a_nonce_that_is_not_ours_is_seen_though_a_window_lets_ours_pass(state: 
         found = look(sim, state)
     assert found("key", "MASTER").level is Level.OK
     assert found("nonce", "MASTER").level is Level.WARN
-    assert "higher than all of ours" in found("nonce", "MASTER").found
+    assert "higher than any of ours" in found("nonce", "MASTER").found
 
 
 def test_a_key_that_may_not_read_balances(one: Simulator, state: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_key_that_may_not_read_balances(one: Simulator, state: Path) -> None:
     assert "'Query funds'" in (found("balance", "MASTER").advice or "")
 
 
-def test_a_key_that_wants_its_password(one: Simulator, state: Path) -> None:
+def test_a_key_that_needs_its_password(one: Simulator, state: Path) -> None:
     """A permission that is there is not asked for: users ticked permissions for hours."""
     one.set_otp("MASTER", "pw-4711")
     finding = look(one, state)("key", "MASTER")
@@ -323,12 +323,18 @@ def test_a_key_of_today_may_place_orders() -> None:
         "lastUsed": None,
     }  # fmt: skip
     assert KeyInfo.of(today).order_obstacle is None
-    for more in ({"validUntil": {}, "ipAllowlist": "any", "apiKeyName": None, "nonce": [], "lastUsed": 7, "x": 1},
-                 {"nonceWindow": "0"}, {"nonceWindow": Decimal("0.0")}, {"nonceWindow": None, "nonce_window": "0"},
-                 {"queryFrom": None, "queryTo": ""}):  # fmt: skip
+    fine: tuple[dict[str, Any], ...] = (
+        {"validUntil": {}, "ipAllowlist": "any", "apiKeyName": None, "nonce": [], "lastUsed": 7, "x": 1},
+        {"nonceWindow": "0"}, {"nonceWindow": Decimal("0.0")}, {"nonceWindow": None, "nonce_window": "0"},
+        {"queryFrom": None, "queryTo": ""},
+    )  # fmt: skip
+    for more in fine:
         assert KeyInfo.of({**today, **more}).order_obstacle is None, more
-    for more in ({"nonceWindow": "5"}, {"nonceWindow": 1}, {"nonceWindow": "soon"}, {"permissions": None},
-                 {"queryFrom": "2024-01-01"}, {"queryTo": Decimal("1.5")}):  # fmt: skip
+    obstacles: tuple[dict[str, Any], ...] = (
+        {"nonceWindow": "5"}, {"nonceWindow": 1}, {"nonceWindow": "soon"}, {"permissions": None},
+        {"queryFrom": "2024-01-01"}, {"queryTo": Decimal("1.5")},
+    )  # fmt: skip
+    for more in obstacles:
         assert KeyInfo.of({**today, **more}).order_obstacle is not None, more
 
 
@@ -426,7 +432,7 @@ def test_a_kraken_that_hangs(one: Simulator, state: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("result", [b"{}", b'{"unixtime":"noon"}', b'{"unixtime":null}'])
-def test_a_kraken_that_does_not_tell_the_time_is_there(one: Simulator, state: Path, result: bytes) -> None:
+def test_a_kraken_without_a_time_counts_as_reachable(one: Simulator, state: Path, result: bytes) -> None:
     """Promise G14: the time is nice to have, since every reply has a date."""
     one.fault(Fault.body(b'{"error":[],"result":%b}' % result, endpoint="Time"))
     found = look(one, state)
@@ -436,7 +442,7 @@ def test_a_kraken_that_does_not_tell_the_time_is_there(one: Simulator, state: Pa
     assert found("balance", "MASTER").level is Level.OK
 
 
-def test_a_kraken_that_is_asked_too_often_is_there(one: Simulator, state: Path) -> None:
+def test_a_rate_limited_kraken_counts_as_reachable(one: Simulator, state: Path) -> None:
     one.fault(Fault.error("EGeneral:Too many requests", endpoint="Time", times=1))
     found = look(one, state)
     assert found("kraken").level is Level.WARN
@@ -522,7 +528,7 @@ def test_used_up_nonces_want_a_new_key_and_no_other_disk(one: Simulator, state: 
     owner.release()
     found = look(one, state)
     assert "used up" in found("key", "MASTER").found
-    assert "Put the new key" in (found("key", "MASTER").advice or "")
+    assert "Replace this key" in (found("key", "MASTER").advice or "")
     assert "Mend" not in (found("key", "MASTER").advice or "")
     assert "years ahead of the clock" in found("nonce", "MASTER").found
 
@@ -546,7 +552,7 @@ def test_no_account(one: Simulator, state: Path) -> None:
     assert found("kraken").level is Level.OK
 
 
-def test_a_configuration_that_cannot_be(one: Simulator, state: Path) -> None:
+def test_an_invalid_configuration(one: Simulator, state: Path) -> None:
     assert look(one, state, url="ftp://nowhere").of(Level.BAD) == ["configuration"]
     master = one.accounts[0]
     twice = [master, ("ALICE", master.key, master.secret)]

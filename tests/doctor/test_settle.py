@@ -199,7 +199,7 @@ def test_an_owned_directory_is_refused_by_name(one: Simulator, state: Path) -> N
 
 @pytest.mark.usefixtures("configured")
 @pytest.mark.parametrize(("live", "word"), [(False, "--live"), (True, "--yes")])
-def test_a_real_order_needs_two_words_and_a_person(one: Simulator, live: bool, word: str) -> None:
+def test_a_real_order_needs_two_options_and_a_terminal(one: Simulator, live: bool, word: str) -> None:
     with pytest.raises(ConfigError, match=word):
         settle(Options(live=live), "MASTER", place=True, yes=False, pause=0.0)
     assert not one.calls

@@ -18,7 +18,8 @@ from engine.doctor.finding import Level
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.simulator import Fault, Simulator
 from engine.values import AssetBalance
-from tests.doctor.test_doctor import Found, look, one, private_calls, state
+from tests.conftest import private_calls
+from tests.doctor.test_doctor import Found, look, one, state
 
 __all__ = ["one", "state"]  # fixtures
 
@@ -46,7 +47,7 @@ def test_what_kraken_no_longer_tells_is_a_note(one: Simulator, state: Path) -> N
     changed(one, "AssetPairs", without_fees)
     found = look(one, state)
     told = notes(found)
-    assert "Kraken no longer tells fees in AssetPairs; the engine counts with 0.8 %" in told
+    assert "AssetPairs no longer lists fees; the engine assumes 0.8 %" in told
     assert "rumour" in told
     assert "status" in told
     assert "a value" not in told
@@ -102,7 +103,7 @@ def test_an_order_that_kraken_refuses_is_bad_each_time(one: Simulator, state: Pa
         assert code in finding.found
 
 
-def test_a_kraken_that_is_busy_is_no_verdict(one: Simulator, state: Path) -> None:
+def test_a_busy_kraken_settles_nothing(one: Simulator, state: Path) -> None:
     one.fault(Fault.error("EService:Unavailable", endpoint="AddOrder"))
     finding = look(one, state, settings=Settings(call_timeout=1.0))("can-trade", "MASTER")
     assert finding.level is Level.WARN

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kraken.assets import AssetTable, Bucket
+from engine.kraken.assets import AssetTable
+from engine.values import Bucket
 
 SHIPPED = AssetTable.shipped()
 

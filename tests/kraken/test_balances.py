@@ -89,7 +89,7 @@ def test_every_figure_is_exact(reply: dict[str, dict[str, Decimal]], numbers: bo
 
 
 @given(replies())
-def test_without_holds_nothing_is_said_to_be_available(reply: dict[str, dict[str, Decimal]]) -> None:
+def test_without_holds_the_available_balance_is_unknown(reply: dict[str, dict[str, Decimal]]) -> None:
     """`Balance` in place of `BalanceEx`; what cannot be used anyway is not available for sure."""
     assets = read_rows("Balance", {name: format(row["balance"], "f") for name, row in reply.items()}, TABLE)
     for name, each in assets.items():
@@ -132,7 +132,7 @@ CASH = ("USD",)
 GOOD = {"balance": "5", "hold_trade": "1"}
 
 
-def test_an_odd_row_is_left_out_and_said() -> None:
+def test_an_odd_row_is_left_out_and_reported() -> None:
     """One row takes neither the others nor the cash with it (G14); what it held is not told as something else."""
     noted: list[tuple[str, str]] = []
     reply = {"ZUSD": GOOD, "ODDCOIN": {"balance": "secret"}, "XXBT": GOOD, "XBT.F": None, "DOT": GOOD, "DOT.S": "junk"}

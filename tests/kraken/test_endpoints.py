@@ -148,7 +148,7 @@ def test_unknown_public_name() -> None:
 
 
 @pytest.mark.parametrize("name", [None, 7, ["Balance"], {"a": 1}])
-def test_a_name_that_is_no_text(name: object) -> None:
+def test_a_name_that_is_not_a_text(name: object) -> None:
     """G5: a host's mistake ends typed as well."""
     with pytest.raises(UnknownName):
         private_endpoint(name)  # type: ignore[arg-type]

@@ -199,7 +199,7 @@ def test_an_answer_of_another_version_is_passed_over() -> None:
     assert Facts.of(odd) == Facts()
 
 
-def test_a_damaged_file_is_said_and_begun_anew(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_and_replaced(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database at all")
     (tmp_path / FILE_NAME).chmod(0o600)
     with pytest.raises(StoreError):

@@ -38,7 +38,7 @@ def limited(tmp_path: Path) -> Any:
     ("endpoint", "error", "field"),
     [("EditOrder", CallUnknown, "error.EOrder"), ("ClosedOrders", CallRefused, "error.EOrder")],
 )
-def test_an_error_that_nobody_knows_is_said(
+def test_an_unknown_error_is_reported(
     sim: Simulator, tmp_path: Path, endpoint: str, error: type[CallError], field: str
 ) -> None:
     """Doubt for a write, a refusal of a read, and told once as something new; the text is in the error alone."""
@@ -54,7 +54,7 @@ def test_an_error_that_nobody_knows_is_said(
     assert WORD not in str(status.warnings)
 
 
-def test_an_error_that_nobody_knows_of_a_public_call_is_said(sim: Simulator, tmp_path: Path) -> None:
+def test_an_unknown_error_of_a_public_call_is_reported(sim: Simulator, tmp_path: Path) -> None:
     sim.fault(Fault.error(f"EQuery:{WORD}", endpoint="Depth"))
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, balances=()) as engine:
         with pytest.raises(CallRefused, match=WORD):

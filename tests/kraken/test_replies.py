@@ -1,4 +1,4 @@
-"""What Kraken's answers mean (promises G5, G6, G11, G12; torture T11)."""
+"""What Kraken's replies mean (promises G5, G6, G11, G12)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from engine.errors import (
 from engine.kraken.drift import NEW, ODD
 from engine.kraken.endpoints import PRIVATE, Endpoint, private_endpoint, public_endpoint
 from engine.kraken.refusals import ERRORS, meaning_of, normal
-from engine.kraken.replies import Reply, read_reply
+from engine.kraken.replies import KrakenReply, read_reply
 
 READ = private_endpoint("Balance")
 WRITE = private_endpoint("AddOrder")
@@ -67,7 +67,8 @@ def test_a_good_reply() -> None:
     """G12: numbers come as they are written, digit for digit."""
     body = b'{"error":[],"result":{"ZUSD":"171288.6158","n":0.1000000000000000055,"i":12,"t":[true,null]}}'
     reply = read_reply(200, body, READ)
-    assert reply == Reply({"ZUSD": "171288.6158", "n": Decimal("0.1000000000000000055"), "i": 12, "t": [True, None]})
+    result = {"ZUSD": "171288.6158", "n": Decimal("0.1000000000000000055"), "i": 12, "t": [True, None]}
+    assert reply == KrakenReply(result)
     assert isinstance(reply.result["n"], Decimal)
     assert reply.warnings == ()
 
@@ -81,7 +82,7 @@ def test_an_empty_account_is_a_good_reply(status: int) -> None:
 def test_warnings_stand_beside_the_result() -> None:
     """G5: a call that was done with a warning was done."""
     reply = read_reply(200, envelope("WDatabase:No change", "WFoo:bar", result={"count": 1}), CANCEL)
-    assert reply == Reply({"count": 1}, ("WDatabase:No change", "WFoo:bar"))
+    assert reply == KrakenReply({"count": 1}, ("WDatabase:No change", "WFoo:bar"))
     bare = read_reply(200, b'{"error":"WDatabase:No change","result":{"count":1}}', CANCEL)
     assert bare.warnings == ("WDatabase:No change",)
 
@@ -320,7 +321,7 @@ PARTIAL = {"XXBTZEUR": {"a": ["65926.20000", "1", "1.000"]}}
 def test_rows_beside_an_error_about_another_name_count_and_the_error_is_said(name: str, codes: list[str]) -> None:
     """One delisted pair must not hide the others: Ticker was seen to answer like that."""
     reply = read_reply(200, envelope(*codes, result=PARTIAL), public_endpoint(name))
-    assert reply == Reply(
+    assert reply == KrakenReply(
         PARTIAL, tuple(c for c in codes if c[0] == "W"), tuple(c for c in codes if c[0] == "E")
     )
 
@@ -593,7 +594,7 @@ ODD_BODIES: dict[str, bytes] = {
 @pytest.mark.parametrize("endpoint", [READ, WRITE, public_endpoint("Time")], ids=lambda e: e.name)
 @pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES)
 def test_odd_bodies_are_unknown(body: bytes, endpoint: Endpoint) -> None:
-    """G5, G6: what is not a whole, strict envelope is no answer (T11)."""
+    """G5, G6: only a complete, strict envelope is an answer."""
     assert isinstance(failure(200, body, endpoint), CallUnknown)
 
 
@@ -685,26 +686,26 @@ ENVELOPES = st.fixed_dictionaries(
 @settings(max_examples=500)
 @given(status=STATUSES, value=ENVELOPES | ANY_JSON, endpoint=ENDPOINTS, escaped=st.booleans())
 def test_any_json(status: int, value: object, endpoint: Endpoint, escaped: bool) -> None:
-    """G5, G6: whatever JSON comes, it is a reply or one typed error, and no error string becomes data (T11)."""
+    """G5, G6: any JSON is a reply or one typed error, and no error string becomes data."""
     judge(status, json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass"), endpoint)
 
 
 @settings(max_examples=500)
 @given(status=STATUSES, body=st.binary(max_size=200), endpoint=ENDPOINTS)
 def test_any_bytes(status: int, body: bytes, endpoint: Endpoint) -> None:
-    """G5, G6: the same for bytes that mean nothing (T11)."""
+    """G5, G6: the same for arbitrary bytes."""
     judge(status, body, endpoint)
 
 
 @pytest.mark.torture
 def test_any_json_and_any_bytes_at_full_size() -> None:
-    """T11."""
+    """G5, G6 with many more examples."""
     for test in (test_any_json, test_any_bytes):
         settings(max_examples=10_000)(test)()
 
 
 def test_damaged_replies() -> None:
-    """G5, G6: 10,000 real replies, each with bytes lost, doubled or changed (T11)."""
+    """G5, G6: 10,000 real replies, each with bytes lost, doubled or changed."""
     chance = random.Random(20260912)
     seeds = [GOOD, REFUSAL, *ODD_BODIES.values()]
     seeds += [

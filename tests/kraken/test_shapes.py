@@ -34,7 +34,7 @@ def seen(endpoint: str, result: Any) -> Counter[tuple[str, str]]:
     return noted
 
 
-def test_a_row_as_kraken_sends_it_today_is_no_news() -> None:
+def test_a_row_as_kraken_sends_it_today_is_not_noted() -> None:
     assert not seen("OpenOrders", {"open": {"OAAAAA": ORDER}})
     assert not seen("QueryOrders", {"OAAAAA": ORDER})
     assert not seen("SystemStatus", {"status": "online", "timestamp": "2026-11-11T00:17:10Z"})
@@ -67,7 +67,7 @@ def test_comparing_never_raises(endpoint: str, result: Any) -> None:
     seen(endpoint, result)
 
 
-def test_the_replies_of_a_whole_placement_are_no_news(sim: Simulator, tmp_path: Path) -> None:
+def test_the_replies_of_a_whole_placement_are_not_noted(sim: Simulator, tmp_path: Path) -> None:
     """The simulator sends what Kraken is known to send, and every call of a placement is compared."""
     settings = Settings(local_limits=False, refresh_every=3600)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, live=True, settings=settings) as engine:

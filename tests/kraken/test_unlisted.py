@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,13 @@ def _is_taken(name: str, endpoint_class: str) -> bool:
 
 
 @pytest.mark.parametrize("endpoint_class", ["", "READ", "write", 3, CallClass.READ, ["read"]])
-def test_a_class_that_there_is_not(endpoint_class: Any) -> None:
-    for ask in (lambda: endpoint_of(NEW, {}, endpoint_class), lambda: endpoint_of("Balance", {}, endpoint_class),
-                lambda: public_endpoint_of("Time", endpoint_class)):  # fmt: skip
+def test_an_unknown_endpoint_class_is_refused(endpoint_class: Any) -> None:
+    asks: tuple[Callable[[], object], ...] = (
+        lambda: endpoint_of(NEW, {}, endpoint_class),
+        lambda: endpoint_of("Balance", {}, endpoint_class),
+        lambda: public_endpoint_of("Time", endpoint_class),
+    )
+    for ask in asks:
         with pytest.raises(CallNotSent, match="read, settle, order, cancel, funds"):
             ask()
 

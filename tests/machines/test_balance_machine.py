@@ -199,7 +199,7 @@ class BalanceMachine(RuleBasedStateMachine):
                 assert snapshot.as_of is not None, "what was known is known again"
 
     @rule()
-    def all_is_mended(self) -> None:
+    def everything_is_fixed(self) -> None:
         """Every account recovers; a revoked key by `resume`, all else by itself."""
         for name in NAMES:
             for fault in self.wrong[name]:
@@ -232,6 +232,7 @@ class BalanceMachine(RuleBasedStateMachine):
             if known:
                 assert snapshot.cash in self.ever[name], "an amount that it never had"
                 assert snapshot.available_cash == snapshot.cash - Decimal("0.5")
+                assert snapshot.as_of is not None
                 assert snapshot.as_of >= self.shown.get(name, snapshot.as_of)
                 self.shown[name] = snapshot.as_of
             else:
@@ -241,7 +242,7 @@ class BalanceMachine(RuleBasedStateMachine):
         if hasattr(self, "engine"):
             try:
                 self.it_goes_on_until_three_failures()
-                self.all_is_mended()
+                self.everything_is_fixed()
             finally:
                 self.engine.stop()
                 self.sim.close()

@@ -137,7 +137,7 @@ def test_a_market_order_fills_at_the_touch_and_pays_from_both_rows(sim: Simulato
     assert kraken.call("QueryLedgers", id=next(iter(entries)))
 
 
-def test_a_resting_order_is_filled_when_the_price_comes_to_it(sim: Simulator, kraken: Kraken) -> None:
+def test_a_resting_order_is_filled_when_the_price_reaches_it(sim: Simulator, kraken: Kraken) -> None:
     txid = kraken.buy("67000", "0.1")
     sim.set_price("XBTUSD", "67100", "67110")
     assert kraken.call("OpenOrders")["open"]
@@ -147,7 +147,7 @@ def test_a_resting_order_is_filled_when_the_price_comes_to_it(sim: Simulator, kr
     assert kraken.public("Ticker", pair="XBTUSD")["XXBTZUSD"]["b"][0] == "66000.00000"
 
 
-def test_a_stranger_may_take_a_part(sim: Simulator, kraken: Kraken) -> None:
+def test_another_trader_may_take_a_part(sim: Simulator, kraken: Kraken) -> None:
     txid = kraken.buy("60000", "0.1")
     sim.fill("MASTER", txid, "0.04")
     order = kraken.call("OpenOrders", trades=True)["open"][txid]

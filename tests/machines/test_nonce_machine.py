@@ -70,10 +70,10 @@ class NonceMachine(RuleBasedStateMachine):
         self.crashed: list[Nonces] = []
 
     def _open(self) -> Nonces:
-        self.errands: list[Callable[[], None]] = []
+        self.callbacks: list[Callable[[], None]] = []
         return Nonces(
             Path(self.directory.name), clock=self.clock, open_store=self._open_store, warn=lambda code, sentence: None,
-            soon=self.errands.append,
+            soon=self.callbacks.append,
         )  # fmt: skip
 
     def _open_store(self, path: Path) -> Store:
@@ -97,7 +97,7 @@ class NonceMachine(RuleBasedStateMachine):
                 assert FILE_NAME in self.broken
 
     @rule(files=st.sets(st.sampled_from(FILES)))
-    def break_or_mend_the_disk(self, files: set[str]) -> None:
+    def break_or_fix_the_disk(self, files: set[str]) -> None:
         self.broken = files
 
     @rule(name=st.sampled_from(FILES), content=st.one_of(st.none(), st.binary(max_size=9000)))
@@ -117,8 +117,8 @@ class NonceMachine(RuleBasedStateMachine):
 
     @rule()
     def let_the_renewals_come(self) -> None:
-        errands, self.errands[:] = self.errands[:], []
-        for callback in errands:
+        callbacks, self.callbacks[:] = self.callbacks[:], []
+        for callback in callbacks:
             callback()
 
     @rule(key=st.sampled_from(KEYS))
@@ -170,9 +170,9 @@ TestNonceMachine.settings = settings(max_examples=25, stateful_step_count=30, de
 
 @pytest.mark.torture
 def test_nonce_machine_at_full_size() -> None:
-    """TORTURE T9."""
+    """The same for longer."""
     size = settings(max_examples=200, stateful_step_count=50, deadline=None, print_blob=True)
-    run_state_machine_as_test(NonceMachine, settings=size)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(NonceMachine, settings=size)
 
 
 @given(last=st.integers(0, HIGHEST), now=st.integers(-(2**70), 2**70))
@@ -221,13 +221,13 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-def errands() -> list[Callable[[], None]]:
+def callbacks() -> list[Callable[[], None]]:
     return []
 
 
 @pytest.fixture
-def renewed(tmp_path: Path, disk: Disk, errands: list[Callable[[], None]]) -> Iterator[Nonces]:
-    nonces = Nonces(tmp_path, clock=TurnedClock(), open_store=disk.open, soon=errands.append)
+def renewed(tmp_path: Path, disk: Disk, callbacks: list[Callable[[], None]]) -> Iterator[Nonces]:
+    nonces = Nonces(tmp_path, clock=TurnedClock(), open_store=disk.open, soon=callbacks.append)
     yield nonces
     nonces.close()
 
@@ -238,47 +238,49 @@ def turn(nonces: Nonces, seconds: float) -> int:
     return nonces.issue("key")
 
 
-def test_a_key_in_use_never_waits_for_the_disk(renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]) -> None:
+def test_a_key_in_use_never_waits_for_the_disk(
+    renewed: Nonces, disk: Disk, callbacks: list[Callable[[], None]]
+) -> None:
     turn(renewed, 0)
     assert disk.writes == 2, "the first mark, in both files"
     for _ in range(200):
         before = disk.writes
         turn(renewed, 0.05)
         assert disk.writes == before, "the caller wrote nothing"
-        while errands:
-            errands.pop()()
+        while callbacks:
+            callbacks.pop()()
     assert disk.writes < 2 * 25
 
 
-def test_an_idle_key_causes_no_writes(renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]) -> None:
+def test_an_idle_key_causes_no_writes(renewed: Nonces, disk: Disk, callbacks: list[Callable[[], None]]) -> None:
     turn(renewed, 0)
     turn(renewed, 0.1)
-    assert (disk.writes, errands) == (2, [])
+    assert (disk.writes, callbacks) == (2, [])
 
 
 def test_a_renewal_that_comes_too_late_is_made_up_for_at_once(
-    renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]
+    renewed: Nonces, disk: Disk, callbacks: list[Callable[[], None]]
 ) -> None:
     turn(renewed, 0)
     turn(renewed, 0.6)
     turn(renewed, 0.1)
-    assert len(errands) == 1, "asked for once"
+    assert len(callbacks) == 1, "asked for once"
     late = turn(renewed, 5)
     assert renewed.mark("key") > late, "reserved in the foreground"
     mark, writes = renewed.mark("key"), disk.writes
-    errands.pop()()
+    callbacks.pop()()
     assert (renewed.mark("key"), disk.writes) == (mark, writes), "and never lowered by the late one"
 
 
 def test_a_failing_renewal_says_nothing_until_a_nonce_needs_it(
-    renewed: Nonces, disk: Disk, errands: list[Callable[[], None]]
+    renewed: Nonces, disk: Disk, callbacks: list[Callable[[], None]]
 ) -> None:
     turn(renewed, 0)
     disk.is_full = True
     turn(renewed, 0.6)
-    errands.pop()()
+    callbacks.pop()()
     turn(renewed, 0.2)
-    assert len(errands) == 1, "asked for again"
+    assert len(callbacks) == 1, "asked for again"
     with pytest.raises(NonceNotDurable, match="disk full"):
         turn(renewed, 1)
     disk.is_full = False

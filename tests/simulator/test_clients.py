@@ -163,7 +163,7 @@ def test_ccxt_amends_an_order_which_keeps_its_id(exchange: ccxt.kraken) -> None:
 
 
 def test_ccxt_places_and_cancels_batches(exchange: ccxt.kraken) -> None:
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.01, "price": price, "params": {}}
         for price in (29000, 28000, 27000)
     ]
@@ -255,7 +255,7 @@ def place(trade: Trade, **changes: Any) -> str:
     """A limit order far from the market; its txid."""
     order = {"ordertype": "limit", "side": "buy", "pair": PAIR, "volume": 0.1, "price": 29000, **changes}
     (txid,) = trade.create_order(**order)["txid"]
-    return txid
+    return str(txid)
 
 
 def test_sdk_reads_the_market(sim: Simulator) -> None:

@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.simulator import Fault, Simulator
-from engine.simulator.private import ENDPOINTS
+from engine.simulator.private_endpoints import ENDPOINTS
 from tests.machines.test_book_machine import NOW, Kraken, Time
 from tests.simulator.test_simulator import Client
 from tests.stopwatch import PATIENCE
 
-USUAL = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
+USUAL: dict[str, Any] = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_gap_fills_a_resting_order_at_its_own_price(sim: Simulator, kraken: Kr
     assert (trade["price"], trade["maker"]) == ("59000.00000", True)
 
 
-def test_a_stop_that_a_gap_makes_too_dear_is_canceled(sim: Simulator, kraken: Kraken) -> None:
+def test_a_stop_order_that_a_price_gap_makes_unaffordable_is_canceled(sim: Simulator, kraken: Kraken) -> None:
     """What is not there cannot be spent: no balance is ever negative."""
     place(kraken, ordertype="stop-loss", price="61000", volume="0.16")
     sim.set_price("XBTUSD", "69990", "70000")
@@ -186,7 +186,7 @@ def test_a_refused_edit_leaves_the_old_order(sim: Simulator, kraken: Kraken) -> 
 # By the clock
 
 
-def test_what_the_clock_brings_comes_in_its_order(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_what_falls_due_happens_in_order(sim: Simulator, kraken: Kraken, clock: Time) -> None:
     """Somebody looks an hour later: one order had expired when the switch fired, the other had not."""
     first = place(kraken, price="50000", timeinforce="GTD", expiretm="+60")
     second = place(kraken, price="50000", timeinforce="GTD", expiretm="+600")
@@ -199,7 +199,7 @@ def test_what_the_clock_brings_comes_in_its_order(sim: Simulator, kraken: Kraken
 
 @pytest.mark.parametrize("changes", [{"timeinforce": "GTD"}, {"expiretm": "+1"}, {"expiretm": f"{NOW - 5}"},
                                      {"expiretm": "+9999999"}, {"expiretm": "soon"}])  # fmt: skip
-def test_an_expiry_that_cannot_be(kraken: Kraken, changes: dict[str, str]) -> None:
+def test_an_invalid_expiry_is_refused(kraken: Kraken, changes: dict[str, str]) -> None:
     assert kraken.error("AddOrder", **USUAL, **changes) == "EGeneral:Invalid arguments:expiretm"
 
 
@@ -297,7 +297,7 @@ def test_a_call_counter_can_fall_in_steps(clock: Time) -> None:
         client.close()
 
 
-def test_what_is_told_in_more_than_one_way() -> None:
+def test_behaviours_on_which_sources_disagree() -> None:
     with Simulator(minimum_error="EOrder:Order minimum not met", numbers=True, empty_result=True) as sim:
         client = Client(sim)
         assert client.result("BalanceEx")["ZUSD"] == {"balance": 12500.0, "hold_trade": 500.0}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.simulator import Simulator
-from engine.simulator.private import ENDPOINTS
+from engine.simulator.private_endpoints import ENDPOINTS
 from tests.machines.test_book_machine import NOW, UUID, Time
 from tests.simulator.test_simulator import Client
 
@@ -274,7 +274,7 @@ def test_the_amendments_of_an_order_are_told(kraken: Client, clock: Time) -> Non
 
 
 @pytest.mark.parametrize("gone", ["EOrder:Unknown order", "EOrder:Invalid order"])
-def test_what_is_over_and_what_never_was(gone: str) -> None:
+def test_ended_and_unknown_orders_get_different_errors(gone: str) -> None:
     sim, kraken = only_with(gone_error=gone)
     with sim:
         txid = place(kraken, cl_ord_id=UUID)
@@ -383,7 +383,7 @@ def test_a_withdrawal_that_is_refused(trusted: Client, changes: dict[str, str], 
     assert trusted.result("Balance")["XXBT"] == "5.0000000000"
 
 
-def test_what_earns_cannot_be_spent(trusted: Client) -> None:
+def test_an_allocation_cannot_be_spent(trusted: Client) -> None:
     strategy = {"strategy_id": "ESXBTAA-Q62XD-WIOIL8"}
     assert trusted.result("Earn/Allocate", **strategy, amount="2") is True
     assert trusted.result("Balance")["XXBT"] == "3.0000000000"

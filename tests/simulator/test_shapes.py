@@ -41,7 +41,7 @@ DIFFERS: list[tuple[Any, Any, str]] = [
 
 
 @pytest.mark.parametrize(("told", "shape"), FITS, ids=str)
-def test_what_fits_has_no_difference(told: Any, shape: Any) -> None:
+def test_a_matching_reply_has_no_difference(told: Any, shape: Any) -> None:
     assert differences(told, shape) == []
 
 

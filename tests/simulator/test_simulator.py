@@ -90,7 +90,7 @@ class Client:
         reply = self.call(endpoint, **call)
         assert reply.keys() == {"error"}
         (error,) = reply["error"]
-        return error
+        return str(error)
 
     def result(self, endpoint: str, **call: Any) -> Any:
         reply = self.call(endpoint, **call)
@@ -382,7 +382,7 @@ def test_a_body_that_does_not_fit_its_type_is_refused(
         ("GET", "/0/public/Ticker?pair=GOLD", "EQuery:Unknown asset pair"),
     ],
 )
-def test_what_there_is_not_is_refused(client: Client, method: str, path: str, error: str) -> None:
+def test_unknown_names_are_refused(client: Client, method: str, path: str, error: str) -> None:
     assert client.send(method, path) == {"error": [error]}
 
 
@@ -413,7 +413,7 @@ def test_trade_balance_is_told_in_the_asset_asked_for(sim: Simulator, client: Cl
 @pytest.mark.parametrize(
     "row", ["much", "NaN", "", {"hold_trade": "1"}, {"balance": "1", "x": "1"}]
 )
-def test_what_is_no_amount_is_not_set(sim: Simulator, row: Any) -> None:
+def test_an_invalid_amount_is_not_set(sim: Simulator, row: Any) -> None:
     with pytest.raises(ValueError, match="ZUSD"):
         sim.set_balance("MASTER", {"ZUSD": row})
     with pytest.raises(TypeError, match="strings"):
@@ -581,6 +581,7 @@ def test_every_call_is_recorded_without_its_secrets(sim: Simulator, client: Clie
     known, unknown, public = sim.calls
     assert (known.account, known.endpoint, known.nonce) == ("MASTER", "TradeBalance", 1001)
     assert (known.params, known.error, known.executed) == ({"asset": "ZUSD"}, None, True)
+    assert known.ended is not None
     assert before <= known.started <= known.ended <= time.monotonic()
     assert (unknown.error, unknown.executed) == ("EGeneral:Unknown method", False)
     assert (public.account, public.private, public.nonce) == (None, False, None)
@@ -686,7 +687,7 @@ def test_a_connection_is_closed_when_the_client_asks_for_it(sim: Simulator, vers
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"400"),
     ],
 )
-def test_what_is_no_readable_request_is_refused(
+def test_an_unreadable_request_is_refused(
     sim: Simulator, request_: bytes, status: bytes
 ) -> None:
     assert raw(sim, request_).split()[1] == status
@@ -767,7 +768,7 @@ def test_closing_cuts_calls_that_wait_and_leaves_no_thread(stop: str) -> None:
     sim.close()
 
 
-def test_a_client_that_vanishes_leaves_no_trace(
+def test_a_client_that_disconnects_leaves_no_trace(
     sim: Simulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sim.fault(Fault.body(b"x" * 10_000_000, endpoint="Time"))

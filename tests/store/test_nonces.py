@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +14,8 @@ import sqlitedict
 from engine.actors.balance.archive import FILE_NAME as BALANCES
 from engine.actors.balance.archive import ArchiveActor
 from engine.actors.events import EngineWarning
-from engine.errors import NonceNotDurable, StoreDamaged, StoreError
-from engine.rules.lane.nonce import KEPT_FOR_CANCELS, SECOND
+from engine.errors import ConfigError, NonceNotDurable, StoreDamaged, StoreError
+from engine.rules.lane.nonce import HIGHEST, KEPT_FOR_CANCELS, SECOND
 from engine.store import Store, read_documents
 from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
 from tests.crash.torture import DAY, KEYS, NOW, TurnedClock, Warnings, issue, make_marks
@@ -76,7 +77,7 @@ def test_damaged_file_is_put_aside_and_the_other_knows_the_marks(
     assert _aside(tmp_path, name)[0].name in warnings[0][1]
     assert all(nonces.issue(key) > highest[key] for key in KEYS)
     nonces.close()
-    assert Nonces(tmp_path, warn=warnings).close() is None
+    Nonces(tmp_path, warn=warnings).close()
     assert len(warnings) == 1, "the next start has nothing to say"
     assert read_documents(tmp_path / FILE_NAME) == read_documents(tmp_path / COPY_NAME)
 
@@ -253,7 +254,7 @@ def test_unusable_copy_does_not_stop_an_intact_main_file(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("damage", [Path.unlink, _garbage])
 def test_unusable_copy_stops_where_it_alone_could_know(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """Somebody can mend a link or a mode; starting without would forget marks that are there."""
+    """A person can fix a link or a mode; starting without the file would forget its marks."""
     make_marks(tmp_path, TurnedClock())
     (tmp_path / COPY_NAME).chmod(0o666)
     damage(tmp_path / FILE_NAME)
@@ -314,3 +315,112 @@ def test_flipped_header_is_found_before_the_first_write(tmp_path: Path, name: st
     assert warnings.codes() == ["nonces-restored"]
     assert nonces.issue(KEY) > highest[KEY]
     nonces.close()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_from_a_backup_is_brought_up_to_the_other_by_a_start_alone(tmp_path: Path, name: str) -> None:
+    """Before a nonce is drawn: the other file may be the one that is lost next."""
+    clock = TurnedClock()
+    make_marks(tmp_path, clock)
+    shutil.copy(tmp_path / name, tmp_path / "backup")
+    highest = make_marks(tmp_path, clock)
+    shutil.copy(tmp_path / "backup", tmp_path / name)
+    Nonces(tmp_path, clock=clock, warn=Warnings()).close()
+    other = next(each for each in FILES if each != name)
+    (tmp_path / other).unlink()
+    marks = read_marks(tmp_path)
+    assert all(marks[key] >= highest[key] for key in KEYS)
+    assert marks.keys() == set(KEYS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_is_said_which_file_knew_the_marks(tmp_path: Path, name: str) -> None:
+    make_marks(tmp_path, TurnedClock())
+    _garbage(tmp_path / name)
+    warnings = Warnings()
+    Nonces(tmp_path, warn=warnings).close()
+    (other,) = (each for each in FILES if each != name)
+    assert f"taken from {other};" in warnings[0][1]
+
+
+def test_a_renewal_for_which_there_is_no_thread_is_made_up_for_and_asked_for_again(tmp_path: Path) -> None:
+    """While the engine stops, its disk thread takes no more work; the nonces go on."""
+    clock, asked = TurnedClock(), 0
+
+    def soon(work: Callable[[], None]) -> None:
+        nonlocal asked
+        asked += 1
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    nonces = Nonces(tmp_path, clock=clock, soon=soon)
+    issued = []
+    for _ in range(8):
+        issued.append(nonces.issue(KEY))
+        assert nonces.mark(KEY) >= issued[-1]
+        clock.now += SECOND * 7 // 10
+    assert issued == sorted(set(issued))
+    assert asked > 1
+    nonces.close()
+
+
+def test_it_counts_its_reservations_and_what_they_take(tmp_path: Path) -> None:
+    clock = TurnedClock()
+    nonces = Nonces(tmp_path, clock=clock)
+    assert (nonces.reservations, nonces.write_seconds) == (0, 0.0)
+    began = time.monotonic()
+    issue(nonces, clock, rounds=3)
+    assert nonces.reservations == 3 * len(KEYS)
+    assert 0.0 < nonces.write_seconds <= time.monotonic() - began
+    nonces.close()
+
+
+def test_how_far_a_key_is_ahead_of_the_clock(tmp_path: Path) -> None:
+    clock = TurnedClock()
+    nonces = Nonces(tmp_path, clock=clock)
+    assert nonces.lead(KEY) == 0.0
+    nonces.skip_to(KEY, clock.now + 90 * SECOND)
+    assert nonces.lead(KEY) == 90.0
+    clock.now += 100 * SECOND
+    assert nonces.lead(KEY) == 0.0
+    nonces.close()
+    clock.now -= 40 * SECOND
+    again = Nonces(tmp_path, clock=clock)
+    assert again.lead(KEY) == 30.0, "after a restart it is that of the mark"
+    again.close()
+
+
+def test_the_highest_number_that_can_be_skipped_to_leaves_one_nonce(tmp_path: Path) -> None:
+    nonces = Nonces(tmp_path, clock=TurnedClock())
+    nonces.skip_to(KEY, HIGHEST - 1)
+    with pytest.raises(ConfigError):
+        nonces.skip_to(KEY, HIGHEST)
+    assert nonces.issue(KEY) == HIGHEST
+    with pytest.raises(NonceNotDurable, match="new key"):
+        nonces.issue(KEY)
+    nonces.skip_to(KEYS[1], 0)
+    assert nonces.issue(KEYS[1]) == NOW
+    nonces.close()
+
+
+def test_an_unusable_main_file_stops_although_the_copy_knows_the_marks(tmp_path: Path) -> None:
+    """Somebody can mend a mode or a link; a nonce is only used when the main file has its mark."""
+    make_marks(tmp_path, TurnedClock())
+    (tmp_path / FILE_NAME).chmod(0o666)
+    with pytest.raises(StoreError, match="chmod 600"):
+        Nonces(tmp_path)
+    assert not _aside(tmp_path, FILE_NAME)
+    (tmp_path / FILE_NAME).chmod(0o600)
+    Nonces(tmp_path).close()
+
+
+def test_a_main_file_that_does_not_open_leaves_the_copy_closed(tmp_path: Path) -> None:
+    """The threads that are left over are looked for after every test."""
+
+    def open_store(path: Path) -> Store:
+        if path.name == FILE_NAME:
+            raise StoreError("The disk is gone.")
+        return Store(path)
+
+    with pytest.raises(StoreError, match="The disk is gone"):
+        Nonces(tmp_path, open_store=open_store)
+    Nonces(tmp_path).close()

@@ -155,7 +155,7 @@ def test_a_group_is_read_without_the_others(tmp_path: Path) -> None:
     store.close()
 
 
-def test_of_a_group_only_what_rots_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_of_a_group_only_damaged_documents_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "x.sqlite"
     store = Store(path)
     store.put_all({"A/1": "good", "A/2": "bad", "A/3": "good", "A/4": "good"})
@@ -281,7 +281,7 @@ opened.close()
 """
 
 
-def test_a_process_that_stood_still_does_not_take_its_disk_for_dead(tmp_path: Path) -> None:
+def test_a_suspended_process_does_not_take_its_disk_for_dead(tmp_path: Path) -> None:
     """A machine may stop for longer than a write may take: the patience is for time in which the process runs."""
     command = [sys.executable, "-c", SLOW, str(tmp_path / "x.sqlite")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.transport.framing import Reply, Stream, Tap, WireError, plain_head
+from engine.transport.framing import FramedResponse, Stream, Tap, WireError, plain_head
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 22:09:46 GMT\r\nContent-Type: application/json\r\n"
@@ -23,7 +23,7 @@ def by_http_client(data: bytes) -> HTTPResponse:
     rest = io.BytesIO(data)
     tap = Tap(lambda buffer: rest.readinto(buffer))
     tap.open(len(data) + 1)
-    reply = Reply(Stream(tap), method="POST")
+    reply = FramedResponse(Stream(tap), method="POST")
     reply.begin()
     reply.check(10**12)
     return reply

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,9 +34,12 @@ from tests.transport.test_transport import (
     DATE,
     GRACE,
     HEADERS,
+    Background,
+    Connect,
     Names,
     Peer,
     Script,
+    Serve,
     Server,
     answering,
     background,
@@ -58,6 +61,7 @@ __all__ = ["background", "connect", "names", "serve"]  # fixtures
 
 HOST = "api.kraken.com"
 URL = f"https://{HOST}"
+To = Callable[[Server], Resolver]
 
 
 class Authority:
@@ -127,7 +131,7 @@ def settings(authority: Authority) -> Settings:
 
 
 @pytest.fixture
-def to(names: Names):
+def to(names: Names) -> To:
     """A resolver that sends every name to this server."""
 
     def point(server: Server) -> Resolver:
@@ -141,7 +145,9 @@ def to(names: Names):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_server_with_the_right_certificate_is_kept(serve, connect, authority, settings, to, version):
+def test_a_server_with_the_right_certificate_is_kept(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To, version: ssl.TLSVersion
+) -> None:
     context = authority.server()
     context.maximum_version = context.minimum_version = version
     server = serve(answering(reply(b"abc")), context)
@@ -154,7 +160,9 @@ def test_a_server_with_the_right_certificate_is_kept(serve, connect, authority, 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_an_address_and_localhost_are_verified_as_well(serve, connect, authority, host):
+def test_an_address_and_localhost_are_verified_as_well(
+    serve: Serve, connect: Connect, authority: Authority, host: str
+) -> None:
     server = serve(answering(reply()), authority.server(host))
     settings = Settings(ca_file=authority.file, any_host=True)
     assert call(connect(f"https://{host}:{server.port}", settings)).status == 200
@@ -173,46 +181,60 @@ def refused(transport: Transport, server: Server, why: str) -> None:
     assert transport._wire._sock is None
 
 
-def test_another_host_is_refused(serve, connect, authority, settings, to):
+def test_another_host_is_refused(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     server = serve(answering(reply()), authority.server("www.kraken.com"))
     refused(connect(URL, settings, resolver=to(server)), server, "not accepted .Hostname mismatch")
 
 
-def test_an_expired_certificate_is_refused(serve, connect, authority, settings, to):
+def test_an_expired_certificate_is_refused(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     server = serve(answering(reply()), authority.server(days=(-9, -1)))
     refused(connect(URL, settings, resolver=to(server)), server, "not accepted .certificate has expired")
 
 
-def test_a_certificate_of_tomorrow_is_refused(serve, connect, authority, settings, to):
+def test_a_certificate_of_tomorrow_is_refused(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     server = serve(answering(reply()), authority.server(days=(1, 9)))
     refused(connect(URL, settings, resolver=to(server)), server, "not accepted .certificate is not yet valid")
 
 
-def test_an_unknown_authority_is_refused(serve, connect, settings, to, tmp_path):
+def test_an_unknown_authority_is_refused(
+    serve: Serve, connect: Connect, settings: Settings, to: To, tmp_path: Path
+) -> None:
     server = serve(answering(reply()), Authority(tmp_path, "Somebody Else").server())
     refused(connect(URL, settings, resolver=to(server)), server, "certificate is not accepted")
 
 
-def test_a_self_signed_certificate_is_refused(serve, connect, settings, to, tmp_path):
+def test_a_self_signed_certificate_is_refused(
+    serve: Serve, connect: Connect, settings: Settings, to: To, tmp_path: Path
+) -> None:
     server = serve(answering(reply()), Authority(tmp_path, HOST).server())
     refused(connect(URL, settings, resolver=to(server)), server, "certificate is not accepted")
 
 
-def test_a_private_authority_is_trusted_by_ca_file_only(serve, connect, authority, to, monkeypatch):
+def test_a_private_authority_is_trusted_by_ca_file_only(
+    serve: Serve, connect: Connect, authority: Authority, to: To, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, authority.file)
     server = serve(answering(reply()), authority.server())
     refused(connect(URL, resolver=to(server)), server, "certificate is not accepted")
 
 
-def test_a_session_cannot_be_talked_out_of_verifying(serve, connect, to, authority):
+def test_a_session_cannot_be_talked_out_of_verifying(
+    serve: Serve, connect: Connect, to: To, authority: Authority
+) -> None:
     server = serve(answering(reply()), authority.server())
     transport = connect(URL, resolver=to(server))
     transport._session.verify = False
     refused(transport, server, "certificate is not accepted")
 
 
-def test_old_tls_is_refused(serve, connect, authority, settings, to):
+def test_old_tls_is_refused(serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To) -> None:
     context = authority.server()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -222,18 +244,22 @@ def test_old_tls_is_refused(serve, connect, authority, settings, to):
     refused(connect(URL, settings, resolver=to(server)), server, "TLS failed")
 
 
-def test_a_server_without_tls_is_refused(serve, connect, settings, to):
+def test_a_server_without_tls_is_refused(serve: Serve, connect: Connect, settings: Settings, to: To) -> None:
     server = serve(lambda peer: peer.send(reply()))
     refused(connect(URL, settings, resolver=to(server)), server, "TLS failed")
 
 
-def test_a_server_that_hangs_up_in_the_handshake_is_refused(serve, connect, settings, to):
+def test_a_server_that_hangs_up_in_the_handshake_is_refused(
+    serve: Serve, connect: Connect, settings: Settings, to: To
+) -> None:
     for script in (Peer.reset, lambda peer: peer.sock.recv(10)):
         server = serve(script)
         refused(connect(URL, settings, resolver=to(server)), server, "No connection to api.kraken.com:443")
 
 
-def test_a_reset_between_connecting_and_tls_leaves_no_socket_open(serve, connect, settings, to, monkeypatch):
+def test_a_reset_between_connecting_and_tls_leaves_no_socket_open(
+    serve: Serve, connect: Connect, settings: Settings, to: To, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secure = Wire._secure
 
     def secure_after_the_reset(wire: Wire, tls: ssl.SSLContext) -> None:
@@ -249,7 +275,7 @@ def test_a_reset_between_connecting_and_tls_leaves_no_socket_open(serve, connect
     until(lambda: open_files() <= before)
 
 
-def test_a_ca_file_that_is_none_is_a_matter_of_configuration(tmp_path):
+def test_an_invalid_ca_file_is_a_configuration_error(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pem"
     garbage.write_bytes(b"\x00garbage")
     empty = tmp_path / "empty.pem"
@@ -265,7 +291,14 @@ def test_a_ca_file_that_is_none_is_a_matter_of_configuration(tmp_path):
             Transport(settings=Settings(ca_file=str(file)))
 
 
-def test_certificates_are_read_once_per_pool(serve, authority, settings, to, background, monkeypatch):
+def test_certificates_are_read_once_per_pool(
+    serve: Serve,
+    authority: Authority,
+    settings: Settings,
+    to: To,
+    background: Background,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read = []
     load = ssl.SSLContext.load_verify_locations
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *a, **k: (read.append(a), load(*a, **k)))
@@ -290,7 +323,9 @@ def test_certificates_are_read_once_per_pool(serve, authority, settings, to, bac
 
 @pytest.mark.parametrize("fault", ["fails", "is silent"])
 @again_if_stalled
-def test_the_address_that_worked_last_bridges_a_resolver_that(serve, connect, authority, settings, names, fault):
+def test_the_address_that_worked_last_bridges_a_resolver_that(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, names: Names, fault: str
+) -> None:
     names.error = None
     names.gate.set()
     server = serve(once(reply(b"{}", "200 OK", "Connection: close")), authority.server())
@@ -308,7 +343,9 @@ def test_the_address_that_worked_last_bridges_a_resolver_that(serve, connect, au
     assert server.connections == 3
 
 
-def test_an_address_that_failed_to_verify_is_not_remembered(serve, connect, authority, settings, names):
+def test_an_address_that_failed_to_verify_is_not_remembered(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, names: Names
+) -> None:
     server = serve(answering(reply()), authority.server("evil.test"))
     names.ports = (server.port,)
     transport = connect(URL, settings, resolver=Resolver(names))
@@ -337,8 +374,8 @@ def closing(*, says_goodbye: bool) -> Script:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_body_that_ends_with_its_connection_needs_the_goodbye_of_tls(
-    serve, connect, authority, settings, to, version
-):
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To, version: ssl.TLSVersion
+) -> None:
     context = authority.server()
     context.maximum_version = version
     server = serve(closing(says_goodbye=True), context)
@@ -349,7 +386,9 @@ def test_a_body_that_ends_with_its_connection_needs_the_goodbye_of_tls(
     check_text(caught.value)
 
 
-def test_a_connection_closed_while_idle_is_replaced_before_the_write(serve, connect, authority, settings, to):
+def test_a_connection_closed_while_idle_is_replaced_before_the_write(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     server = serve(once(reply()), authority.server())
     transport = connect(URL, settings, resolver=to(server))
     for count in range(1, 4):
@@ -358,13 +397,17 @@ def test_a_connection_closed_while_idle_is_replaced_before_the_write(serve, conn
         assert server.connections == len(server.requests) == count
 
 
-def test_bytes_behind_a_reply_end_the_connection(serve, connect, authority, settings, to):
+def test_bytes_behind_a_reply_end_the_connection(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     server = serve(answering(reply(b"1") + reply(b"junk")), authority.server())
     transport = connect(URL, settings, resolver=to(server))
     assert [call(transport).body for _ in range(3)] == [b"1"] * 3
 
 
-def test_a_large_body_goes_both_ways(serve, connect, authority, settings, to):
+def test_a_large_body_goes_both_ways(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     server = serve(answering(reply(b"y" * 3_000_000)), authority.server())
     body = random.Random(1).randbytes(2_000_000)
     answer = connect(URL, settings, resolver=to(server)).post("/", body, {}, deadline=in_time(PATIENCE))
@@ -372,7 +415,9 @@ def test_a_large_body_goes_both_ways(serve, connect, authority, settings, to):
 
 
 @again_if_stalled
-def test_a_drip_under_tls_ends_at_the_deadline(serve, connect, authority, settings, to):
+def test_a_drip_under_tls_ends_at_the_deadline(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To
+) -> None:
     def script(peer: Peer) -> None:
         peer.read()
         while not peer.server.over.wait(0.01):
@@ -387,7 +432,9 @@ def test_a_drip_under_tls_ends_at_the_deadline(serve, connect, authority, settin
 # The cut
 
 
-def test_a_cut_under_tls_is_at_once_and_the_next_call_is_fresh(serve, connect, authority, settings, to, background):
+def test_a_cut_under_tls_is_at_once_and_the_next_call_is_fresh(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, to: To, background: Background
+) -> None:
     def script(peer: Peer) -> None:
         if peer.server.connections == 1:
             silent(peer)
@@ -479,7 +526,15 @@ def wiretap() -> Iterator[type[Wiretap]]:
         tap.close()
 
 
-def test_the_cut_leaves_the_layer_of_tls_alone(serve, connect, authority, settings, to, background, monkeypatch):
+def test_the_cut_leaves_the_layer_of_tls_alone(
+    serve: Serve,
+    connect: Connect,
+    authority: Authority,
+    settings: Settings,
+    to: To,
+    background: Background,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """SSLSocket.shutdown takes it away first, and what is being sent meanwhile goes out in clear."""
     called: list[object] = []
     monkeypatch.setattr(ssl.SSLSocket, "shutdown", lambda *arguments: called.append(arguments))
@@ -493,7 +548,9 @@ def test_the_cut_leaves_the_layer_of_tls_alone(serve, connect, authority, settin
     assert not called
 
 
-def test_whenever_a_cut_comes_nothing_leaves_in_clear(serve, connect, authority, settings, names, wiretap):
+def test_whenever_a_cut_comes_nothing_leaves_in_clear(
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, names: Names, wiretap: type[Wiretap]
+) -> None:
     server = serve(answering(reply()), authority.server())
     tap = wiretap(server)
     names.ports = (tap.port,)
@@ -529,7 +586,7 @@ def test_whenever_a_cut_comes_nothing_leaves_in_clear(serve, connect, authority,
     assert not set(outcomes[CallNotSent]) & set(seen)
 
 
-def test_close_leaves_nothing_open(serve, authority, settings, to):
+def test_close_leaves_nothing_open(serve: Serve, authority: Authority, settings: Settings, to: To) -> None:
     server = serve(answering(reply()), authority.server())
     bad = serve(answering(reply()), authority.server("evil.test"))
     before = open_files()
@@ -577,7 +634,9 @@ def proxy_to() -> Iterator[type[ConnectProxy]]:
         proxy.close()
 
 
-def test_the_proxy_carries_tls_that_it_cannot_read(serve, connect, authority, names, proxy_to):
+def test_the_proxy_carries_tls_that_it_cannot_read(
+    serve: Serve, connect: Connect, authority: Authority, names: Names, proxy_to: type[ConnectProxy]
+) -> None:
     server = serve(answering(reply(b"abc")), authority.server())
     proxy = proxy_to(server)
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}%40@127.0.0.1:{proxy.port}")
@@ -592,14 +651,18 @@ def test_the_proxy_carries_tls_that_it_cannot_read(serve, connect, authority, na
     assert names.calls == 0  # the proxy resolves the name
 
 
-def test_the_server_behind_a_proxy_is_verified(serve, connect, authority, proxy_to):
+def test_the_server_behind_a_proxy_is_verified(
+    serve: Serve, connect: Connect, authority: Authority, proxy_to: type[ConnectProxy]
+) -> None:
     server = serve(answering(reply()), authority.server("evil.test"))
     proxy = proxy_to(server)
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}%40@127.0.0.1:{proxy.port}")
     refused(connect(URL, settings), server, "certificate is not accepted")
 
 
-def test_a_wrong_password_for_the_proxy_is_said_and_not_shown(serve, connect, authority, proxy_to):
+def test_a_wrong_password_for_the_proxy_is_said_and_not_shown(
+    serve: Serve, connect: Connect, authority: Authority, proxy_to: type[ConnectProxy]
+) -> None:
     server = serve(answering(reply()), authority.server())
     proxy = proxy_to(server)
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}@127.0.0.1:{proxy.port}")

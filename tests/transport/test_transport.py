@@ -1,4 +1,4 @@
-"""The door to the network, against small servers over real sockets."""
+"""The transport, against small servers over real sockets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -106,6 +107,9 @@ class Peer:
 
 
 Script = Callable[[Peer], None]
+Serve = Callable[..., "Server"]
+Connect = Callable[..., Transport]
+Background = Callable[..., Future[HttpReply]]
 
 
 class Server:
@@ -218,7 +222,7 @@ def dripping(head: bytes, drip: bytes) -> Script:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve() -> Iterator[Serve]:
     servers: list[Server] = []
 
     def start(script: Script, tls: ssl.SSLContext | None = None) -> Server:
@@ -231,12 +235,12 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., Transport]]:
+def connect() -> Iterator[Connect]:
     transports: list[Transport] = []
 
-    def start(server: Server | str, settings: Settings = DEFAULT, **more: object) -> Transport:
+    def start(server: Server | str, settings: Settings = DEFAULT, **more: Any) -> Transport:
         url = server if isinstance(server, str) else server.url
-        transports.append(Transport(url, settings, **more))  # type: ignore[arg-type]
+        transports.append(Transport(url, settings, **more))
         return transports[-1]
 
     yield start
@@ -245,7 +249,7 @@ def connect() -> Iterator[Callable[..., Transport]]:
 
 
 @pytest.fixture
-def background() -> Iterator[Callable[..., Future[HttpReply]]]:
+def background() -> Iterator[Background]:
     with ThreadPoolExecutor(20) as pool:
         yield pool.submit
 
@@ -271,8 +275,8 @@ def in_time(seconds: float) -> float:
     return time.monotonic() + seconds
 
 
-def call(transport: Transport, seconds: float = LONG, **more: object) -> HttpReply:
-    return transport.post("/0/private/Balance", BODY, HEADERS, deadline=in_time(seconds), **more)  # type: ignore[arg-type]
+def call(transport: Transport, seconds: float = LONG, **more: Any) -> HttpReply:
+    return transport.post("/0/private/Balance", BODY, HEADERS, deadline=in_time(seconds), **more)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -298,7 +302,7 @@ def check_text(error: CallError) -> None:
 # One exchange
 
 
-def test_a_post_puts_exactly_this_on_the_wire_in_one_piece(serve, connect):
+def test_a_post_puts_exactly_this_on_the_wire_in_one_piece(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply(b'{"error":[],"result":{}}')))
     answer = call(connect(server))
     assert answer == HttpReply(200, b'{"error":[],"result":{}}', DATE, "application/json")
@@ -322,7 +326,7 @@ def test_a_post_puts_exactly_this_on_the_wire_in_one_piece(serve, connect):
     assert len(server.pieces) == 1
 
 
-def test_a_get_carries_its_query_and_no_body(serve, connect):
+def test_a_get_carries_its_query_and_no_body(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     connect(server).get("/0/public/Ticker", "pair=XBTUSD&x=%2b1", deadline=in_time(PATIENCE))
     (request,) = server.requests
@@ -331,7 +335,7 @@ def test_a_get_carries_its_query_and_no_body(serve, connect):
     assert "api-key" not in request.headers
 
 
-def test_an_empty_body_and_empty_paths_keep_their_shape(serve, connect):
+def test_an_empty_body_and_empty_paths_keep_their_shape(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
     transport.post("/", b"", {}, deadline=in_time(PATIENCE))
@@ -340,7 +344,7 @@ def test_an_empty_body_and_empty_paths_keep_their_shape(serve, connect):
     assert server.requests[0].headers["content-length"] == "0"
 
 
-def test_a_large_body_arrives_whole(serve, connect):
+def test_a_large_body_arrives_whole(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply(b"y" * 3_000_000)))
     body = bytes(random.Random(1).randbytes(2_000_000))
     answer = connect(server).post("/0/private/AddOrderBatch", body, {}, deadline=in_time(PATIENCE))
@@ -348,7 +352,7 @@ def test_a_large_body_arrives_whole(serve, connect):
     assert answer.body == b"y" * 3_000_000
 
 
-def test_nothing_of_a_call_is_kept_for_the_next(serve, connect):
+def test_nothing_of_a_call_is_kept_for_the_next(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply(b"{}", "200 OK", "Set-Cookie: id=1; Path=/")))
     transport = connect(server)
     transport.post("/", CANARY.encode(), HEADERS, deadline=in_time(PATIENCE))
@@ -381,7 +385,7 @@ def test_nothing_of_a_call_is_kept_for_the_next(serve, connect):
         ("/", None),
     ],
 )
-def test_what_cannot_be_sent_as_it_is_is_not_sent(serve, connect, path, headers):
+def test_what_cannot_be_sent_as_it_is_is_not_sent(serve: Serve, connect: Connect, path: Any, headers: Any) -> None:
     server = serve(answering(reply()))
     with pytest.raises(CallNotSent) as caught:
         connect(server).post(path, BODY, headers, deadline=in_time(PATIENCE))
@@ -390,15 +394,15 @@ def test_what_cannot_be_sent_as_it_is_is_not_sent(serve, connect, path, headers)
     assert server.connections == 0
 
 
-def test_a_body_that_is_not_bytes_is_not_sent(connect):
+def test_a_body_that_is_not_bytes_is_not_sent(connect: Connect) -> None:
     with pytest.raises(CallNotSent):
-        connect("http://127.0.0.1:9").post("/", "text", {}, deadline=in_time(PATIENCE))
+        connect("http://127.0.0.1:9").post("/", "text", {}, deadline=in_time(PATIENCE))  # type: ignore[arg-type]
 
 
 # Keeping the connection
 
 
-def test_one_connection_serves_many_calls(serve, connect):
+def test_one_connection_serves_many_calls(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
     for _ in range(5):
@@ -413,7 +417,7 @@ def idle_socket_is_readable(transport: Transport) -> bool:
     return bool(transport._wire._poll.poll(0))
 
 
-def test_a_connection_closed_while_idle_is_replaced_before_the_write(serve, connect):
+def test_a_connection_closed_while_idle_is_replaced_before_the_write(serve: Serve, connect: Connect) -> None:
     server = serve(once(reply()))
     transport = connect(server)
     for count in range(1, 4):
@@ -422,7 +426,7 @@ def test_a_connection_closed_while_idle_is_replaced_before_the_write(serve, conn
         assert server.connections == len(server.requests) == count
 
 
-def test_an_answer_that_comes_before_its_request_is_never_taken(serve, connect):
+def test_an_answer_that_comes_before_its_request_is_never_taken(serve: Serve, connect: Connect) -> None:
     def script(peer: Peer) -> None:
         mine = b"%d" % peer.server.connections
         while peer.read():
@@ -437,7 +441,7 @@ def test_an_answer_that_comes_before_its_request_is_never_taken(serve, connect):
     assert call(transport).body == b"2"
 
 
-def test_bytes_behind_a_reply_end_the_connection(serve, connect):
+def test_bytes_behind_a_reply_end_the_connection(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply(b"1") + reply(b"junk")))
     transport = connect(server)
     assert [call(transport).body for _ in range(3)] == [b"1"] * 3
@@ -454,7 +458,7 @@ class TurnedClock(SystemClock):
         return self.now
 
 
-def test_a_connection_that_rested_ten_seconds_is_replaced(serve, connect):
+def test_a_connection_that_rested_ten_seconds_is_replaced(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     clock = TurnedClock()
     transport = connect(server, clock=clock)
@@ -465,7 +469,7 @@ def test_a_connection_that_rested_ten_seconds_is_replaced(serve, connect):
 
 
 @pytest.mark.parametrize("header", ["Connection: close", "Connection: Close"])
-def test_a_server_that_says_close_gets_a_new_connection(serve, connect, header):
+def test_a_server_that_says_close_gets_a_new_connection(serve: Serve, connect: Connect, header: str) -> None:
     server = serve(answering(reply(b"{}", "200 OK", header)))
     transport = connect(server)
     call(transport)
@@ -491,7 +495,7 @@ TRICKLES = {
 
 @pytest.mark.parametrize("script", TRICKLES.values(), ids=TRICKLES)
 @again_if_stalled
-def test_a_server_that_loses_time_cannot_pass_the_deadline(serve, connect, script):
+def test_a_server_that_loses_time_cannot_pass_the_deadline(serve: Serve, connect: Connect, script: Script) -> None:
     server = serve(script)
     transport = connect(server)
     with Stopwatch() as watch, pytest.raises(CallUnknown, match="time ran out") as caught:
@@ -503,7 +507,7 @@ def test_a_server_that_loses_time_cannot_pass_the_deadline(serve, connect, scrip
 
 
 @again_if_stalled
-def test_a_server_that_does_not_read_cannot_pass_the_deadline(serve, connect):
+def test_a_server_that_does_not_read_cannot_pass_the_deadline(serve: Serve, connect: Connect) -> None:
     server = serve(lambda peer: peer.hold())
     with Stopwatch() as watch, pytest.raises(CallUnknown, match="sending the request"):
         connect(server).post("/", bytes(20_000_000), {}, deadline=in_time(0.3))
@@ -511,7 +515,7 @@ def test_a_server_that_does_not_read_cannot_pass_the_deadline(serve, connect):
 
 
 @again_if_stalled
-def test_a_black_hole_ends_as_not_connected(connect, black_hole):
+def test_a_black_hole_ends_as_not_connected(connect: Connect, black_hole: int) -> None:
     transport = connect(f"http://127.0.0.1:{black_hole}")
     with Stopwatch() as watch, pytest.raises(ConnectFailed, match="time ran out while connecting") as caught:
         call(transport, 0.3)
@@ -521,7 +525,7 @@ def test_a_black_hole_ends_as_not_connected(connect, black_hole):
 
 
 @again_if_stalled
-def test_a_tls_handshake_that_stalls_ends_as_not_connected(serve, connect):
+def test_a_tls_handshake_that_stalls_ends_as_not_connected(serve: Serve, connect: Connect) -> None:
     server = serve(lambda peer: peer.hold())
     transport = connect(f"https://127.0.0.1:{server.port}", ANY_HOST)
     with Stopwatch() as watch, pytest.raises(ConnectFailed, match="agreeing on TLS"):
@@ -530,7 +534,7 @@ def test_a_tls_handshake_that_stalls_ends_as_not_connected(serve, connect):
 
 
 @again_if_stalled
-def test_a_handshake_that_drips_ends_at_the_deadline_too(serve, connect):
+def test_a_handshake_that_drips_ends_at_the_deadline_too(serve: Serve, connect: Connect) -> None:
     server = serve(dripping(b"\x16\x03\x03\x3f\xff", b"\x02"))
     transport = connect(f"https://127.0.0.1:{server.port}", ANY_HOST)
     with Stopwatch() as watch, pytest.raises(ConnectFailed):
@@ -538,7 +542,7 @@ def test_a_handshake_that_drips_ends_at_the_deadline_too(serve, connect):
     assert watch.seconds < 0.3 + GRACE
 
 
-def test_a_call_that_comes_too_late_opens_nothing(serve, connect):
+def test_a_call_that_comes_too_late_opens_nothing(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     for seconds in (0, -5, float("-inf"), float("nan")):
         with pytest.raises(DeadlinePassed) as caught:
@@ -547,11 +551,13 @@ def test_a_call_that_comes_too_late_opens_nothing(serve, connect):
     assert server.connections == 0
 
 
-def test_a_deadline_without_end_is_allowed(serve, connect):
+def test_a_deadline_without_end_is_allowed(serve: Serve, connect: Connect) -> None:
     assert call(connect(serve(answering(reply()))), float("inf")).status == 200
 
 
-def test_a_second_caller_waits_for_its_turn_and_not_longer_than_it_may(serve, connect, background):
+def test_a_second_caller_waits_for_its_turn_and_not_longer_than_it_may(
+    serve: Serve, connect: Connect, background: Background
+) -> None:
     server = serve(silent)
     transport = connect(server)
     first = background(call, transport)
@@ -592,7 +598,7 @@ def names() -> Iterator[Names]:
     names.gate.set()
 
 
-def test_a_silent_resolver_ends_at_the_deadline_and_is_asked_once(connect, names):
+def test_a_silent_resolver_ends_at_the_deadline_and_is_asked_once(connect: Connect, names: Names) -> None:
     names.gate.clear()
     transport = connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names))
 
@@ -608,7 +614,7 @@ def test_a_silent_resolver_ends_at_the_deadline_and_is_asked_once(connect, names
     assert names.calls == 1
 
 
-def test_a_name_that_is_not_found_fails_at_once(connect, names):
+def test_a_name_that_is_not_found_fails_at_once(connect: Connect, names: Names) -> None:
     names.error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     transport = connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names))
     for _ in range(2):
@@ -618,7 +624,7 @@ def test_a_name_that_is_not_found_fails_at_once(connect, names):
     assert names.calls == 2
 
 
-def test_the_last_good_address_serves_while_the_resolver_is_silent_or_fails(names):
+def test_the_last_good_address_serves_while_the_resolver_is_silent_or_fails(names: Names) -> None:
     resolver = Resolver(names)
 
     def ask(seconds: float = LONG) -> list[object]:
@@ -645,7 +651,7 @@ def test_the_last_good_address_serves_while_the_resolver_is_silent_or_fails(name
     assert names.calls == 4  # the late answer was used, not asked for again
 
 
-def test_a_resolver_that_breaks_in_any_way_is_a_failed_connection(connect):
+def test_a_resolver_that_breaks_in_any_way_is_a_failed_connection(connect: Connect) -> None:
     def resolve(*_: object, **__: object) -> list[object]:
         raise UnicodeError(CANARY)
 
@@ -661,7 +667,7 @@ def test_a_resolver_that_breaks_in_any_way_is_a_failed_connection(connect):
         check_text(caught.value)
 
 
-def test_numbers_and_localhost_are_not_looked_up(serve, connect):
+def test_numbers_and_localhost_are_not_looked_up(serve: Serve, connect: Connect) -> None:
     def resolve(*_: object, **__: object) -> list[object]:
         raise AssertionError("asked")
 
@@ -671,7 +677,9 @@ def test_numbers_and_localhost_are_not_looked_up(serve, connect):
 
 
 @again_if_stalled
-def test_an_address_that_refuses_gives_way_to_the_next(serve, connect, names, unused_port):
+def test_an_address_that_refuses_gives_way_to_the_next(
+    serve: Serve, connect: Connect, names: Names, unused_port: int
+) -> None:
     server = serve(lambda peer: peer.hold())
     names.ports = (unused_port, server.port)
     with pytest.raises(ConnectFailed, match="agreeing on TLS"):
@@ -680,7 +688,9 @@ def test_an_address_that_refuses_gives_way_to_the_next(serve, connect, names, un
 
 
 @again_if_stalled
-def test_an_address_that_hangs_costs_only_its_share(serve, connect, names, black_hole):
+def test_an_address_that_hangs_costs_only_its_share(
+    serve: Serve, connect: Connect, names: Names, black_hole: int
+) -> None:
     server = serve(lambda peer: peer.hold())
     names.ports = (black_hole, server.port)
     with Stopwatch() as watch, pytest.raises(ConnectFailed, match="agreeing on TLS"):
@@ -696,7 +706,7 @@ def unused_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def test_a_port_that_refuses_is_a_failed_connection(connect, unused_port):
+def test_a_port_that_refuses_is_a_failed_connection(connect: Connect, unused_port: int) -> None:
     with pytest.raises(ConnectFailed, match="Connection refused") as caught:
         call(connect(f"http://127.0.0.1:{unused_port}"))
     check_text(caught.value)
@@ -737,7 +747,9 @@ GOOD = {
 
 
 @pytest.mark.parametrize(("answer", "status", "body"), GOOD.values(), ids=GOOD)
-def test_every_proper_reply_is_returned_and_the_connection_kept(serve, connect, answer, status, body):
+def test_every_proper_reply_is_returned_and_the_connection_kept(
+    serve: Serve, connect: Connect, answer: bytes, status: int, body: bytes
+) -> None:
     server = serve(answering(answer))
     transport = connect(server)
     for _ in range(2):
@@ -747,12 +759,12 @@ def test_every_proper_reply_is_returned_and_the_connection_kept(serve, connect, 
 
 
 @pytest.mark.parametrize("more", [[], ["X: y\r\n z"]], ids=["plain", "left to http.client"])
-def test_when_to_come_back_is_handed_on(serve, connect, more):
+def test_when_to_come_back_is_handed_on(serve: Serve, connect: Connect, more: list[str]) -> None:
     server = serve(answering(reply(b"", "429 Too Many Requests", "Retry-After: 7", *more)))
     assert call(connect(server)) == HttpReply(429, b"", DATE, "application/json", "7")
 
 
-def test_an_old_server_ends_its_body_by_closing(serve, connect):
+def test_an_old_server_ends_its_body_by_closing(serve: Serve, connect: Connect) -> None:
     server = serve(once(b"HTTP/1.0 200 OK\r\nDate: x\r\n\r\n" + b"y" * 100_000))
     transport = connect(server)
     for _ in range(2):
@@ -797,7 +809,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("answer", BAD.values(), ids=BAD)
-def test_a_reply_in_doubt_is_unknown_at_once_and_its_connection_dropped(serve, connect, answer):
+def test_a_reply_in_doubt_is_unknown_at_once_and_its_connection_dropped(
+    serve: Serve, connect: Connect, answer: bytes
+) -> None:
     def script(peer: Peer) -> None:
         peer.read()
         if peer.server.connections > 1:
@@ -817,7 +831,7 @@ def test_a_reply_in_doubt_is_unknown_at_once_and_its_connection_dropped(serve, c
     assert call(transport).body == b"next"
 
 
-def test_a_reset_after_the_request_is_unknown(serve, connect):
+def test_a_reset_after_the_request_is_unknown(serve: Serve, connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.read()
         peer.reset()
@@ -851,7 +865,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("script", BOMBS.values(), ids=BOMBS)
-def test_no_reply_gets_larger_than_the_limit(serve, connect, script):
+def test_no_reply_gets_larger_than_the_limit(serve: Serve, connect: Connect, script: Script) -> None:
     transport = connect(serve(script), limit=1_000_000)
     with Stopwatch() as watch, pytest.raises(CallUnknown) as caught:
         call(transport)
@@ -859,7 +873,7 @@ def test_no_reply_gets_larger_than_the_limit(serve, connect, script):
     check_text(caught.value)
 
 
-def test_a_reply_that_says_it_is_too_long_is_not_waited_for(serve, connect):
+def test_a_reply_that_says_it_is_too_long_is_not_waited_for(serve: Serve, connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.read()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 33554433\r\n\r\n")
@@ -870,7 +884,7 @@ def test_a_reply_that_says_it_is_too_long_is_not_waited_for(serve, connect):
     assert watch.seconds < SOON
 
 
-def test_a_reply_of_just_the_limit_is_taken(serve, connect):
+def test_a_reply_of_just_the_limit_is_taken(serve: Serve, connect: Connect) -> None:
     transport = connect(serve(answering(reply(b"x" * 1000), chunked(b"x" * 500, b"y" * 500))), limit=1000)
     assert len(call(transport).body) == 1000
     assert len(call(transport).body) == 1000
@@ -878,7 +892,7 @@ def test_a_reply_of_just_the_limit_is_taken(serve, connect):
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("location", ["other", "http://[bad", "//:99999999", "\xff\xfe", ""])
-def test_a_redirect_is_returned_and_not_followed(serve, connect, status, location):
+def test_a_redirect_is_returned_and_not_followed(serve: Serve, connect: Connect, status: int, location: str) -> None:
     other = serve(answering(reply()))
     where = f"{other.url}/steal" if location == "other" else location
     answer = reply(b"moved", f"{status} Moved").replace(
@@ -893,7 +907,9 @@ def test_a_redirect_is_returned_and_not_followed(serve, connect, status, locatio
 # The environment
 
 
-def test_nothing_is_taken_from_the_environment(serve, connect, monkeypatch, tmp_path):
+def test_nothing_is_taken_from_the_environment(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     proxy = serve(answering(reply(b"proxy")))
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)
@@ -912,7 +928,7 @@ def test_nothing_is_taken_from_the_environment(serve, connect, monkeypatch, tmp_
     assert not (tmp_path / "keys").exists()
 
 
-def test_the_version_is_that_of_the_package():
+def test_the_version_is_that_of_the_package() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     assert config["metadata"]["version"] == "attr: engine.version.__version__"
@@ -922,7 +938,9 @@ def test_the_version_is_that_of_the_package():
 # The cut
 
 
-def test_a_cut_ends_a_hung_call_at_once_and_the_next_one_is_fresh(serve, connect, background):
+def test_a_cut_ends_a_hung_call_at_once_and_the_next_one_is_fresh(
+    serve: Serve, connect: Connect, background: Background
+) -> None:
     def script(peer: Peer) -> None:
         if peer.server.connections == 1:
             silent(peer)
@@ -944,7 +962,9 @@ def test_a_cut_ends_a_hung_call_at_once_and_the_next_one_is_fresh(serve, connect
 
 
 @pytest.mark.parametrize("stage", ["looking up its name", "connecting", "agreeing on TLS"])
-def test_a_cut_before_the_request_is_not_sent(serve, connect, background, names, black_hole, stage):
+def test_a_cut_before_the_request_is_not_sent(
+    serve: Serve, connect: Connect, background: Background, names: Names, black_hole: int, stage: str
+) -> None:
     if stage == "looking up its name":
         names.gate.clear()
     elif stage == "connecting":
@@ -964,7 +984,7 @@ def test_a_cut_before_the_request_is_not_sent(serve, connect, background, names,
     assert transport._wire._sock is None
 
 
-def test_a_cut_with_nothing_under_way_says_so_and_hits_nothing(serve, connect):
+def test_a_cut_with_nothing_under_way_says_so_and_hits_nothing(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
     assert not transport.cut()
@@ -974,7 +994,7 @@ def test_a_cut_with_nothing_under_way_says_so_and_hits_nothing(serve, connect):
     assert server.connections == 1
 
 
-def test_a_cut_hits_only_the_exchange_it_names(serve, connect, background):
+def test_a_cut_hits_only_the_exchange_it_names(serve: Serve, connect: Connect, background: Background) -> None:
     server = serve(silent)
     transport = connect(server)
     mine, other = object(), object()
@@ -987,7 +1007,7 @@ def test_a_cut_hits_only_the_exchange_it_names(serve, connect, background):
         future.result(PATIENCE)
 
 
-def test_a_late_cut_never_hits_the_next_exchange(serve, connect):
+def test_a_late_cut_never_hits_the_next_exchange(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
     queued_calls = [object() for _ in range(500)]
@@ -1018,7 +1038,7 @@ def goes_on(start: float, outcomes: Iterable[list[bytes]]) -> bool:
     return time.monotonic() - start < (1 if all(outcomes) else LONG)
 
 
-def test_whenever_a_cut_comes_not_sent_means_not_sent(serve, connect):
+def test_whenever_a_cut_comes_not_sent_means_not_sent(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
     over = threading.Event()
@@ -1054,7 +1074,9 @@ def test_whenever_a_cut_comes_not_sent_means_not_sent(serve, connect):
 
 
 @pytest.mark.parametrize("end", [Transport.cut, Transport.close])
-def test_a_cut_or_close_that_comes_after_the_reply_loses_only_the_connection(serve, connect, monkeypatch, end):
+def test_a_cut_or_close_that_comes_after_the_reply_loses_only_the_connection(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, end: Callable[[Transport], None]
+) -> None:
     server = serve(answering(reply(b"abc")))
     transport = connect(server)
     exchange = Wire.exchange
@@ -1076,7 +1098,7 @@ def open_files() -> int:
     return len(os.listdir("/dev/fd"))
 
 
-def test_close_ends_a_hung_call_and_refuses_later_ones(serve, connect, background):
+def test_close_ends_a_hung_call_and_refuses_later_ones(serve: Serve, connect: Connect, background: Background) -> None:
     server = serve(silent)
     transport = connect(server)
     future = background(call, transport)
@@ -1094,7 +1116,7 @@ def test_close_ends_a_hung_call_and_refuses_later_ones(serve, connect, backgroun
 
 
 @again_if_stalled
-def test_close_leaves_nothing_open(serve, black_hole):
+def test_close_leaves_nothing_open(serve: Serve, black_hole: int) -> None:
     server = serve(answering(reply()))
     before = open_files()
     for _ in range(3):
@@ -1108,7 +1130,9 @@ def test_close_leaves_nothing_open(serve, black_hole):
     until(lambda: open_files() <= before)
 
 
-def test_an_interrupt_passes_through_and_drops_the_connection(serve, connect, monkeypatch):
+def test_an_interrupt_passes_through_and_drops_the_connection(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
     call(transport)
@@ -1167,7 +1191,14 @@ def looking_up() -> Iterator[tuple[Transport, Names]]:
 
 
 @pytest.mark.parametrize("error", all_exceptions(), ids=lambda error: type(error).__name__)
-def test_every_exception_has_its_outcome(serve, connect, monkeypatch, looking_up, error):
+def test_every_exception_has_its_outcome(
+    serve: Serve,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    looking_up: tuple[Transport,
+    Names],
+    error: Exception,
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
@@ -1199,7 +1230,7 @@ def test_every_exception_has_its_outcome(serve, connect, monkeypatch, looking_up
 # Side by side
 
 
-def test_a_pool_carries_calls_side_by_side_and_keeps_a_few_connections(serve, background):
+def test_a_pool_carries_calls_side_by_side_and_keeps_a_few_connections(serve: Serve, background: Background) -> None:
     everybody = threading.Barrier(8)
 
     def script(peer: Peer) -> None:
@@ -1219,7 +1250,7 @@ def test_a_pool_carries_calls_side_by_side_and_keeps_a_few_connections(serve, ba
         pool.get("/0/public/Time", deadline=in_time(PATIENCE))
 
 
-def test_closing_a_pool_ends_what_is_under_way(serve, background):
+def test_closing_a_pool_ends_what_is_under_way(serve: Serve, background: Background) -> None:
     server = serve(silent)
     before = open_files()
     pool = TransportPool(server.url)
@@ -1254,7 +1285,7 @@ def test_closing_a_pool_ends_what_is_under_way(serve, background):
         ("https://10.0.0.1:9", True, "10.0.0.1:9"),
     ],
 )
-def test_these_urls_are_allowed(url, any_host, netloc):
+def test_these_urls_are_allowed(url: str, any_host: bool, netloc: str) -> None:
     base = check_url(url, Settings(any_host=any_host))
     assert base.netloc == netloc
     assert check_url(base.url, Settings(any_host=any_host)) == base
@@ -1298,7 +1329,7 @@ def test_these_urls_are_allowed(url, any_host, netloc):
         b"https://api.kraken.com",
     ],
 )
-def test_these_urls_are_never_allowed(url):
+def test_these_urls_are_never_allowed(url: str) -> None:
     for any_host in (False, True):
         with pytest.raises(ConfigError) as caught:
             check_url(url, Settings(any_host=any_host))
@@ -1323,7 +1354,7 @@ def test_these_urls_are_never_allowed(url):
         "http://localhost.",
     ],
 )
-def test_plain_http_leaves_this_machine_never(url):
+def test_plain_http_leaves_this_machine_never(url: str) -> None:
     for any_host in (False, True):
         with pytest.raises(ConfigError):
             check_url(url, Settings(any_host=any_host))
@@ -1341,7 +1372,7 @@ def test_plain_http_leaves_this_machine_never(url):
         "https://exchange.test",
     ],
 )
-def test_other_hosts_need_any_host(url):
+def test_other_hosts_need_any_host(url: str) -> None:
     with pytest.raises(ConfigError, match="any_host"):
         check_url(url, Settings())
     assert check_url(url, ANY_HOST).is_tls
@@ -1363,13 +1394,13 @@ def test_other_hosts_need_any_host(url):
         "http://proxy:1#",
     ],
 )
-def test_a_bad_proxy_is_refused_without_repeating_its_password(url):
+def test_a_bad_proxy_is_refused_without_repeating_its_password(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Transport(settings=Settings(proxy=url))
     assert CANARY not in str(caught.value)
 
 
-def test_the_password_of_a_proxy_is_in_no_repr():
+def test_the_password_of_a_proxy_is_in_no_repr() -> None:
     proxy = check_proxy(f"http://me:{CANARY}%40@proxy.test:3128")
     assert proxy is not None
     assert proxy.authorization is not None
@@ -1377,7 +1408,7 @@ def test_the_password_of_a_proxy_is_in_no_repr():
     assert "authorization" not in repr(proxy)
 
 
-def test_loopback_never_goes_through_the_proxy(serve, connect):
+def test_loopback_never_goes_through_the_proxy(serve: Serve, connect: Connect) -> None:
     proxy = serve(answering(reply(b"proxy")))
     server = serve(answering(reply(b"server")))
     assert call(connect(server, Settings(proxy=proxy.url))).body == b"server"
@@ -1395,7 +1426,9 @@ PROXY_SAYS = {
 
 
 @pytest.mark.parametrize(("says", "why"), PROXY_SAYS.values(), ids=PROXY_SAYS)
-def test_a_proxy_that_does_not_connect_is_a_failed_connection(serve, connect, says, why):
+def test_a_proxy_that_does_not_connect_is_a_failed_connection(
+    serve: Serve, connect: Connect, says: bytes, why: str
+) -> None:
     proxy = serve(once(says))
     settings = Settings(proxy=f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
     with pytest.raises(ConnectFailed, match=why) as caught:
@@ -1407,7 +1440,9 @@ def test_a_proxy_that_does_not_connect_is_a_failed_connection(serve, connect, sa
 
 
 @again_if_stalled
-def test_a_proxy_that_stalls_ends_at_the_deadline_and_can_be_cut(serve, connect, background):
+def test_a_proxy_that_stalls_ends_at_the_deadline_and_can_be_cut(
+    serve: Serve, connect: Connect, background: Background
+) -> None:
     proxy = serve(silent)
     transport = connect("https://api.kraken.com", Settings(proxy=proxy.url))
     with Stopwatch() as watch, pytest.raises(ConnectFailed, match="asking the proxy"):

@@ -72,7 +72,7 @@ def test_what_cannot_be_served_is_one_clear_sentence_and_leaves_nothing(engine: 
     with pytest.raises(ConfigError, match="no such option"):
         engine.serve(port=0, colour="green")
     with pytest.raises(ConfigError):
-        engine.serve(port=0, host="0.0.0.0")  # off loopback a token is compulsory
+        engine.serve(port=0, host="0.0.0.0")  # off loopback a token is mandatory
     assert not (tmp_path / "serve.sock").exists()
     assert not [each for each in threading.enumerate() if each.name == "kraken-engine service"]
     with engine.serve(port=0) as service:

@@ -29,8 +29,8 @@ def heard(clients: list[socket.socket], marks: int) -> bool:
     """Whether every client hears `marks` messages in time."""
     left = dict.fromkeys(clients, marks)
     with selectors.DefaultSelector() as selector:
-        for client in clients:
-            selector.register(client, selectors.EVENT_READ)
+        for each in clients:
+            selector.register(each, selectors.EVENT_READ)
         while left:
             ready = selector.select(PATIENCE)
             if not ready:
@@ -62,7 +62,7 @@ def test_two_hundred_dashboards_hear_everything_and_the_lane_goes_on(sim: Simula
         assert service.stop()[0] == 0
 
 
-def test_a_dashboard_that_does_not_read_is_let_go(sim: Simulator, tmp_path: Path) -> None:
+def test_a_dashboard_that_does_not_read_is_dropped(sim: Simulator, tmp_path: Path) -> None:
     """What is told is bounded, so a client that hangs cannot fill the memory."""
 
 

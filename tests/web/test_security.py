@@ -90,7 +90,7 @@ def test_nothing_is_changed_through_the_web(method: str) -> None:
         (f"Digest {TOKEN}", 401), (f"bearer {TOKEN}", 200),
     ],
 )  # fmt: skip
-def test_the_token_is_wanted_where_there_is_one(given: str, status: int) -> None:
+def test_a_configured_token_is_required(given: str, status: int) -> None:
     options = WebOptions(token=Secret(TOKEN))
     assert answer(options, "/metrics", authorization=given)[0] == status
     assert answer(options, "/0/private/Balance", "POST", authorization=given)[0] == 200, "it is signed instead"
@@ -116,7 +116,7 @@ def test_every_answer_has_the_headers() -> None:
         {"token": Secret("short")},
     ],
 )
-def test_off_loopback_token_and_tls_are_compulsory(options: dict[str, Any]) -> None:
+def test_off_loopback_token_and_tls_are_mandatory(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         WebOptions(**options)
     WebOptions(host="0.0.0.0", token=Secret(TOKEN), plain=True)
@@ -177,7 +177,7 @@ def test_slow_and_large_requests_are_ended() -> None:
         assert _said(port, good).endswith(b"10")
 
 
-def test_too_many_connections_are_hung_up_on_and_those_that_are_there_are_served() -> None:
+def test_connections_over_the_limit_are_dropped_and_the_others_are_served() -> None:
     with running() as port, ExitStack() as clients:
 
         def client() -> socket.socket:

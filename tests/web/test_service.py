@@ -85,7 +85,7 @@ def _promtool(what: str, *arguments: str, text: str | None = None) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_call_that_hangs_is_no_failure_of_health_and_ends_with_the_service(sim: Simulator, tmp_path: Path) -> None:
+def test_a_hung_call_does_not_fail_the_health_check_and_ends_with_the_service(sim: Simulator, tmp_path: Path) -> None:
     """G13: SIGTERM ends it in time, also with a call under way and dashboards that listen."""
     with served(sim, tmp_path) as service, socket.create_connection(("127.0.0.1", service.port), PATIENCE) as listener:
         listener.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -132,15 +132,15 @@ def test_off_loopback_it_wants_a_token_and_tls(sim: Simulator, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--host", "0.0.0.0"), "a token is compulsory"),
-        (("--host", "0.0.0.0", "--token-file", "{token}"), "TLS is compulsory"),
+        (("--host", "0.0.0.0"), "a token is mandatory"),
+        (("--host", "0.0.0.0", "--token-file", "{token}"), "TLS is mandatory"),
         (("--tls-cert", "x"), "TLS needs both files"),
         (("--tls-cert", "{token}", "--tls-key", "{token}"), "The TLS certificate or its key cannot be used"),
         (("--port", "{taken}"), "cannot be listened on"),
         (("--token-file", "{empty}"), "is empty"),
     ],
 )  # fmt: skip
-def test_what_would_not_be_safe_is_refused_in_a_sentence(
+def test_unsafe_options_are_refused_in_a_sentence(
     sim: Simulator, tmp_path: Path, options: tuple[str, ...], why: str
 ) -> None:
     (tmp_path / "token").write_text("a-token-of-some-length\n", encoding="utf-8")

@@ -109,7 +109,7 @@ def test_alert_rules_pass_promtool() -> None:
     tool = shutil.which("promtool")
     if tool is None:
         pytest.skip("promtool is not installed (Debian's package prometheus)")
-    command = [tool, "check", "rules", EXAMPLES / "alerts.yml"]
+    command: list[str | Path] = [tool, "check", "rules", EXAMPLES / "alerts.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -76,7 +76,7 @@ def test_cash_names_its_assets_and_what_it_does_not_count() -> None:
     assert view_of(status_of(), [], {}, []).cells["a-MASTER-elsewhere"].text == ""
 
 
-def test_a_balance_that_is_not_known_is_no_number() -> None:
+def test_an_unknown_balance_is_not_a_number() -> None:
     """G6, on the page."""
     cells = view_of(status_of(account_of(cash=None, as_of=None, standing=Standing.UNKNOWN)), [], {}, []).cells
     assert cells["a-MASTER-cash"].text == "unknown"
@@ -88,7 +88,7 @@ def test_a_stopped_engine_has_no_available_account() -> None:
     status = status_of(running=False)
     assert view_of(status, [], {}, []).cells["verdict"].text == "The engine has stopped"
     assert list(not_available(status)) == ["MASTER"]
-    assert troubles(status) == ["The engine does not run."]
+    assert troubles(status) == ["The engine is not running."]
 
 
 def test_health_is_a_matter_of_threads_and_of_the_call_under_way() -> None:

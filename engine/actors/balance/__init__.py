@@ -1,1 +1,1 @@
-"""Balances: one actor for each account, when each is refreshed, and what is kept of them."""
+"""Balances: one actor for each account, the order in which they are refreshed, and what is kept on disk."""

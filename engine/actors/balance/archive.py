@@ -1,4 +1,4 @@
-"""The actor that writes last-known balances and their history to disk, so that they survive a restart."""
+"""Writes last-known balances and their history to disk, so that they survive a restart."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HISTORY_NAME = "history.sqlite"
 
 
 class _Kept(NamedTuple):
-    """A point of an account's history as it is kept: its number, whose key fetched it, and what it was."""
+    """A point of an account's history on disk: its number, the id of the key that fetched it, and its amounts."""
 
     number: int
     key_id: str
@@ -39,18 +39,17 @@ class _Kept(NamedTuple):
 
 
 class Flush:
-    """Asks the `ArchiveActor` to write what it was told before; the answer comes when that is over."""
+    """Asks the `ArchiveActor` to write every record that it has; the answer comes when that has ended."""
 
     __slots__ = ()
 
 
 class ArchiveActor(EngineActor):
-    """Keeps every account's last good reply, and the points of its history. The only writer of its files.
+    """Keeps every account's last good reply and the points of its history. The only writer of its files.
 
-    What was told meanwhile is written together, so that a slow disk delays nothing but the writing. A write that fails
-    is published as a warning, once until one succeeds; the balance itself lives on in memory. A damaged file is put
-    aside at the start, with a warning: what is in it is lost, and fetched or begun anew. Before it stops it writes what
-    it was told.
+    Records that arrive during a write are written together, so a slow disk delays only the writing. A failed write is
+    published as a warning, once until a write succeeds; the balance itself stays in memory. At the start a damaged file
+    is put aside, with a warning: its content is lost. Stopping writes what is left.
     """
 
     @staticmethod
@@ -61,7 +60,7 @@ class ArchiveActor(EngineActor):
         super().__init__()
         self._publish = publish
         self._failing = False
-        self._balances: dict[str, Any] = {}  # documents by name, to be written
+        self._balances: dict[str, Any] = {}  # documents to be written, by name
         self._points: dict[str, Any] = {}
         self._taken = 0  # records since the last write
         self._newest: dict[str, _Kept] = {}
@@ -77,7 +76,7 @@ class ArchiveActor(EngineActor):
             publish(EngineWarning("history-lost", f"The history of the balances is lost: {damage}"))
 
     def on_receive(self, message: Any) -> None:
-        """Take in one record, and write when no other waits. Runs in the actor's thread."""
+        """Take in one record, and write unless another waits. Runs in the actor's thread."""
         match message:
             case BalanceRecord():
                 is_noted = self._attempt(partial(self._take, message))
@@ -90,7 +89,7 @@ class ArchiveActor(EngineActor):
                 super().on_receive(message)
 
     def closing(self) -> None:
-        """Write what is left, then close the files."""
+        """Write what is left and close the files."""
         try:
             self._write()
         except StoreError as error:
@@ -104,7 +103,7 @@ class ArchiveActor(EngineActor):
             step()
             return True
         except StoreError as error:
-            self._newest.clear()  # which points were written is not known any more
+            self._newest.clear()  # which points are on disk is unknown now
             if not self._failing:
                 self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
             self._failing = True
@@ -124,7 +123,7 @@ class ArchiveActor(EngineActor):
         self._newest[record.account] = last
 
     def _write(self) -> None:
-        """Write what was taken in; nothing of it is kept for another try."""
+        """Write the records taken in; after a failure they are not tried again."""
         self._taken = 0
         balances, self._balances = self._balances, {}
         points, self._points = self._points, {}
@@ -135,9 +134,9 @@ class ArchiveActor(EngineActor):
 def read_balances(
     directory: Path, accounts: Iterable[Account] | None, settings: Settings, clock: Clock = SYSTEM_CLOCK
 ) -> dict[str, BalanceSnapshot]:
-    """The last known balances in a state directory, by account; read-only, also while an engine owns it.
+    """The last known balances in a state directory, by account. Read-only; works while an engine owns the directory.
 
-    `accounts`: only theirs, and only when they were fetched with the key that the account has now; `None`: all. A
+    `accounts`: only their balances, and only those fetched with the key that the account has now; `None`: all. A
     record that cannot be read is left out: no balance is better than a wrong one. Raises `StoreError`.
     """
     keys = None if accounts is None else {each.name: each.key_id for each in accounts}
@@ -148,16 +147,16 @@ def read_balances(
             if keys is None or keys.get(name) == record["key"]:
                 found[name] = restore(record, name, settings, clock, table)
         except (CallError, KeyError, TypeError, ValueError):
-            logger.warning("The kept balance of account %s cannot be read; it is left out.", name)
+            logger.warning("The stored balance of account %s cannot be read and is left out.", name)
     return found
 
 
 def restore(
     record: dict[str, Any], account: str, settings: Settings, clock: Clock, table: AssetTable
 ) -> BalanceSnapshot:
-    """The snapshot of an earlier run from what the archive kept: STALE, with its old `as_of`, not available.
+    """The snapshot of an earlier run from its record: STALE, with its old `as_of`, not available.
 
-    Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the record is not one of ours.
+    Raises `CallUnknown`, `KeyError`, `TypeError` or `ValueError` when the engine did not write the record.
     """
     counted = plain_names(settings.cash, table)
     assets = read_rows(record["endpoint"], record["result"], table, needed=counted)
@@ -172,9 +171,9 @@ def restore(
 
 
 def read_history(directory: Path, account: str, key_id: str | None = None) -> tuple[BalancePoint, ...]:
-    """The kept points of an account's history, the newest last; read-only, also while an engine owns the directory.
+    """The points of an account's history, the newest last. Read-only; works while an engine owns the directory.
 
-    Only what that key fetched; without a `key_id`, what the last one did. Raises `StoreError`.
+    Only those that the key `key_id` fetched; `None`: the key of the newest point. Raises `StoreError`.
     """
     points = _read_points(directory / HISTORY_NAME, account)
     key_id = key_id or (points[-1].key_id if points else None)
@@ -182,7 +181,7 @@ def read_history(directory: Path, account: str, key_id: str | None = None) -> tu
 
 
 def recorded_accounts(directory: Path) -> list[str]:
-    """The accounts that a state directory has a last known balance of. Raises `StoreError`."""
+    """The accounts whose last known balance is in a state directory. Raises `StoreError`."""
     return sorted(read_documents(directory / FILE_NAME))
 
 
@@ -192,13 +191,13 @@ def _read_newest(path: Path, account: str) -> _Kept:
 
 
 def _read_points(path: Path, account: str) -> list[_Kept]:
-    """An account's points in the order of their numbers; one that cannot be read is left out."""
+    """An account's points by number; one that cannot be read is left out."""
     found = []
     for document in read_group(path, account).values():
         try:
             found.append(_Kept(int(document["number"]), document["key"], BalancePoint.from_dict(document)))
         except (KeyError, TypeError, ValueError, ArithmeticError):
-            logger.warning("A kept point of account %s cannot be read; it is left out.", account)
+            logger.warning("A stored point in the history of account %s cannot be read and is left out.", account)
     return sorted(found, key=lambda each: each.number)
 
 
@@ -215,7 +214,7 @@ def _document(record: BalanceRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON without loss: a fractional number is kept as text."""
+    """The value as JSON without loss: fractional numbers become text."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     return str(value) if isinstance(value, Decimal) else value

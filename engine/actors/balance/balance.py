@@ -6,19 +6,19 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pykka
 
-from engine.actors.balance.asset_catalogue import AssetNames
+from engine.actors.balance.asset_names import AssetNames
+from engine.actors.balance.change_events import ChangeEvents
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
 from engine.actors.balance.reader import BalanceReader
 from engine.actors.balance.timers import GiveUp, Listen, Wake
-from engine.actors.balance.waiters import Waiters
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import AvailabilityChanged, BalanceChanged
 from engine.actors.lane.listener import Listener, SilenceWatch
 from engine.actors.lane.messages import (
     BalanceRecord,
@@ -30,34 +30,28 @@ from engine.actors.lane.messages import (
     ReadBalance,
 )
 from engine.actors.lane.private import ignore
-from engine.actors.runtime.actor import EngineActor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, EngineActor, tell_if_alive
 from engine.actors.runtime.scheduler import Scheduler
-from engine.actors.runtime.supervisor import Address
-from engine.errors import (
-    CallError,
-    CallUnknown,
-    CounterFull,
-    EngineStopped,
-    InvalidNonce,
-    LockedOut,
-    PermissionDenied,
-    UnknownMethod,
-)
-from engine.kraken.balances import differences, sum_cash
+from engine.actors.runtime.waiters import Waiters
+from engine.errors import CallError, EngineStopped
 from engine.kraken.limits import TIERS
 from engine.rules.balance.auto_earn import AutoEarn
-from engine.rules.balance.availability import Availability, Standing, next_refresh
+from engine.rules.balance.availability import Availability, next_refresh
+from engine.rules.balance.refresh import Phase, Refresh, result_of, room_in
 from engine.rules.balance.snapshot import BalanceSnapshot, moment, seconds_later
 from engine.values import SYSTEM_CLOCK, Clock, Settings
 
 JITTER = 0.1
-LONGEST = 1e6  # seconds that an asker may be willing to wait
-EXTENDED, PLAIN = "BalanceEx", "Balance"
-ASK_AGAIN_IN = 1.0  # seconds, when a reply was asked for before our last order or cancel, and while they go on
-TRY_EXTENDED_EVERY = 20  # refreshes
-CONFIRM_IN = 1.0  # seconds after a reply that is not believed until a second one says the same
-AFTER_A_LEAD = 1.1  # seconds: the nonces of a run that ended just now, on another directory, lead the clock by one
-SETTLES_IN = 0.2  # seconds after an order or a cancel of ours until the balance is asked for; several share one ask
+LONGEST = 1e6  # seconds that a caller may be willing to wait
+
+
+class Requested(NamedTuple):
+    """The tag of a balance request."""
+
+    turn: int
+    """Its number in `Refresh.turn`."""
+    as_of: datetime
+    """When it was sent, by the wall clock."""
 
 
 class BalanceActor(EngineActor):
@@ -68,13 +62,16 @@ class BalanceActor(EngineActor):
         - the account is available only after a good reply, and no longer after `errors_to_unavailable` failures in a
           row, or `silence_to_unavailable` seconds without a good reply, or at once when Kraken refuses the key;
           recovery is automatic (G7);
-        - reading never waits for the network (G8); at most one refresh is under way, and askers share it, but for those
-          who ask for a value that is younger than it: they share the next one.
+        - reading never waits for the network (G8); at most one refresh is under way. Callers share it, except those who
+          want a younger value: they share the next one.
+
+    What happens is decided by values of `engine.rules.balance`: `Refresh` (when a request is sent), `Availability`, and
+    the `BalanceSnapshot`; the actor turns messages into their transitions and does what they say.
 
     Ask it `ReadBalance(max_age=None, timeout=None)`, or use ``proxy().snapshot()``. `private` is the ref of the
     `KrakenPrivateActor`. `known` is the snapshot of an earlier run; it is STALE until the first good reply. `show` is
     called with every new snapshot and `record` with every good reply, both in the actor's thread; neither may wait.
-    `invalidation` is shared with whoever knows first that a call of ours has changed the balance.
+    `invalidation` is shared with whoever learns first that a call of ours has changed the balance.
     `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
     `names` knows what Kraken's rows are called, and which of them count as cash. `drift` collects what is new or odd in
     Kraken's replies. `listener` knows when Kraken is silent. `auto_earn` is what is known of Auto-Earn rows.
@@ -83,7 +80,7 @@ class BalanceActor(EngineActor):
     def __init__(
         self,
         account: str,
-        private: pykka.ActorRef[Any] | Address,
+        private: pykka.ActorRef[Any] | ActorAddress,
         *,
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -108,36 +105,27 @@ class BalanceActor(EngineActor):
         self._after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
         self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
         self._decay = TIERS[tier or self._settings.tier].calls_decay
-        self._publish, self._show, self._record = publish, show, record
-        self._names = names or AssetNames(cash=self._settings.cash)
-        self._endpoint = EXTENDED
-        self._availability = Availability()
-        self._told = Standing.UNKNOWN if known is None else known.standing
-        self._waiters = Waiters()
-        self._under_way: PrivateCall | None = None
-        self._invalidation = invalidation or Invalidation()
-        self._reader = BalanceReader(account, self._names, drift or DriftLog(clock, publish), publish, auto_earn)
+        self._show, self._record = show, record
+        names = names or AssetNames(cash=self._settings.cash)
+        self._reader = BalanceReader(account, names, drift or DriftLog(clock, publish), publish, auto_earn)
         self._listener = listener or Listener(self._settings, clock)
         self._watch = SilenceWatch(account, self._listener, publish, lambda left: self._later(left, Listen()))
-        self._turn = 0
-        self._asks_at: float | None = None
-        self._not_before = float("-inf")
-        self._refreshes = 0
-        self._empty = BalanceSnapshot(
-            account, max_age=self._settings.max_age, cash_assets=self._names.cash, _clock=clock,
-            _invalidated_at=self._invalidation.at,
+        self._invalidation = invalidation or Invalidation()
+        self._waiters: Waiters[int, BalanceSnapshot] = Waiters()
+        self._refresh = Refresh()
+        self._availability = Availability()
+        known = known or BalanceSnapshot(
+            account, max_age=self._settings.max_age, cash_assets=names.cash, _clock=clock
         )  # fmt: skip
-        self._snapshot = replace(
-            known or self._empty, is_available=False, standing=Standing.UNKNOWN, error_count=0, restored=True,
-            _invalidated_at=self._invalidation.at,
-        )  # fmt: skip
-        self._told_assets = self._snapshot.assets  # also over another key, so that changes add up to what is shown
-        self._show(self._snapshot)
+        self._events = ChangeEvents(publish, known.standing, known)
+        self._present(known.with_availability(
+            self._availability, known.last_error, restored=True, _invalidated_at=self._invalidation.at
+        ))  # fmt: skip
 
     def on_start(self) -> None:
-        """Ask for the first balance as soon as it is this account's turn."""
-        self._tell_change("Who kept its balance had to be replaced.")
-        self._plan(0.0)
+        """Request the first balance as soon as it is this account's turn."""
+        self._events.availability(self._snapshot, "Its balance actor had to be replaced.")
+        self._follow(self._refresh.planned(self._clock.monotonic()))
 
     def snapshot(self) -> BalanceSnapshot:
         """What is known now."""
@@ -148,27 +136,29 @@ class BalanceActor(EngineActor):
         match message:
             case ReadBalance():
                 return self._read(message)
-            case CallDone(call=call) if call is self._under_way:
-                return self._replied(call, message)
-            case CallFailed(call=call, error=error) if call is self._under_way:
-                return self._failed(call, error)
+            case CallDone(call=PrivateCall(tag=Requested(turn=turn))) if self._refresh.awaits(turn):
+                return self._replied(message)
+            case CallFailed(call=PrivateCall(tag=Requested(turn=turn))) if self._refresh.awaits(turn):
+                return self._failed(message.call, message.error)
             case CallDone() | CallFailed():
-                return None  # the answer to a refresh that was given up
+                return None  # the reply to a request of an earlier key
             case ForgetBalance():
                 return self._forget()
             case Invalidated(at=at):
-                return self._invalidate(at)
+                self._invalidation.note(at)
+                return self._follow(self._refresh.invalidated(self._clock.monotonic()))
             case Wake(turn=turn):
                 return self._wake(turn)
             case GiveUp(waiter=waiter):
-                return self._waiters.give_up(waiter, self.snapshot())
+                self._waiters.give_up(waiter, self.snapshot())
+                return None
             case Listen():
                 return self._listen()
             case _:
                 return super().on_receive(message)
 
     def closing(self) -> None:
-        """Answer whoever waits with what is known."""
+        """Answer every waiting caller with what is known."""
         self._poller.forget(self._snapshot.account)
         self._listener.forget(self._snapshot.account)
         self._waiters.answer(self.snapshot())
@@ -176,180 +166,118 @@ class BalanceActor(EngineActor):
             self._own_scheduler.stop()
 
     def _read(self, message: ReadBalance) -> BalanceSnapshot | Future[BalanceSnapshot]:
-        age = self._snapshot.age
-        young = age is not None and not self._snapshot.restored and not self._snapshot.invalidated
-        if message.max_age is None or (young and age <= message.max_age):  # type: ignore[operator]
+        if message.max_age is None or self._snapshot.answers(message.max_age):
             return self.snapshot()
-        waiter = self._waiters.add(self._refreshes + (0 if self._is_young_enough(message.max_age) else 1))
+        now = self._clock.monotonic()
+        waiter = self._waiters.add(self._refresh.first_for(message.max_age, now))
         timeout = self._settings.call_timeout if message.timeout is None else message.timeout
         self._later(min(max(0.0, timeout), LONGEST), GiveUp(waiter))
-        self._refresh()
+        self._follow(self._refresh.asked(now))
         return waiter
 
-    def _is_young_enough(self, max_age: float) -> bool:
-        """Whether the refresh under way was asked for so late that its reply may answer this asker."""
-        return self._under_way is not None and self._clock.monotonic() - self._under_way.tag[1] < max_age
-
-    def _forget(self) -> None:
-        self._under_way = None  # its answer is that of another key
-        self._reader.forget()
-        self._endpoint = EXTENDED
-        self._availability = Availability()
-        self._snapshot = self._empty
-        self._show(self._snapshot)
-        self._tell_change("Its key was replaced, and nothing is known of the new one yet.")
-        self._refresh()
-
-    def _invalidate(self, at: float) -> None:
-        """The balance is not what it was: STALE at once, and asked for again soon."""
-        self._invalidation.note(at)
-        if self._under_way is None:
-            self._ask_in(max(SETTLES_IN, self._not_before - self._clock.monotonic()))
-
     def _wake(self, turn: int) -> None:
-        if turn == self._turn:
-            self._refresh()
-        else:
+        self._follow(self._refresh.woken(turn, self._clock.monotonic()))
+        if not self._refresh.is_sent:
             self._poller.done(self._snapshot.account)
 
-    def _refresh(self, endpoint: str | None = None) -> None:
-        """Ask the private actor for a balance, unless that is under way."""
-        if self._under_way is not None:
-            return
-        if self._asks_at is not None:  # the next order's refresh follows no sooner, or each would cost a call
-            self._asks_at, self._not_before = None, self._clock.monotonic() + ASK_AGAIN_IN
-        self._stand(self._availability.asked())
-        self._watch.asks(self._poller.interval(self._decay), self._poller.spacing(self._decay))
-        as_of = (moment(self._clock.wall_ns()), self._clock.monotonic())
-        self._refreshes += 1
-        again = self._refreshes % TRY_EXTENDED_EVERY == 0
-        self._under_way = PrivateCall(
-            self._snapshot.account, endpoint or (EXTENDED if again else self._endpoint),
-            reply_to=self.actor_ref, tag=as_of,
-        )  # fmt: skip
-        try:
-            self._private.tell(self._under_way)
-        except pykka.ActorDeadError:
-            self._failed(self._under_way, EngineStopped("The private actor is not running."))
+    def _forget(self) -> None:
+        self._reader.forget()
+        self._availability = Availability()
+        self._present(self._snapshot.forgotten())
+        self._events.availability(self._snapshot, "Its key was replaced, and nothing is known of the new one yet.")
+        self._follow(self._refresh.replaced(self._clock.monotonic()))
 
-    def _replied(self, call: PrivateCall, done: CallDone) -> None:
+    def _follow(self, refresh: Refresh) -> None:
+        """Take over the value after a transition and do what it says, unless it is the one before."""
+        before, self._refresh = self._refresh, refresh
+        if refresh.turn == before.turn:
+            return
+        wake = partial(tell_if_alive, self.actor_ref, Wake(refresh.turn))
+        pause = max(0.0, refresh.at - self._clock.monotonic())
+        match refresh.phase:
+            case Phase.SENT:
+                self._send()
+            case Phase.URGENT:
+                self._after(pause, wake)
+            case Phase.PLANNED:
+                self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
+
+    def _send(self) -> None:
+        """Send the request to the private actor."""
+        self._stand(self._availability.asked(), self._snapshot.last_error)
+        self._watch.asks(self._poller.interval(self._decay), self._poller.spacing(self._decay))
+        requested = Requested(self._refresh.turn, moment(self._clock.wall_ns()))
+        account, endpoint = self._snapshot.account, self._refresh.endpoint.name
+        call = PrivateCall(account, endpoint, reply_to=self.actor_ref, tag=requested)
         try:
-            assets = self._reader.read(call.endpoint, done.result, self._snapshot.assets, call.tag[1])
-            counted = self._names.cash
-            cash, free = sum_cash(assets, counted)
+            self._private.tell(call)
+        except pykka.ActorDeadError:
+            self._failed(call, EngineStopped("The private actor is not running."))
+
+    def _replied(self, done: CallDone) -> None:
+        call, before, at = done.call, self._snapshot, self._refresh.at
+        try:
+            reading = self._reader.read(call.endpoint, done.result, before.assets, at)
         except CallError as error:
             self._failed(call, error)
             return
-        except Exception:  # noqa: BLE001 - an odd reply must not end the refreshing
-            self._failed(call, CallUnknown("Kraken's balance reply cannot be read."))
-            return
-        self._under_way = None
         self._listener.heard(call.account)
-        self._endpoint = call.endpoint
-        before = self._snapshot
-        as_of, as_of_monotonic = call.tag
+        as_of = call.tag.as_of
         fresh = replace(
-            before, as_of=as_of, cash=cash, available_cash=free, cash_assets=counted, assets=assets,
-            restored=False, _as_of_monotonic=as_of_monotonic,
+            before, as_of=as_of, cash=reading.cash, available_cash=reading.available_cash,
+            cash_assets=reading.cash_assets, assets=reading.assets, restored=False, _as_of_monotonic=at,
         )  # fmt: skip
         self._settle(fresh, self._availability.after_success(), None)
         self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id, self._snapshot))
-        assets = self._reader.shown(done.result, self._told_assets, assets)
-        changes, self._told_assets = differences(self._told_assets, assets), assets
-        if changes or before.as_of is None:
-            self._publish(BalanceChanged(before.account, self._snapshot, changes))
+        self._events.balance(self._snapshot, reading, is_first=before.as_of is None)
 
     def _failed(self, call: PrivateCall, error: CallError) -> None:
-        self._under_way = None
-        if call.endpoint == EXTENDED and self._has_no_extended(error):
-            self._refresh(PLAIN)  # holds are not known then
+        if self._refresh.endpoint.is_unsupported(error):
+            self._follow(self._refresh.unsupported(self._clock.monotonic()))
             return
         error.about(call.account, call.endpoint)
         after = self._availability.after_failure(error, self._settings.errors_to_unavailable)
         self._settle(self._snapshot, after, error)
 
-    def _has_no_extended(self, error: CallError) -> bool:
-        """Not every server and key has BalanceEx; while Balance serves, the other is tried now and then."""
-        denied = isinstance(error, LockedOut) and self._endpoint == PLAIN
-        return denied or isinstance(error, UnknownMethod | PermissionDenied)
-
     def _settle(self, snapshot: BalanceSnapshot, after: Availability, error: CallError | None) -> None:
-        """A refresh is over, well or badly: publish what is known now and plan the next one."""
+        """A request has ended: show what is known now, plan the next request, and answer the callers."""
         self._availability = after
         self._poller.done(snapshot.account, good=error is None)
-        every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
-        pause = next_refresh(after, every, error)
-        waits = False
-        if isinstance(error, CounterFull) and error.retry_after is not None:
-            waits = bool(self._waiters)  # reads wait at their sender: ask again as soon as there is room
-            self._not_before = self._clock.monotonic() + error.retry_after
-            pause = error.retry_after if waits else pause
-        elif error is not None and self._reader.is_doubt(error):
-            waits, pause = True, CONFIRM_IN
-        elif isinstance(error, InvalidNonce) and after.errors == 1:
-            waits, pause = True, AFTER_A_LEAD
-        elif error is None and snapshot.invalidated:  # newer than what was known, but not the truth any more
-            waits, pause = True, min(pause, ASK_AGAIN_IN)
-        pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
-        self._snapshot = replace(
-            snapshot, is_available=after.is_available, standing=after.standing, error_count=after.errors,
-            last_error=after.reason or (str(error) if error else None),
-            next_attempt=seconds_later(moment(self._clock.wall_ns()), pause),
+        result = result_of(
+            error, after.errors, outdated=error is None and snapshot.invalidated,
+            unconfirmed=self._reader.is_doubt(error), awaited=bool(self._waiters),
         )  # fmt: skip
-        self._show(self._snapshot)
-        if waits:
-            self._ask_in(pause)
-        else:
-            self._plan(pause)
-            self._waiters.answer(self.snapshot(), self._refreshes)
-        self._tell_change(after.reason)
-        if self._waiters and not waits:
-            self._refresh()  # who came while it was under way wants a younger one
-
-    def _stand(self, availability: Availability) -> None:
-        """Show a standing that changed while nothing else did."""
-        self._availability = availability
-        if availability.standing is not self._snapshot.standing:
-            self._snapshot = replace(self._snapshot, standing=availability.standing)
-            self._show(self._snapshot)
-
-    def _tell_change(self, reason: str | None) -> None:
-        """Tell of the standing, if that is event: each event goes on where the last one ended."""
-        before, after = self._told, self._availability.standing
-        if after.differs_from(before):
-            self._told = after
-            self._publish(AvailabilityChanged(self._snapshot.account, after.is_available, reason, before, after))
-
-    def _plan(self, pause: float) -> None:
-        """Refresh after `pause`, when it is this account's turn."""
-        self._asks_at = None
-        self._turn += 1
-        wake = partial(tell_if_alive, self.actor_ref, Wake(self._turn))
-        self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
-
-    def _ask_in(self, pause: float) -> None:
-        """Refresh after `pause`, whoever's turn it is: somebody waits for it, or the balance has changed.
-
-        One that comes sooner stays: an account that trades without a pause is refreshed all the same.
-        """
-        at = self._clock.monotonic() + pause
-        if self._asks_at is None or at < self._asks_at:
-            self._asks_at = at
-            self._turn += 1
-            self._later(pause, Wake(self._turn))
-
-    def _later(self, seconds: float, message: Any) -> None:
-        self._after(seconds, partial(tell_if_alive, self.actor_ref, message))
+        every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
+        pause = result.pause(next_refresh(after, every, error), error)
+        pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
+        next_attempt = seconds_later(moment(self._clock.wall_ns()), pause)
+        last_error = after.reason or (str(error) if error else None)
+        self._present(snapshot.with_availability(after, last_error, next_attempt=next_attempt))
+        ended = self._refresh.turn
+        self._follow(self._refresh.ended(result, self._clock.monotonic(), pause, room_in(error)))
+        if result.is_settled:
+            self._waiters.answer(self.snapshot(), lambda first: first <= ended)
+        self._events.availability(self._snapshot, after.reason)
+        if result.is_settled and self._waiters:
+            self._follow(self._refresh.asked(self._clock.monotonic()))  # these callers want a younger balance
 
     def _listen(self) -> None:
         sentence = self._watch.look()
         if sentence is not None and self._availability.is_available:
-            self._fall_silent(sentence)
+            self._stand(self._availability.after_silence(sentence), sentence)
+            self._events.availability(self._snapshot, sentence)
+            at = self._clock.monotonic() + self._poller.retry_in(self._decay)
+            self._follow(self._refresh.silent(at))
 
-    def _fall_silent(self, sentence: str) -> None:
-        after = self._availability.after_silence(sentence)
-        self._snapshot = replace(self._snapshot, is_available=after.is_available, last_error=sentence)
-        self._stand(after)
-        self._tell_change(sentence)
-        if self._under_way is None and self._asks_at is None:
-            self._plan(self._poller.retry_in(self._decay))
+    def _stand(self, availability: Availability, last_error: str | None) -> None:
+        """Show a standing that changes while no request ends."""
+        self._availability = availability
+        if availability.standing is not self._snapshot.standing:
+            self._present(self._snapshot.with_availability(availability, last_error))
+
+    def _present(self, snapshot: BalanceSnapshot) -> None:
+        self._snapshot = snapshot
+        self._show(snapshot)
+
+    def _later(self, seconds: float, message: Any) -> None:
+        self._after(seconds, partial(tell_if_alive, self.actor_ref, message))

@@ -1,4 +1,4 @@
-"""When something of ours last changed what an account holds."""
+"""When an order, a cancel or a fill of ours last changed what an account holds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 
 
 class Invalidation:
-    """The moment, by the monotonic clock, that replies have to be asked for after. Thread-safe.
+    """The moment, by the monotonic clock, after which a reply has to be requested to count. Thread-safe.
 
-    All snapshots of the account ask it, so that every one of them is STALE from that moment on.
+    All snapshots of the account refer to it, so every one of them is STALE from that moment on.
     """
 
     __slots__ = ("_at", "_lock")
@@ -18,10 +18,10 @@ class Invalidation:
         self._lock = threading.Lock()
 
     def note(self, at: float) -> None:
-        """It was changed at that time; the latest counts."""
+        """The balance changed at that time; the latest counts."""
         with self._lock:
             self._at = max(self._at, at)
 
     def at(self) -> float:
-        """When; minus infinity when it never was."""
+        """The moment; minus infinity when nothing has changed the balance."""
         return self._at

@@ -1,4 +1,4 @@
-"""Wakes the balance actors, one refresh at a time, so that many accounts leave room in the one lane (fair polling)."""
+"""Wakes the balance actors one at a time, so that polling many accounts leaves room in the lane (fair polling)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from engine.rules.balance.polling import Queue, interval, rest, smoothed
 from engine.values import Settings
 
-GIVEN_UP_AFTER = 2.0  # seconds beyond a call's time: an actor that died meanwhile must not hold up the others
+GIVEN_UP_AFTER = 2.0  # seconds beyond a call's timeout: an actor that has died must not delay the others
 
 
 @dataclass(slots=True)
@@ -22,12 +22,12 @@ class _Turn:
 
 
 class Poller:
-    """Says when an account's balance is to be refreshed.
+    """Decides when each account's balance is refreshed.
 
-    One planned refresh is under way at a time, and after each the poller rests, so that polling takes at most
-    `Settings.polling_share` of the lane. What somebody asks for goes to the lane at once, beside this.
+    One planned refresh is under way at a time, and the poller rests after each, so that polling takes at most
+    `Settings.polling_share` of the lane. Refreshes that a caller asks for do not pass through it.
 
-    Thread-safe. Wakes run in the scheduler's thread or that of whoever ended a turn; they must only tell.
+    Thread-safe. A wake runs in the scheduler's thread or in the thread that ends a turn; it must only tell.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class Poller:
         self._looking_at = float("inf")
 
     def interval(self, decay: float | None) -> float:
-        """Seconds between two refreshes of an account whose key's counter loses `decay` points in a second."""
+        """Seconds between two refreshes of an account whose key's call counter loses `decay` points per second."""
         return self._interval(len(self._wakes), decay)
 
     def spacing(self, decay: float | None) -> float:
-        """Seconds between two refreshes of whichever accounts, as long as all are like that one."""
+        """Seconds between the refreshes of successive accounts, if all have that `decay`."""
         return self.interval(decay) / max(1, len(self._wakes))
 
     def retry_in(self, decay: float | None) -> float:
-        """Seconds until one that failed is tried again: as if it were alone, since healthy ones go first anyway.
+        """Seconds until a failed refresh is tried again: as if the account were the only one.
 
-        So many accounts are not left waiting for their next turn, with an idle lane, when an outage is over.
+        Healthy accounts go first anyway; and when an outage of many accounts is over, the lane does not stay idle.
         """
         return self._interval(1, decay)
 
@@ -66,21 +66,21 @@ class Poller:
         )
 
     def plan(self, who: str, seconds: float, wake: Callable[[], None], *, failing: bool = False) -> None:
-        """Wake `who` after `seconds`, or as soon as it is its turn; what was planned for it before no longer counts."""
+        """Wake `who` after `seconds`, or when its turn comes after that. Replaces the plan that `who` had."""
         with self._lock:
             self._wakes[who] = wake
             self._queue.plan(who, self._monotonic() + seconds, failing=failing)
         self._look()
 
     def forget(self, who: str) -> None:
-        """Nobody is to be woken under that name any more."""
+        """Remove `who`: it is not woken any more."""
         with self._lock:
             self._wakes.pop(who, None)
             self._queue.drop(who)
         self.done(who)
 
     def done(self, who: str, *, good: bool = False) -> None:
-        """The refresh that `who` was woken for is over, or was none. Only good ones tell how long one takes."""
+        """The refresh that `who` was woken for has ended, or was not needed. Only good ones count for the mean time."""
         now = self._monotonic()
         with self._lock:
             turn = self._turn
@@ -93,7 +93,7 @@ class Poller:
         self._look()
 
     def _look(self) -> None:
-        """Begin the next turn if there may be one now, else look again when there may be."""
+        """Begin the next turn if one is allowed now; otherwise look again when one is."""
         now = self._monotonic()
         with self._lock:
             wake = self._begin(now)
@@ -104,7 +104,7 @@ class Poller:
             wake()
 
     def _begin(self, now: float) -> Callable[[], None] | None:
-        """Holds the lock."""
+        """The wake of the account whose turn begins; `None` when no turn may begin. Called with the lock held."""
         if self._turn is not None or now < self._rest_until:
             return None
         who = self._queue.take(now)
@@ -115,7 +115,7 @@ class Poller:
         return self._wakes[who]
 
     def _look_again_in(self, now: float) -> float | None:
-        """Seconds until a look is due that is not planned yet. Holds the lock."""
+        """Seconds until the next look; `None` when one is planned already. Called with the lock held."""
         due = self._queue.next_at()
         if due is None or self._turn is not None:
             return None

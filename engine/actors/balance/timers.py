@@ -8,7 +8,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 
 
 class Wake:
-    """The poller's or the scheduler's message: a refresh is due. Only the newest one counts."""
+    """A request is due. Only the newest plan's counts: see `Refresh.turn`."""
 
     __slots__ = ("turn",)
 
@@ -17,11 +17,15 @@ class Wake:
 
 
 class GiveUp:
-    """The scheduler's message: an asker's time is over."""
+    """A caller's time is over."""
+
+    __slots__ = ("waiter",)
 
     def __init__(self, waiter: Future[BalanceSnapshot]) -> None:
         self.waiter = waiter
 
 
 class Listen:
-    """The scheduler's message: unless there was a good reply meanwhile, Kraken is silent now."""
+    """Kraken is silent now, unless there was a good reply meanwhile."""
+
+    __slots__ = ()

@@ -6,14 +6,15 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.limits import Limits
-from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
+from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
-from engine.actors.lane.report import KeyReport, LaneReport
+from engine.actors.lane.report import LaneReport
 from engine.actors.lane.trusted_clock import TrustedClock
 from engine.errors import (
     CallError,
@@ -26,12 +27,11 @@ from engine.errors import (
     OtherKey,
     UnknownName,
 )
-from engine.kraken.endpoints import CallClass, Endpoint, call_class, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
-from engine.kraken.replies import Reply, read_reply
-from engine.kraken.shapes import compare
-from engine.kraken.signing import Body, Signer, encode
-from engine.kraken.unlisted import endpoint_of
+from engine.kraken.replies import KrakenReply, read_reply
+from engine.kraken.shapes import SHAPES, compare
+from engine.kraken.signing import Body, Signer, encode, rfc3339
 from engine.ownership import Ownership
 from engine.rules.lane.nonce import AHEAD
 from engine.rules.lane.nonce_diagnosis import diagnose_nonce
@@ -49,9 +49,9 @@ ASK_TIME_AGAIN = 30.0
 class Lane:
     """What the `KrakenPrivateActor` owns: the keys, their nonces and the one connection.
 
-    `disk` is the thread in which nonces and limits write what no call has to wait for.
+    `disk` is the thread that writes for nonces and limits, so that no call waits for the disk.
 
-    Not thread-safe but for `cut` and `report`: it lives in the actor's thread.
+    Not thread-safe, except for `cut` and `report`: it belongs to the actor's thread.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Lane:
     ) -> None:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
-        self._signers = {name: Signer(account.secret) for name, account in self._accounts.items()}
+        self._signers = {name: Signer(account.secret, account.key) for name, account in self._accounts.items()}
         self._ownership = ownership
         self._nonces = nonces
         self._limits = limits
@@ -84,19 +84,20 @@ class Lane:
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
 
-    def attempt(self, call: PrivateCall, deadline: float, token: QueuedCall) -> Reply:
+    def attempt(self, queued_call: QueuedCall) -> KrakenReply:
         """Make the call; raises exactly one `CallError` when it is not done.
-
-        `token` names the call for `cut`, and says between two exchanges that it was cut.
 
         `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
         """
+        call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
-        endpoint = endpoint_of(call.endpoint, call.params, call.endpoint_class)
-        self._permit(endpoint, call.params)
+        if call.key_id not in (None, account.key_id):
+            raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
+        if endpoint.writes:
+            self._permit(endpoint, call.params)
         try:
-            return self._send(account, endpoint, call, deadline, token)
+            return self._send(account, endpoint, call.params, queued_call)
         except InvalidNonce as error:
             if self._settings.proxy and endpoint.writes:
                 raise CallUnknown(
@@ -105,10 +106,10 @@ class Lane:
                 ) from None
             if not self._limits.may_sign_again(account.name):
                 raise
-        return self._send(account, endpoint, call, deadline, token)
+        return self._send(account, endpoint, call.params, queued_call)
 
     def resume(self, account: str) -> None:
-        """The account's key is mended: its calls go again at once. Raises `UnknownName`."""
+        """The account's key was fixed: let its calls go out again at once. Raises `UnknownName`."""
         self._otps.forget(self._account(account).key_id)
         self._limits.resume(account)
 
@@ -119,7 +120,7 @@ class Lane:
     def change(self, change: AccountChange) -> None:
         """Add or remove an account, or give it another key. Raises `ConfigError` or `StoreInUse`; nothing changes then.
 
-        The nonce marks of a key that goes stay in the store: should it come back, its nonces go on above them.
+        The nonce marks of a removed key stay in the store: if it comes back, its nonces go on above them.
         """
         account = change.account
         match change:
@@ -151,29 +152,24 @@ class Lane:
     def _use_key(self, account: Account) -> None:
         self._otps.forget(account.key_id)
         self._accounts[account.name] = account
-        self._signers[account.name] = Signer(account.secret)
+        self._signers[account.name] = Signer(account.secret, account.key)
 
-    def cut(self, token: QueuedCall) -> bool:
-        """End the exchange of that call at once, from another thread; `False` when it is not under way."""
-        return self._transport.cut(token)
+    def cut(self, queued_call: QueuedCall) -> bool:
+        """End the exchange of that call at once, from another thread; `False` when none is under way."""
+        return self._transport.cut(queued_call)
 
     def report(self, *only: str) -> LaneReport:
-        """Where it stands, with all keys or only those accounts'. Any thread may ask; it waits for nothing."""
+        """The state of the lane, with the keys of all or only those accounts. Any thread; never waits."""
         keys = {}
         for name in only or tuple(self._accounts):
-            with contextlib.suppress(KeyError):  # it is not here, or not any more
-                account = self._accounts[name]
-                trades, trades_limit = self._limits.trades(name)
-                keys[name] = KeyReport(
-                    *self._limits.level(name), denied_markets=self._limits.denied_markets(name),
-                    nonces=self._issued[name], lead=self._nonces.lead(account.key_id),
-                    mark=self._nonces.mark(account.key_id), denied=self._limits.denied(name),
-                    trades=trades, trades_limit=trades_limit, limited=self._limits.limited(name),
-                )  # fmt: skip
+            with contextlib.suppress(KeyError):  # an account that is not here, or not any more
+                key_id = self._accounts[name].key_id
+                lead, mark = self._nonces.lead(key_id), self._nonces.mark(key_id)
+                keys[name] = self._limits.report(name, nonces=self._issued[name], lead=lead, mark=mark)
         return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
 
     def close(self) -> None:
-        """Close the connection and the store, then give the directory and the keys back."""
+        """Close the connection and the store, then release the directory and the keys."""
         with contextlib.ExitStack() as closing:  # in the reverse order, and all of it, whatever fails
             closing.callback(self._ownership.release)
             closing.callback(self._nonces.close)
@@ -189,34 +185,35 @@ class Lane:
             raise UnknownName(f"There is no account {name!r}; this engine has: {known}.") from None
 
     def _permit(self, endpoint: Endpoint, params: Mapping[str, Any]) -> None:
+        """Raise `NotLive` or `CallNotSent` for a write that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: set allow_withdrawals to let it "
                 "through ([settings] allow_withdrawals = true in the configuration file)."
             )
-        is_dry_run_or_cancel = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL
-        if endpoint.writes and not self._live and not is_dry_run_or_cancel:
-            raise NotLive(
-                f"{endpoint.name} would change something at Kraken and the engine is not live: start it with `live` "
-                "(--live)"
-                + (", or add validate=true." if endpoint.validates else ".")
-            )
+        if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
+            return
+        raise NotLive(
+            f"{endpoint.name} would change something at Kraken and the engine is not live: start it live (--live)"
+            + (", or add validate=true." if endpoint.validates else ".")
+        )
 
     def _send(
-        self, account: Account, endpoint: Endpoint, call: PrivateCall, deadline: float, token: QueuedCall
-    ) -> Reply:
-        """One exchange, between the two questions to the limits: may it go, and what follows from its end."""
-        if call.key_id not in (None, account.key_id):
-            raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
-        params = with_names(endpoint.name, call.params)
+        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall
+    ) -> KrakenReply:
+        """One exchange. The limits decide whether it may go out, and are told how it ended."""
+        if "pair" in params:
+            params = with_names(endpoint.name, params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
-        self._limits.check(account.name, endpoint, call_class(endpoint, params), params)
+        call_class = queued_call.call_class if endpoint is queued_call.endpoint else endpoint.call_class
+        self._limits.check(account.name, endpoint, call_class, params)
         cause = ""
         try:
-            self._ask_time(deadline, token)
-            if call.at_send is not None:
-                encoded = encode(endpoint, {**params, **call.at_send(self._clock.kraken)}, otp=account.otp)
-            reply = self._exchange(account, endpoint, encoded, deadline, token)
+            if not self._clock.is_told:
+                self._ask_time(queued_call)
+            if endpoint.places and queued_call.call.deadline_in is not None:
+                encoded = encode(endpoint, {**params, **self._deadline(queued_call)}, otp=account.otp)
+            reply = self._exchange(account, endpoint, encoded, queued_call)
         except InvalidNonce as error:
             cause = self._diagnosis(account)
             refused = InvalidNonce(f"Kraken refused the nonce (EAPI:Invalid nonce); nothing was executed. {cause}",
@@ -224,39 +221,42 @@ class Lane:
             self._limits.after(account.name, endpoint, params, refused, cause=f"EAPI:Invalid nonce: {cause}")
             raise refused from None
         except CallError as error:
-            told = self._otps.explained(
-                error, account, endpoint.name, lambda: self._ask_about_key(account, deadline, token)
-            )
+            told = self._otps.explained(error, account, endpoint.name, lambda: self._ask_about_key(queued_call))
             self._limits.after(account.name, endpoint, params, told)
             raise told from None
-        self._otps.passed(account.key_id)
+        if account.key_id not in self._otps.good:
+            self._otps.passed(account.key_id)
         self._limits.after(account.name, endpoint, params, None, result=reply.result)
-        compare(endpoint.name, reply.result, self._drift.noter(endpoint.name))
+        if endpoint.name in SHAPES:
+            compare(endpoint.name, reply.result, partial(self._drift.note, endpoint.name))
         return reply
 
-    def _exchange(
-        self, account: Account, endpoint: Endpoint, encoded: Body, deadline: float, token: QueuedCall
-    ) -> Reply:
+    def _deadline(self, queued_call: QueuedCall) -> dict[str, str]:
+        """The order's deadline by Kraken's clock, as a parameter; its sender is asked first. Raises `CallNotSent`."""
+        now, seconds = self._clock.kraken, queued_call.call.deadline_in or 0.0
+        deadline = queued_call.sending(None if now is None else now + seconds)
+        return {} if deadline is None else {"deadline": rfc3339(deadline)}
+
+    def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)
-        headers = {
-            "API-Key": account.key.reveal(),
-            "API-Sign": self._signers[account.name].sign(endpoint.path, body, nonce),
-            "Content-Type": encoded.content_type,
-        }
-        _check_uncut(token)
-        answer = self._transport.post(endpoint.path, body, headers, deadline=deadline, queued_call=token)
+        headers = self._signers[account.name].headers(endpoint.path, body, nonce, encoded.content_type)
+        if queued_call.was_cut:
+            raise CallNotSent(_CUT)
+        answer = self._transport.post(
+            endpoint.path, body, headers, deadline=queued_call.deadline, queued_call=queued_call
+        )  # fmt: skip
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
         return read_reply(
             answer.status, answer.body, endpoint, now=self._clock.wall_ns() / 1e9, retry_after=answer.retry_after,
-            note=self._drift.noter(endpoint.name),
+            note=partial(self._drift.note, endpoint.name),
         )  # fmt: skip
 
-    def _ask_about_key(self, account: Account, deadline: float, token: QueuedCall) -> None:
-        """The one question that no missing permission can refuse, in the time of the call that was denied."""
-        self._send(account, private_endpoint(KEY_INFO), PrivateCall(account.name, KEY_INFO), deadline, token)
+    def _ask_about_key(self, queued_call: QueuedCall) -> None:
+        """Make the one call that no missing permission can refuse, in the time of the call that was denied."""
+        self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
 
     def _diagnosis(self, account: Account) -> str:
         """Why Kraken refused a nonce that was above all of ours."""
@@ -265,18 +265,18 @@ class Lane:
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
         )
 
-    def _ask_time(self, deadline: float, token: QueuedCall) -> None:
+    def _ask_time(self, queued_call: QueuedCall) -> None:
         """Learn Kraken's time before the first nonce, so that a wrong clock cannot drive the key ahead for ever.
 
-        Raises `ConnectFailed` when there is no connection: the call itself would find none either. Any other failure is
-        no reason to hold the call back; it is tried again after a while.
+        Raises `ConnectFailed` when there is no connection: the call itself would fail as well. Any other failure does
+        not hold the call back; Kraken's time is asked for again after a while.
         """
         now = self._clock.monotonic()
-        if self._clock.is_told or now < self._ask_time_after:
+        if now < self._ask_time_after:
             return
-        patience = min(TIME_PATIENCE, (deadline - now) / 3)
+        patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
         try:
-            answer = self._transport.get(_TIME.path, deadline=now + patience, queued_call=token)
+            answer = self._transport.get(_TIME.path, deadline=now + patience, queued_call=queued_call)
             if answer.status == HTTP_OK:  # a refusal has a date as well
                 self._clock.learn_date(answer.date)
             told = read_reply(answer.status, answer.body, _TIME).result
@@ -286,12 +286,11 @@ class Lane:
             raise
         except (CallError, KeyError, TypeError, ValueError, OverflowError):
             self._ask_time_after = now + ASK_TIME_AGAIN
-            _check_uncut(token)
+            if queued_call.was_cut:
+                raise CallNotSent(_CUT) from None
 
 
-def _check_uncut(token: QueuedCall) -> None:
-    if token.was_cut:
-        raise CallNotSent("The call was cut before it was sent.")
+_CUT = "The call was cut before it was sent."
 
 
 def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:
@@ -312,5 +311,5 @@ def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:
 
 
 def as_call_error(error: BaseException) -> CallError:
-    """An exception that nobody foresaw: whether the call went out is not known."""
+    """The error for an exception of our own: whether the call went out is not known."""
     return CallUnknown(f"The engine failed during the call ({type(error).__name__}): look up what became of it.")

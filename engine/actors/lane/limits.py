@@ -1,4 +1,4 @@
-"""What keeps calls back: Kraken's rate limits as we count them, and keys that Kraken refuses."""
+"""Keeps calls back: by Kraken's rate limits as counted here, and where Kraken refuses a key."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.lane.report import KeyReport
 from engine.errors import CallError, CallNotSent, CounterFull, KeyRefused, LockedOut, RateLimited, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.limits import TIERS, CallCounter, TradingCounter
 from engine.kraken.trades import note_done, use_of
 from engine.rules.lane.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission, Wait
-from engine.rules.lane.key_breaker import KeyBreaker, State, check_all
+from engine.rules.lane.key_breaker import KeyBreaker, check_all
+from engine.rules.lane.key_state import KeyState
+from engine.rules.lane.otp import KEY_INFO
 from engine.store import Store, open_or_replace
 from engine.values import Account, Clock, Settings
 
 FILE_NAME = "limits.sqlite"
 SAVE_EVERY = 1.0  # seconds; a crash forgets the calls of the last one at most
+_NO_USE: tuple[str | None, float] = (None, 0.0)  # of the trading counters: reads do not touch them
 
 
 class KeyLimits:
-    """The counters and the guard of one account and its key."""
+    """The counters and the circuit breaker of one account and its key."""
 
     def __init__(
         self, account: Account, settings: Settings, saved: Any, now: float, wall: float, kept: Sequence[float]
@@ -37,23 +41,23 @@ class KeyLimits:
         self.admission = Admission(self.calls, self.trades, kept)
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
-        # A file of ours that was lost says nothing of Kraken's: no lockout is made of it, which would strand cancels.
-        self.guard = KeyBreaker.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
+        # A lost file is no lockout: to assume one would hold back cancels.
+        self.breaker = KeyBreaker.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
 
     def document(self, now: float, wall: float) -> dict[str, Any]:
         """What is kept over a restart."""
         return {
             "calls": self.calls.to_dict(now, wall),
-            "guard": self.guard.to_dict(now, wall),
+            "guard": {} if self.breaker.is_quiet else self.breaker.to_dict(now, wall),
             "accepted": self.was_accepted,
         }
 
 
 class Limits:
-    """Decides, before a nonce is drawn, whether a call may go; learns from every answer; remembers over restarts.
+    """Decides, before a nonce is drawn, whether a call may go out; learns from every answer; kept over restarts.
 
-    Lives in the lane's thread. A lockout is written down at once, a counter's level once a second while it is used, by
-    `soon`: that runs an callback in another thread, so that no call waits for the disk.
+    Belongs to the lane's thread. A lockout is written down at once, a counter's level once a second while it is used,
+    by `soon`, which runs a callback in another thread, so that no call waits for the disk.
     """
 
     def __init__(
@@ -74,31 +78,33 @@ class Limits:
         self._store, saved = _open(directory / FILE_NAME, publish)
         self._keys = {each.name: self._key(each, saved) for each in accounts}
         self._soon = soon
-        self._writing = threading.Lock()  # an older level must not be written over a newer lockout
+        self._writing = threading.Lock()  # an older level must not overwrite a newer lockout
         self._unsaved: set[str] = set()
         self._locked: set[str] = set()
         self._save_after = float("-inf")
         self._is_failing = False
         for name, key in self._keys.items():
-            self._tell_change(name, State.OPEN, key.guard)
+            self._tell_change(name, KeyState.ACCEPTED, key.breaker)
 
     def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
         """Raise `LockedOut`, `KeyRefused` or `CounterFull`, with the seconds to wait, when a call has to wait."""
         now, key = self._clock.monotonic(), self._keys[account]
-        pair, points = use_of(endpoint.name, params, key.trades, now)
-        held = key.guard.check(endpoint.name, now, pair) or self._check_all(now)
-        if held is not None:
-            kind = KeyRefused if held.is_refusal else LockedOut
-            raise kind(held.reason, retry_after=held.retry_after)
+        pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
+        if not key.breaker.is_quiet or len(self._locked) > 1:
+            held = key.breaker.check(endpoint.name, now, pair) or self._check_all(now)
+            if held is not None:
+                kind = KeyRefused if held.is_refusal else LockedOut
+                raise kind(held.reason, retry_after=held.retry_after)
         if self._settings.local_limits:
             held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
             if held is not None:
                 raise CounterFull(held.reason, retry_after=held.retry_after)
-        key.guard = key.guard.started(endpoint.name, now, pair)
+        if not key.breaker.is_quiet:
+            key.breaker = key.breaker.started(endpoint.name, now, pair)
 
     def may_sign_again(self, account: str) -> bool:
         """Whether a call whose nonce was just refused may be sent once more."""
-        return self._keys[account].guard.may_sign_again
+        return self._keys[account].breaker.may_sign_again
 
     def after(
         self,
@@ -110,87 +116,85 @@ class Limits:
         result: Any = None,
         cause: str = "",
     ) -> None:
-        """Take in how a call ended. `error` is told when the next one may go; `cause` explains a refused nonce."""
+        """Take in how a call ended. Sets `error.retry_after` where the next one has to wait; `cause` explains a refused
+        nonce."""
         now, key = self._clock.monotonic(), self._keys[account]
-        pair, points = use_of(endpoint.name, params, key.trades, now)
+        pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
         key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
         key.limited += isinstance(error, RateLimited)
         if error is None:
             key.was_accepted = True
-            note_done(endpoint.name, params, result, key.trades, now)
-        before, key.guard = key.guard, key.guard.after(error, endpoint.name, now, pair, cause=cause)
-        if error is None and endpoint.name == "GetApiKeyInfo":
-            key.guard = key.guard.told(*_permissions(result))
-        held = key.guard.check(endpoint.name, now, pair)
-        if error is not None and held is not None:
-            error.retry_after = max(error.retry_after or 0.0, held.retry_after)
-        is_more = bool(key.guard.products.keys() - before.products.keys())
-        self._tell_change(account, before.state, key.guard, is_more=is_more)
+            if endpoint.writes:
+                note_done(endpoint.name, params, result, key.trades, now)
         if not isinstance(error, CallNotSent):
             self._unsaved.add(account)
-        if before.locked_until != key.guard.locked_until:
+        is_usual = error is None and key.breaker.is_quiet and (pair is None or endpoint.name in key.breaker.granted)
+        if not is_usual or endpoint.name == KEY_INFO:
+            self._change_breaker(account, endpoint, error, result, pair, cause, now)
+        self._plan_save(now)
+
+    def _change_breaker(
+        self, account: str, endpoint: Endpoint, error: CallError | None, result: Any, pair: str | None, cause: str,
+        now: float,
+    ) -> None:  # fmt: skip
+        """Take in what the end of a call says about the key; a lockout is written down at once."""
+        key = self._keys[account]
+        before, key.breaker = key.breaker, key.breaker.after(error, endpoint.name, now, pair, cause=cause)
+        if error is None and endpoint.name == KEY_INFO:
+            key.breaker = key.breaker.told(*_permissions(result))
+        held = key.breaker.check(endpoint.name, now, pair)
+        if error is not None and held is not None:
+            error.retry_after = max(error.retry_after or 0.0, held.retry_after)
+        is_more = bool(key.breaker.products.keys() - before.products.keys())
+        self._tell_change(account, before.state, key.breaker, is_more=is_more)
+        if before.locked_until != key.breaker.locked_until:
             self._save()
-        else:
-            self._plan_save(now)
 
     def was_accepted(self, account: str) -> bool:
-        """Whether Kraken ever took a nonce of this account's key from this state directory."""
+        """Whether Kraken ever accepted a nonce of this account's key from this state directory."""
         return self._keys[account].was_accepted
 
-    def level(self, account: str) -> tuple[float, float]:
-        """The points on an account's call counter, and the most it takes. Any thread. Raises `KeyError`."""
-        calls = self._keys[account].calls
-        return calls.level(self._clock.monotonic()), calls.maximum
-
-    def limited(self, account: str) -> int:
-        """How often Kraken limited a call for which our count had room. Any thread. Raises `KeyError`."""
-        return self._keys[account].limited
-
-    def trades(self, account: str) -> tuple[Mapping[str, float], float]:
-        """The points on an account's trading counters by pair, and their threshold. Any thread. Raises `KeyError`."""
-        trades = self._keys[account].trades
-        return trades.levels(self._clock.monotonic()), trades.maximum
-
-    def denied(self, account: str) -> tuple[str, ...]:
-        """The endpoints that Kraken denies to an account's key. Any thread. Raises `KeyError`."""
-        return self._keys[account].guard.denied
-
-    def denied_markets(self, account: str) -> tuple[str, ...]:
-        """The markets on which no order of an account is sent now. Any thread. Raises `KeyError`."""
-        return self._keys[account].guard.denied_markets(self._clock.monotonic())
+    def report(self, account: str, *, nonces: int, lead: float, mark: int) -> KeyReport:
+        """The state of an account's key, with what the caller knows of its nonces. Any thread. Raises `KeyError`."""
+        key, now = self._keys[account], self._clock.monotonic()
+        return KeyReport(
+            key.calls.level(now), key.calls.maximum, nonces, lead, mark, denied=key.breaker.denied,
+            denied_markets=key.breaker.denied_markets(now), trades=key.trades.levels(now),
+            trades_limit=key.trades.maximum, limited=key.limited,
+        )  # fmt: skip
 
     def resume(self, account: str) -> None:
-        """Somebody says that the key is mended: calls go again at once, except during a lockout."""
+        """An operator says that the key was fixed: its calls go out again at once, except during a lockout."""
         key = self._keys[account]
-        before, key.guard = key.guard, key.guard.resume()
-        self._tell_change(account, before.state, key.guard)
+        before, key.breaker = key.breaker, key.breaker.resume()
+        self._tell_change(account, before.state, key.breaker)
 
     def add(self, account: Account) -> None:
-        """One account more; what its key's file says counts, so that a lockout outlives a removal."""
+        """Take in an account, with what the file says of its key, so that a lockout outlives a removal."""
         try:
             saved: Mapping[str, Any] = self._store.documents()
         except StoreError:
             saved = {}
         self._keys[account.name] = self._key(account, saved)
-        self._tell_change(account.name, State.OPEN, self._keys[account.name].guard)
+        self._tell_change(account.name, KeyState.ACCEPTED, self._keys[account.name].breaker)
 
     def remove(self, account: str) -> None:
-        """One account less; where its key stands is written down first."""
+        """Forget an account; the state of its key is written down first."""
         self._save()
         self._locked.discard(account)
         del self._keys[account]
 
     def replace_key(self, account: Account) -> None:
         """The account has another key from now on."""
-        before = self._keys[account.name].guard
+        before = self._keys[account.name].breaker
         if self._keys[account.name].account.key_id == account.key_id:
             self.resume(account.name)  # the same key with another secret: a lockout still lasts
             return
         self._keys[account.name] = self._key(account, {})
-        self._tell_change(account.name, before.state, self._keys[account.name].guard)
+        self._tell_change(account.name, before.state, self._keys[account.name].breaker)
 
     def close(self) -> None:
-        """Write down what is not yet, and close the file."""
+        """Write down what has changed, and close the file."""
         self._save()
         self._store.close()
 
@@ -200,22 +204,22 @@ class Limits:
         return KeyLimits(account, self._settings, found, now, wall, self._kept)
 
     def _check_all(self, now: float) -> Wait | None:
-        return check_all([self._keys[name].guard for name in self._locked], now) if len(self._locked) > 1 else None
+        return check_all([self._keys[name].breaker for name in self._locked], now) if len(self._locked) > 1 else None
 
     def _plan_save(self, now: float) -> None:
         if now < self._save_after or not self._unsaved:
             return
         self._save_after = now + SAVE_EVERY
-        with contextlib.suppress(RuntimeError):  # no thread can be started, or none any more: closing saves
+        with contextlib.suppress(RuntimeError):  # no thread can be started, or not any more: `close` saves
             self._soon(self._save)
 
     def _save(self) -> None:
-        """Write down what is not yet. Run by the lane's thread, or by that of `soon`."""
+        """Write down what has changed. Run by the lane's thread, or by that of `soon`."""
         with self._writing:
             names = tuple(self._unsaved)
             if not names:
                 return
-            self._unsaved.difference_update(names)  # before the look at them: a later change is saved again
+            self._unsaved.difference_update(names)  # before they are read: a later change is saved again
             now, wall = self._clock.monotonic(), self._clock.wall_ns() / 1e9
             keys = [key for name in names if (key := self._keys.get(name)) is not None]
             try:
@@ -227,14 +231,14 @@ class Limits:
                     self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
                 self._is_failing = True
 
-    def _tell_change(self, account: str, before: State, guard: KeyBreaker, *, is_more: bool = False) -> None:
-        """Publish where the key stands when that is new. `is_more`: one more market is denied."""
-        (self._locked.discard if guard.locked_until is None else self._locked.add)(account)
-        if guard.state is before and not is_more:
+    def _tell_change(self, account: str, before: KeyState, breaker: KeyBreaker, *, is_more: bool = False) -> None:
+        """Publish the state of the key when it has changed. `is_more`: one more market is denied."""
+        (self._locked.discard if breaker.locked_until is None else self._locked.add)(account)
+        if breaker.state is before and not is_more:
             return
-        self._publish(KeyChanged(account, guard.state.value, guard.sentence))
-        if guard.state is not State.OPEN:
-            self._publish(EngineWarning(guard.state.value, f"Account {account}: {guard.sentence}"))
+        self._publish(KeyChanged(account, breaker.state.value, breaker.sentence))
+        if breaker.state is not KeyState.ACCEPTED:
+            self._publish(EngineWarning(breaker.state.value, f"Account {account}: {breaker.sentence}"))
 
 
 def _permissions(result: Any) -> tuple[list[str], list[str]]:
@@ -251,6 +255,6 @@ def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[st
     """The file and what it holds; `None` when it was damaged, put aside and begun anew."""
     store, damage = open_or_replace(path)
     if damage is not None:
-        publish(EngineWarning("limits-lost", f"{damage} The counters count as full."))
+        publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))
         return store, None
     return store, store.documents()

@@ -1,4 +1,4 @@
-"""When each account last had a good reply, and since when Kraken is silent (promise G7)."""
+"""Notices silence: how long each account, and all of them, have had no good reply (promise G7)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from engine.rules.balance.silence import SILENT, Silence, patience
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
 from engine.values import Clock, Settings
 
-LOOK_AGAIN = 0.01  # seconds at least between two looks
+LOOK_AGAIN = 0.01  # seconds: the shortest pause between two checks
 
 
 @dataclass(slots=True)
 class _Heard:
-    """The last good reply, or the first time that one was asked for, and for how long none is no silence."""
+    """When the last good reply came, or the first one was asked for; silence begins `patience` seconds later."""
 
     at: float
-    since: datetime
+    wall_ns: int
     patience: float
+
+    @property
+    def since(self) -> datetime:
+        return moment(self.wall_ns)
 
     def left(self, now: float) -> float:
         """Seconds until it is silence."""
@@ -31,7 +35,7 @@ class _Heard:
 
 
 class Listener:
-    """Says at any moment whether Kraken is silent; by the time, so that nobody has to be woken for it.
+    """Says whether Kraken is silent. It is worked out from the clock when asked, so no timer has to fire for it.
 
     Shared by the accounts of a lane. Thread-safe.
     """
@@ -59,8 +63,7 @@ class Listener:
             self._is_told = False
             for each in (self._accounts.get(account), self._lane):
                 if each is not None:
-                    now = self._now()
-                    each.at, each.since = now.at, now.since
+                    each.at, each.wall_ns = self._clock.monotonic(), self._clock.wall_ns()
 
     def answered(self) -> None:
         """Kraken refused a call."""
@@ -80,25 +83,25 @@ class Listener:
             return min((each.left(now) for each in heard), default=self._settings.silence_to_unavailable)
 
     def first_to_tell(self) -> bool:
-        """Whether this silence of the lane is not told yet; true for one who asks."""
+        """Whether this silence of the lane was not reported yet; true for the first who asks."""
         with self._lock:
             is_silent = self._lane is not None and self._lane.left(self._clock.monotonic()) <= 0
             is_first, self._is_told = is_silent and not self._is_told, self._is_told or is_silent
             return is_first
 
     def silent_since(self) -> datetime | None:
-        """Since when no account of the lane had a good reply; `None` while that is no silence."""
+        """Since when no account of the lane has had a good reply; `None` without silence."""
         with self._lock:
             lane = self._lane
             return lane.since if lane is not None and lane.left(self._clock.monotonic()) <= 0 else None
 
     def sentence(self, account: str) -> str | None:
-        """Since when Kraken is silent to the account, for a person; `None` while it is not."""
+        """A sentence that says since when Kraken is silent to the account; `None` without silence."""
         found = self._silence(account)
         return None if found is None else found[0].sentence(found[1])
 
     def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
-        """The snapshot as it is to be read now: not available during silence, and its `last_error` says so."""
+        """The snapshot as it is to be read now: during silence not available, and its `last_error` says so."""
         found = self._silence(snapshot.account)
         if found is None or snapshot.standing is Standing.BLOCKED:
             return snapshot
@@ -121,13 +124,13 @@ class Listener:
             return (Silence.ONE_ACCOUNT, own.since) if own is not None and own.left(now) <= 0 else None
 
     def _now(self) -> _Heard:
-        return _Heard(self._clock.monotonic(), moment(self._clock.wall_ns()), self._settings.silence_to_unavailable)
+        return _Heard(self._clock.monotonic(), self._clock.wall_ns(), self._settings.silence_to_unavailable)
 
 
 class SilenceWatch:
-    """Has one account looked at when it would be silent, so that this is told in time. Lives in the actor's thread.
+    """Checks one account at the moment its silence would begin, so that it is reported in time.
 
-    `later(seconds)` arranges for `look` to be called.
+    Belongs to the actor's thread. `later(seconds)` arranges for `look` to be called.
     """
 
     def __init__(
@@ -144,7 +147,7 @@ class SilenceWatch:
             self._later(max(self._listener.left(self._account), LOOK_AGAIN))
 
     def look(self) -> str | None:
-        """Since when the account is silent, as a sentence; `None` while it is not, and it is then looked at again."""
+        """The sentence about silence when it has begun; else `None`, and the account is checked again in time."""
         left = self._listener.left(self._account)
         self._is_watching = left > 0
         if self._is_watching:

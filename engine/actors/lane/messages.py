@@ -1,9 +1,9 @@
-"""What actors tell and ask each other. Every message is frozen; every field is said here once."""
+"""The messages between actors. Each is frozen, and each field is documented here."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,16 +39,15 @@ class PrivateCall:
     timeout: float | None = None
     """Seconds from arrival to the answer, waiting included; `None`: `Settings.call_timeout`."""
     reply_to: Any = None
-    """Who is told `CallDone` or `CallFailed`: an actor ref, or anything with a `tell` method."""
+    """Who is told `CallDone` or `CallFailed`: an actor ref, or any object with a `tell` method."""
     tag: Any = None
-    """Yours: it comes back with the answer."""
+    """Free for the sender's use: it comes back with the answer."""
     endpoint_class: str | None = None
-    """What the endpoint is, where the engine does not know it: ``read``, ``settle``, ``order``, ``cancel`` or ``funds``
+    """The class of an endpoint that the engine does not know: ``read``, ``settle``, ``order``, ``cancel`` or ``funds``
     (see `engine.kraken.unlisted`)."""
-    at_send: Callable[[float | None], Mapping[str, Any]] | None = None
-    """Called in the lane's thread when the call is about to go out, with Kraken's time (Unix seconds; `None`: not
-    known); returns the parameters that only then can be said. Raises `CallNotSent` for a call that must not go. Called
-    again when the call is signed again."""
+    deadline_in: float | None = None
+    """Of a placement: seconds after the call goes out, by Kraken's clock, by which Kraken must accept the order. They
+    become its ``deadline``, unless Kraken's time is not known. A `QuickReply` in `reply_to` is asked first."""
     key_id: str | None = None
     """The API key (`Account.key_id`) that the call is for: with another one it is not sent. `None`: any."""
 
@@ -58,7 +57,7 @@ class PrivateCall:
             object.__setattr__(self, "params", frozen(self.params))
 
     def __repr__(self) -> str:
-        """Without what is secret (promise G11): of the parameters that is the otp."""
+        """Without secrets (promise G11): of the parameters only the otp is one."""
         params = self.params
         if isinstance(params, Mapping) and "otp" in params:
             params = {**params, "otp": Secret("")}
@@ -94,8 +93,8 @@ class CallFailed:
 class ReadBalance:
     """Asks a `BalanceActor` for its `BalanceSnapshot`.
 
-    With `max_age` (seconds) an older value is refreshed first, for at most `timeout` seconds; the answer is then what
-    is known by that time, never an error of the network. Askers of the same time share one refresh.
+    With `max_age` (seconds) an older value is refreshed first, for at most `timeout` seconds; the answer is what is
+    known by then, never a network error. Concurrent callers share one refresh.
     """
 
     max_age: float | None = None
@@ -104,26 +103,26 @@ class ReadBalance:
 
 @dataclass(frozen=True, slots=True)
 class Invalidated:
-    """Tells a `BalanceActor` that a call of ours has changed, or may have changed, what the account holds."""
+    """Tells a `BalanceActor` that a call has changed, or may have changed, what the account holds."""
 
     at: float
-    """When the call ended, by the monotonic clock: replies that were asked for before do not count."""
+    """When the call ended, by the monotonic clock: a reply that was asked for before is out of date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Tells the `KrakenPrivateActor` that an account's key is mended: its calls go again at once."""
+    """Tells the `KrakenPrivateActor` that an account's key was fixed: its calls go out again at once."""
 
     account: str
 
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """Asks the `KrakenPrivateActor` to change what it has of an account; one of those below."""
+    """Asks the `KrakenPrivateActor` to change its accounts; base of the three below."""
 
     account: Account
     token: threading.Lock = field(default_factory=threading.Lock)
-    """Taken once, either to do it or to withdraw it."""
+    """Taken once, either to make the change or to withdraw it."""
 
     def claim(self) -> bool:
         """True for the first who asks."""
@@ -131,35 +130,35 @@ class AccountChange:
 
 
 class AddAccount(AccountChange):
-    """One account more. Raises `ConfigError` when its name or key is here already, `StoreInUse` when it is owned."""
+    """Adds an account. Raises `ConfigError` when its name or key is here already, `StoreInUse` for a key in use."""
 
     __slots__ = ()
 
 
 class RemoveAccount(AccountChange):
-    """One account less: its key is given back, and its calls that still wait end as *not sent*."""
+    """Removes an account: its key is released, and its calls that still wait end as *not sent*."""
 
     __slots__ = ()
 
 
 class ReplaceKey(AccountChange):
-    """Another key for an account. Raises what `AddAccount` does; the old key stays then."""
+    """Gives an account another key. Raises what `AddAccount` raises; the old key stays then."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetBalance:
-    """Asks a `BalanceActor` to begin anew, as its account has another key: what it knew is not that key's balance."""
+    """Asks a `BalanceActor` to start over: its account has another key, and what is known is not that key's balance."""
 
 
 @dataclass(frozen=True, slots=True)
 class BalanceRecord:
-    """Tells the archive an account's last good reply, to be kept over restarts, and what was read from it."""
+    """Gives the archive an account's last good reply, to be kept over restarts, and what was read from it."""
 
     account: str
     endpoint: str
-    """Which endpoint answered: only ``BalanceEx`` knows holds."""
+    """Which endpoint answered: only ``BalanceEx`` tells holds."""
     result: Mapping[str, Any]
     as_of: datetime
     key_id: str = ""

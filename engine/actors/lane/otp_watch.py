@@ -1,4 +1,4 @@
-"""Which keys want their two-factor password, as far as the answers to their calls have shown."""
+"""Which keys need their two-factor password, as far as the answers to their calls have shown."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from engine.values import Account
 
 
 class OtpWatch:
-    """Tells a denied call of a key that wants its password from one that lacks a permission.
+    """Tells apart two reasons for a denied call: the key needs its password, or it lacks a permission.
 
-    A key that had a good reply has its password. Of any other, `GetApiKeyInfo` is asked once when a call is denied.
-    Lives in the lane's thread.
+    A key that had a good reply has its password. For any other key, `GetApiKeyInfo` is called once when a call is
+    denied. Belongs to the lane's thread. `good`: the keys that had a good reply.
     """
 
     def __init__(self) -> None:
-        self._has_it: set[str] = set()
+        self.good: set[str] = set()
         self._wants_it: set[str] = set()
 
     def passed(self, key_id: str) -> None:
         """A call of that key had a good reply."""
-        self._has_it.add(key_id)
+        self.good.add(key_id)
         self._wants_it.discard(key_id)
 
     def forget(self, key_id: str) -> None:
-        """The key, or the password with it, is another one now."""
-        self._has_it.discard(key_id)
+        """The key or its password was replaced."""
+        self.good.discard(key_id)
         self._wants_it.discard(key_id)
 
     def explained(self, error: CallError, account: Account, endpoint: str, ask: Callable[[], object]) -> CallError:
         """The error, or the `OtpNeeded` that says what it means; `ask` makes the call of `GetApiKeyInfo`."""
         key_id = account.key_id
-        if not may_want_otp(error) or key_id in self._has_it:
+        if not may_want_otp(error) or key_id in self.good:
             return error
         if endpoint != KEY_INFO and key_id not in self._wants_it:
             try:

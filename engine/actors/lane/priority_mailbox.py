@@ -1,10 +1,9 @@
-"""The mailbox of the private lane: who is served next, who is answered without being served, who has to give way."""
+"""The mailbox of the private lane: which call is next, which are refused, and when a hung call is cut."""
 
 from __future__ import annotations
 
 import contextlib
 import heapq
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,10 +13,10 @@ from pykka.messages import ProxyCall
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.order_queue import OrderQueue
 from engine.actors.lane.queued_call import QueuedCall, answer_failure
-from engine.actors.runtime.mailbox import Mailbox, Reply
+from engine.actors.runtime.mailbox import EnvelopeReply, Mailbox
 from engine.errors import CallError, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
 from engine.kraken.endpoints import CallClass
-from engine.rules.lane.priority import patience
+from engine.rules.lane.cut_history import CutHistory, Kind
 from engine.values import Settings
 
 READS_AT_MOST = 100_000
@@ -25,9 +24,8 @@ ORDERS_AT_MOST = 200_000
 BOUNDS = {CallClass.READ: READS_AT_MOST, CallClass.ORDER: ORDERS_AT_MOST}
 _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
-SWEPT_AT_ONCE = 1000  # queued_calls, since the lane waits for the lock meanwhile
-LOOKED_FOR_AT_MOST = 20  # a look for withdrawn calls takes up to a twentieth of the time: the lane waits meanwhile
-KINDS_AT_MOST = 1000  # reads whose cuts are counted
+SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
+LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -38,7 +36,7 @@ class PriorityMailbox(Mailbox):
     - A cancel ends every queued placement of its account that it covers: *not sent*.
     - Reads are refused when it is full, orders beyond a larger bound, cancels and settles never.
     - A call whose deadline passes while it waits is answered `DeadlinePassed` within about a tenth of a second.
-    - A call under way that holds up a more urgent one for too long is cut.
+    - A call under way that delays a more urgent one for too long is cut.
     """
 
     classes = len(CallClass)
@@ -53,9 +51,8 @@ class PriorityMailbox(Mailbox):
         self._sweeping = False
         self._drop_after = float("-inf")
         self._under_way: tuple[QueuedCall, float] | None = None
-        self._cuts: deque[float] = deque()
-        self.cuts = 0
-        self._cuts_of: dict[tuple[str, str], int] = {}
+        self._history = CutHistory()
+        self._at_once: QueuedCall | None = None
 
     def bind(
         self,
@@ -65,7 +62,7 @@ class PriorityMailbox(Mailbox):
         after: Callable[[float, Callable[[], None]], None],
         cut: Callable[[QueuedCall], bool],
     ) -> None:
-        """Say where settings, time, timers and the cutting of a call come from; called once, before any message."""
+        """Set where settings, time, timers and the cutting of a call come from; called once, before any message."""
         self._settings = settings
         self._monotonic = monotonic
         self._after = after
@@ -75,15 +72,22 @@ class PriorityMailbox(Mailbox):
         """Take in a message; never blocks. A private call, however it was sent, becomes a `QueuedCall`."""
         call = _as_call(envelope.message)
         if call is None:
-            super().put(envelope)
+            with self._lock:
+                self._watch_first()  # it now waits for this message
+                super().put(envelope)
             return
         try:
-            queued_call = self._ticket(call, envelope.reply_to)
+            queued_call = self._queued(call, envelope.reply_to)
         except CallError as error:
             answer_failure(call, envelope.reply_to, error)
             return
-        envelope.message, envelope.reply_to = queued_call, Reply()
+        envelope.message, envelope.reply_to = queued_call, EnvelopeReply()
         self._admit(queued_call, envelope)
+
+    @property
+    def cuts(self) -> int:
+        """How often a hung call was cut since the start."""
+        return self._history.total
 
     @property
     def under_way(self) -> QueuedCall | None:
@@ -102,6 +106,7 @@ class PriorityMailbox(Mailbox):
     def begin(self, queued_call: QueuedCall) -> None:
         """The actor starts to make this call. Run by the actor's thread."""
         with self._lock:
+            self._at_once = None
             self._under_way = (queued_call, self._monotonic())
             holds_up = self._most_urgent(queued_call.call_class) is not None
         if holds_up:
@@ -111,8 +116,8 @@ class PriorityMailbox(Mailbox):
         """The call is over. Run by the actor's thread."""
         with self._lock:
             self._under_way = None
-            if self._cuts_of and not queued_call.was_cut:
-                self._cuts_of.pop(_kind(queued_call), None)
+            if self._history.by_kind and not queued_call.was_cut:
+                self._history = self._history.after_end(_kind(queued_call))
 
     def cut_under_way(self) -> None:
         """Cut the call under way, whatever it is: the engine stops."""
@@ -125,7 +130,7 @@ class PriorityMailbox(Mailbox):
         """How many calls wait, by class."""
         return {each: len(self._queues[each + 1]) for each in CallClass}
 
-    def _ticket(self, call: PrivateCall, asker: Any) -> QueuedCall:
+    def _queued(self, call: PrivateCall, asker: Any) -> QueuedCall:
         timeout = self._settings.call_timeout if call.timeout is None else call.timeout
         return QueuedCall(call, asker, self._monotonic(), timeout)
 
@@ -136,13 +141,13 @@ class PriorityMailbox(Mailbox):
         with self._lock:
             if bound is not None and len(queue) >= bound:
                 self._drop_unwanted(queue)
-            closed, full = self._closed, bound is not None and len(queue) >= bound
+            closed, full = not self.state.takes_messages, bound is not None and len(queue) >= bound
             if not closed and not full:
                 if queued_call.call_class is CallClass.CANCEL:
                     covered = self._orders.take_covered(queued_call)
                 queue.append(envelope)
-                self._wake()
                 self._watch_deadline(queued_call)
+                self._wake()
         if closed:
             self._refuse(envelope)
         elif full:
@@ -154,7 +159,7 @@ class PriorityMailbox(Mailbox):
             self._look_for_cut()
 
     def _drop_unwanted(self, queue: Any) -> None:
-        """Make room: calls that were answered or withdrawn while they waited. Holds the lock; looks now and then."""
+        """Make room: drop calls that were answered or withdrawn while they waited. Holds the lock."""
         now = self._monotonic()
         if now >= self._drop_after:
             wanted = [each for each in queue if not _is_queued_call(each) or each.message.is_wanted]
@@ -166,6 +171,20 @@ class PriorityMailbox(Mailbox):
     # Deadlines
 
     def _watch_deadline(self, queued_call: QueuedCall) -> None:
+        """Watch the deadline of a call that has to wait. The first one for an idle lane has not. Holds the lock."""
+        if self._is_waiting:
+            self._at_once = queued_call
+        else:
+            self._watch_first()
+            self._push_deadline(queued_call)
+
+    def _watch_first(self) -> None:
+        """The call that an idle lane was about to take may be overtaken now, or wait. Holds the lock."""
+        first, self._at_once = self._at_once, None
+        if first is not None and not first.claimed:
+            self._push_deadline(first)
+
+    def _push_deadline(self, queued_call: QueuedCall) -> None:
         """Holds the lock."""
         self._count += 1
         heapq.heappush(self._deadlines, (queued_call.deadline, self._count, queued_call))
@@ -186,7 +205,7 @@ class PriorityMailbox(Mailbox):
                     expired.append(queued_call)
                 heapq.heappop(self._deadlines)
                 swept += 1
-            self._sweeping = bool(self._deadlines) and not self._closed
+            self._sweeping = bool(self._deadlines) and self.state.takes_messages
             if self._sweeping:
                 self._after(SWEEP_EVERY if swept < SWEPT_AT_ONCE else 0.0, self.sweep)
         for queued_call in expired:
@@ -195,9 +214,9 @@ class PriorityMailbox(Mailbox):
     # Cuts
 
     def _look_for_cut(self) -> None:
-        """Cut the call under way if it has held up a more urgent one for long enough, or look again when it will have.
+        """Cut the call under way if it has delayed a more urgent one for long enough, or look again when it will have.
 
-        Run by whoever puts a message, and by the scheduler's thread.
+        Run by the thread that sends a message, and by the scheduler's.
         """
         with self._lock:
             due = self._cut_due()
@@ -206,14 +225,14 @@ class PriorityMailbox(Mailbox):
             queued_call, wait = due
             if wait <= 0:
                 queued_call.was_cut = True
+                self._history = self._history.after_cut(_kind(queued_call), self._monotonic())
         if wait > 0:
             self._after(wait, self._look_for_cut)
         else:
-            self._count_cut(queued_call)
             self._cut_now(queued_call)
 
     def _cut_now(self, queued_call: QueuedCall) -> None:
-        """Cut, and again while the call is between two exchanges: it sees that it was cut before the next one."""
+        """Cut, and again while the call is between two exchanges: it checks `was_cut` before the next one."""
         if self.under_way is queued_call and not self._cut(queued_call):
             self._after(LOOK_AGAIN, partial(self._cut_now, queued_call))
 
@@ -222,13 +241,10 @@ class PriorityMailbox(Mailbox):
         if self._under_way is None or self._under_way[0].was_cut:
             return None
         queued_call, began = self._under_way
-        now = self._monotonic()
-        while self._cuts and self._cuts[0] < now - 60:
-            self._cuts.popleft()
-        kind, waiting = queued_call.call_class, self._most_urgent(queued_call.call_class)
-        allowed = patience(
-            kind, waiting, self._cuts_of.get(_kind(queued_call), 0), len(self._cuts),
-            self._settings.cut_read_after, self._settings.cut_write_after,
+        now, waiting = self._monotonic(), self._most_urgent(queued_call.call_class)
+        allowed = self._history.patience(
+            queued_call.call_class, waiting, _kind(queued_call), now,
+            read=self._settings.cut_read_after, write=self._settings.cut_write_after,
         )  # fmt: skip
         return None if allowed is None else (queued_call, began + allowed - now)
 
@@ -236,20 +252,13 @@ class PriorityMailbox(Mailbox):
         """The most urgent class that waits for a less urgent one under way. Holds the lock."""
         for each in _CLASSES[:under_way]:
             queue = self._queues[each + 1]
-            while queue and _is_queued_call(queue[0]) and not queue[0].message.is_wanted:
-                queue.popleft()  # answered or withdrawn while it waited, and not to be looked at again
+            if not queue:
+                continue
+            while queue and _is_queued_call(first := next(iter(queue))) and not first.message.is_wanted:
+                queue.popleft()  # answered or withdrawn while it waited
             if any(waiting.message.is_wanted for waiting in queue if _is_queued_call(waiting)):
                 return each
         return None
-
-    def _count_cut(self, queued_call: QueuedCall) -> None:
-        with self._lock:
-            self.cuts += 1
-            self._cuts.append(self._monotonic())
-            kind = _kind(queued_call)
-            self._cuts_of[kind] = self._cuts_of.pop(kind, 0) + 1
-            if len(self._cuts_of) > KINDS_AT_MOST:  # the longest not cut is forgotten: callers choose the names
-                del self._cuts_of[next(iter(self._cuts_of))]
 
     def _refuse(self, envelope: Any) -> None:
         if _is_queued_call(envelope):
@@ -260,7 +269,7 @@ class PriorityMailbox(Mailbox):
 
 
 def _as_call(message: Any) -> PrivateCall | None:
-    """The private call that a message asks for, also when it comes through a proxy."""
+    """The private call that a message asks for, also as a call of the actor's proxy."""
     if isinstance(message, ProxyCall) and tuple(message.attr_path) == ("call",):
         with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
             return PrivateCall(*message.args, **message.kwargs)
@@ -271,6 +280,6 @@ def _is_queued_call(envelope: Any) -> bool:
     return isinstance(envelope.message, QueuedCall)
 
 
-def _kind(queued_call: QueuedCall) -> tuple[str, str]:
-    """What counts as the same read when its sender asks again."""
+def _kind(queued_call: QueuedCall) -> Kind:
+    """What counts as the same read when its caller repeats it."""
     return (queued_call.call.account, queued_call.call.endpoint)

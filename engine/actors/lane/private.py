@@ -23,7 +23,7 @@ from engine.actors.runtime.scheduler import Scheduler
 from engine.config import state_directory
 from engine.errors import CallCut, CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, Outcome
 from engine.kraken.endpoints import CallClass
-from engine.kraken.replies import Reply
+from engine.kraken.replies import KrakenReply
 from engine.ownership import Ownership
 from engine.store.nonces import Nonces
 from engine.transport import Transport
@@ -33,7 +33,7 @@ _CLASS_NAMES = tuple(each.name.lower() for each in CallClass)
 
 
 def ignore(event: Any) -> None:
-    """A `publish` for those who have no subscribers."""
+    """A `publish` for an actor without subscribers."""
 
 
 def ignore_call(call: PrivateCall, result: Any) -> None:
@@ -110,7 +110,7 @@ class KrakenPrivateActor(EngineActor):
         raise TypeError("call(account, endpoint, params=None, timeout=None, *, endpoint_class=None)")
 
     def on_receive(self, message: Any) -> Any:
-        """Serve one queued_call of the mailbox. Runs in the actor's thread; raises only for what it does not know."""
+        """Handle one message. Runs in the actor's thread."""
         match message:
             case QueuedCall():
                 return self._serve(message) if message.claim() else None
@@ -135,7 +135,7 @@ class KrakenPrivateActor(EngineActor):
             reply = self._attempt(queued_call, started)
         except CallError as failure:
             error = failure
-        except BaseException as failure:  # noqa: BLE001 - whatever happens, the caller is answered and the lane lives
+        except BaseException as failure:  # noqa: BLE001 - whatever it is, the caller is answered and the lane lives on
             error = as_call_error(failure)
         finally:
             self.actor_inbox.finish(queued_call)
@@ -148,11 +148,11 @@ class KrakenPrivateActor(EngineActor):
             queued_call.fail(error)
         self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
 
-    def _attempt(self, queued_call: QueuedCall, now: float) -> Reply:
+    def _attempt(self, queued_call: QueuedCall, now: float) -> KrakenReply:
         if now >= queued_call.deadline:
             raise DeadlinePassed("The call's time was over before its turn came; it was not sent.")
         try:
-            return self._lane.attempt(queued_call.call, queued_call.deadline, queued_call)
+            return self._lane.attempt(queued_call)
         except CallUnknown as error:
             if queued_call.was_cut:
                 raise CallCut(str(error)) from None
@@ -186,7 +186,7 @@ def _open_lane(
     publish: Callable[[Any], None],
     drift: DriftLog,
 ) -> Lane:
-    """Everything a lane owns; what was taken is given back when something cannot be."""
+    """Everything a lane owns; when a part cannot be opened, the others are released."""
 
     def warn(code: str, sentence: str) -> None:
         publish(EngineWarning(code, sentence))

@@ -1,4 +1,4 @@
-"""A private call on its way through the mailbox."""
+"""A private call on its way through the mailbox, and the ways in which its sender is answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pykka
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
-from engine.kraken.endpoints import call_class, is_dry_run
+from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
 from engine.kraken.unlisted import endpoint_of
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 SLICE = 0.25  # seconds
 
 
-class Answer:
-    """Carries the answer to a `PrivateCall` to the one thread that waits for it, at a third of what a future takes."""
+class CallAnswer:
+    """Carries the answer to a `PrivateCall` to the one thread that waits for it, in a third of a future's time."""
 
     __slots__ = ("_bell", "_message", "_token", "is_withdrawn")
 
@@ -46,12 +46,12 @@ class Answer:
         return self.is_withdrawn
 
     def tell(self, message: CallDone | CallFailed) -> None:
-        """Take the answer in."""
+        """Take in the answer."""
         self._message = message
         self._bell.release()
 
     def wait(self, seconds: float) -> CallDone | CallFailed | None:
-        """The answer, or `None` when there is none within `seconds`. Asked once.
+        """The answer, or `None` when there is none within `seconds`. Called once.
 
         Waits a `SLICE` at a time: a Ctrl-C in the moment before a wait begins is seen only when that wait is over.
         """
@@ -65,10 +65,11 @@ class Answer:
 class FutureReply:
     """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
 
-    __slots__ = ("future",)
+    __slots__ = ("_with_warnings", "future")
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_warnings: bool = False) -> None:
         self.future: Future[Any] = CallFuture()
+        self._with_warnings = with_warnings
 
     @property
     def is_withdrawn(self) -> bool:
@@ -80,29 +81,46 @@ class FutureReply:
         return self.future.set_running_or_notify_cancel()
 
     def tell(self, message: CallDone | CallFailed) -> None:
-        """Settle the future."""
+        """Complete the future."""
         if isinstance(message, CallDone):
-            self.future.set_result(message.result)
+            self.future.set_result(message if self._with_warnings else message.result)
         else:
             self.future.set_exception(message.error)
 
 
-class QueuedCall:
-    """A call's place in the order, its deadline, and who is to be answered.
+class QuickReply(ABC):
+    """Base of receivers that never wait, so that they may be called in the lane's thread."""
 
-    It is answered exactly once: whoever gets `claim()` either runs the call or answers it. Making one raises
-    `CallNotSent` for a call that cannot be made sense of.
+    __slots__ = ()
+
+    def sending(self, deadline: float | None) -> float | None:
+        """The call is about to go out, or to go out again after a refused nonce; only for calls with `deadline_in`.
+
+        `deadline` is that of the order in Unix seconds by Kraken's clock (`None`: not known); returns the one to send.
+        Raises `CallNotSent` for a call that must not go out.
+        """
+        return deadline
+
+    @abstractmethod
+    def tell(self, message: CallDone | CallFailed) -> None:
+        """Take in the answer."""
+
+
+class QueuedCall:
+    """A call's place in the order of service, its deadline, and who is to be answered.
+
+    It is answered exactly once: whoever gets `claim()` either runs the call or answers it. The constructor raises
+    `CallNotSent` or `UnknownName` for a call that is malformed.
     """
 
-    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "may_change", "places", "was_cut")
+    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "endpoint", "may_change", "was_cut")
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
-        endpoint = endpoint_of(call.endpoint, call.params, call.endpoint_class)
         self.call = call
-        self.call_class = call_class(endpoint, call.params)
-        self.places = endpoint.places
-        self.may_change = endpoint.changes_now and not is_dry_run(endpoint, call.params)
+        self.endpoint = endpoint = _endpoint(call)
+        self.call_class = call_class(endpoint, call.params) if endpoint.finds_orders else endpoint.call_class
+        self.may_change = endpoint.changes_now and not ("validate" in call.params and is_dry_run(endpoint, call.params))
         self.arrived = arrived
         self.deadline = arrived + timeout
         self.was_cut = False
@@ -118,7 +136,7 @@ class QueuedCall:
 
     @property
     def claimed(self) -> bool:
-        """Whether somebody runs or has answered it."""
+        """Whether it runs, or was answered."""
         return self._token.locked()
 
     @property
@@ -126,6 +144,11 @@ class QueuedCall:
         """Whether it still waits for its turn: neither claimed nor withdrawn by its caller."""
         receiver = self.call.reply_to
         return not self.claimed and not (isinstance(receiver, _WITHDRAWABLE) and receiver.is_withdrawn)
+
+    def sending(self, deadline: float | None) -> float | None:
+        """It is about to go out: see `QuickReply.sending`."""
+        receiver = self.call.reply_to
+        return receiver.sending(deadline) if isinstance(receiver, QuickReply) else deadline
 
     def done(self, result: Any, warnings: tuple[str, ...], key_id: str) -> None:
         """Answer: it was done, with that key."""
@@ -143,24 +166,35 @@ class QueuedCall:
             self.fail(error)
 
 
-def _check(call: PrivateCall, timeout: float) -> None:
-    for what, name in (("account", call.account), ("endpoint", call.endpoint)):
-        if not isinstance(name, str):
-            raise UnknownName(f"{name!r} is no name of an {what}.")
-    if not isinstance(call.params, Mapping):
-        raise CallNotSent("The parameters of a call are a mapping of names to values.")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout < float("inf"):
-        raise CallNotSent(f"{timeout!r} is no timeout: give seconds as a number.")
-
-
 def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:
     """Give a failure to whoever waits for this call."""
     error.about(call.account, call.endpoint)
-    # The frames below hold the key, the otp and the signed body, and reports of errors show the locals of frames.
+    # The frames below hold the key, the otp and the signed body, and error reports show the locals of frames.
     error.__traceback__ = error.__context__ = error.__cause__ = None
     if asker is not None:
         asker.set_exception((type(error), error, None))
     _tell(call.reply_to, CallFailed(call, error))
+
+
+def _check(call: PrivateCall, timeout: float) -> None:
+    for what, name in (("account", call.account), ("endpoint", call.endpoint)):
+        if not isinstance(name, str):
+            raise UnknownName(f"Invalid name of an {what}: {name!r}. It must be a string.")
+    if not isinstance(call.params, Mapping):
+        raise CallNotSent("The parameters of a call must be a mapping of names to values.")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout < float("inf"):
+        raise CallNotSent(f"Invalid timeout: {timeout!r}. Give seconds as a number.")
+
+
+def _endpoint(call: PrivateCall) -> Endpoint:
+    known = PRIVATE.get(call.endpoint) if call.endpoint_class is None else None
+    if known is None:
+        return endpoint_of(call.endpoint, call.params, call.endpoint_class)
+    return known.with_params(call.params) if known.writes_with else known
+
+
+_WITHDRAWABLE = (CallAnswer, FutureReply)  # other receivers with such methods are the host's: they are only told
+_QUICK = (*_WITHDRAWABLE, QuickReply, pykka.ActorRef)
 
 
 def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
@@ -168,22 +202,8 @@ def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
         return
     if isinstance(receiver, _QUICK):
         _deliver(receiver, message)
-    else:  # somebody's own `tell` may take its time
+    else:  # the host's own `tell` may take its time
         run_callback(partial(_deliver, receiver, message))
-
-
-class QuickReply(ABC):
-    """Base of what takes an answer in without waiting for anything, and so is told it in the lane's thread."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def tell(self, message: CallDone | CallFailed) -> None:
-        """Take the answer in."""
-
-
-_WITHDRAWABLE = (Answer, FutureReply)  # whatever else has such methods is the host's: it is only told
-_QUICK = (*_WITHDRAWABLE, QuickReply, pykka.ActorRef)
 
 
 def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:

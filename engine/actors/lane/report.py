@@ -1,4 +1,4 @@
-"""What the private lane tells of itself to those who watch it."""
+"""The state of the private lane, for those who watch it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class KeyReport:
     mark: int
     """The durable mark of its nonces; 0 when there is none."""
     denied: tuple[str, ...] = ()
-    """Endpoints that Kraken denies to the key, and that are kept back for it."""
+    """Endpoints that Kraken denies to the key; their calls are kept back."""
     denied_markets: tuple[str, ...] = ()
-    """Markets on which Kraken denies orders to the account or key, and on which none is sent now."""
+    """Markets on which Kraken denies orders to the account or key; none is sent there now."""
     trades: Mapping[str, float] = field(default_factory=dict)
-    """Points on the trading counters of the account, by pair as the calls named it; an idle pair is not there."""
+    """Points on the trading counters of the account, by pair as the calls named it; idle pairs are left out."""
     trades_limit: float = 0.0
     """The points at which Kraken refuses an order on a pair."""
     limited: int = 0
@@ -45,16 +45,16 @@ class KeyReport:
 
 @dataclass(frozen=True, slots=True)
 class LaneReport:
-    """The private lane at one moment. Read while it works, so two numbers of it may be a call apart."""
+    """The private lane at one moment. It is read while the lane works, so two numbers may be one call apart."""
 
     keys: Mapping[str, KeyReport]
     """By account."""
     skew: float | None
-    """Seconds by which this machine's clock is ahead of Kraken's; `None` while that is not known."""
+    """Seconds by which this machine's clock is ahead of Kraken's; `None` while unknown."""
     reservations: int
     """How often a nonce mark was made durable since the start."""
     write_seconds: float
-    """What those writes took in all."""
+    """Seconds that those writes took in total."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

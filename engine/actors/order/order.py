@@ -172,13 +172,13 @@ class OrderActor(EngineActor):
         return waiting
 
     def _send(self, plan: Placement, timeout: float) -> None:
-        name, deadline = plan.cl_ord_id, self._settings.order_deadline
+        name = plan.cl_ord_id
         told = partial(self._tell_answered, name)
-        submission = Submission(self._journal, name, deadline, told, self._announcer.shared)
+        submission = Submission(self._journal, name, told, self._announcer.shared)
         params = {**plan.params, "cl_ord_id": name}
         call = PrivateCall(
-            plan.account, "AddOrder", params, timeout, reply_to=submission, at_send=submission.at_send,
-            key_id=plan.key_id,
+            plan.account, "AddOrder", params, timeout, reply_to=submission,
+            deadline_in=self._settings.order_deadline, key_id=plan.key_id,
         )  # fmt: skip
         try:
             self._private.tell(call)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from engine.actors.lane.messages import CallDone, CallFailed
@@ -24,29 +23,25 @@ class Submission(QuickReply):
     another placement's order. They must not wait.
     """
 
-    __slots__ = ("_deadline", "_journal", "_name", "_shared", "_then")
+    __slots__ = ("_journal", "_name", "_shared", "_then")
 
     def __init__(
         self,
         journal: Journal,
         cl_ord_id: str,
-        deadline: float,
         then: Callable[[CallError | None], None],
         shared: Callable[[Placement, Placement, str], None],
     ) -> None:
         self._shared = shared
         self._journal = journal
         self._name = cl_ord_id
-        self._deadline = deadline
         self._then = then
 
-    def at_send(self, kraken: float | None) -> dict[str, Any]:
+    def sending(self, deadline: float | None) -> float | None:
         """Its turn has come: durably *sent* from here on. Raises `CallNotSent`."""
-        if kraken is None:
+        if deadline is None:
             raise CallNotSent("Kraken's time is not known, so the order has no deadline; it was not sent.")
-        deadline = self._journal.send(self._name, kraken + self._deadline).deadline
-        assert deadline is not None
-        return {"deadline": rfc3339(deadline)}
+        return self._journal.send(self._name, deadline).deadline
 
     def tell(self, message: CallDone | CallFailed) -> None:
         """The answer is there."""
@@ -71,11 +66,6 @@ class Submission(QuickReply):
             other = self._journal.find(row.account, txid)
             if other is not None and other.cl_ord_id != row.cl_ord_id:
                 self._shared(row, other, txid)
-
-
-def rfc3339(unix: float) -> str:
-    """A moment as Kraken's `deadline` wants it, to the millisecond."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _accepted(result: Any) -> _Told:

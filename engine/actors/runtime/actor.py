@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import pykka
@@ -15,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class EngineActor(pykka.ThreadingActor):
-    """An actor that no message kills and that answers every asker, also while it stops.
+    """An actor that no message can kill and that answers every ask, also while it stops.
 
-    `closing()` is where a subclass gives back what it holds; it runs in the actor's thread, once. The mailbox's
-    `finished` is set when that is over: pykka calls an actor stopped before its `on_stop` has run.
+    A subclass releases its resources in `closing()`, which runs once, in the actor's thread. The mailbox's `finished`
+    is set after that: pykka reports an actor as stopped before its `on_stop` has run.
 
     The threads are daemons, so that a host that forgets to stop the engine can still end; nothing durable depends on
     an orderly stop.
@@ -33,14 +34,14 @@ class EngineActor(pykka.ThreadingActor):
         return Mailbox()
 
     def on_receive(self, message: Any) -> Any:
-        """Refuse a message that no subclass knows: pykka's own answer, `None`, would look like success."""
+        """Refuse a message that no subclass handles: pykka's own answer, `None`, would look like success."""
         raise TypeError(f"{type(self).__name__} does not understand {type(message).__name__}.")
 
     def closing(self) -> None:
-        """Give back what this actor holds."""
+        """Release what this actor holds."""
 
     def on_stop(self) -> None:
-        """Close the mailbox, then what the subclass holds. Runs in the actor's thread."""
+        """Close the mailbox, then release what the subclass holds. Runs in the actor's thread."""
         self.actor_inbox.end()
         try:
             self.closing()
@@ -50,26 +51,41 @@ class EngineActor(pykka.ThreadingActor):
             self.actor_inbox.finished.set()
 
     def on_failure(self, *_: Any) -> None:
-        """What `on_stop` does, when pykka ends the actor for an exception."""
+        """The same as `on_stop`, when pykka ends the actor because of an exception."""
         self.on_stop()
 
 
+class ActorAddress:
+    """A name that messages can be sent to: they reach the actor that bears it now. `refs`: the actors by name."""
+
+    __slots__ = ("_name", "_refs")
+
+    def __init__(self, refs: Mapping[str, pykka.ActorRef[Any]], name: str) -> None:
+        self._refs = refs
+        self._name = name
+
+    def tell(self, message: Any) -> None:
+        """Tell the actor of that name. Raises `KeyError` when there is none, `pykka.ActorDeadError` when it is dead."""
+        self._refs[self._name].tell(message)
+
+
 def stop_actor(ref: pykka.ActorRef[Any]) -> None:
-    """Tell an actor of ours to stop, ahead of everything else in its mailbox; does not wait."""
+    """Tell an engine actor to stop, ahead of everything else in its mailbox; does not wait."""
     with contextlib.suppress(pykka.ActorDeadError):
         ref.stop(block=False)
 
 
 def tell_if_alive(ref: Any, message: Any) -> None:
-    """Tell an actor, by ref or by name, something that no longer matters once it has stopped."""
-    with contextlib.suppress(pykka.ActorDeadError, KeyError):
-        ref.tell(message)
+    """Tell an actor something that no longer matters once it has stopped. `None`: there is no such actor."""
+    if ref is not None:
+        with contextlib.suppress(pykka.ActorDeadError, KeyError):
+            ref.tell(message)
 
 
 def wait_finished(ref: pykka.ActorRef[Any], timeout: float) -> bool:
-    """Whether an actor of ours has closed everything it holds within `timeout` seconds.
+    """Whether an engine actor has released everything it holds within `timeout` seconds.
 
-    Asked in the actor's own thread it is `True`: the actor ends when it has handled its message.
+    In the actor's own thread it is `True` at once: the actor ends after it has handled its message.
     """
     mailbox: Any = ref.actor_inbox
     return mailbox.reader == threading.get_ident() or bool(mailbox.finished.wait(max(0.0, timeout)))

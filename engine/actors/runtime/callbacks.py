@@ -1,4 +1,4 @@
-"""Runs the host's code in a thread of its own, so that it cannot hold up, or end, a thread of ours."""
+"""Runs callbacks of the host in a thread of their own, so that they can neither block nor end an engine thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _is_running = False
 
 
 def run_callback(callback: Callable[[], object]) -> None:
-    """Run `callback` soon, after those before it, in a daemon thread that lives while there is something to run."""
+    """Run `callback` soon, after earlier ones, in a daemon thread that lives while there is something to run."""
     global _is_running  # noqa: PLW0603
     with _lock:
         _waiting.append(callback)
@@ -39,12 +39,12 @@ def _run() -> None:
             callback = _waiting.popleft()
         try:
             callback()
-        except BaseException:  # it is the host's, and a SystemExit ends nobody
+        except BaseException:  # the host's: even a SystemExit must end nothing here
             logger.warning("A callback failed.", exc_info=True)
 
 
 class CallFuture(Future[Any]):
-    """A future whose callbacks run in a thread of their own, not in that of whoever answers the call."""
+    """A future whose callbacks run in a thread of their own, not in the thread that completes it."""
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
         if self.done():
@@ -54,7 +54,7 @@ class CallFuture(Future[Any]):
 
 
 def _forget_after_fork() -> None:
-    """A forked child has none of the threads: its first callback starts one, whatever the parent's was doing."""
+    """A forked child inherits none of the threads: its first callback starts one."""
     global _lock, _is_running  # noqa: PLW0603
     _lock = threading.Lock()
     _waiting.clear()

@@ -1,4 +1,4 @@
-"""Runs the host's code in a thread of its own: what it raises is told, and what it does not return in time is left."""
+"""Runs code of the host in a thread of its own: its exceptions are reported, and one that hangs is abandoned."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-SLICE = 0.05  # seconds between looks whether the wait is given up
+SLICE = 0.05  # seconds between checks whether to give up waiting
 
 
 class HostFailed(Exception):
-    """The host's code raised, hung, or could not be run; the sentence says which."""
+    """The host's code raised an exception, hangs, or could not be run; the sentence says which."""
 
 
 class GivenUp(Exception):
-    """Whoever waited has to stop."""
+    """The caller that waited has to stop."""
 
 
 class Isolation:
-    """One piece of the host's code at a time, each in a daemon thread that ends with it.
+    """Runs one piece of the host's code at a time, each in a daemon thread of its own.
 
-    Code that hangs keeps its thread, since Python cannot end one; until it has returned nothing else is run here, so
-    that threads do not stack up.
+    Code that hangs keeps its thread, since Python cannot end one; nothing else is run here until it has returned, so
+    that threads do not pile up.
     """
 
     def __init__(self, name: str) -> None:
@@ -32,12 +32,12 @@ class Isolation:
 
     @property
     def hanging(self) -> str | None:
-        """What still runs though nobody waits for it."""
+        """What still runs although nobody waits for it any more."""
         running = self._running
         return running[0] if running is not None and running[1].is_alive() else None
 
     def run(self, what: str, code: Callable[[], Any], seconds: float, is_given_up: Callable[[], bool]) -> Any:
-        """What `code` returns. Raises `HostFailed`, or `GivenUp` soon after `is_given_up` says so.
+        """What `code` returns. Raises `HostFailed`, or `GivenUp` soon after `is_given_up()` is true.
 
         One caller at a time.
         """
@@ -52,7 +52,7 @@ class Isolation:
         self._running = (what, thread)
         if not wait(run.ended, seconds, is_given_up):
             raise HostFailed(f"{what} has not returned within {seconds:g} s.")
-        thread.join(SLICE)  # it has nothing left to do
+        thread.join(SLICE)  # its code has returned
         if run.failure is not None:
             raise HostFailed(f"{what} failed: {run.failure}.")
         return run.value
@@ -68,8 +68,8 @@ class _Run:
     def __call__(self) -> None:
         try:
             self.value = self._code()
-        except BaseException as error:  # noqa: BLE001 - the host's, and a SystemExit ends nobody
-            self.failure = type(error).__name__  # which says enough, should its text fail too
+        except BaseException as error:  # noqa: BLE001 - the host's: even a SystemExit must end nothing here
+            self.failure = type(error).__name__  # enough, should `str(error)` raise as well
             with contextlib.suppress(BaseException):
                 self.failure = f"{type(error).__name__}: {error}"
         finally:
@@ -77,7 +77,7 @@ class _Run:
 
 
 def wait(event: threading.Event, seconds: float, is_given_up: Callable[[], bool]) -> bool:
-    """Whether the event comes within `seconds`. Raises `GivenUp` soon after `is_given_up` says so."""
+    """Whether the event is set within `seconds`. Raises `GivenUp` soon after `is_given_up()` is true."""
     end = time.monotonic() + seconds
     while not event.wait(max(0.0, min(SLICE, end - time.monotonic()))):
         if is_given_up():

@@ -1,6 +1,7 @@
-"""Mailboxes: what lies between sending a message and handling it.
+"""Mailboxes: they hold messages from when they are sent until the actor handles them.
 
-pykka's own inbox lets an exception in a told message kill the actor, and never answers an ask that races a stop.
+With pykka's own inbox an exception in the handler of a told message kills the actor, and an ask that arrives while the
+actor stops may never be answered.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 import pykka
 from pykka.messages import _ActorStop
 
+from engine.actors.runtime.mailbox_state import TABLE, MailboxEvent, MailboxState
+
 logger = logging.getLogger(__name__)
 
 
-class Reply:
-    """Stands in for the future of an envelope, so that a handler's exception always has somewhere to go.
+class EnvelopeReply:
+    """Takes the place of an envelope's future, so that a handler's exception always has somewhere to go.
 
-    A handler that returns a `concurrent.futures.Future` answers its asker when that future does.
+    A handler that returns a `concurrent.futures.Future` answers its asker when that future is done.
     """
 
     __slots__ = ("_future",)
@@ -42,7 +45,7 @@ class Reply:
             self._future.set(value)
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """Answer with an exception; where nobody asked, it is logged and the actor lives on."""
+        """Answer with an exception; of a told message it is logged, and the actor lives on."""
         exc_info = exc_info or sys.exc_info()
         if self._future is not None:
             self._future.set_exception(exc_info)
@@ -58,7 +61,7 @@ class Reply:
 
 
 class _Few(list[Any]):
-    """A queue that is nearly always empty, as that of the stops: a deque takes 700 bytes then."""
+    """A queue for stops, which is nearly always empty: an empty deque takes 700 bytes."""
 
     def popleft(self) -> Any:
         """Take the first one out."""
@@ -68,8 +71,7 @@ class _Few(list[Any]):
 class Mailbox:
     """An actor's inbox: a stop goes first, then messages in order of arrival.
 
-    After `close()` only a stop is taken in, after `end()` nothing: asks are answered with `pykka.ActorDeadError` at
-    once.
+    What it takes in follows from its `state`; whoever asks in vain is answered with `pykka.ActorDeadError` at once.
     """
 
     classes = 1
@@ -78,22 +80,19 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._queues: tuple[Any, ...] = (_Few(), *(deque() for _ in range(self.classes)))
-        self._lock = threading.RLock()  # held for moments; a signal handler of the host may come in between
+        self._lock = threading.RLock()  # held for moments; a signal handler of the host may interrupt
         self._bell = threading.Lock()  # a Condition would make a lock for each message
         self._bell.acquire()
         self._is_waiting = False
         self._handled: Any = None
-        self._closed = False
-        self._ended = False
-        self.is_stopping = False
-        """Whether the actor has stopped, or is told to or about to be."""
+        self.state = MailboxState.OPEN
         self._finished: threading.Event | None = None
         self.reader: int | None = None
         """The ident of the actor's thread, once it has looked for a message."""
 
     @property
     def finished(self) -> threading.Event:
-        """Set by the actor when it has closed what it holds. Made when it is asked for: an event takes a KiB."""
+        """Set by the actor when it has closed what it holds. Made on demand, since an event takes a KiB."""
         with self._lock:
             if self._finished is None:
                 self._finished = threading.Event()
@@ -104,14 +103,14 @@ class Mailbox:
         if isinstance(envelope.message, _ActorStop):
             self._put_stop(envelope)
             return
-        envelope.reply_to = Reply(envelope.reply_to)
+        envelope.reply_to = EnvelopeReply(envelope.reply_to)
         self._push(1, envelope)
 
     def get(self) -> Any:
         """The next message; waits for one."""
         self.reader = threading.get_ident()
         if self._handled is not None:
-            self._handled.message = None  # pykka's loop holds the envelope until the next one comes
+            self._handled.message = None  # pykka's loop keeps the envelope until the next one comes
         while True:
             with self._lock:
                 envelope = self._take()
@@ -123,8 +122,13 @@ class Mailbox:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the actor has handled everything and waits for a message, or has ended."""
-        return self._is_waiting or self._ended
+        """Whether the actor waits for a message, with none left, or has ended."""
+        return self._is_waiting or self.state is MailboxState.ENDED
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the actor has stopped, or is about to."""
+        return self.state.is_stopping
 
     def backlog(self) -> int:
         """How many messages wait."""
@@ -135,9 +139,9 @@ class Mailbox:
         return not any(self._queues)
 
     def close(self) -> None:
-        """Take in nothing more but a stop, and answer everybody who waits."""
+        """Take in only a stop from now on, and answer everybody who waits."""
         with self._lock:
-            self._closed = self.is_stopping = True
+            self._change(MailboxEvent.CLOSE)
             left = [envelope for queue in self._queues[1:] for envelope in queue]
             for queue in self._queues[1:]:
                 queue.clear()
@@ -147,12 +151,16 @@ class Mailbox:
     def end(self) -> None:
         """Take in nothing at all: the actor handles no more messages."""
         with self._lock:
-            self._ended = True
+            self._change(MailboxEvent.END)
             stops = list(self._queues[0])
             self._queues[0].clear()
         self.close()
         for envelope in stops:
             _confirm_stop(envelope)
+
+    def _change(self, event: MailboxEvent) -> None:
+        """Holds the lock."""
+        self.state = TABLE[self.state][event]
 
     def _take(self) -> Any:
         """The next message, or `None`. Holds the lock."""
@@ -169,8 +177,8 @@ class Mailbox:
 
     def _put_stop(self, envelope: Any) -> None:
         with self._lock:
-            self.is_stopping = True
-            if not self._ended:
+            self._change(MailboxEvent.STOP_TOLD)
+            if self.state.takes_stops:
                 self._queues[self.stop_queue].append(envelope)
                 self._wake()
                 return
@@ -178,7 +186,7 @@ class Mailbox:
 
     def _push(self, index: int, envelope: Any) -> None:
         with self._lock:
-            if not self._closed:
+            if self.state.takes_messages:
                 self._queues[index].append(envelope)
                 self._wake()
                 return
@@ -193,7 +201,7 @@ class Mailbox:
 
 
 class PatientMailbox(Mailbox):
-    """An inbox whose actor handles everything it was told before it stops."""
+    """An inbox whose actor handles every earlier message before it stops."""
 
     stop_queue = 1
 

@@ -1,4 +1,4 @@
-"""One thread that calls things later: it wakes actors, and does what must happen while the lane waits for Kraken."""
+"""Timers in one thread: it wakes actors, and does what must be done while the lane waits for Kraken."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 
-LONGEST_WAIT = 3600.0  # seconds; a lock cannot wait for ever
+LONGEST_WAIT = 3600.0  # seconds; the timeout of a lock is bounded
 
 
 class Scheduler:
-    """Timers. Actions run in the scheduler's thread, so they only tell, answer or cut: nothing that waits.
+    """Timers. Actions run in the scheduler's thread, so they may only do what never waits: tell, answer or cut.
 
-    An action that raises is logged and harms no other. After `stop()` nothing runs any more.
+    An exception of an action is logged and affects no other. After `stop()` no action runs any more.
     """
 
     def __init__(self) -> None:
@@ -58,9 +58,9 @@ class Scheduler:
         while (action := self._next()) is not None:
             try:
                 action()
-            except BaseException:  # a SystemExit of somebody's callback would end deadlines, cuts and refreshes
+            except BaseException:  # even a SystemExit of the host: deadlines, cuts and refreshes need this thread
                 logger.exception("A timer failed.")
-            del action  # do not keep what it refers to alive until the next one is due
+            del action  # or what it refers to would live until the next one is due
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:

@@ -1,10 +1,10 @@
-"""Notices an actor that has died and starts a successor; callers hold names, not refs."""
+"""Replaces actors that have died. Callers hold names, not refs."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pykka
@@ -19,26 +19,12 @@ LOOK_EVERY = 0.25  # seconds
 Start = Callable[[], "pykka.ActorRef[Any]"]
 
 
-class Address:
-    """A name that messages can be sent to: they reach whoever bears it now."""
-
-    __slots__ = ("_name", "_supervisor")
-
-    def __init__(self, supervisor: Supervisor, name: str) -> None:
-        self._supervisor = supervisor
-        self._name = name
-
-    def tell(self, message: Any) -> None:
-        """Tell the actor of that name. Raises `pykka.ActorDeadError` while there is none."""
-        self._supervisor.ref(self._name).tell(message)
-
-
 class Supervisor:
     """The actors of one engine by name, in the order of their start.
 
-    An actor found dead at two looks in a row is replaced, and `warn` is told (code, sentence). When the one named
-    `keystone` and all that were started after it are dead or told to stop, the host has stopped pykka's world:
-    `world_stopped` is called once, in a thread of its own, and nothing is replaced.
+    An actor that is dead at two checks in a row is replaced, and `warn` is called with a code and a sentence. When the
+    actor named `keystone` and all that were started after it are dead or stopping, the host has stopped every pykka
+    actor: `world_stopped` is called once, in a thread of its own, and nothing is replaced.
     """
 
     def __init__(
@@ -62,9 +48,9 @@ class Supervisor:
         after(LOOK_EVERY, self._look)
 
     def start(self, name: str, start: Start) -> pykka.ActorRef[Any]:
-        """Start an actor under a name; what `start` raises comes through and nothing is kept.
+        """Start an actor under a name. What `start` raises is raised here, and nothing is kept.
 
-        Raises `EngineStopped` when they are being stopped already.
+        Raises `EngineStopped` when the actors are being stopped already.
         """
         ref = start()
         with self._lock:
@@ -75,8 +61,13 @@ class Supervisor:
         stop_actor(ref)
         raise EngineStopped("The engine is stopping.")
 
+    @property
+    def refs(self) -> Mapping[str, pykka.ActorRef[Any]]:
+        """The actor that bears each name now; it changes as actors are started, replaced and stopped."""
+        return self._refs
+
     def ref(self, name: str) -> pykka.ActorRef[Any]:
-        """The actor that bears the name now."""
+        """The actor that bears the name now. Raises `KeyError`."""
         return self._refs[name]
 
     def stop(self, name: str, timeout: float) -> bool:
@@ -99,7 +90,7 @@ class Supervisor:
         return list(self._refs)
 
     def dead(self) -> list[str]:
-        """The names that nobody bears at this moment."""
+        """The names whose actor is dead at this moment."""
         return [name for name, ref in tuple(self._refs.items()) if not ref.is_alive()]
 
     def stop_watching(self) -> None:

@@ -1,1 +1,1 @@
-"""The rules of balances: snapshots, availability, polling and history."""
+"""The rules of balances: snapshots, availability, when to refresh, polling, cash and history."""

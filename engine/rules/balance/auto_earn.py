@@ -1,8 +1,8 @@
 """Whether Kraken lists Auto-Earn money twice: in its ``.F`` row, and in the plain row as well.
 
-On 13 November 2025 Kraken's changelog deprecated the ``.F`` rows of Balance and BalanceEx, and did not say whether the
-plain row holds their amount while both are listed. Counted apart, such money would be there twice, and a check of funds
-would pass that should not. So a row that looks like this counts once, until Kraken's rows contradict it.
+Kraken's changelog of 13 November 2025 deprecates the ``.F`` rows of Balance and BalanceEx. It does not say whether the
+plain row includes their amount while both are listed. If it does, adding the two would count the money twice, and a
+check of funds would pass wrongly. So rows that look like this count once, until Kraken's rows contradict it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ class AutoEarn(Enum):
     """How a plain row and its ``.F`` row add up."""
 
     UNSETTLED = "unsettled"
-    """Nobody knows: they are added, unless their amounts say that the plain row holds the other."""
+    """Not known: they are added, unless their amounts suggest that the plain row includes the other."""
     SUM = "sum"
-    """It is known that they are added."""
+    """They are known to add up."""
     LARGER = "larger"
-    """It is known that the plain row holds the other, where it is not the smaller one."""
+    """The plain row is known to include the other, unless it is the smaller one."""
 
 
 def listed_twice(
     before: Mapping[str, AssetBalance], after: Mapping[str, AssetBalance], reading: AutoEarn = AutoEarn.UNSETTLED
 ) -> frozenset[str]:
-    """The assets of a reply whose Auto-Earn amount is taken to be in the plain row too; `before` is the last balance.
+    """The assets of a reply whose plain row is taken to include the Auto-Earn amount; `before` is the last balance.
 
-    Only where the plain row is not smaller than the ``.F`` row, or it could not hold it. While that is unsettled, this
-    has to speak for it: the plain row grew by what the ``.F`` row has (within 1 %) while that row did not shrink, or
-    both are equal and were never seen to be apart. Once said it holds until the plain row is the smaller one.
+    A plain row that is smaller than the ``.F`` row cannot include it. While the reading is not known, evidence is
+    needed: the plain row grew by the amount of the ``.F`` row (within 1 %) while that row did not shrink, or both are
+    equal and were never seen to differ. An asset once listed twice stays so until its plain row is the smaller one.
     """
     if reading is AutoEarn.SUM:
         return frozenset()

@@ -10,9 +10,9 @@
     recovering    available   unavailable  unavailable   blocked      unavailable  recovering  recovering
     blocked       available   blocked      blocked       blocked      blocked      blocked     blocked
 
-*good*: Kraken's good reply, which also sets the count of failures back. *last failure*: the one that makes it `limit`
-failures in a row. *refused key*: a revoked key or a missing permission. *nothing*: what we did ourselves, which says
-nothing about the account. *asked*: a refresh goes out; after an outage that is the one probe. *silence*: there was no
+*good*: a good reply of Kraken's, which also resets the count of failures. *last failure*: the one that makes `limit`
+failures in a row. *refused key*: a revoked key or a missing permission. *nothing*: an error of the engine's own making,
+which says nothing about the account. *asked*: a request is sent; after an outage it is the only probe. *silence*: no
 good reply for too long.
 """
 
@@ -36,6 +36,7 @@ from engine.errors import (
     PermissionDenied,
     TemporaryLockout,
 )
+from engine.rules.backoff import Backoff
 
 
 class Standing(Enum):
@@ -52,7 +53,7 @@ class Standing(Enum):
     RECOVERING = "recovering"
     """Unavailable, and a probe is under way."""
     BLOCKED = "blocked-by-auth"
-    """Kraken refuses the key; only a spaced probe is sent."""
+    """Kraken refuses the key; only a probe now and then is sent."""
 
     @property
     def is_available(self) -> bool:
@@ -61,12 +62,12 @@ class Standing(Enum):
 
     @property
     def is_out(self) -> bool:
-        """Whether it was found to be unavailable."""
+        """Whether the account has been found unavailable."""
         return self in (Standing.UNAVAILABLE, Standing.RECOVERING, Standing.BLOCKED)
 
-    def differs_from(self, told: Standing) -> bool:
-        """Whether it is event to those who were told of another: neither a first failure nor a probe is."""
-        return _QUIET.get(self, self) is not _QUIET.get(told, told)
+    def differs_from(self, published: Standing) -> bool:
+        """Whether the change from the one published last is an event: a first failure or a probe is not."""
+        return _QUIET.get(self, self) is not _QUIET.get(published, published)
 
 
 _QUIET = {Standing.DEGRADED: Standing.AVAILABLE, Standing.RECOVERING: Standing.UNAVAILABLE}
@@ -120,7 +121,8 @@ class Weight(Enum):
     FAILURE = "failure"
     BLOCK = "block"
     HELD = "held"
-    """Kept back for what Kraken said before, or nobody there to send it: it counts until the account is unavailable."""
+    """Not sent because of what Kraken answered before, or because the lane is gone: it counts until the account is
+    unavailable."""
 
 
 _KEPT_BACK = (LockedOut, InvalidNonce, TemporaryLockout)
@@ -129,7 +131,7 @@ _BLOCKING = (InvalidKey, InvalidSignature, PermissionDenied)
 
 
 def weigh(error: CallError) -> Weight:
-    """Refused, unknown and could-not-connect count; what we did ourselves does not."""
+    """What an error says: *refused*, *unknown* and *could not connect* count; the engine's own doing does not."""
     if isinstance(error, _BLOCKING):
         return Weight.BLOCK
     if isinstance(error, LockedOut | EngineStopped):
@@ -141,7 +143,7 @@ def weigh(error: CallError) -> Weight:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """An account's standing, its failures in a row, and what the last of them said."""
+    """An account's standing, its failures in a row, and the last of their messages."""
 
     standing: Standing = Standing.UNKNOWN
     errors: int = 0
@@ -153,15 +155,15 @@ class Availability:
         return self.standing.is_available
 
     def asked(self) -> Availability:
-        """A refresh goes out."""
+        """A request is sent."""
         return self._after(AvailabilityEvent.ASKED)
 
     def after_success(self) -> Availability:
-        """A good reply: available, and the count starts again."""
+        """A good reply: the account is available, and the count starts again."""
         return Availability(TABLE[self.standing][AvailabilityEvent.GOOD])
 
     def after_failure(self, error: CallError, limit: int) -> Availability:
-        """A failed refresh; one that says nothing about the account changes neither count nor reason."""
+        """A failed request. One that says nothing about the account changes neither count nor reason."""
         weight = weigh(error)
         if weight is Weight.NOTHING or (weight is Weight.HELD and self.standing.is_out):
             return self._after(AvailabilityEvent.NOTHING)
@@ -171,7 +173,7 @@ class Availability:
         return Availability(standing, errors, str(error))
 
     def after_silence(self, reason: str) -> Availability:
-        """No good reply for too long: whoever was available is not any more; the count of failures stays."""
+        """No good reply for too long: the account is no longer available; the count of failures stays."""
         after = self._after(AvailabilityEvent.SILENCE)
         return replace(after, reason=reason) if self.is_available else after
 
@@ -180,14 +182,15 @@ class Availability:
 
 
 def next_refresh(state: Availability, every: float, error: CallError | None) -> float:
-    """Seconds until the next refresh: `every` while it goes well, backing off while it does not.
+    """Seconds until the next request: `every` after a good reply, backing off after failures.
 
-    The failures that decide over availability follow at the normal pace, then the pause doubles up to twelve times
-    `every`, but to a minute at most. What Kraken or our limits said of the next try counts when it is longer; where the
-    key itself is kept back, only once the account is unavailable, so that this is not found out late.
+    The failures that decide availability follow at the normal pace; then the pause doubles, up to twelve times `every`
+    or a minute, whichever is less, but never below `every`. A longer pause that Kraken or the local limits ask for
+    counts instead. While the key itself is held back, that applies only once the account is unavailable, so that
+    unavailability is not found late.
     """
-    doublings = max(0, min(state.errors - 2, 16))
-    pause: float = min(every * 2**doublings, max(every, min(12 * every, 60.0)))
+    backoff = Backoff(every, max(every, min(12 * every, 60.0)))
+    pause = backoff.pause(max(0, state.errors - 2))
     if error is None or error.retry_after is None or (isinstance(error, _KEPT_BACK) and not state.standing.is_out):
         return pause
     return max(pause, error.retry_after)

@@ -1,7 +1,7 @@
-"""Which assets count as cash, and money that is there and not counted (promise G6).
+"""Money in a balance that its cash does not count (promise G6).
 
-Currencies are compared coarsely, by about how many units make a dollar: that is enough to tell 5,000 euros from nothing
-and from dust, and needs no price.
+Currencies are compared by their rough value in dollars: that is enough to tell 5,000 euros from nothing and from dust,
+and needs no price.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from fractions import Fraction
 from types import MappingProxyType
 
 MUCH_SMALLER = 10
-"""Cash is much smaller than other money when that is worth more than so many times as much."""
+"""Cash is much smaller than other money that is worth more than this many times as much."""
 DUST = 1
-"""Dollars: less than this of an asset is not worth a word."""
+"""Dollars: a smaller amount of an asset is not reported."""
 
 _DOLLARS = ("USD", "USDT", "USDC", "USDG", "USDD", "USDE", "USDQ", "USDR", "USDS", "USD1", "DAI", "PYUSD", "RLUSD",
             "TUSD", "FDUSD")  # fmt: skip
@@ -27,31 +27,31 @@ _MONEY: Mapping[str, tuple[str, int]] = MappingProxyType(
        "TRY": ("TRY", 40), "THB": ("THB", 30), "INR": ("INR", 90), "JPY": ("JPY", 150), "NGN": ("NGN", 1500),
        "ARS": ("ARS", 1500), "KRW": ("KRW", 1500), "COP": ("COP", 4000), "IDR": ("IDR", 16000)}
 )  # fmt: skip
-"""Fiat and stablecoins by plain name: in which currency each is, and about how many units make a dollar."""
+"""Fiat and stablecoins by plain name: the currency of each, and roughly how many units are worth a dollar."""
 
 
 def in_words(names: Iterable[str]) -> str:
-    """The assets that cash counts, as every place names them: ``USD + USDT``."""
+    """The assets that cash counts, as every display writes them: ``USD + USDT``."""
     return " + ".join(names) or "nothing"
 
 
 def elsewhere(amounts: Mapping[str, Decimal], cash: Sequence[str]) -> tuple[str, ...]:
-    """The fiat and stablecoins of a balance that cash does not count, the most first; none beside enough cash.
+    """The fiat and stablecoins of a balance that cash does not count, the largest first; none beside enough cash.
 
-    `amounts`: what of each asset an order could use, by plain name. Enough is a tenth of what is not counted, or any
-    amount of a counted asset that is no money by this list, as nobody knows here what it is worth. Dust does not count.
+    `amounts`: what an order could use of each asset, by plain name. Enough is a tenth of what is not counted, or any
+    amount of a counted asset that is not in the list of money, since its value is not known here. Dust does not count.
     """
     worth = {name: _worth(name, each) for name, each in amounts.items() if name in _MONEY and name not in cash}
     found = sorted((name for name in worth if worth[name] >= DUST), key=lambda name: (-worth[name], name))
     counted = {name: amounts[name] for name in cash if name in amounts}
     if any(counted[name] > 0 for name in counted if name not in _MONEY):
         return ()
-    mine = sum(_worth(name, each) for name, each in counted.items() if name in _MONEY)
-    return () if mine * MUCH_SMALLER >= sum(worth[name] for name in found) else tuple(found)
+    worth_of_cash = sum(_worth(name, each) for name, each in counted.items() if name in _MONEY)
+    return () if worth_of_cash * MUCH_SMALLER >= sum(worth[name] for name in found) else tuple(found)
 
 
 def line_to_count(found: Sequence[str], cash: Sequence[str]) -> str:
-    """The line of the configuration that counts what was found elsewhere, as far as it is one currency."""
+    """The line of the configuration that counts what was found, as far as it is in one currency."""
     currency = _MONEY[found[0]][0]
     names = [name for name in (*cash, *found) if name in _MONEY and _MONEY[name][0] == currency]
     quoted = ", ".join(f'"{name}"' for name in dict.fromkeys(names))
@@ -59,7 +59,7 @@ def line_to_count(found: Sequence[str], cash: Sequence[str]) -> str:
 
 
 def elsewhere_sentence(account: str, found: Sequence[str], cash: Sequence[str]) -> str:
-    """What a person is told of money that cash does not count, with the line to configure."""
+    """The message about money that cash does not count, with the line to configure."""
     return (
         f"Account {account} holds {', '.join(found)}, which is not counted: its cash is {in_words(cash)}. "
         f"To count it, write {line_to_count(found, cash)} under [settings] in the configuration file."
@@ -67,5 +67,5 @@ def elsewhere_sentence(account: str, found: Sequence[str], cash: Sequence[str]) 
 
 
 def _worth(name: str, amount: Decimal) -> Fraction:
-    """Coarsely, in dollars."""
+    """The rough value in dollars."""
     return Fraction(amount) / _MONEY[name][1]

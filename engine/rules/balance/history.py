@@ -1,4 +1,4 @@
-"""The last balances of an account as points in time: which are worth keeping, how many, and where."""
+"""The last balances of an account as points in time: which of them are kept, how many, and under which number."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Value
 
 MOST = 200
-"""Points that are kept of one account, the newest."""
+"""How many points of one account are kept: the newest."""
 AT_LEAST_EVERY = 300.0
-"""Seconds after which a point is kept though nothing has changed."""
+"""Seconds after which a point is kept even though nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class BalancePoint(Value):
     assets: Mapping[str, Decimal] = field(repr=False)
     """Each asset's total, under its plain name."""
     cash_assets: tuple[str, ...] = ()
-    """Which assets were counted as cash; empty where a point does not say it."""
+    """Which assets were counted as cash; empty in points of earlier releases."""
 
     @classmethod
     def of(cls, snapshot: BalanceSnapshot) -> BalancePoint | None:
-        """The point of a good reply; `None` when there never was one."""
+        """The point of a snapshot; `None` when there never was a good reply."""
         if snapshot.as_of is None or snapshot.cash is None:
             return None
         totals = MappingProxyType({name: each.total for name, each in snapshot.assets.items()})
@@ -40,7 +40,7 @@ class BalancePoint(Value):
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> BalancePoint:
-        """What `to_dict` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `ArithmeticError` for anything else."""
+        """The point that `to_dict` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `ArithmeticError`."""
         free = document["available_cash"]
         totals = {name: Decimal(total) for name, total in document["assets"].items()}
         return cls(
@@ -61,7 +61,7 @@ class BalancePoint(Value):
         }
 
     def says_more_than(self, last: BalancePoint) -> bool:
-        """Whether it is worth keeping after `last`: something changed, or enough time has passed either way."""
+        """Whether it is kept after `last`: an amount differs, or enough time lies between them, in either direction."""
         amounts = (self.cash, self.available_cash, self.assets)
         if amounts != (last.cash, last.available_cash, last.assets):
             return True
@@ -69,5 +69,5 @@ class BalancePoint(Value):
 
 
 def place(number: int) -> int:
-    """Where an account's point of that number is kept: in the place of the one that is `MOST` points older."""
+    """Where an account's point of that number is kept: it replaces the one that is `MOST` points older."""
     return number % MOST

@@ -1,7 +1,7 @@
-"""How often balances are refreshed, and whose turn it is (fair polling).
+"""How often balances are refreshed, and in which order (fair polling).
 
-All accounts share one lane, and each key has a call counter of its own, so refreshing may take only a share of both:
-the rest is for what somebody asks for. With few accounts the interval is the one that was set; with many it stretches.
+All accounts share one lane, and each key has its own call counter. Polling may use only a share of both: the rest is
+for calls that somebody makes. With few accounts the interval is the one in the settings; with many it is longer.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable
 
-SMOOTHING = 0.2  # the weight of the newest refresh in the mean time that one takes
-COST = 1.0  # points of a key's call counter that one refresh costs
+SMOOTHING = 0.2  # the weight of the newest refresh in the mean duration
+COST = 1.0  # points that one refresh adds to a key's call counter
 
 
 def interval(every: float, accounts: int, seconds: float, share: float, decay: float | None) -> float:
     """Seconds between two refreshes of one account.
 
-    every: as it was set. accounts: how many are refreshed. seconds: the lane's time for one refresh. share: the part of
-    the lane and of a key's counter that refreshing may take. decay: points that the counter loses in a second; `None`
-    when it is not counted.
+    every: the interval in the settings. accounts: how many are refreshed. seconds: the mean duration of a refresh.
+    share: the part of the lane and of a key's counter that polling may use. decay: points that the counter loses per
+    second; `None` when it is not counted.
     """
     by_lane = accounts * seconds / share
     by_counter = 0.0 if decay is None else COST / (decay * share)
@@ -26,20 +26,19 @@ def interval(every: float, accounts: int, seconds: float, share: float, decay: f
 
 
 def rest(seconds: float, share: float) -> float:
-    """Seconds that polling pauses after a refresh that took `seconds`, so that it takes no more than its share."""
+    """Seconds that polling pauses after a refresh of `seconds`, so that it uses no more than its share."""
     return seconds * (1 / share - 1)
 
 
 def smoothed(mean: float | None, seconds: float) -> float:
-    """The mean time of a refresh after one more."""
+    """The mean duration of a refresh after one more."""
     return seconds if mean is None else mean + SMOOTHING * (seconds - mean)
 
 
 class Queue:
-    """Whose refresh comes next: among those that are due, the healthy ones first, then by the time they are due.
+    """Which account is refreshed next: of those that are due the healthy ones first, then the one due longest.
 
-    So one account that hangs costs the others one call of its own, and not one of every other failing account's. Not
-    thread-safe.
+    So failing accounts delay a healthy one by one call at most, however many they are. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -49,17 +48,17 @@ class Queue:
         self._count = 0
 
     def plan(self, who: Hashable, when: float, *, failing: bool) -> None:
-        """`who` is due at `when`; what was planned for it before no longer counts."""
+        """`who` is due at `when`. Replaces the plan that `who` had."""
         self._count += 1
         self._plans[who] = (self._count, failing)
         heapq.heappush(self._coming, (when, self._count, who))
 
     def drop(self, who: Hashable) -> None:
-        """`who` is not to be refreshed any more."""
+        """Remove `who`."""
         self._plans.pop(who, None)
 
     def take(self, now: float) -> Hashable | None:
-        """Whose turn it is at `now`; `None` while nobody is due. It is then no longer planned."""
+        """Remove and return the account whose turn it is at `now`; `None` while none is due."""
         while self._coming and self._coming[0][0] <= now:
             when, number, who = heapq.heappop(self._coming)
             if self._is_planned(who, number):
@@ -72,7 +71,7 @@ class Queue:
         return None
 
     def next_at(self) -> float | None:
-        """When somebody is due next; `None` when nothing is planned."""
+        """When the next account is due; `None` when none is planned."""
         if any(self._is_planned(who, number) for _, _, number, who in self._due):
             return self._due[0][1]
         while self._coming and not self._is_planned(self._coming[0][2], self._coming[0][1]):

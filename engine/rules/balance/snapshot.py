@@ -1,4 +1,4 @@
-"""A balance with the truth about it: how old it is, and whether its account is available (promises G6, G7)."""
+"""A balance with its age, and with the availability of its account (promises G6, G7)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from engine.rules.balance.availability import Standing
+from engine.rules.balance.availability import Availability, Standing
 from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ class BalanceState(Enum):
 
 
 def never() -> float:
-    """The time of what has not happened."""
+    """The time of an event that has not happened."""
     return float("-inf")
 
 
@@ -34,12 +34,12 @@ _LIVE = ("_clock", "_as_of_monotonic", "_invalidated_at")
 
 @dataclass(frozen=True, slots=True)
 class BalanceSnapshot(Value):
-    """The last known balance of one account with the truth about it. Immutable; reading it waits for nothing.
+    """The last known balance of one account, and how far it can be trusted. Immutable; reading it waits for nothing.
 
     `cash` and `available_cash` sum the assets of `Settings.cash`, Auto-Earn rows included; `cash_assets` has their
     plain names. `cash` is `None` exactly when there never was a good reply, `available_cash` also when holds are not
-    known. `as_of` (aware UTC) was taken before the request went out, so the age is never understated. `error_count` is
-    the failures in a row.
+    known. `as_of` (aware UTC) is taken before the request goes out, so the age is never understated. `error_count`
+    counts the failures in a row.
     """
 
     account: str
@@ -50,12 +50,12 @@ class BalanceSnapshot(Value):
     assets: Mapping[str, AssetBalance] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     is_available: bool = False
     standing: Standing = Standing.UNKNOWN
-    """Where the account stands, in more words than `is_available`."""
+    """The account's availability in more detail than `is_available`."""
     error_count: int = 0
     last_error: str | None = None
     next_attempt: datetime | None = None
     restored: bool = False
-    """Read from the store after a restart and not refreshed since: STALE, however young."""
+    """Read from disk after a restart and not refreshed since: STALE, however young."""
     max_age: float = field(default=15.0, repr=False)
     _as_of_monotonic: float | None = field(default=None, repr=False, compare=False)
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False, compare=False)
@@ -66,8 +66,8 @@ class BalanceSnapshot(Value):
     def age(self) -> float | None:
         """Seconds since `as_of`, computed when read; `None` when the balance is UNKNOWN.
 
-        A clock that steps back cannot make a value younger: inside the process the monotonic clock counts too, also
-        for a value of an earlier run, from the moment it was read.
+        A wall clock that steps back cannot make a value younger: the age by the monotonic clock counts when it is
+        larger. For a value of an earlier run that clock counts from the moment when it was read from disk.
         """
         if self.as_of is None or self._fixed_age is not None:
             return self._fixed_age
@@ -75,11 +75,11 @@ class BalanceSnapshot(Value):
 
     @property
     def invalidated(self) -> bool:
-        """Whether an order, a cancel or a fill of ours has changed it since it was asked for: STALE, however young."""
+        """Whether an order, a cancel or a fill has changed it since it was requested: STALE, however young."""
         return self._as_of_monotonic is not None and self._as_of_monotonic <= self._invalidated_at()
 
     def _parts(self) -> dict[str, Any]:
-        """Without what tells of changes in this process: elsewhere nobody will say when the balance has changed."""
+        """Without the links into this process: elsewhere nothing marks the balance when it changes."""
         kept = {name: part for name, part in Value._parts(self).items() if name not in _LIVE}
         return kept | {"restored": self.restored or self.invalidated}
 
@@ -92,17 +92,38 @@ class BalanceSnapshot(Value):
         is_old = self.restored or self.invalidated or age > self.max_age
         return BalanceState.STALE if is_old else BalanceState.FRESH
 
+    def answers(self, max_age: float | None) -> bool:
+        """Whether it answers a caller who wants a balance of at most `max_age` seconds; `None`: who takes any."""
+        age = self.age
+        if max_age is None:
+            return True
+        return age is not None and age <= max_age and not (self.restored or self.invalidated)
+
+    def with_availability(self, availability: Availability, last_error: str | None, **parts: Any) -> BalanceSnapshot:
+        """The same balance with another availability of its account."""
+        return replace(
+            self, is_available=availability.is_available, standing=availability.standing,
+            error_count=availability.errors, last_error=last_error, **parts,
+        )  # fmt: skip
+
+    def forgotten(self) -> BalanceSnapshot:
+        """UNKNOWN: nothing is known of the account any more."""
+        return BalanceSnapshot(
+            self.account, max_age=self.max_age, cash_assets=self.cash_assets, _clock=self._clock,
+            _invalidated_at=self._invalidated_at,
+        )  # fmt: skip
+
     def at(self, now: datetime) -> BalanceSnapshot:
-        """The same balance as seen at `now` (aware): its state and age no longer move."""
+        """The same balance as seen at `now` (aware): its state and age are fixed."""
         if self.as_of is None:
             return self
         wall = (now - _EPOCH).total_seconds()
         age = self._age_at(wall, wall - self._clock.wall_ns() / 1e9)
-        disturbed_at = self._invalidated_at()
-        return replace(self, _fixed_age=age, _invalidated_at=lambda: disturbed_at)
+        invalidated_at = self._invalidated_at()
+        return replace(self, _fixed_age=age, _invalidated_at=lambda: invalidated_at)
 
     def _age_at(self, wall: float, later: float) -> float:
-        """The age by that wall clock, `later` seconds from now; the larger of the two clocks' wins."""
+        """The age at wall-clock time `wall`, `later` seconds from now: the larger of the two clocks' ages."""
         assert self.as_of is not None
         by_wall = wall - (self.as_of - _EPOCH).total_seconds()
         if self._as_of_monotonic is None:
@@ -136,7 +157,7 @@ def seconds_later(moment: datetime, seconds: float) -> datetime:
 
 
 def moment(wall_ns: int) -> datetime:
-    """The aware UTC time of a wall clock reading."""
+    """A wall-clock reading as aware UTC time."""
     return _EPOCH + timedelta(microseconds=wall_ns // 1000)
 
 

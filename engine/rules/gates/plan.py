@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import ConfigError
 from engine.rules.gates.gate import Gate, Verdict
@@ -33,6 +33,7 @@ class Candidate:
 Scanner = Callable[[Any], Iterable[str | Candidate]]
 Strategy = Callable[[Candidate, Any], Order | None]
 AnyGate = Gate | Callable[[Any], Verdict]
+Amount = Decimal | str | int
 
 
 def every_pair(view: Any) -> Iterable[str]:
@@ -86,6 +87,27 @@ class TradePlan:
     max_skew: float = 5.0
     patience: float = 5.0
     interval: float | None = None
+
+    if TYPE_CHECKING:  # it takes more than it keeps: what is given as a text or list is a `Decimal` or tuple later
+
+        def __init__(
+            self,
+            *,
+            pairs: Iterable[str] = ("XBTUSD",),
+            scanner: Scanner = every_pair,
+            strategy: Strategy = no_order,
+            order: Order | None = None,
+            gates: Iterable[AnyGate] | None = None,
+            data: Mapping[str, tuple[str, Mapping[str, Any]]] = {},
+            reserve: Amount | Mapping[str, Amount] = 0,
+            max_balance_age: float = 5.0,
+            max_data_age: float = 5.0,
+            max_spread: Amount = "0.5",
+            slippage: Amount = 1,
+            max_skew: float = 5.0,
+            patience: float = 5.0,
+            interval: float | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__

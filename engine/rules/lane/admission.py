@@ -1,9 +1,9 @@
-"""Whether a call may go to Kraken now, before a nonce is drawn for it: decided from the counters of its key.
+"""The rate limiter: whether a call may go to Kraken now, decided from the counters of its key before a nonce is drawn.
 
-Nobody sleeps here. A call that has to wait is answered with a `Wait`, which says how long, and its sender asks again.
-A cancel is never held: our count is a prediction, and one that is too high would strand an open order.
+It never sleeps. A call that has to wait is answered with a `Wait`, which says for how long, and its sender asks again.
+A cancel is never kept back: our count is a prediction, and one that is too high would leave an order open.
 
-The counters themselves are facts of Kraken's (`kraken/limits.py`); the rules see them as `Calls` and `Trades`.
+How Kraken counts is in `kraken/limits.py`; the rules see the counters as `Calls` and `Trades`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A call that is kept back: why, as a sentence for a person, and the seconds after which to ask again.
+    """Why a call is kept back, as a sentence for a person, and the seconds after which to ask again.
 
     is_refusal: Kraken refused the key, an endpoint or a market, so that waiting alone does not help.
     """
@@ -47,40 +47,40 @@ class Trades(Protocol):
 CANCEL = 0
 
 SETTLEMENT = 10.0
-"""The REST cost of looking up what became of one order: OpenOrders 2, ClosedOrders 4, TradesHistory 4."""
+"""The REST cost of reconciling one order: OpenOrders 2, ClosedOrders 4, TradesHistory 4."""
 WRITES = 1.0
-"""The REST cost of the one write that must find room: CancelAll or CancelAllOrdersAfter."""
+"""The REST cost of a write that must always find room: CancelAll or CancelAllOrdersAfter."""
 
 KEPT = (0.0, 0.0, WRITES, WRITES + SETTLEMENT)
 """The points that a call leaves in the REST counter, by its class of service: cancel, order, settle, read.
 
-A Starter's reads share what is left of 15 points: four calls at once, then one balance every 3 seconds for ever.
+At the Starter tier reads share the rest of 15 points: four calls at once, then one balance every 3 seconds.
 """
 KEPT_WITHOUT_ORDERS = (0.0, 0.0, WRITES, WRITES)
-"""The same where nothing can trade: there is no order to settle, so reads have all but a cancel's room."""
+"""The same for an engine that is not live: with no order to reconcile, reads leave room only for a cancel."""
 
 THROTTLED = 5.0
-"""The pause after `EService:Throttled` without a time. Kraken names none: a few seconds, as for its rate limit."""
+"""Seconds: the pause after `EService:Throttled` without a time. Kraken's documentation gives no number for it."""
 SHORTEST = 1.0
-"""The least pause after one with a time: it is read against our wall clock, which may be ahead of Kraken's."""
+"""Seconds: the shortest pause after one with a time, since our wall clock may be ahead of Kraken's."""
 
 
 class Limit(Enum):
-    """Which limit a refusal of Kraken's speaks of."""
+    """The limit that a refusal is about."""
 
     CALLS = "calls"
     TRADES = "trades"
     PAUSE = "pause"
 
 
-# By the beginning of the code, without spaces and in lower case; all else is the REST counter's (Kraken's error page).
+# By the beginning of the code, in lower case and without spaces; any other is the REST counter's (Kraken's error page).
 _LIMITS = (("eorder:", Limit.TRADES), ("eservice:throttled", Limit.PAUSE), ("eauth:", Limit.PAUSE))
 
 
 def limit_of(error: CallError | None) -> Limit | None:
-    """The limit that Kraken says was exceeded; `None` when it says no such thing.
+    """The limit that Kraken says was exceeded; `None` for any other error.
 
-    An HTTP 429 has no code of Kraken's, and says how long to wait: a pause, also where a write is unknown after it.
+    An HTTP 429 has no error code, and says how long to wait: it is a pause, even when it leaves a write unknown.
     """
     code = "".join((getattr(error, "kraken_code", None) or "").lower().split())
     if not code and isinstance(error, RateLimited | CallUnknown) and error.retry_after is not None:
@@ -91,9 +91,9 @@ def limit_of(error: CallError | None) -> Limit | None:
 
 
 class Admission:
-    """What decides for one API key. Not thread-safe: it has one owner.
+    """The rate limiter of one API key. Not thread-safe: it has one owner.
 
-    For each send: `check` before its nonce is drawn, `after` when its answer is there.
+    For each send: `check` before its nonce is drawn, `after` when its answer has come.
     """
 
     def __init__(self, calls: Calls, trades: Trades, kept: Sequence[float] = KEPT) -> None:
@@ -119,9 +119,9 @@ class Admission:
     def after(
         self, error: CallError | None, cost: float, now: float, *, pair: str | None = None, points: float = 0.0
     ) -> None:
-        """Charge a call that reached Kraken or may have, and learn from its refusal (`error`, `None` for a good reply).
+        """Charge a call that reached Kraken, or may have, and learn from its refusal (`error`; `None`: a good reply).
 
-        `now` is when the answer came: counted that late, our level is never below Kraken's.
+        `now` is when the answer came: charged that late, our level is never below Kraken's.
         """
         if isinstance(error, CallNotSent):
             return

@@ -1,24 +1,33 @@
-"""Whose time counts: the machine's clock, unless it disagrees with Kraken's.
+"""Which clock the nonces follow: the machine's, unless it disagrees with Kraken's.
 
-A clock that runs far ahead would drive the nonces of a key ahead for ever, and one far behind is as wrong. A wall clock
-that disagrees with Kraken's time by more than five minutes is not believed; the nonces then follow Kraken's time.
+A clock that is far ahead would drive the nonces of a key ahead for ever, and with one far behind they would be refused.
+A wall clock that disagrees with Kraken's time by more than five minutes is not trusted: nonces follow Kraken's then.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TOLERANCE = 300.0  # seconds
+_TOLERANCE_NS = int(TOLERANCE * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
 class KrakenTime:
-    """Kraken's time as it was told once, carried on by the monotonic clock."""
+    """Kraken's time as it was told once, continued by the monotonic clock."""
 
     told_ns: int
-    """What Kraken said, in nanoseconds since 1970; whole seconds."""
+    """Kraken's time in nanoseconds since 1970; in whole seconds."""
     monotonic: float
-    """When it was said, by our monotonic clock."""
+    """When it was told, by our monotonic clock."""
+    lowest: float = field(init=False, repr=False, compare=False)
+    highest: float = field(init=False, repr=False, compare=False)
+    """A wall clock is trusted while its difference to the monotonic clock, in nanoseconds, is between these two."""
+
+    def __post_init__(self) -> None:
+        offset = self.told_ns - self.monotonic * 1e9
+        object.__setattr__(self, "lowest", offset - _TOLERANCE_NS)
+        object.__setattr__(self, "highest", offset + _TOLERANCE_NS)
 
     def now_ns(self, monotonic: float) -> int:
         """Kraken's time now."""
@@ -31,5 +40,5 @@ def skew(wall_ns: int, kraken_ns: int) -> float:
 
 
 def is_believed(skew_seconds: float | None) -> bool:
-    """Whether a wall clock that is so far ahead may be used; with Kraken's time not known, it has to be."""
+    """Whether a wall clock that is so far ahead is trusted; it has to be while Kraken's time is unknown."""
     return skew_seconds is None or abs(skew_seconds) <= TOLERANCE

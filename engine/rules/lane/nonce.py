@@ -1,10 +1,11 @@
 """Nonces that only rise: the formula and the mark (promise G1).
 
 A nonce is ``max(last + 1, now)`` in nanoseconds. A *mark* is a number that is durable before any nonce up to it is
-used; after a crash the next nonce starts above the mark, so no crash can repeat one. Nanoseconds, because Kraken
-keeps the highest nonce of a key for ever and a key that has seen a higher unit refuses lower ones (KRAKEN.md §3).
+used; after a crash the next nonce starts above the mark, so no crash can repeat one. It counts nanoseconds because
+Kraken keeps the highest nonce of a key for ever (Kraken's support article on nonces): a key that was used with
+nanoseconds refuses the smaller numbers of any other unit.
 
-Time is an argument, and so is the barrier: `reserve(mark)` returns only when the mark is durable.
+Time is an argument, and so is the durable write: `reserve(mark)` returns only when the mark is durable.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from dataclasses import dataclass
 from engine.errors import NonceNotDurable, NoncesUsedUp, StoreError
 
 SECOND = 1_000_000_000
-HIGHEST = 2**63 - 1  # Kraken's schema says int64
+HIGHEST = 2**63 - 1  # Kraken's OpenAPI file says int64
 
 BELIEVABLE = 2**62
-"""A clock past this (the year 2116) is not believed: it would drive the key to the end of its range for ever."""
+"""A clock past this (the year 2116) is ignored: it would drive the key to the end of its range for ever."""
 
 AHEAD = SECOND
 STEP = 1_000_000
 KEPT_FOR_CANCELS = 1_000
-"""The last nonces below a mark: only a cancel may use them, and only while the store fails, so that a full disk does
-not strand open orders."""
+"""The last nonces below a mark: only cancels may use them, and only while the store fails, so that orders can be
+cancelled with a full disk."""
 
 
 def next_nonce(last: int, now: int) -> int:
@@ -52,7 +53,7 @@ class NonceSequence:
     mark: int = 0
     last: int = 0
     easy: int = 0
-    """Up to here a nonce needs no thought: it is below the mark, and not yet time to renew that."""
+    """Up to here a nonce is issued from memory: it is below the mark, which need not be renewed yet."""
 
     @classmethod
     def above(cls, mark: int) -> NonceSequence:
@@ -63,15 +64,15 @@ class NonceSequence:
         """The next nonce. Calls `reserve` first when it would come near the mark.
 
         With `renew`, a key in use never comes near it: ``renew(mark, wanted)`` returns the highest durable mark at
-        once, and where that is still `mark`, has `wanted` made durable meanwhile.
+        once; when that is still `mark`, it has `wanted` made durable in the background.
 
         Raises `NonceNotDurable` when the store cannot reserve; a cancel then takes one of the nonces kept for it.
         """
         nonce = self.last + 1
-        if now > nonce:  # noqa: PLR1730 - next_nonce() without a call: this runs for every nonce, the rest seldom
+        if now > nonce:  # noqa: PLR1730 - next_nonce() without a call: this runs for every nonce, the rest rarely
             nonce = now
         if nonce > self.easy:
-            nonce = self._with_thought(now, reserve, renew, cancel=cancel)
+            nonce = self._beyond_easy(now, reserve, renew, cancel=cancel)
         self.last = nonce
         return nonce
 
@@ -86,7 +87,7 @@ class NonceSequence:
         self.raise_mark(nonce, reserve)
         self.last = max(self.last, nonce)
 
-    def _with_thought(self, now: int, reserve: Reserve, renew: Renew | None, *, cancel: bool) -> int:
+    def _beyond_easy(self, now: int, reserve: Reserve, renew: Renew | None, *, cancel: bool) -> int:
         nonce, before = next_nonce(self.last, now), self.mark
         if renew is not None and nonce <= self.mark - KEPT_FOR_CANCELS:
             self.mark = max(self.mark, renew(self.mark, next_mark(nonce, now)))

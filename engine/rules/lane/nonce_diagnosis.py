@@ -1,10 +1,10 @@
-"""Why Kraken refused a nonce that was above all of ours, for a person."""
+"""Why Kraken refused a nonce that was higher than all before it, explained to a person."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-_SLOW = 5.0  # seconds that a clock is behind before it counts: the time of a reply is known to a second or two
+_SLOW = 5.0  # seconds: a clock less far behind is no cause, since Kraken's time is known to a second or two
 _AHEAD = 60.0
 _NEW_KEY = "Make a new key at Kraken for this engine alone"
 _TAKE_OVER = "'kraken-engine nonce import' or 'kraken-engine nonce raise'"

@@ -12,19 +12,16 @@ from typing import Any
 CANCEL, ORDER, SETTLE, READ = range(4)
 
 CUTS_OF_ONE_READ = 2
-"""A read that was cut this often gives way only to cancels, so that it is not cut for ever."""
+"""A read that was cut this often gives way only to cancels, so that it ends some time."""
 CUTS_A_MINUTE = 6
-"""A late read may count as an invalid nonce at Kraken, and those add up to a lockout: this many cuts of reads
-a minute for orders and settles, twice as many for cancels. Cuts of writes count as well, and are never denied."""
+"""A read that arrives late may count as an invalid nonce at Kraken, and too many of those end in a lockout. So reads
+are cut this often in a minute for orders and settles, and twice as often for cancels. Cuts of writes count as well, and
+are always allowed."""
 
 COVERS_ALL = "CancelAll"
+"""Covers every placement of its account; any other cancel covers those with which it shares one of `names_of`."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-
-
-def covers(endpoint: str, cancel: Mapping[str, Any], placement: Mapping[str, Any]) -> bool:
-    """Whether a cancel (its endpoint and parameters) cancels what a placement of that account would place or change."""
-    return endpoint == COVERS_ALL or not names_of(cancel).isdisjoint(names_of(placement))
 
 
 def patience(
@@ -36,7 +33,7 @@ def patience(
     """
     if waiting is None or waiting >= under_way:
         return None
-    if under_way < SETTLE:  # a write that hangs always gives way to a cancel; that takes long enough to be seldom
+    if under_way < SETTLE:  # a write that hangs always gives way to a cancel
         return write
     for_cancel = waiting == CANCEL
     if cuts_this_minute >= CUTS_A_MINUTE * (2 if for_cancel else 1):
@@ -45,7 +42,7 @@ def patience(
 
 
 def names_of(params: Mapping[str, Any]) -> set[str]:
-    """Every name by which the parameters of a call speak of an order."""
+    """Every name by which the parameters of a call refer to an order."""
     found = {_normal(params[name]) for name in ("txid", "cl_ord_id", "userref") if params.get(name) is not None}
     for name in ("orders", "cl_ord_ids"):
         for each in _listed(params.get(name)):
@@ -58,6 +55,6 @@ def _listed(value: Any) -> Iterable[Any]:
 
 
 def _normal(value: Any) -> str:
-    """Kraken keeps a `cl_ord_id` as a number, so a UUID is the same with and without hyphens (KRAKEN.md §6)."""
+    """Kraken stores a `cl_ord_id` as a number, so a UUID is the same with and without hyphens (AddOrder reference)."""
     text = str(value)
     return text.replace("-", "").lower() if _UUID.fullmatch(text) else text

@@ -1,8 +1,8 @@
-"""When the sender of a call may make it again by itself (promise G5: unknown is never re-sent by itself).
+"""When a call is retried without asking its caller (promise G5: a call of unknown outcome is never sent again).
 
-A read may be repeated after every passing failure. A write only when it is provably not executed, and a placement
-never: a cancel that covers it may have come in between. A cancel that names its orders, or all, cannot be done twice,
-so it may be repeated like a read.
+A read may be repeated after every temporary failure; a write only when it was provably not executed; a placement never,
+since a cancel that covers it may have come in between. A cancel that names its orders, or all, cannot be done twice, so
+it may be repeated like a read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from engine.errors import (
     MarketUnavailable,
     RateLimited,
 )
+from engine.rules.backoff import Backoff
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds
+BACKOFF = Backoff(first=0.5, longest=5.0)
 
 _NOT_EXECUTED = (ConnectFailed, CounterFull, LockedOut, MailboxFull, RateLimited)
-_PASSING = (*_NOT_EXECUTED, CallUnknown, MarketUnavailable)
+_TEMPORARY = (*_NOT_EXECUTED, CallUnknown, MarketUnavailable)
 
 
 def cancels_by_name(endpoint: str, params: object) -> bool:
@@ -48,15 +49,15 @@ def _is_userref(name: Any) -> bool:
 
 def is_passing(error: CallError) -> bool:
     """Whether a cancel that failed like this may be done a moment later."""
-    return isinstance(error, (*_PASSING, InvalidNonce))
+    return isinstance(error, (*_TEMPORARY, InvalidNonce))
 
 
 def pause_before_retry(
     error: CallError, attempt: int, *, writes: bool, places: bool, cancels_by_name: bool = False
 ) -> float | None:
-    """Seconds until the call may be made again after its `attempt`-th failure (from 0), or `None`: it is over."""
-    passing = () if places else _PASSING if cancels_by_name else _NOT_EXECUTED if writes else _PASSING
-    if not isinstance(error, passing):
+    """Seconds until the call may be made again after its `attempt`-th failure (from 0); `None`: not at all."""
+    temporary = () if places else _TEMPORARY if cancels_by_name else _NOT_EXECUTED if writes else _TEMPORARY
+    if not isinstance(error, temporary):
         return None
-    # Never at once, whoever says so: Kraken's "come back at" is often over when it arrives.
-    return max(error.retry_after or 0.0, min(FIRST_PAUSE * 2.0 ** min(attempt, 10), LONGEST_PAUSE))
+    # Never at once: the time that Kraken names is often over when its reply arrives.
+    return BACKOFF.pause(attempt, error.retry_after)

@@ -65,12 +65,12 @@ class Credentials:
         self._marks = {name: int(each["mark"]) for name, each in zip(*_parts(documents, _MARK), strict=True)}
 
     def issue(self, account: str, label: str, *, may_trade: bool) -> tuple[Credential, Secret]:
-        """A new key, or a new secret for one that is there, whose old secret is void from now on.
+        """A new key, or a new secret for an existing key, whose old secret is void from now on.
 
-        Raises `ConfigError` for a label that cannot be one, `StoreError`.
+        Raises `ConfigError` for an invalid label, and `StoreError`.
         """
         if not _LABEL.fullmatch(label):
-            raise ConfigError(f"{label!r} cannot be a label: use 1 to 64 letters, digits, '-' or '_'.")
+            raise ConfigError(f"{label!r} is not a valid label: use 1 to 64 letters, digits, '-' or '_'.")
         credential = Credential(account, label, secrets.token_hex(8), may_trade)
         if self._root is None:
             self._root = _make_root(self._root_path)
@@ -78,7 +78,7 @@ class Credentials:
         return credential, self.secret(credential)
 
     def revoke(self, account: str, label: str) -> Credential:
-        """Take a key back for good. Raises `ConfigError` when there is none of that name, `StoreError`."""
+        """Revoke a key for good. Raises `ConfigError` if there is no such key, and `StoreError`."""
         known = self._known.get(f"{account}.{label}")
         if known is None:
             raise ConfigError(f"There is no gateway key {account}.{label}.")

@@ -1,4 +1,4 @@
-"""The gateway's door: checks who calls and whether they may, then hands the call to the engine's one lane."""
+"""The gateway: authenticates and authorises each call, then passes it to the engine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.lane.queued_call import FutureReply
+from engine.actors.lane.messages import CallDone
 from engine.app import Engine
 from engine.errors import (
     CallError,
@@ -26,7 +25,6 @@ from engine.errors import (
     CallUnknown,
     DeadlinePassed,
     EngineError,
-    EngineStopped,
     NotLive,
     StoreError,
     UnknownName,
@@ -34,7 +32,7 @@ from engine.errors import (
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.signing import Signer, encode
 from engine.rules.lane.retry import pause_before_retry
-from engine.web.gateway import responses as answers
+from engine.web.gateway import responses
 from engine.web.gateway.credentials import Credential, Credentials
 from engine.web.gateway.orders import NAME, order_of, result_of
 from engine.web.gateway.replay import ReplayGuard
@@ -45,33 +43,24 @@ PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these
 ADD_ORDER = "AddOrder"
 _NAMES_AN_ORDER = frozenset({"CancelOrder", "AmendOrder", "OpenOrders", "ClosedOrders"})
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
-NOBODY = 499  # the status of an answer that nobody waits for
+NOBODY = 499  # status of a response whose client has gone
 GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 
 
-class Refused(Exception):
-    """A call that the gateway itself turns away, in Kraken's words."""
+class GatewayRefusal(Exception):
+    """A call that the gateway itself refuses, with Kraken's error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
 
 
-class _Reply(FutureReply):
-    """Carries the whole answer, since the warnings beside a result are the client's as well."""
-
-    __slots__ = ()
-
-    def tell(self, message: CallDone | CallFailed) -> None:
-        self.future.set_result(message)
-
-
 class Gateway:
     """Answers `/0/private/*` and `/0/public/*`. Lives in the thread of the event loop.
 
     Guarantees: a call goes to the engine only with a good signature of a key in force, once, and only when that key may
-    make it; the client's nonce is never used at Kraken. A client that hangs up takes a call that still waits with it,
-    but not an order, which the journal has by then.
+    make it; the client's nonce is never used at Kraken. If a client disconnects, its call is withdrawn while it waits;
+    an order is not, since the journal has it by then.
     """
 
     def __init__(self, engine: Engine, credentials: Credentials, *, timeout: float) -> None:
@@ -91,28 +80,28 @@ class Gateway:
         try:
             credential, asked = await self._authenticated(request, body)
             endpoint = self._permitted(credential, asked, request.path_params["endpoint"])
-        except Refused as no:
+        except GatewayRefusal as no:
             self.answered["refused"] += 1
-            return answers.refusal(no.code)
+            return responses.refusal(no.code)
         if endpoint.name == ADD_ORDER and not is_dry_run(endpoint, asked.params):
             return await self._place(credential.account, asked)
         return await self._unless_gone(request, self._call(credential.account, endpoint, asked))
 
     async def public(self, request: Request) -> Response:
-        """One public call, beside the lane."""
+        """One public call, which does not pass through the lane."""
         try:
             params = read_query((await request.body()).decode("latin-1") or request.url.query)
             endpoint = public_endpoint(request.path_params["endpoint"])
             async with self._public:
                 text = await run_in_threadpool(self._public_result, endpoint, params)
         except Unreadable:
-            return answers.refusal(answers.INVALID_ARGUMENTS)
+            return responses.refusal(responses.INVALID_ARGUMENTS)
         except CallError as error:
-            return answers.failure(error)
+            return responses.failure(error)
         return text
 
     async def close(self) -> None:
-        """Write down how far the nonces really went, so that clients can go on at once after a restart."""
+        """Store the highest nonces seen, so that clients can go on at once after a restart."""
         for credential, guard in self._guards.items():
             if guard.highest < guard.mark:
                 with contextlib.suppress(StoreError):
@@ -123,20 +112,20 @@ class Gateway:
     async def _authenticated(self, request: Request, body: bytes) -> tuple[Credential, GatewayRequest]:
         credential = self.credentials.find(request.headers.get("api-key", ""))
         if credential is None:
-            raise Refused(answers.INVALID_KEY)
+            raise GatewayRefusal(responses.INVALID_KEY)
         try:
             asked = read_body(body, request.headers.get("content-type", ""))
         except Unreadable:
-            raise Refused(answers.INVALID_ARGUMENTS) from None
+            raise GatewayRefusal(responses.INVALID_ARGUMENTS) from None
         if asked.nonce is None:
-            raise Refused(answers.INVALID_NONCE)
+            raise GatewayRefusal(responses.INVALID_NONCE)
         path = request.scope["path"]
         if not path.isascii():
-            raise Refused(answers.UNKNOWN_METHOD)
+            raise GatewayRefusal(responses.UNKNOWN_METHOD)
         expected = Signer(self.credentials.secret(credential)).sign(path, body, asked.nonce)
         given = request.headers.get("api-sign", "")
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise Refused(answers.INVALID_SIGNATURE)
+            raise GatewayRefusal(responses.INVALID_SIGNATURE)
         await self._check_new(credential, asked.nonce, given)
         return credential, asked
 
@@ -146,7 +135,7 @@ class Gateway:
             guard = self._guards[credential] = ReplayGuard(self.credentials.mark(credential))
         now = time.time()
         if not guard.admit(nonce, signature, now):
-            raise Refused(answers.INVALID_NONCE)
+            raise GatewayRefusal(responses.INVALID_NONCE)
         async with self._writing:
             mark = guard.next_mark(nonce, now)
             if mark is None:
@@ -154,7 +143,7 @@ class Gateway:
             try:
                 await run_in_threadpool(self.credentials.keep_mark, credential, mark)
             except StoreError:
-                raise Refused(answers.UNAVAILABLE) from None
+                raise GatewayRefusal(responses.UNAVAILABLE) from None
             guard.mark = mark
 
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
@@ -162,22 +151,22 @@ class Gateway:
             endpoint = private_endpoint(name).with_params(asked.params)
             self._engine.is_available(credential.account)
         except UnknownName as error:
-            raise Refused(answers.UNKNOWN_METHOD if error.endpoint else answers.INVALID_KEY) from None
+            raise GatewayRefusal(responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY) from None
         is_trading = endpoint.writes or endpoint.name == WS_TOKEN
         if is_trading and not credential.may_trade:
-            raise Refused(answers.PERMISSION_DENIED)
+            raise GatewayRefusal(responses.PERMISSION_DENIED)
         if endpoint.writes and endpoint.funds:
-            raise Refused(answers.PERMISSION_DENIED)
+            raise GatewayRefusal(responses.PERMISSION_DENIED)
         if endpoint.name == WS_TOKEN and not self._engine.status().live:
-            raise Refused(answers.PERMISSION_DENIED)
+            raise GatewayRefusal(responses.PERMISSION_DENIED)
         try:
             encode(endpoint, asked.params)
         except CallNotSent:
-            raise Refused(answers.INVALID_ARGUMENTS) from None
+            raise GatewayRefusal(responses.INVALID_ARGUMENTS) from None
         return endpoint
 
     async def _place(self, account: str, asked: GatewayRequest) -> Response:
-        """An order, through the engine's journal. It goes on when its client hangs up: the journal knows it by name."""
+        """An order, through the engine's journal. It goes on if its client disconnects: the journal has it by name."""
         try:
             if not self._engine.status().live:
                 raise NotLive("The engine is not live.", account=account)
@@ -186,12 +175,12 @@ class Gateway:
             receipt = await asyncio.get_running_loop().run_in_executor(self._placing, place)
         except EngineError as error:
             self.answered["failed"] += 1
-            return answers.failure(error)
+            return responses.failure(error)
         self.answered["done"] += 1
-        return answers.done(result_of(receipt))
+        return responses.done(result_of(receipt))
 
     def _translated(self, account: str, endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The client's own names of orders in the words that Kraken knows: a placement has a name of the engine's."""
+        """The parameters with the engine's `cl_ord_id` in place of the client's own name for the order."""
         name = params.get(NAME)
         if endpoint.name not in _NAMES_AN_ORDER or not isinstance(name, str):
             return params
@@ -201,46 +190,40 @@ class Gateway:
 
     async def _call(self, account: str, endpoint: Endpoint, asked: GatewayRequest) -> Response:
         """The call with its repeats, as `Engine.call` makes them, without a thread that waits."""
-        deadline = time.monotonic() + self._timeout
-        if NAME in asked.params:
-            params = await run_in_threadpool(self._translated, account, endpoint, asked.params)
-            asked = GatewayRequest(asked.nonce, params)
+        deadline, params = time.monotonic() + self._timeout, asked.params
+        if NAME in params:
+            params = await run_in_threadpool(self._translated, account, endpoint, params)
         for attempt in itertools.count():
-            told = await self._attempt(account, endpoint, asked, deadline - time.monotonic())
-            if isinstance(told, CallDone):
+            try:
+                done = await self._attempt(account, endpoint.name, params, deadline - time.monotonic())
+            except CallError as error:
+                pause = pause_before_retry(error, attempt, writes=endpoint.writes, places=endpoint.places)
+                if pause is None or time.monotonic() + pause >= deadline:
+                    self.answered["failed"] += 1
+                    return responses.failure(error)
+                await asyncio.sleep(pause)
+            else:
                 self.answered["done"] += 1
-                return answers.done(told.result, told.warnings)
-            pause = pause_before_retry(told.error, attempt, writes=endpoint.writes, places=endpoint.places)
-            if pause is None or time.monotonic() + pause >= deadline:
-                self.answered["failed"] += 1
-                return answers.failure(told.error)
-            await asyncio.sleep(pause)
+                return responses.done(done.result, done.warnings)
         raise AssertionError("unreachable")
 
-    async def _attempt(
-        self, account: str, endpoint: Endpoint, asked: GatewayRequest, seconds: float
-    ) -> CallDone | CallFailed:
-        reply = _Reply()
-        call = PrivateCall(account, endpoint.name, asked.params, seconds, reply_to=reply)
+    async def _attempt(self, account: str, endpoint: str, params: Mapping[str, Any], seconds: float) -> CallDone:
+        """One attempt. Raises a `CallError`; a call that still waits when its time is over is withdrawn."""
+        future = self._engine.submit(account, endpoint, params, seconds, with_warnings=True)
         try:
-            self._engine.private.tell(call)
             async with asyncio.timeout(max(0.0, seconds) + GRACE):
-                told: CallDone | CallFailed = await asyncio.wrap_future(reply.future)
-                return told
+                done: CallDone = await asyncio.wrap_future(future)
+                return done
         except TimeoutError:
-            withdrawn = DeadlinePassed("The call was not sent in time.")
-            unknown = CallUnknown("No answer in time: look up what became of the call.")
-            return CallFailed(call, withdrawn if reply.is_withdrawn else unknown)
-        except EngineStopped as error:
-            return CallFailed(call, error)
-        except Exception as error:  # noqa: BLE001 - pykka's, when the lane ends at this moment
-            return CallFailed(call, EngineStopped(f"The engine is not running ({type(error).__name__})."))
+            if future.cancelled():
+                raise DeadlinePassed("The call was not sent in time.") from None
+            raise CallUnknown("No answer in time: look up what became of the call.") from None
 
     def _public_result(self, endpoint: Endpoint, params: dict[str, Any]) -> Response:
-        return answers.done(self._engine.public(endpoint.name, params))
+        return responses.done(self._engine.public(endpoint.name, params))
 
     async def _unless_gone(self, request: Request, making: Coroutine[Any, Any, Response]) -> Response:
-        """The answer, unless the client hangs up first: then a call that still waits is withdrawn."""
+        """The answer, unless the client disconnects first: then a call that still waits is withdrawn."""
         call = asyncio.ensure_future(making)
         gone = asyncio.ensure_future(_until_gone(request))
         try:

@@ -21,7 +21,7 @@ NAME = "cl_ord_id"
 def order_of(params: Mapping[str, Any]) -> tuple[Order, str | None]:
     """The order that AddOrder's parameters ask for, and the client's name for it.
 
-    Raises `ConfigError` for what is no order, and for parameters that an `Order` does not have, such as ``userref``,
+    Raises `ConfigError` for an invalid order, and for parameters that an `Order` does not have, such as ``userref``,
     ``deadline`` and a conditional close: dropping one would place another order than was asked for.
     """
     given = {name: value for name, value in params.items() if value != "" and _MEANS_NOTHING.get(name) != value}
@@ -49,7 +49,7 @@ def _leverage(value: Any) -> int | None:
         return None
     text = str(value).removesuffix(":1")
     if not text.isascii() or not text.isdigit():
-        raise ConfigError(f"{text[:20]!r} is no leverage.")
+        raise ConfigError(f"invalid leverage {text[:20]!r}: give a whole number such as 2, or 2:1.")
     return int(text)
 
 

@@ -18,14 +18,14 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GatewayRequest:
-    """The parameters of one signed call; `nonce` is `None` when there is none that is a whole number."""
+    """The parameters of one signed call; `nonce` is `None` if it is missing or not a whole number."""
 
     nonce: int | None
     params: Mapping[str, Any]
 
 
 def read_body(body: bytes, content_type: str) -> GatewayRequest:
-    """Read a body as Kraken does: JSON where it is called so, else a form. Raises `Unreadable`."""
+    """Read a body as Kraken does: JSON if the content type says so, else a form. Raises `Unreadable`."""
     params = _json(body) if content_type.partition(";")[0].strip().lower() == "application/json" else _form(body)
     nonce = params.pop("nonce", None)
     params.pop("otp", None)  # the engine adds the real one; the gateway's own keys have none

@@ -1,4 +1,4 @@
-"""The gateway's answers: Kraken's envelope, and our own refusals in Kraken's words."""
+"""The gateway's responses: Kraken's envelope, and the gateway's own refusals as Kraken's error codes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ UNAVAILABLE = "EService:Unavailable"
 BUSY = "EService:Busy"
 LOCKOUT = "EGeneral:Temporary lockout"
 
-# The first class that fits. Each string makes clients do the right thing: wait, give up, or mend the call.
+# The first class that fits. Each string makes clients do the right thing: wait, give up, or fix the call.
 _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     ((UnknownName, UnknownMethod), UNKNOWN_METHOD),
     ((CounterFull, MailboxFull, RateLimited), RATE_LIMIT),
@@ -71,7 +71,7 @@ def done(result: Any, warnings: Iterable[str] = ()) -> Response:
 
 
 def refusal(code: str) -> Response:
-    """An error of Kraken's, or of ours in the same words."""
+    """An error of Kraken's, or one of the gateway in the same form."""
     return _json(f'{{"error":[{json.dumps(code)}]}}')
 
 
@@ -89,7 +89,7 @@ def failure(error: EngineError) -> Response:
 
 
 def written(value: Any) -> str:
-    """JSON as Kraken wrote it: a fractional number with the digits that came."""
+    """JSON as Kraken wrote it: fractional numbers keep their digits."""
     match value:
         case Decimal():
             return str(value)

@@ -123,7 +123,7 @@ def test_what_a_slow_disk_delays_is_written_together(tmp_path: Path) -> None:
     assert read_documents(tmp_path / FILE_NAME)["MASTER"]["result"] == {"number": 99}
 
 
-def test_a_history_that_cannot_be_read_is_said_once_and_the_balances_are_kept(tmp_path: Path) -> None:
+def test_an_unreadable_history_is_reported_once_and_the_balances_are_kept(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     warnings: list[Any] = []
     archive = ArchiveActor.start(tmp_path, publish=warnings.append)
@@ -156,7 +156,7 @@ def test_a_flush_is_answered_when_it_is_written(tmp_path: Path) -> None:
     assert wait_finished(archive, PATIENCE)
 
 
-def test_a_point_that_rots_costs_no_other(tmp_path: Path) -> None:
+def test_a_damaged_point_costs_no_other(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     archive = ArchiveActor.start(tmp_path, publish=print)
     for number in range(5):
@@ -210,7 +210,7 @@ def test_every_change_is_there_after_a_restart(sim: Simulator, tmp_path: Path) -
     assert [str(point.cash) for point in read_history(tmp_path, "MASTER")] == amounts[-1:]
 
 
-def test_a_damaged_history_is_put_aside_and_said(sim: Simulator, tmp_path: Path) -> None:
+def test_a_damaged_history_is_put_aside_and_reported(sim: Simulator, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     file = tmp_path / HISTORY_NAME
     file.write_bytes(b"no database" * 100)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine import BalanceChanged, Engine, Settings
-from engine.actors.balance.asset_catalogue import FILE_NAME, AssetNames, CatalogueActor, Look, read_names
+from engine.actors.balance.asset_catalogue import FILE_NAME, CatalogueActor, Look, read_names
+from engine.actors.balance.asset_names import AssetNames
 from engine.actors.drift_log import DriftLog
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import CallUnknown, ConfigError
@@ -103,7 +104,7 @@ def test_known_names_ask_for_nothing(sim: Simulator, tmp_path: Path) -> None:
     assert asked(sim) == 0
 
 
-def test_a_kraken_that_does_not_answer_holds_up_nobody(sim: Simulator, tmp_path: Path) -> None:
+def test_a_list_of_assets_that_hangs_delays_no_balance(sim: Simulator, tmp_path: Path) -> None:
     """G8 and G13: the fetch hangs, balances go on under the names they came with, and stop is quick."""
     sim.fault(Fault.hang(endpoint="Assets"))
     sim.set_balance("MASTER", {"XNEW": "7.5"})

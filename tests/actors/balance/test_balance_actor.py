@@ -23,10 +23,10 @@ from engine import (
     ReadBalance,
     Settings,
 )
-from engine.actors.balance.balance import ASK_AGAIN_IN
 from engine.actors.lane.messages import Invalidated
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.rules.balance.availability import Standing
+from engine.rules.balance.refresh import REQUEST_AGAIN_IN
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events
 from tests.stopwatch import LONG, PATIENCE, Stopwatch, again_if_stalled
@@ -156,7 +156,7 @@ def test_snapshots_are_read_at_once_while_the_exchange_hangs(sim: Simulator, eng
             assert engine.balance("MASTER").cash == good.cash
             engine.is_available("MASTER")
     assert watch.seconds < 5
-    asked = engine.balances["MASTER"].ask(ReadBalance(), timeout=PATIENCE)
+    asked: Any = engine.balances["MASTER"].ask(ReadBalance(), block=True, timeout=PATIENCE)
     assert asked.cash == good.cash
     late = engine.balance("MASTER", max_age=0, timeout=0.2)
     assert late.cash == good.cash
@@ -261,7 +261,7 @@ def test_change_is_told_with_its_amount(sim: Simulator, engine: Engine, events: 
 def test_actor_embeds_without_an_engine(sim: Simulator, tmp_path: Path) -> None:
     private = KrakenPrivateActor.start(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK)
     balance: pykka.ActorRef[Any] = BalanceActor.start("MASTER", private, settings=QUICK)
-    snapshot = balance.ask(ReadBalance(max_age=5, timeout=PATIENCE), timeout=PATIENCE)
+    snapshot = balance.ask(ReadBalance(max_age=5, timeout=PATIENCE), block=True, timeout=PATIENCE)
     assert snapshot.state is BalanceState.FRESH
     assert balance.proxy().snapshot().get(timeout=PATIENCE).cash == snapshot.cash
     balance.tell("nonsense")
@@ -269,7 +269,8 @@ def test_actor_embeds_without_an_engine(sim: Simulator, tmp_path: Path) -> None:
         balance.ask("nonsense", timeout=PATIENCE)
     stop_actor(private)
     assert wait_finished(private, PATIENCE)
-    assert balance.ask(ReadBalance(max_age=0, timeout=1), timeout=PATIENCE).cash == snapshot.cash, "the lane is gone"
+    late = balance.ask(ReadBalance(max_age=0, timeout=1), block=True, timeout=PATIENCE)
+    assert late.cash == snapshot.cash, "the lane is gone"
     stop_actor(balance)
     assert wait_finished(balance, PATIENCE)
 
@@ -296,7 +297,7 @@ def test_own_cancel_makes_the_balance_stale_at_once_and_an_older_reply_does_not_
         assert engine.balance("MASTER", max_age=600).state is BalanceState.FRESH
 
 
-def test_who_was_answered_never_reads_a_fresh_balance_from_before_his_call(sim: Simulator, tmp_path: Path) -> None:
+def test_after_a_call_has_returned_no_balance_from_before_it_is_fresh(sim: Simulator, tmp_path: Path) -> None:
     """STALE before the answer, not soon after it: the next order is sized with what the last one has used."""
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
@@ -330,13 +331,13 @@ def test_an_account_that_trades_without_a_pause_is_refreshed_all_the_same(sim: S
         trader.start()
         try:
             sim.wait_for_calls(seen + 2, endpoint="BalanceEx", timeout=PATIENCE)
-            assert time.monotonic() - began >= ASK_AGAIN_IN
+            assert time.monotonic() - began >= REQUEST_AGAIN_IN
         finally:
             over.set()
             trader.join(PATIENCE)
 
 
-def test_a_call_that_is_only_checked_disturbs_nothing(sim: Simulator, tmp_path: Path) -> None:
+def test_a_call_that_is_only_validated_invalidates_nothing(sim: Simulator, tmp_path: Path) -> None:
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     order = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "100", "validate": True}
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
@@ -409,7 +410,7 @@ def test_a_balance_actor_that_dies_is_replaced_and_its_account_is_said_to_be_unk
     assert engine.balance("MASTER").standing is Standing.AVAILABLE
 
 
-def test_a_write_of_ours_disturbs_the_account_it_was_for(sim: Simulator, tmp_path: Path) -> None:
+def test_a_write_invalidates_only_the_balance_of_its_account(sim: Simulator, tmp_path: Path) -> None:
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=slow) as engine:
         for name in ("MASTER", "ALICE"):

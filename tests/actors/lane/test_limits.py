@@ -1,4 +1,4 @@
-"""The lane under storms and limits, over real sockets: what Kraken refuses is not hammered (G7, TORTURE T12)."""
+"""The lane under refusals and limits, over real sockets: refused calls are not repeated blindly (G7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import CallError, Engine, KeyChanged, Settings
+from engine import CallError, Engine, EngineWarning, KeyChanged, Settings
 from engine.errors import CounterFull, InvalidKey, LockedOut, PermissionDenied, RateLimited, TemporaryLockout
 from engine.simulator import Fault, Simulator
 from tests.conftest import Events, private_calls
@@ -160,8 +160,7 @@ def test_counter_refuses_before_a_nonce_is_drawn_and_never_a_cancel(sim: Simulat
         errors = [future.exception(PATIENCE) for future in futures]
         full = [error for error in errors if error is not None]
         assert full
-        assert all(isinstance(error, CounterFull) for error in full)
-        assert full[0].retry_after is not None
+        assert all(isinstance(error, CounterFull) and error.retry_after is not None for error in full)
         assert count(strict) < 16
         for _ in range(3):
             engine.submit("MASTER", "CancelAll").exception(PATIENCE)
@@ -195,6 +194,7 @@ def test_throttling_with_a_time_is_honoured(sim: Simulator, tmp_path: Path) -> N
         assert isinstance(attempts(engine, 1)[0], RateLimited)
         held = attempts(engine, 1)[0]
         assert isinstance(held, CounterFull)
+        assert held.retry_after is not None
         assert 50 < held.retry_after <= 60, "less what has passed since"
 
 
@@ -222,3 +222,28 @@ def test_damaged_limits_count_as_full_and_lock_nobody_out(sim: Simulator, tmp_pa
         assert engine.submit("MASTER", "CancelAll").result(PATIENCE) == {"count": 0}
         assert engine.status().keys["MASTER"].state == "open"
         assert "limits-lost" in [warning.code for warning in engine.status().warnings]
+
+
+def test_the_level_of_the_counter_outlives_a_removal_of_the_account(sim: Simulator, tmp_path: Path) -> None:
+    """Kraken does not forget it either."""
+    settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
+    with calm_engine(sim, tmp_path, settings) as engine:
+        sim.fault(Fault.error("EAPI:Rate limit exceeded", account="MASTER", times=1))
+        assert isinstance(attempts(engine, 1)[0], RateLimited)
+        master = next(account for account in sim.accounts if account.name == "MASTER")
+        engine.remove_account("MASTER")
+        engine.add_account(master)
+        assert isinstance(attempts(engine, 1)[0], CounterFull)
+
+
+def test_limits_that_cannot_be_kept_are_warned_of_once_and_the_calls_go_on(sim: Simulator, tmp_path: Path) -> None:
+    events = Events()
+    with calm_engine(sim, tmp_path) as engine:
+        engine.subscribe(events)
+        (tmp_path / "limits.sqlite").unlink()
+        for name in ("MASTER", "ALICE"):  # a lockout is written down at once
+            sim.fault(Fault.error("EGeneral:Temporary lockout", account=name, times=1))
+            assert isinstance(attempts(engine, 1, account=name)[0], TemporaryLockout)
+        assert engine.submit("BOB", "CancelAll").exception(PATIENCE) is not None, "two locked keys stop all"
+        events.wait_for(lambda event: isinstance(event, EngineWarning) and event.code == "limits-not-kept")
+    assert [event.code for event in events.seen if isinstance(event, EngineWarning)].count("limits-not-kept") == 1

@@ -1,7 +1,7 @@
-"""G5 through the whole `Engine`: every fault of TORTURE T10 and T11, for a read, an order and a cancel.
+"""G5 through the whole `Engine`: every fault of the network and every malformed reply, for a read, an order, a cancel.
 
-The server is of another make than the simulator's and counts for itself: a write arrives at most once, and all nonces
-that arrive rise, over every fault and every restart of the engine on one state directory.
+The server shares no code with the simulator and counts independently: a write arrives at most once, and all nonces
+rise, over every fault and every restart of the engine on one state directory.
 """
 
 from __future__ import annotations
@@ -357,7 +357,7 @@ GROUPS = {
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_fault_ends_in_time_as_exactly_the_right_class(bench: Bench, group: str) -> None:
-    """G5, T10 and T11: and the lane is as good as new afterwards."""
+    """G5: and the lane works afterwards."""
     for case in GROUPS[group]:
         meet(bench, case)
 
@@ -370,13 +370,13 @@ def meet(bench: Bench, case: Case) -> None:
         bench.check(kind, how, case.end(kind))
         bench.server.behave()
     bench.check("read", "call", None, timeout=PATIENCE)
-    bench.engine.balance("MASTER", max_age=0, timeout=PATIENCE)  # a write disturbs it, and then it may meet the fault
+    bench.engine.balance("MASTER", max_age=0, timeout=PATIENCE)  # a write invalidates it
     assert bench.engine.error_count("MASTER") == 0
 
 
 @pytest.mark.parametrize("case", CODES, ids=str)
 def test_every_refusal_of_krakens_is_exactly_its_class(hostile: Hostile, tmp_path: Path, case: Case) -> None:
-    """G5: KRAKEN.md §5 decides. Each call has a key of its own, so that none is held back for another."""
+    """G5: by Kraken's list of errors. Each call has its own key, so that none is held back because of another."""
     hostile.behave()
     events = Events()
     ways = WAYS[1:] if "lockout" not in case.name else WAYS[2:3]  # two locked keys lock the whole machine
@@ -529,7 +529,7 @@ def test_reads_are_repeated_in_time_and_writes_never(bench: Bench) -> None:
 
 @pytest.mark.parametrize("when", [-3600, -1, 0])
 def test_throttled_read_is_not_hammered_when_the_time_to_come_back_is_past(bench: Bench, when: int) -> None:
-    """G5: Kraken's ``Throttled:<second>`` is often over on arrival; to ask again at once, for ever, is a storm."""
+    """G5: Kraken's ``Throttled:<second>`` is often over on arrival; repeating at once would be an endless loop."""
 
     def act(peer: Peer) -> bool:
         peer.send(reply(json.dumps({"error": [f"EService:Throttled:{int(time.time()) + when}"]}).encode()))
@@ -693,7 +693,7 @@ def _fuzz(bench: Bench, rng: random.Random, rounds: int) -> dict[Outcome, int]:
 
 
 def test_500_fuzzed_bodies_end_typed(bench: Bench) -> None:
-    """G5, T11."""
+    """G5: whatever bytes come, a call ends with one typed outcome."""
     ends = _fuzz(bench, chance(), 500)
     assert all(ends[each] for each in (Outcome.DONE, Outcome.REFUSED, Outcome.UNKNOWN)), ends
     assert ends[Outcome.NOT_SENT] == 0
@@ -701,5 +701,5 @@ def test_500_fuzzed_bodies_end_typed(bench: Bench) -> None:
 
 @pytest.mark.torture
 def test_ten_thousand_fuzzed_bodies_end_typed(bench: Bench) -> None:
-    """G5, T11."""
+    """G5: whatever bytes come, a call ends with one typed outcome."""
     print(_fuzz(bench, chance(), 10_000))

@@ -190,8 +190,9 @@ def test_foreign_key_use_ends_after_two_tries_in_plain_words(
         private.ask(PrivateCall("MASTER", "Balance"))
     assert caught.value.kraken_code == "EAPI:Invalid nonce"
     assert len(private_calls(sim)) == 2
-    assert private_calls(sim)[-1].nonce is not None
-    assert private_calls(sim)[-1].nonce < 2**61, "the nonce never jumps ahead"
+    nonce = private_calls(sim)[-1].nonce
+    assert nonce is not None
+    assert nonce < 2**61, "the nonce never jumps ahead"
     assert published.codes() == ["nonce-refused-once", "nonces-refused"]
 
 
@@ -298,3 +299,23 @@ def test_two_accounts_with_one_key_are_refused(sim: Simulator, tmp_path: Path) -
         Engine([account, twin], url=sim.url, state_dir=tmp_path)
     with pytest.raises(ConfigError, match="called MASTER"):
         Engine([account, ("MASTER", "other", account.secret)], url=sim.url, state_dir=tmp_path)
+
+
+@pytest.mark.parametrize("endpoint", ["Balance", "AddOrder", "CancelAll"])
+def test_a_call_whose_time_is_over_when_its_turn_comes_draws_no_nonce(
+    sim: Simulator, tmp_path: Path, endpoint: str
+) -> None:
+    """Nothing at all goes out for it, and no mark is written."""
+    reports: list[Any] = []
+    ref = KrakenPrivateActor.start(
+        sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, live=True, watch=reports.append
+    )
+    try:
+        with pytest.raises(DeadlinePassed):
+            ref.ask(PrivateCall("MASTER", endpoint, timeout=0), timeout=PATIENCE)
+        key = reports[0]("MASTER").keys["MASTER"]
+        assert (key.nonces, key.mark) == (0, 0)
+        assert not sim.calls
+    finally:
+        stop_actor(ref)
+        assert wait_finished(ref, PATIENCE)

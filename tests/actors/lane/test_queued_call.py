@@ -7,14 +7,14 @@ import threading
 import pytest
 
 from engine.actors.lane.messages import CallDone, PrivateCall
-from engine.actors.lane.queued_call import Answer, QueuedCall
+from engine.actors.lane.queued_call import CallAnswer, FutureReply, QueuedCall
 from engine.errors import CallNotSent
 
 CALL = PrivateCall("MASTER", "Balance")
 
 
 def test_an_answer_reaches_whoever_waits_for_it() -> None:
-    answer, done = Answer(), CallDone(CALL, {})
+    answer, done = CallAnswer(), CallDone(CALL, {})
     teller = threading.Thread(target=answer.tell, args=(done,))
     teller.start()
     assert answer.wait(10) is done
@@ -22,12 +22,20 @@ def test_an_answer_reaches_whoever_waits_for_it() -> None:
 
 
 def test_no_answer_in_time_is_none() -> None:
-    assert Answer().wait(0.001) is None
+    assert CallAnswer().wait(0.001) is None
+
+
+@pytest.mark.parametrize("with_warnings", [False, True])
+def test_a_future_has_the_result_or_with_the_warnings_the_whole_answer(with_warnings: bool) -> None:
+    reply, done = FutureReply(with_warnings=with_warnings), CallDone(CALL, {"a": 1}, ("WDatabase:No change",))
+    assert reply.claim()
+    reply.tell(done)
+    assert reply.future.result(0) == (done if with_warnings else {"a": 1})
 
 
 @pytest.mark.parametrize("first", ["claim", "withdraw"])
 def test_a_call_is_either_claimed_or_withdrawn(first: str) -> None:
-    answer = Answer()
+    answer = CallAnswer()
     second = "withdraw" if first == "claim" else "claim"
     assert getattr(answer, first)()
     assert not getattr(answer, second)()
@@ -35,7 +43,7 @@ def test_a_call_is_either_claimed_or_withdrawn(first: str) -> None:
 
 
 def test_a_withdrawn_call_is_neither_run_nor_answered() -> None:
-    answer = Answer()
+    answer = CallAnswer()
     queued_call = QueuedCall(PrivateCall("MASTER", "Balance", reply_to=answer), None, 0.0, 1.0)
     assert queued_call.is_wanted
     assert answer.withdraw()
@@ -47,13 +55,13 @@ def test_a_withdrawn_call_is_neither_run_nor_answered() -> None:
 
 def test_of_many_who_claim_and_one_who_withdraws_one_succeeds() -> None:
     for _ in range(50):
-        answer = Answer()
+        answer = CallAnswer()
         queued_call = QueuedCall(PrivateCall("MASTER", "Balance", reply_to=answer), None, 0.0, 1.0)
         won: list[str] = []
         gate = threading.Barrier(4)
 
         def run(what: str, gate: threading.Barrier = gate, queued_call: QueuedCall = queued_call,
-                answer: Answer = answer, won: list[str] = won) -> None:  # fmt: skip
+                answer: CallAnswer = answer, won: list[str] = won) -> None:  # fmt: skip
             gate.wait()
             if queued_call.claim() if what == "claim" else answer.withdraw():
                 won.append(what)

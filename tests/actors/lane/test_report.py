@@ -36,9 +36,9 @@ def test_counters_skew_and_nonces_are_told(sim: Simulator, tmp_path: Path) -> No
         assert key.nonces >= 4
         assert key.mark == pytest.approx(sim.nonce("MASTER"), rel=1e-3)
         told = engine.status().to_dict()["lane"]
-        assert told["keys"]["MASTER"]["mark"] == str(engine.status().lane.keys["MASTER"].mark)  # type: ignore[union-attr]
+        assert told["keys"]["MASTER"]["mark"] == str(engine.status().lane.keys["MASTER"].mark)
         engine.remove_account("ALICE")
-        assert set(engine.status().lane.keys) == {"MASTER", "BOB"}  # type: ignore[union-attr]
+        assert set(engine.status().lane.keys) == {"MASTER", "BOB"}
 
 
 def test_denied_endpoints_are_told_until_they_are_allowed_again(sim: Simulator, tmp_path: Path) -> None:

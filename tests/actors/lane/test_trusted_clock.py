@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Engine, EngineWarning
-from engine.actors.lane.trusted_clock import TrustedClock
+from engine.actors.lane.trusted_clock import LEARN_EVERY, TrustedClock
 from engine.rules.lane.clock import TOLERANCE
 from engine.simulator import Fault, Simulator
 from engine.store.nonces import read_marks
@@ -168,3 +169,52 @@ def test_skew_is_ahead_minus_kraken() -> None:
     assert trusted.skew == 30.0
     clock.mono = 10.0
     assert trusted.skew == 20.0
+
+
+def _date(unix: float) -> str:
+    return formatdate(unix, usegmt=True)
+
+
+def _at(unix: int) -> tuple[Turned, TrustedClock]:
+    clock = Turned()
+    clock.wall = unix * NANO
+    return clock, TrustedClock(clock, warn=lambda code, sentence: None)
+
+
+@pytest.mark.parametrize("off", [YEAR, -YEAR, int(TOLERANCE) + 1, -int(TOLERANCE) - 1])
+def test_one_date_alone_does_not_outvote_the_wall_clock_and_what_kraken_said_before(off: int) -> None:
+    """A wrong ``Date`` header would otherwise drive the nonces of the key ahead for ever."""
+    clock, trusted = _at(1_800_000_000)
+    trusted.learn_date(_date(1_800_000_000))
+    clock.mono, clock.wall = 10.0, 1_800_000_010 * NANO
+    trusted.learn_date(_date(1_800_000_010 + off))
+    assert trusted.skew == 0.0
+    assert trusted.wall_ns() == clock.wall
+    assert trusted.kraken == 1_800_000_010.0
+
+
+@pytest.mark.parametrize("off", [int(TOLERANCE), -int(TOLERANCE)])
+def test_a_date_within_the_tolerance_is_learned(off: int) -> None:
+    clock, trusted = _at(1_800_000_000)
+    trusted.learn_date(_date(1_800_000_000))
+    clock.mono, clock.wall = 10.0, 1_800_000_010 * NANO
+    trusted.learn_date(_date(1_800_000_010 + off))
+    assert trusted.skew == -off
+
+
+def test_a_date_is_learned_when_the_wall_clock_is_the_odd_one() -> None:
+    """The wall clock has jumped, so it is no witness against what Kraken says now."""
+    clock, trusted = _at(1_800_000_000)
+    trusted.learn_date(_date(1_800_000_000))
+    clock.mono, clock.wall = 10.0, (1_800_000_010 + YEAR) * NANO
+    trusted.learn_date(_date(1_800_000_010 + 1000))
+    assert trusted.kraken == 1_800_000_010.0 + 1000
+
+
+def test_dates_are_learned_every_few_seconds() -> None:
+    clock, trusted = _at(1_800_000_000)
+    trusted.learn_date(_date(1_800_000_000))
+    for passed, kraken in ((LEARN_EVERY - 0.5, 1_800_000_000 + LEARN_EVERY - 0.5), (LEARN_EVERY, 1_800_000_100.0)):
+        clock.mono = passed
+        trusted.learn_date(_date(1_800_000_100))
+        assert trusted.kraken == kraken

@@ -127,7 +127,7 @@ def test_a_share_is_never_taken_for_the_coin_that_is_written_like_it() -> None:
         PairCache(without_shares, lambda: 0.0).get("SNxUSD", 1)
 
 
-def test_an_answer_that_cannot_be_read_is_said_to_be_one() -> None:
+def test_an_unreadable_answer_is_reported_as_such() -> None:
     with pytest.raises(OrderRejected, match="cannot be read"):
         PairCache(lambda *_: {"XXBTZUSD": {"altname": "XBTUSD"}}, lambda: 0.0).get("XBTUSD", 1)
 

@@ -62,7 +62,7 @@ def test_what_is_new_missing_or_odd_is_noted() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, [], "x", 7])
-def test_what_is_no_ticker_reply_is_refused_whole(wrong: Any) -> None:
+def test_a_malformed_ticker_reply_is_refused_as_a_whole(wrong: Any) -> None:
     with pytest.raises(CallUnknown):
         read_tickers(wrong)
 
@@ -78,7 +78,7 @@ class Kraken:
         self.calls: list[list[str]] = []
         self.now, self.per_call = 1000.0, 0.0
         self.error: CallError | None = None
-        self.desk = PriceReader(self._public, lambda *_: None, lambda: self.now)
+        self.reader = PriceReader(self._public, lambda *_: None, lambda: self.now)
 
     def _public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         assert endpoint == "Ticker"
@@ -102,14 +102,14 @@ def test_a_name_that_is_gone_hides_no_other_and_is_asked_for_alone(
 ) -> None:
     kraken = Kraken(*listed, refuses_whole=refuses_whole)
     names = data.draw(st.permutations([*listed, *gone]))
-    told = kraken.desk.ask(pairs_of(names), 10.0)
+    told = kraken.reader.ask(pairs_of(names), 10.0)
     assert set(told) == set(names)
     assert {name for name, price in told.items() if price.ticker == PRICES} == listed
     assert {told[name].problem for name in gone} <= {REFUSED}
     assert all([name] in kraken.calls for name in gone)
     assert len(kraken.calls) <= MOST_CALLS
     kraken.calls.clear()
-    again = kraken.desk.ask(pairs_of(names), 10.0)
+    again = kraken.reader.ask(pairs_of(names), 10.0)
     assert {name for name, price in again.items() if price.ticker} == listed
     assert len(kraken.calls) == 1, "it is known by now which one spoils it"
 
@@ -117,27 +117,27 @@ def test_a_name_that_is_gone_hides_no_other_and_is_asked_for_alone(
 def test_a_name_that_was_gone_is_asked_for_again_and_may_come_back() -> None:
     kraken = Kraken("A", refuses_whole=True)
     asked = pairs_of(["A", "B"])
-    kraken.desk.ask(asked, 10.0)
+    kraken.reader.ask(asked, 10.0)
     kraken.listed.add("B")
     kraken.now += AGAIN_AFTER - 1
-    assert kraken.desk.ask(asked, 10.0)["B"].problem == REFUSED
+    assert kraken.reader.ask(asked, 10.0)["B"].problem == REFUSED
     kraken.now += 1
-    assert kraken.desk.ask(asked, 10.0)["B"].ticker == PRICES
+    assert kraken.reader.ask(asked, 10.0)["B"].ticker == PRICES
     kraken.calls.clear()
-    kraken.desk.ask(asked, 10.0)
+    kraken.reader.ask(asked, 10.0)
     assert kraken.calls == [["A", "B"]]
 
 
 def test_a_pair_by_itself_is_asked_for_every_time() -> None:
     kraken = Kraken()
     for _ in range(3):
-        assert kraken.desk.ask(pairs_of(["B"]), 10.0)["B"].problem == REFUSED
+        assert kraken.reader.ask(pairs_of(["B"]), 10.0)["B"].problem == REFUSED
     assert len(kraken.calls) == 3
 
 
 def test_many_wrong_names_do_not_become_many_calls() -> None:
     kraken = Kraken(refuses_whole=True)
-    told = kraken.desk.ask(pairs_of([f"P{n}" for n in range(40)]), 10.0)
+    told = kraken.reader.ask(pairs_of([f"P{n}" for n in range(40)]), 10.0)
     assert len(kraken.calls) == MOST_CALLS
     assert all(price.ticker is None and price.problem for price in told.values())
 
@@ -145,7 +145,7 @@ def test_many_wrong_names_do_not_become_many_calls() -> None:
 def test_when_the_time_is_over_nothing_is_asked_for_again_and_each_price_has_its_own_age() -> None:
     kraken = Kraken("A", "B", "C", refuses_whole=True)
     kraken.per_call = 2.0
-    told = kraken.desk.ask(pairs_of(["A", "B", "C", "GONE"]), 5.0)
+    told = kraken.reader.ask(pairs_of(["A", "B", "C", "GONE"]), 5.0)
     assert (told["A"].at, told["B"].at) == (1002.0, 1002.0)
     assert [told[name].problem for name in ("C", "GONE")] in ([REFUSED, REFUSED], [TOO_LATE, TOO_LATE])
     assert len(kraken.calls) == 3
@@ -154,15 +154,15 @@ def test_when_the_time_is_over_nothing_is_asked_for_again_and_each_price_has_its
 def test_a_failure_is_the_problem_of_each_pair_and_is_not_repeated() -> None:
     kraken = Kraken("A", "B")
     kraken.error = ConnectFailed("Gone.")
-    told = kraken.desk.ask(pairs_of(["A", "B"]), 10.0)
+    told = kraken.reader.ask(pairs_of(["A", "B"]), 10.0)
     assert {price.problem for price in told.values()} == {"Gone."}
     assert len(kraken.calls) == 1
 
 
 @pytest.mark.parametrize("name", ["XXBTZUSD", "XBTUSD", "XBT/USD", "BTC/USD", "whatever"])
 def test_one_row_for_one_question_is_its_answer_whatever_it_is_called(name: str) -> None:
-    desk = PriceReader(lambda *_: {name: ROW}, lambda *_: None, lambda: 1000.0)
-    assert desk.ask([XBT], 10.0)["XXBTZUSD"].ticker == PRICES
+    reader = PriceReader(lambda *_: {name: ROW}, lambda *_: None, lambda: 1000.0)
+    assert reader.ask([XBT], 10.0)["XXBTZUSD"].ticker == PRICES
 
 
 # --- with an engine

@@ -1,4 +1,4 @@
-"""Passes through the gates by a real engine: nothing is sent in doubt, and the host's code is contained (G10, G13)."""
+"""Passes through the gates by a real engine: nothing is sent in doubt, and the host's code is isolated (G10, G13)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def buy(candidate: Candidate, view: TradeView) -> Order:
 
 
 def plan(**changes: Any) -> TradePlan:
-    return TradePlan(**({"strategy": buy, "max_data_age": PATIENCE, "patience": PATIENCE} | changes))
+    known: dict[str, Any] = {"strategy": buy, "max_data_age": PATIENCE, "patience": PATIENCE} | changes
+    return TradePlan(**known)
 
 
 def states(report: GateReport) -> list[str]:
@@ -175,7 +176,7 @@ def test_pairs_that_are_not_there_are_reported_and_the_others_go_on(sim: Simulat
 
 def test_data_that_the_plan_wants_and_kraken_does_not_give_deny(sim: Simulator, engine: Engine) -> None:
     for wrong in (("OHLC", {"pair": "NOPE"}), ("Nothing", {}), ("Balance", {}), ("OHLC", {"pair": object()})):
-        report = engine.gates("MASTER", plan(data={"mine": wrong}))  # type: ignore[dict-item]
+        report = engine.gates("MASTER", plan(data={"mine": wrong}))
         assert "The data 'mine' did not come" in said(report), said(report)
         assert states(report)[-2:] == ["denied", "not reached"]
 
@@ -280,7 +281,7 @@ def test_nonsense_of_the_hosts_code_denies(sim: Simulator, engine: Engine) -> No
     assert orders(sim) == []
 
 
-def test_what_cannot_be_printed_harms_nobody(engine: Engine) -> None:
+def test_unprintable_text_is_harmless(engine: Engine) -> None:
     unprintable: Any = Unprintable()
     report = engine.gates("MASTER", with_code("gate", lambda _: Allow(unprintable)))
     assert "failed: RuntimeError" in said(report)
@@ -468,12 +469,13 @@ def test_an_account_that_is_removed_trades_no_longer(sim: Simulator, engine: Eng
     assert not [name for name in engine._state.system._actors.names() if "ALICE" in name]
 
 
-def test_what_is_no_plan_or_no_account_is_refused(engine: Engine) -> None:
-    for ask in (engine.gates, engine.start_trading):
+def test_an_invalid_plan_or_account_is_refused(engine: Engine) -> None:
+    asks: tuple[Callable[..., object], ...] = (engine.gates, engine.start_trading)
+    for ask in asks:
         with pytest.raises(UnknownName):
-            ask("NOBODY", plan())  # type: ignore[operator]
+            ask("NOBODY", plan())
         with pytest.raises(ConfigError, match="TradePlan"):
-            ask("MASTER", {"pairs": "XBTUSD"})  # type: ignore[operator]
+            ask("MASTER", {"pairs": "XBTUSD"})
 
 
 def test_the_actor_answers_in_any_pykka_program(engine: Engine) -> None:

@@ -112,7 +112,7 @@ def test_a_pair_that_becomes_known_too_late_has_no_price_and_is_no_error() -> No
 
 
 @pytest.mark.parametrize("what", ["refreshed", "public", "pair", "unsettled"])
-def test_what_hangs_is_missing_and_holds_nobody_up(what: str) -> None:
+def test_a_hung_call_is_missing_and_delays_nobody(what: str) -> None:
     around = Around()
 
     def hang(*_: Any) -> Any:

@@ -43,13 +43,13 @@ def of(base: str, earn: str, held: str = "0") -> Mapping[str, AssetBalance]:
         (of("100", "0"), of("60", "40"), False),
     ],
 )
-def test_what_speaks_for_one_amount_in_two_rows(
+def test_evidence_that_two_rows_hold_one_amount(
     before: Mapping[str, AssetBalance] | None, after: Mapping[str, AssetBalance], twice: bool
 ) -> None:
     assert listed_twice(before or NOTHING, after) == ({"USD"} if twice else set())
 
 
-def test_once_said_it_holds_until_the_plain_row_is_the_smaller_one() -> None:
+def test_an_asset_listed_twice_stays_so_until_its_plain_row_is_the_smaller_one() -> None:
     known = counted_once(of("120", "100"), {"USD"})
     assert known["USD"].earn_in_base
     assert listed_twice(known, of("400", "100")) == {"USD"}
@@ -58,7 +58,7 @@ def test_once_said_it_holds_until_the_plain_row_is_the_smaller_one() -> None:
     assert listed_twice(known, of("400", "0")) == set()
 
 
-def test_what_is_settled_is_settled() -> None:
+def test_a_known_reading_needs_no_evidence() -> None:
     assert listed_twice(of("0", "100"), of("100", "100"), AutoEarn.SUM) == set()
     assert listed_twice(NOTHING, of("100", "50"), AutoEarn.LARGER) == {"USD"}
     assert listed_twice(NOTHING, of("0", "50"), AutoEarn.LARGER) == set()

@@ -48,7 +48,7 @@ def expected(events: tuple[CallError | None, ...]) -> tuple[Standing, bool, int]
 
 @pytest.mark.parametrize("length", range(9))
 def test_every_sequence_up_to_eight(length: int) -> None:
-    """TORTURE T13."""
+    """Of good replies, failures, refused keys and errors of our own."""
     for events in product(EVENTS, repeat=length):
         state = after(events)
         assert (state.standing, state.is_available, state.errors) == expected(events)
@@ -80,7 +80,7 @@ def test_after_an_outage_one_probe_is_shown_as_recovering() -> None:
 
 @pytest.mark.parametrize("before", Standing)
 @pytest.mark.parametrize("after", Standing)
-def test_whoever_watches_is_told_of_everything_but_a_first_failure_and_a_probe(
+def test_every_change_but_a_first_failure_and_a_probe_is_an_event(
     before: Standing, after: Standing
 ) -> None:
     quiet = ({Standing.AVAILABLE, Standing.DEGRADED}, {Standing.UNAVAILABLE, Standing.RECOVERING})
@@ -115,7 +115,7 @@ def test_what_counts_as_a_failure(error: type[CallError], weight: Weight) -> Non
     assert weigh(error("why")) is weight
 
 
-def test_what_is_kept_back_counts_until_the_account_is_unavailable() -> None:
+def test_calls_that_are_held_back_count_until_the_account_is_unavailable() -> None:
     assert not after((GOOD, FAILURE, FAILURE, HELD)).is_available
     assert after((GOOD, FAILURE, FAILURE, HELD)) == after((GOOD, FAILURE, FAILURE, HELD, HELD, HELD))
     assert after((GOOD, REVOKED)) == after((GOOD, REVOKED, HELD))
@@ -128,7 +128,7 @@ def test_pauses_grow_and_stay_bounded() -> None:
     assert max(pauses) == 60.0
 
 
-def test_who_says_when_is_heeded() -> None:
+def test_a_longer_pause_that_kraken_asks_for_counts() -> None:
     degraded, out = Availability(Standing.DEGRADED, 1), Availability(Standing.UNAVAILABLE, 3)
     assert next_refresh(degraded, 5.0, errors.RateLimited("slow down", retry_after=30.0)) == 30.0
     assert next_refresh(degraded, 5.0, errors.LockedOut("kept back", retry_after=900.0)) == 5.0

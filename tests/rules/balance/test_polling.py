@@ -136,7 +136,7 @@ def test_accounts_that_hang_do_not_starve_healthy_ones() -> None:
         assert len(exchange.begun[f"hangs{number}"]) >= 5, "and those are tried again, too"
 
 
-def test_when_an_outage_is_over_nobody_waits_for_a_turn_that_is_far_away() -> None:
+def test_after_an_outage_no_account_waits_for_a_distant_turn() -> None:
     """A thousand accounts on a slow exchange, which goes away before most of them had their first balance."""
     time = Time()
     exchange = Exchange(time)
@@ -163,7 +163,7 @@ def test_a_turn_that_never_ends_is_given_up() -> None:
     assert woken == ["DEAD", "WELL"]
 
 
-def test_an_account_that_is_gone_is_not_woken() -> None:
+def test_a_removed_account_is_not_woken() -> None:
     time = Time()
     poller = Poller(SETTINGS, monotonic=time.monotonic, after=time.after)
     woken: list[str] = []
@@ -191,7 +191,7 @@ def test_the_queue_against_a_model(plans: list[tuple[str, int, bool]], now: int)
     assert queue.next_at() == min(later, default=None)
 
 
-def test_an_account_that_is_asked_for_does_not_wait_for_its_turn(tmp_path: Path) -> None:
+def test_a_requested_account_does_not_wait_for_its_turn(tmp_path: Path) -> None:
     """A hundred accounts are polled one after another; the one that somebody wants comes at once."""
     names = [f"U{number}" for number in range(40)]
     settings = Settings(refresh_every=0.5, call_timeout=30.0, local_limits=False, polling_share=0.2)

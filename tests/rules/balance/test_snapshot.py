@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -98,8 +99,32 @@ def test_what_was_never_known_has_no_age() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=5))
-def test_the_latest_disturbance_counts(times: list[float]) -> None:
+def test_the_latest_invalidation_counts(times: list[float]) -> None:
     invalidation = Invalidation()
     for each in times:
         invalidation.note(each)
     assert invalidation.at() == max(times, default=float("-inf"))
+
+
+def test_which_callers_a_balance_answers() -> None:
+    clocks, invalidation = Clocks(), Invalidation()
+    live = fetched(clocks, invalidation)
+    clocks.passed = 3.0
+    assert live.answers(None)
+    assert live.answers(3.0)
+    assert not live.answers(2.9)
+    assert not kept(clocks).answers(DAY), "of an earlier run, however young"
+    assert BalanceSnapshot("MASTER", _clock=clocks).answers(None)
+    assert not BalanceSnapshot("MASTER", _clock=clocks).answers(DAY)
+    invalidation.note(clocks.monotonic())
+    assert not live.answers(DAY)
+
+
+def test_a_balance_of_another_key_is_forgotten_and_its_successor_is_still_invalidated() -> None:
+    clocks, invalidation = Clocks(), Invalidation()
+    nothing = fetched(clocks, invalidation).forgotten()
+    assert (nothing.state, nothing.cash, nothing.is_available) == (BalanceState.UNKNOWN, None, False)
+    again = replace(nothing, as_of=moment(clocks.wall_ns()), _as_of_monotonic=clocks.monotonic())
+    assert again.state is BalanceState.FRESH
+    invalidation.note(clocks.monotonic())
+    assert again.state is BalanceState.STALE

@@ -37,7 +37,7 @@ NOTHING = st.none() | st.booleans() | st.integers(max_value=-1) | st.sampled_fro
 def reply(fee: Any = "0.2200", active: Any = None, name: str = "XBTUSD", **more: Any) -> dict[str, Any]:
     """A TradeVolume reply for one pair, in Kraken's shape of September 2026."""
     row = {"fee": fee, "minfee": "0.1000", "maxfee": "0.8000", "nextfee": None, "nextvolume": None}
-    tiers = [{"maker_fee": "0.4000", "taker_fee": "0.8000"}]
+    tiers: list[dict[str, Any]] = [{"maker_fee": "0.4000", "taker_fee": "0.8000"}]
     if active is not None:
         tiers.append({"maker_fee": "0.0000", "taker_fee": active, "active": True})
     return {
@@ -119,7 +119,7 @@ def test_the_active_tier_alone_is_enough_and_without_both_nothing_is_told() -> N
     assert read_fees(old, [XBT]).own == {"XXBTZUSD": Decimal("0.001")}
 
 
-def test_a_row_that_is_none_and_a_second_schedule_leave_doubt() -> None:
+def test_a_malformed_row_and_a_second_schedule_leave_doubt() -> None:
     told = reply("0.2200", "0.2200")
     assert read_fees({**told, "fees": {"XBTUSD": None}}, [XBT]).own == {}
     dearer = reply(active="0.5000")["schedules"]
@@ -311,7 +311,7 @@ def test_the_bound_may_be_given_as_a_text_or_a_number(given_as: Any) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["0.8", 0, "0", -0.004, "x", "", None, True, "NaN", "Infinity", [0.008], Decimal(1)])
-def test_a_bound_that_is_no_part_is_refused(wrong: Any) -> None:
+def test_an_invalid_fee_bound_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigError, match=r"Settings\.fee_bound is .*'0.008' for 0.8 %"):
         Settings(fee_bound=wrong)
 
@@ -319,8 +319,8 @@ def test_a_bound_that_is_no_part_is_refused(wrong: Any) -> None:
 # --- with an engine
 
 
-def gates(engine: Engine, **order: str) -> Any:
-    return engine.gates("MASTER", TradePlan(order=Order("XBTUSD", "buy", "limit", "0.01", "60000"), **order))
+def gates(engine: Engine, **more: Any) -> Any:
+    return engine.gates("MASTER", TradePlan(order=Order("XBTUSD", "buy", "limit", "0.01", "60000"), **more))
 
 
 @pytest.fixture
@@ -372,7 +372,7 @@ def test_a_key_that_may_not_ask_trades_with_the_bound(sim: Simulator, running: C
     assert len(trade_volumes(sim)) == 1
 
 
-def test_a_hung_trade_volume_holds_no_pass_up(sim: Simulator, running: Callable[[], Engine]) -> None:
+def test_a_hung_trade_volume_delays_no_pass(sim: Simulator, running: Callable[[], Engine]) -> None:
     sim.fault(Fault.hang(endpoint="TradeVolume"))
     with running() as engine:
         report = gates(engine, max_data_age=60.0)

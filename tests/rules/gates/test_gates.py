@@ -28,10 +28,9 @@ from engine.rules.gates.gates import (
     market_scan,
     signal_execution,
 )
-from engine.rules.gates.plan import TradePlan
+from engine.rules.gates.plan import Candidate, TradePlan
 from engine.rules.gates.report import GateReport, GateResult, GateState, judge
 from engine.rules.gates.view import (
-    Candidate,
     KeyFacts,
     Market,
     Scan,
@@ -64,7 +63,7 @@ def amount(total: str, held: str | None = "0") -> AssetBalance:
 
 def balance(age: float = 1.0, usd: str = "1000", **changes: Any) -> BalanceSnapshot:
     assets = changes.pop("assets", {"USD": amount(usd), "XBT": amount("0")})
-    known = {"cash": Decimal(usd), "available_cash": Decimal(usd), "is_available": True} | changes
+    known: dict[str, Any] = {"cash": Decimal(usd), "available_cash": Decimal(usd), "is_available": True} | changes
     return BalanceSnapshot(
         "MASTER", as_of=datetime(2026, 1, 1, tzinfo=UTC), assets=assets, max_age=15.0, _fixed_age=age, **known
     )
@@ -139,7 +138,7 @@ HEALTH: Mapping[str, Change] = {
     "nan s": set_(skew=float("nan")),
     "The private lane does not run": set_(key=None),
     "The key is locked-out. Quiet": key(state="locked-out", sentence="Quiet."),
-    "The key is key-refused": key(state="key-refused", sentence="Mend it."),
+    "The key is key-refused": key(state="key-refused", sentence="Fix it."),
     "The key is nonces-refused": key(state="nonces-refused", sentence="Kept back."),
     "The key is nonce-refused-once": key(state="nonce-refused-once", sentence="Once."),
     "denies AddOrder, OpenOrders to this key": key(state="call-refused", denied=("OpenOrders", "AddOrder", "Ledgers")),
@@ -303,7 +302,7 @@ def test_the_smallest_order_is_enough_and_less_is_not(usd: str, xbt: str, passes
     assert isinstance(capital_validation(view(balance=mine)), Allow) == passes
 
 
-def test_a_bare_reserve_keeps_nothing_back_of_what_is_sold() -> None:
+def test_a_plain_reserve_does_not_apply_to_the_asset_that_is_sold() -> None:
     mine = balance(usd="0", assets={"USD": amount("0"), "XBT": amount("0.5")})
     assert capital_validation(view(balance=mine, plan=TradePlan(reserve="1"))) == Allow("0.5 XBT to sell on XBTUSD")
     kept = reasons(capital_validation, view(balance=mine, plan=TradePlan(reserve={"XBT": "0.4999"})))
@@ -362,7 +361,7 @@ def test_a_gate_that_raises_denies(error: Exception) -> None:
 def test_a_deny_has_a_reason() -> None:
     for wrong in ((), ("",), ("  ",), (None,), ("good", 7)):
         with pytest.raises(ValueError, match="says why"):
-            Deny(*wrong)  # type: ignore[arg-type]
+            Deny(*wrong)
 
 
 @pytest.mark.parametrize("wrong", [("", balance_fetch), (7, balance_fetch), ("good", None)])
@@ -517,14 +516,14 @@ def test_nonsense_of_a_strategy_is_a_problem(wrong: Any) -> None:
         {"data": ["OHLC"]}, {"data": {"candles": "OHLC"}}, {"max_balance_age": float("inf")},
     ],
 )  # fmt: skip
-def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_plan_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         TradePlan(**wrong)
 
 
 def test_a_plan_may_name_one_pair_as_a_text() -> None:
-    assert TradePlan(pairs="XBTUSD").pairs == ("XBTUSD",)  # type: ignore[arg-type]
-    assert TradePlan(gates=[]).gates == ()  # type: ignore[arg-type]
+    assert TradePlan(pairs="XBTUSD").pairs == ("XBTUSD",)
+    assert TradePlan(gates=[]).gates == ()
 
 
 def test_a_view_cannot_be_changed() -> None:

@@ -1,4 +1,4 @@
-"""When a key that Kraken refuses is left alone: storms of refused nonces, refused keys, denied calls, lockouts."""
+"""When a key that Kraken refuses is left alone: series of refused nonces, refused keys, denied calls, lockouts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,18 @@ from hypothesis import strategies as st
 from engine import errors
 from engine.errors import CallError
 from engine.kraken.refusals import LOCKOUT_SECONDS, meaning_of
-from engine.rules.lane import key_breaker as storms
+from engine.rules.lane import key_state
 from engine.rules.lane.admission import Wait
-from engine.rules.lane.key_breaker import (
-    LOCKOUT,
-    LONGEST,
-    SENTENCES,
-    Answer,
-    BreakerState,
-    KeyBreaker,
-    State,
-    answer_of,
-    check_all,
-)
+from engine.rules.lane.breaker_state import LONGEST, BreakerState
+from engine.rules.lane.key_breaker import LOCKOUT, KeyBreaker, check_all
+from engine.rules.lane.key_state import SENTENCES, KeyAnswer, KeyState, answer_of
 from engine.rules.lane.nonce_diagnosis import diagnose_nonce
 
 GOOD = None
 NONCE = errors.InvalidNonce("nonce", kraken_code="EAPI:Invalid nonce")
 KEY = errors.InvalidKey("key", kraken_code="EAPI:Invalid key")
 DENIED = errors.PermissionDenied("denied", kraken_code="EGeneral:Permission denied")
+RESTRICTED = errors.PermissionDenied("restricted", kraken_code="EAccount:Invalid permissions")
 LOCKED = errors.TemporaryLockout("out", kraken_code="EGeneral:Temporary lockout", retry_after=900.0)
 TIMEOUT = errors.CallUnknown("timed out")
 UNSENT = errors.ConnectFailed("no route")
@@ -85,13 +78,13 @@ def due(guard: KeyBreaker) -> float:
 
 @given(st.lists(st.floats(0, 20), min_size=3, max_size=200), st.sampled_from([1.0, 5.0, 60.0]))
 def test_at_most_three_calls_go_into_a_nonce_storm(pauses: list[float], probe_every: float) -> None:
-    """TORTURE T12: the call, its second signature, one more; then none before the first probe."""
+    """G7: the call, its second signature, one more; then none before the first probe."""
     lane, now = Lane(KeyBreaker(probe_every)), 0.0
     for pause in pauses:
         now += pause
         lane.call(always(NONCE), now)
     third = times(lane)[2]
-    assert lane.guard.state is State.NONCE_STORM
+    assert lane.guard.state is KeyState.NONCES_REFUSED
     assert sum(each < third + min(12 * probe_every, LONGEST) for each in times(lane)) == 3
 
 
@@ -107,10 +100,10 @@ def test_only_the_first_refused_nonce_is_signed_again() -> None:
     assert not guard.may_sign_again
     guard = guard.after(NONCE, "BalanceEx", 0.0)
     assert guard.may_sign_again
-    assert guard.state is State.NONCE_DOUBT
+    assert guard.state is KeyState.NONCE_REFUSED_ONCE
     guard = guard.after(NONCE, "BalanceEx", 0.0)
     assert not guard.may_sign_again
-    assert guard.state is State.NONCE_STORM
+    assert guard.state is KeyState.NONCES_REFUSED
 
 
 def test_a_second_signature_that_works_ends_the_doubt() -> None:
@@ -127,12 +120,12 @@ def test_a_second_signature_that_works_ends_the_doubt() -> None:
 
 @pytest.mark.parametrize("error", [KEY, errors.InvalidSignature("s"), errors.AccountLocked("l")], ids=repr)
 def test_a_refused_key_is_probed_and_not_hammered(error: CallError) -> None:
-    """TORTURE T12: a revoked key; cancels are kept back as well, since they would fail."""
+    """G7: a revoked key; cancels are held back as well, since they would fail."""
     lane = Lane()
     for second in range(4_000):
         lane.call(always(error), float(second), ENDPOINTS[second % 3])
     assert times(lane) == [0, 60, 360, 1260, 2160, 3060, 3960]
-    assert lane.guard.state is State.REFUSED_KEY
+    assert lane.guard.state is KeyState.KEY_REFUSED
 
 
 @given(st.floats(0.01, 1e4), st.integers(1, 8))
@@ -155,7 +148,7 @@ def test_a_denied_call_holds_back_only_itself() -> None:
         lane.call(always(GOOD), float(second), "BalanceEx")
     assert [now for now, endpoint, _ in lane.sent if endpoint == "AddOrder"] == [0, 60, 360]
     assert sum(endpoint == "BalanceEx" for _, endpoint, _ in lane.sent) == 1_000
-    assert lane.guard.state is State.REFUSED_CALL
+    assert lane.guard.state is KeyState.CALL_REFUSED
     lane.call(always(GOOD), 5_000.0, "AddOrder")
     assert lane.guard == KeyBreaker()
 
@@ -178,7 +171,7 @@ def test_the_first_refusal_of_an_order_holds_back_its_market_alone() -> None:
     guard = ordered(KeyBreaker(), DENIED, "AAPLxUSD")
     assert held_markets(guard) == ["AAPLxUSD"]
     assert guard.check("EditOrder", 0.0, "AAPLxUSD") is None
-    assert (guard.state, guard.denied) == (State.REFUSED_PRODUCT, ("AddOrder",))
+    assert (guard.state, guard.denied) == (KeyState.PRODUCT_REFUSED, ("AddOrder",))
     assert guard.sentence.startswith("AAPLxUSD: Kraken refused AddOrder with 'EGeneral:Permission denied'.")
     assert held_markets(guard, 61.0) == []
     assert held_markets(ordered(guard, GOOD, "AAPLxUSD", 61.0)) == []
@@ -187,7 +180,7 @@ def test_the_first_refusal_of_an_order_holds_back_its_market_alone() -> None:
 def test_a_second_market_shows_that_the_key_lacks_the_permission() -> None:
     guard = ordered(ordered(KeyBreaker(), DENIED, "AAPLxUSD"), DENIED, "XBTUSD")
     assert held_markets(guard) == ["XBTUSD", "AAPLxUSD", "TSLAxUSD"]
-    assert (guard.state, guard.denied) == (State.REFUSED_CALL, ("AddOrder",))
+    assert (guard.state, guard.denied) == (KeyState.CALL_REFUSED, ("AddOrder",))
     assert ordered(ordered(guard, GOOD, "XBTUSD", 61.0), GOOD, "AAPLxUSD", 61.0).is_quiet
 
 
@@ -220,13 +213,13 @@ def test_trading_that_is_locked_is_locked_on_every_market() -> None:
     assert held_markets(guard) == ["XBTUSD", "AAPLxUSD", "TSLAxUSD"]
 
 
-def test_a_denied_market_is_forgotten_when_somebody_says_that_it_is_mended() -> None:
+def test_resume_forgets_a_denied_market() -> None:
     guard = ordered(ordered(KeyBreaker(), GOOD, "XBTUSD"), DENIED, "AAPLxUSD").resume()
     assert held_markets(guard) == []
     assert held_markets(ordered(ordered(guard, DENIED, "AAPLxUSD"), DENIED, "TSLAxUSD")) == ["AAPLxUSD", "TSLAxUSD"]
 
 
-def test_the_probe_of_a_denied_market_that_never_left_is_made_again() -> None:
+def test_the_probe_of_a_denied_market_that_was_not_sent_is_repeated() -> None:
     guard = ordered(ordered(KeyBreaker(), GOOD, "XBTUSD"), DENIED, "AAPLxUSD")
     assert held_markets(ordered(guard, UNSENT, "AAPLxUSD", 61.0), 61.0) == []
     assert held_markets(ordered(guard, TIMEOUT, "AAPLxUSD", 61.0), 61.0) == ["AAPLxUSD"]
@@ -247,7 +240,7 @@ def test_one_probe_at_a_time(error: CallError, refusals: int, late: int) -> None
 
 
 @pytest.mark.parametrize("error", [NONCE, KEY, DENIED], ids=repr)
-def test_a_probe_that_never_left_is_made_again_at_once(error: CallError) -> None:
+def test_a_probe_that_was_not_sent_is_repeated_at_once(error: CallError) -> None:
     lane = Lane()
     lane.call(always(error), 0.0)
     now = due(lane.guard)
@@ -337,15 +330,15 @@ NO_TIMES = [None, True, "1", math.nan, math.inf, -math.inf, 10**400]
 def test_garbage_is_a_lockout_of_fifteen_minutes_from_now(document: Any) -> None:
     """Fail closed."""
     assert KeyBreaker.from_dict(document, 50.0, 1.7e9).check("BalanceEx", 50.0) == Wait(
-        SENTENCES[State.LOCKED_OUT], LOCKOUT
+        SENTENCES[KeyState.LOCKED_OUT], LOCKOUT
     )
 
 
-@pytest.mark.parametrize("state", State)
-def test_a_wait_says_whether_it_passes_by_itself(state: State) -> None:
+@pytest.mark.parametrize("state", KeyState)
+def test_a_wait_says_whether_it_passes_by_itself(state: KeyState) -> None:
     """A lockout ends with time; what Kraken refused has to be fixed."""
     wait = BreakerState(state, due=60.0).check(0.0)
-    passes = state in (State.OPEN, State.NONCE_DOUBT, State.LOCKED_OUT)
+    passes = state in (KeyState.ACCEPTED, KeyState.NONCE_REFUSED_ONCE, KeyState.LOCKED_OUT)
     assert wait is not None
     assert wait.is_refusal is not passes
 
@@ -391,14 +384,14 @@ def test_resume_lets_all_go_but_a_lockout(events: list[Any]) -> None:
     locked = lane.guard.locked_until
     for endpoint in ENDPOINTS:
         assert (resumed.check(endpoint, now) is not None) == (locked is not None and now < locked)
-        assert lane.guard.replace_key().check(endpoint, now) is None
+        assert KeyBreaker(lane.guard.probe_every).check(endpoint, now) is None
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_state_has_a_sentence(state: State) -> None:
+@pytest.mark.parametrize("state", KeyState)
+def test_every_state_has_a_sentence(state: KeyState) -> None:
     sentence = BreakerState(state).sentence
     assert sentence.endswith(".")
-    assert state is State.OPEN or len(sentence) > 80
+    assert state is KeyState.ACCEPTED or len(sentence) > 80
 
 
 def test_the_sentence_gives_krakens_words_or_the_diagnosis() -> None:
@@ -431,38 +424,39 @@ def test_the_causes_of_refused_nonces_are_told_apart(facts: dict[str, Any], word
 @pytest.mark.parametrize(
     ("code", "answer"),
     [
-        ("EAPI:Invalid nonce", Answer.BAD_NONCE),
-        ("EAPI:Invalid key", Answer.BAD_KEY),
-        ("EAPI:Invalid signature", Answer.BAD_KEY),
-        ("EAuth:Account temporary disabled", Answer.BAD_KEY),
-        ("ETrade:Locked", Answer.DENIED),
-        ("EGeneral:Permission denied", Answer.DENIED),
-        ("EAuth:Failed", Answer.DENIED),
-        ("EAccount:Invalid permissions:USDT trading restricted for DE.", Answer.RESTRICTED),
-        ("EEarnings:Permission denied", Answer.OTHER),
-        ("EGeneral:Temporary lockout", Answer.LOCKOUT),
-        ("EOrder:Insufficient funds", Answer.GOOD),
-        ("EOrder:Invalid price", Answer.GOOD),
-        ("EAPI:Rate limit exceeded", Answer.OTHER),
-        ("EGeneral:Invalid arguments", Answer.OTHER),
-        ("EService:Unavailable", Answer.OTHER),
+        ("EAPI:Invalid nonce", KeyAnswer.BAD_NONCE),
+        ("EAPI:Invalid key", KeyAnswer.BAD_KEY),
+        ("EAPI:Invalid signature", KeyAnswer.BAD_KEY),
+        ("EAuth:Account temporary disabled", KeyAnswer.BAD_KEY),
+        ("ETrade:Locked", KeyAnswer.DENIED),
+        ("EGeneral:Permission denied", KeyAnswer.DENIED),
+        ("EAuth:Failed", KeyAnswer.DENIED),
+        ("EAccount:Invalid permissions:USDT trading restricted for DE.", KeyAnswer.RESTRICTED),
+        ("EEarnings:Permission denied", KeyAnswer.OTHER),
+        ("EGeneral:Temporary lockout", KeyAnswer.LOCKOUT),
+        ("EOrder:Insufficient funds", KeyAnswer.GOOD),
+        ("EOrder:Invalid price", KeyAnswer.GOOD),
+        ("EAPI:Rate limit exceeded", KeyAnswer.OTHER),
+        ("EGeneral:Invalid arguments", KeyAnswer.OTHER),
+        ("EService:Unavailable", KeyAnswer.OTHER),
     ],
 )
-def test_what_krakens_errors_say_about_the_key(code: str, answer: Answer) -> None:
+def test_what_krakens_errors_say_about_the_key(code: str, answer: KeyAnswer) -> None:
     meaning = meaning_of(code)
     assert meaning is not None
     assert answer_of(meaning.error("why", kraken_code=code)) is answer
 
 
 def test_a_lockout_beside_a_result_is_a_lockout() -> None:
-    assert answer_of(errors.CallUnknown("?", kraken_code="EGeneral: Temporary Lockout")) is Answer.LOCKOUT
+    assert answer_of(errors.CallUnknown("?", kraken_code="EGeneral: Temporary Lockout")) is KeyAnswer.LOCKOUT
 
 
 def test_the_table_drawn_is_the_table_used() -> None:
-    drawn = [line.split() for line in (storms.__doc__ or "").splitlines() if line.strip()]
-    rows = {row[0]: row[1:] for row in drawn if row[0] in State.__members__}
-    order = [GOOD, LOCKED, KEY, NONCE, DENIED, TIMEOUT]
-    assert rows.keys() == State.__members__.keys() - {"REFUSED_CALL", "REFUSED_PRODUCT"}
-    for name, expected in rows.items():
-        guard = KeyBreaker(key=BreakerState(State[name]))
+    drawn = [line.split() for line in (key_state.__doc__ or "").splitlines() if line.strip()]
+    rows = {row[0]: row[1:] for row in drawn if row[0] in KeyState.__members__}
+    order = [GOOD, LOCKED, KEY, NONCE, DENIED, RESTRICTED, TIMEOUT]
+    assert rows.keys() == KeyState.__members__.keys() - {"CALL_REFUSED", "PRODUCT_REFUSED"}
+    for name, row in rows.items():
+        expected = [name if each == "-" else each for each in row]
+        guard = KeyBreaker(key=BreakerState(KeyState[name]))
         assert [guard.after(error, "BalanceEx", 1e6).key.state.name for error in order] == expected

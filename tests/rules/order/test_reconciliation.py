@@ -69,7 +69,7 @@ def test_a_trade_leads_to_an_order_that_no_list_shows() -> None:
 
 def test_absence_takes_all_the_lists() -> None:
     others = {"closed": {"O0": row("closed", OTHER)}, "count": 1}
-    answers = ({"open": {}}, others, {"trades": {}, "count": 0})
+    answers: tuple[Any, ...] = ({"open": {}}, others, {"trades": {}, "count": 0})
     calls, found = run(look_up(NAME, 10_000.0, thorough=True), *answers)
     assert [endpoint for endpoint, _ in calls] == ["OpenOrders", "ClosedOrders", "TradesHistory"]
     assert found == {}
@@ -95,7 +95,7 @@ def test_absence_takes_all_the_lists() -> None:
     ],
 )
 @pytest.mark.parametrize("thorough", [True, False])
-def test_what_is_not_a_whole_answer_is_no_absence(answers: tuple[Any, ...], thorough: bool) -> None:
+def test_an_incomplete_answer_does_not_prove_absence(answers: tuple[Any, ...], thorough: bool) -> None:
     with pytest.raises(CallUnknown):
         run(look_up(NAME, 10_000.0, thorough=thorough), *answers)
 

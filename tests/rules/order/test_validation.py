@@ -56,7 +56,7 @@ def test_an_amount_is_kept_exactly_however_it_is_given(volume: Decimal) -> None:
         ("reduce_only", {"reduce_only": 1}),
     ],
 )
-def test_what_is_no_order_is_refused_with_the_name_of_what_is_wrong(what: str, changes: dict[str, Any]) -> None:
+def test_an_invalid_order_is_refused_with_the_name_of_the_wrong_part(what: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=what):
         Order(**{"pair": "XBTUSD", "side": "buy", "type": "limit", "volume": "0.01", "price": "30000", **changes})
 
@@ -178,7 +178,7 @@ def test_a_market_buy_reserves_everything_as_nobody_knows_what_it_will_cost() ->
     assert Decimal(10) ** 30 - amount < 0
 
 
-class Desk:
+class PairSource:
     """Answers for AssetPairs, as long as it does."""
 
     def __init__(self) -> None:
@@ -195,16 +195,16 @@ class Desk:
 
 
 def test_a_pair_is_asked_for_once_and_serves_on_when_kraken_is_away() -> None:
-    desk, now = Desk(), [0.0]
-    book = PairCache(desk, lambda: now[0])
+    source, now = PairSource(), [0.0]
+    book = PairCache(source, lambda: now[0])
     pair = book.get("XBT/USD", 1)
     assert book.get("XXBTZUSD", 1) is pair
-    assert desk.asked == 1
-    now[0], desk.error = 1000.0, ConnectFailed("away")
+    assert source.asked == 1
+    now[0], source.error = 1000.0, ConnectFailed("away")
     assert book.get("XBTUSD", 1) is pair
     now[0] = 100_000.0
     with pytest.raises(ConnectFailed):
         book.get("XBTUSD", 1)
-    desk.error = InvalidArguments("EQuery:Unknown asset pair")
+    source.error = InvalidArguments("EQuery:Unknown asset pair")
     with pytest.raises(OrderRejected, match="no pair"):
         book.get("NOPE", 1)

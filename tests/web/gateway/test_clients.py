@@ -26,7 +26,7 @@ from engine.simulator import Fault, Simulator
 from engine.values import Secret
 from engine.web.gateway.credentials import Credentials
 from tests.conftest import private_calls
-from tests.served import Reply, Served, served, until
+from tests.served import Served, ServiceReply, served, until
 from tests.stopwatch import PATIENCE
 
 pytestmark = [
@@ -68,7 +68,7 @@ def signed(
     return path, body, headers
 
 
-def send(service: Served, call: tuple[str, bytes, dict[str, str]], **more: str) -> Reply:
+def send(service: Served, call: tuple[str, bytes, dict[str, str]], **more: str) -> ServiceReply:
     path, body, headers = call
     return service.ask(path, method="POST", body=body, **{**headers, **more})
 
@@ -179,7 +179,7 @@ def test_answers_are_krakens_own_or_in_its_words(sim: Simulator, tmp_path: Path)
         key = key_of(service, "MASTER", "bot", "--trading")
         nonce = iter(range(time.time_ns(), 2**63, 1000))
 
-        def call(endpoint: str, params: dict[str, str] | None = None, **headers: str) -> Reply:
+        def call(endpoint: str, params: dict[str, str] | None = None, **headers: str) -> ServiceReply:
             return send(service, signed(service, key, endpoint, next(nonce), params), **headers)
 
         came = '{"error":["WGeneral:Watch out"],"result":{"a":"1.50","n":1616.12345678901234567890,"e":[]}}'
@@ -213,7 +213,7 @@ def test_an_order_goes_through_the_journal(sim: Simulator, tmp_path: Path) -> No
         key = key_of(service, "MASTER", "bot", "--trading")
         nonce = iter(range(time.time_ns(), 2**63, 1000))
 
-        def call(service: Served, endpoint: str, params: dict[str, str]) -> Reply:
+        def call(service: Served, endpoint: str, params: dict[str, str]) -> ServiceReply:
             return send(service, signed(service, key, endpoint, next(nonce), params))
 
         sim.fault(Fault.close(executed=True, endpoint="AddOrder", times=1))
@@ -241,7 +241,7 @@ def test_an_order_goes_through_the_journal(sim: Simulator, tmp_path: Path) -> No
     assert sim.refused_nonces == 0
 
 
-def test_a_client_that_hangs_up_takes_its_waiting_call_with_it(sim: Simulator, tmp_path: Path) -> None:
+def test_the_waiting_call_of_a_client_that_disconnects_is_withdrawn(sim: Simulator, tmp_path: Path) -> None:
     """Who has given up, and perhaps asks again, does not get it later. An order is different: the journal has it."""
     with served(sim, tmp_path, "--live") as service:
         key = key_of(service, "MASTER", "bot", "--trading")

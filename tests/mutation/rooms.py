@@ -1,0 +1,27 @@
+"""What is mutated, and the tests that should notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Modules and tests, as folders or files below the root. Each fault gets those of the tests that run its line."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+_NONCES = "tests/machines/test_nonce_machine.py"
+_PLACE = "tests/app/test_place.py"
+
+ROOMS = {
+    "nonces": Room(("engine/store/nonces.py",), ("tests/store/test_nonces.py", _NONCES)),
+    "rules/lane": Room(("engine/rules/lane",), ("tests/rules/lane", _NONCES, "tests/actors/lane")),
+    "rules/balance": Room(("engine/rules/balance",), ("tests/rules/balance", "tests/actors/balance")),
+    "rules/order": Room(("engine/rules/order",), ("tests/rules/order", "tests/actors/order", _PLACE)),
+    "rules/gates": Room(("engine/rules/gates",), ("tests/rules/gates",)),
+    "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane",)),
+    "actors/order": Room(("engine/actors/order",), ("tests/actors/order", _PLACE)),
+}
