@@ -25,7 +25,7 @@ DEFAULT_PORT = 8710
 @click.option("--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, show_default=True, help="0: a free one.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further host name of it. May be repeated.")
 @click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE",
-              help=f"Holds the token that every client has to send [${TOKEN}]; compulsory off loopback.")  # fmt: skip
+              help=f"Holds the token that every client has to send [${TOKEN}]; mandatory off loopback.")  # fmt: skip
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
 @click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")

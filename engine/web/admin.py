@@ -75,7 +75,7 @@ async def _issue(service: WebState, asked: dict[str, Any]) -> Any:
     return {**credential.to_dict(), "secret": secret.reveal()}
 
 
-def _asked_of_engine(question: Callable[..., Any]) -> Callable[[WebState, dict[str, Any]], Awaitable[Any]]:
+def _asked_of_engine(question: Callable[..., Any]) -> Handler:
     """A question that the command line asks of an engine of its own in the same way."""
     async def answer(service: WebState, asked: dict[str, Any]) -> Any:
         return await run_in_threadpool(partial(question, service.engine, **asked))

@@ -194,8 +194,7 @@ class Lane:
         if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
             return
         raise NotLive(
-            f"{endpoint.name} would change something at Kraken and the engine is not live: start it with `live` "
-            "(--live)"
+            f"{endpoint.name} would change something at Kraken and the engine is not live: start it live (--live)"
             + (", or add validate=true." if endpoint.validates else ".")
         )
 
