@@ -108,7 +108,7 @@ def advice(error: EngineError) -> Iterator[str]:
 
 
 def is_used_up(error: EngineError) -> bool:
-    """Whether the key has no nonce left, which no disk and no time mends."""
+    """Whether the key has no nonce left, which neither waiting nor another disk changes."""
     return isinstance(error, NonceNotDurable) and not isinstance(error.__cause__, StoreError)
 
 
