@@ -25,7 +25,7 @@ _TOLERANCE = Decimal("0.02")  # prices move between two calls
 
 @dataclass(frozen=True, slots=True)
 class PublicAnswer:
-    """One public reply, as it came: its errors, and its result beside them."""
+    """One public reply, unchanged: its errors, and its result beside them."""
 
     errors: tuple[str, ...] = ()
     result: Any = None

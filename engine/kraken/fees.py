@@ -47,13 +47,13 @@ class ToldFees:
     """The fees in a TradeVolume reply, as parts: 0.004 is 0.4 %."""
 
     own: Mapping[str, Decimal] = field(default_factory=dict)
-    """What the account pays at most now, by the pair's id; a pair whose fee is not told, or in doubt, is not in it."""
+    """What the account pays at most now, by the pair's id; a pair whose fee is missing or in doubt is not in it."""
     dearest: Decimal = Decimal(0)
     """The highest fee anywhere in the reply."""
 
 
 def fee_params(pairs: Collection[Pair]) -> dict[str, str]:
-    """The parameters of TradeVolume. Kraken refuses ``True`` for its switch: it takes ``true`` only."""
+    """The parameters of TradeVolume. Kraken accepts only ``true`` for its switch, not ``True``."""
     return {"pair": ",".join(pair.altname for pair in pairs), "fee_schedule": "true"}
 
 
@@ -72,7 +72,7 @@ def read_fees(result: Any, pairs: Collection[Pair], *, note: Note = unnoted) -> 
 
 
 def dearest_of(ladder: Any) -> Decimal | None:
-    """The highest fee of an AssetPairs ladder of ``[volume, percent]`` steps, as a part; `None` where it tells none."""
+    """The highest fee of an AssetPairs ladder of ``[volume, percent]`` steps, as a part; `None` if it has none."""
     steps = ladder if isinstance(ladder, list | tuple) else ()
     fees = [_part(step[1]) for step in steps if isinstance(step, list | tuple) and len(step) == 2]
     return max((fee for fee in fees if fee is not None), default=None)
@@ -123,7 +123,7 @@ def _ladders(result: Row, note: Note) -> dict[str, list[Row]]:
 
 
 def _fees(row: Row) -> Iterator[Decimal]:
-    """Every fee that a row or a tier tells."""
+    """Every fee in a row or a tier."""
     for name in ("fee", "maxfee", "max_fee", "taker_fee", "maker_fee"):
         fee = _part(row.get(name))
         if fee is not None:

@@ -48,7 +48,7 @@ def listed_code(asset: str) -> str:
 
 
 def spelled(name: str) -> str:
-    """A name as Kraken's REST takes it, by its spelling alone: ``xbt/usd`` is ``BTC/USD``, ``BTCUSD`` is ``XBTUSD``.
+    """A name as Kraken's REST accepts it, by its spelling alone: ``xbt/usd`` is ``BTC/USD``, ``BTCUSD`` is ``XBTUSD``.
 
     What Kraken takes stays as it is, and so does a name in which the case of the letters is mixed.
     """
@@ -116,7 +116,7 @@ def is_share(name: str) -> bool:
 def with_names(
     endpoint: str, params: Mapping[str, Any], find: Callable[[str], Pair | None] = lambda name: None
 ) -> Mapping[str, Any]:
-    """The parameters of a call with a `pair` that Kraken takes, and with the class of the asset where it wants one.
+    """The parameters of a call with a `pair` that Kraken accepts, and with the asset class if Kraken requires one.
 
     `find` returns what is known of a market by any name. A name that Kraken accepts stays, since its reply may be keyed
     by it; so does a class that the caller gives. Lists are handled name by name.

@@ -35,9 +35,9 @@ from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
 @dataclass(frozen=True, slots=True)
 class KrakenReply:
-    """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it.
+    """A good reply: Kraken's unchanged `result`, floats as exact `Decimal`, and the warnings beside it.
 
-    missing: the errors beside it that say why a name which was asked for has no row (`Endpoint.by_row`).
+    missing: the errors beside it, which say why a requested name has no row (`Endpoint.by_row`).
     """
 
     result: Any

@@ -232,7 +232,7 @@ class Wire:
         route.resolver.remember(server.host, server.port, address)
 
     def _dial_one_of(self, addresses: list[SocketAddress]) -> SocketAddress:
-        """Connect to the first address that takes it, giving each its share of the time left."""
+        """Connect to the first address that accepts, giving each its share of the time left."""
         failures: list[OSError] = []
         for index, address in enumerate(addresses):
             try:

@@ -57,8 +57,8 @@ class RemoveStatement(Operator):
 
 def _does_something(statement: Any) -> bool:
     if statement.type in ("atom_expr", "power"):
-        code = statement.get_code().strip()
-        return bool(code.endswith(")") and not code.startswith("logger"))
+        code: str = statement.get_code().strip()
+        return code.endswith(")") and not code.startswith("logger")
     if statement.type == "expr_stmt":
         return bool(statement.children[0].type != "name" and statement.children[1].type != "annassign")
     return statement.type in ("raise_stmt", "del_stmt")
