@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.messages import OrderReplaced, OrdersTouched, PlaceOrder
 from engine.actors.order.order import OrderActor
 from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey
@@ -29,8 +29,7 @@ from engine.kraken.endpoints import CallClass, call_class, private_endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pairs import read_pairs
 from engine.kraken.replies import read_reply
-from engine.kraken.signing import rfc3339
-from engine.rules.lane.priority import COVERS_ALL, names_of
+from engine.rules.lane.priority import names_of
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement
@@ -154,7 +153,8 @@ class World:
         kind = call_class(private_endpoint(call.endpoint), call.params)
         if kind is CallClass.CANCEL:
             orders = [each for each in self._calls if each[0] == CallClass.ORDER]
-            covered = [each for each in orders if _covers(call, each[2])]
+            names = names_of(call.params)
+            covered = [each for each in orders if call.endpoint == "CancelAll" or names & names_of(each[2].params)]
             for each in covered:
                 self._calls.remove(each)
                 _tell(each[2], CallFailed(each[2], CallNotSent("A cancel that covers this placement came before.")))
@@ -195,7 +195,8 @@ class World:
                 raise OtherKey("Another key.")
             if fate == "full":
                 raise CounterFull("Full.", retry_after=1.5)
-            result = self._make(call.endpoint, {**call.params, **self._deadline(call)}, fate)
+            params = {**call.params, **self._deadline(call)}
+            result = self._make(call.endpoint, params, fate)
         except CallError as error:
             if call.endpoint == "EditOrder" and isinstance(error, CallUnknown):
                 self.actor.actor_ref.tell(OrdersTouched(call.account, call.params["txid"]))
@@ -210,10 +211,8 @@ class World:
     def _deadline(self, call: PrivateCall) -> dict[str, str]:
         if call.deadline_in is None:
             return {}
-        deadline: float | None = self.clock.wall() + call.deadline_in
-        if isinstance(call.reply_to, QuickReply):
-            deadline = call.reply_to.sending(deadline)
-        return {} if deadline is None else {"deadline": rfc3339(deadline)}
+        deadline = call.reply_to.sending(self.clock.wall() + call.deadline_in)
+        return {"deadline": datetime.fromtimestamp(deadline, UTC).isoformat()}
 
     def _fate(self, call: PrivateCall) -> Fate:
         for at, (fits, fate) in enumerate(self.fates):
@@ -298,8 +297,3 @@ def _spoilt(endpoint: str, result: Any) -> Any:
     first = next(iter(rows))
     spoilt = {**rows, first: {**rows[first], "vol_exec": "n/a", "status": "what"}}
     return {**result, "open": spoilt} if "open" in result else spoilt
-
-
-def _covers(cancel: PrivateCall, placement: PrivateCall) -> bool:
-    """Whether a cancel covers a placement of the same account."""
-    return cancel.endpoint == COVERS_ALL or bool(names_of(cancel.params) & names_of(placement.params))

@@ -107,7 +107,7 @@ class Reconciler:
         case = self._cases[name]
         case.turn += 1
         left = case.counts_from - self._monotonic()
-        self._later(min(pause, left + A_MOMENT) if left > 0 else pause, partial(self._look, name, case.turn))
+        self._later(max(min(pause, left), A_MOMENT) if left > 0 else pause, partial(self._look, name, case.turn))
 
     def _look(self, name: str, turn: int) -> None:
         case = self._cases.get(name)
