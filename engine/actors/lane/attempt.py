@@ -259,7 +259,7 @@ class Lane:
         self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
 
     def _diagnosis(self, account: Account) -> str:
-        """Why Kraken refused a nonce that was above all of ours."""
+        """The likely cause of a refused nonce that was higher than all before it."""
         lead = (self._nonces.mark(account.key_id) - self._clock.wall_ns()) / 1e9
         return diagnose_nonce(
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
