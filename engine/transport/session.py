@@ -316,7 +316,7 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
             f"The CA file {file!r} cannot be used ({reason}): it has to be a PEM file of certificates "
-            "that can be read. Correct Settings.ca_file, or leave it out for the usual ones."
+            "that can be read. Correct the setting ca_file, or leave it out for the usual ones."
         ) from None
     return context
 

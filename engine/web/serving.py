@@ -53,6 +53,7 @@ def serve(
     Runs in the main thread. Raises what `Engine.start` raises, `ConfigError` when the address or a TLS file cannot be
     used, and `StoreError`.
     """
+    _bound(options).close()  # a port that is taken is told before the engine makes a call
     with contextlib.ExitStack() as undo:
         counters, feed = subscribed(engine, undo)
         undo.callback(engine.stop)
