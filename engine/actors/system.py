@@ -137,7 +137,7 @@ class ActorSystem:
 
         Trading actors are told first and waited for last: their pass under way may wait for the others.
         """
-        self._actors.stop_watching()
+        self._actors.stop_watching(max(0.0, deadline - time.monotonic()))
         names = self._actors.names()
         trading = [name for name in names if name.startswith(TRADING)]
         for name in trading:
@@ -289,14 +289,14 @@ class ActorSystem:
         )  # fmt: skip
 
     def _told(self, call: PrivateCall, result: Any) -> None:
-        """A call was done: what it did to orders concerns their placements, whoever made it. In the lane's thread."""
+        """What a call did to orders concerns their placements, whoever made it. In the lane's thread."""
         message: Any = None
         match call.endpoint:
             case "EditOrder" if (replacement := Replacement.of(call.params, result)) is not None:
                 message = OrderReplaced(call.account, replacement)
-            case "AmendOrder":
-                message = OrdersTouched(call.account)
-            case "CancelAll":
+            case "EditOrder" | "AmendOrder":
+                message = OrdersTouched(call.account, str(call.params.get("txid")))
+            case "CancelAll" if result is not None:
                 message = AllCanceled(call.account, self._clock.wall_ns() / 1e9)
         if message is not None:
             self.tell(ORDERS, message)

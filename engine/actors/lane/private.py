@@ -59,7 +59,7 @@ class KrakenPrivateActor(EngineActor):
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
     holds, in the actor's thread and before that call is answered; it must not wait. `told` is called
-    so with every call that was done and its result. `watch` is given a function that
+    so with every such call and its result, `None` when its outcome is not known. `watch` is given a function that
     tells where the lane stands. `drift` collects what is new or odd in Kraken's replies. The actor owns the state
     directory and the keys until it has stopped.
     """
@@ -141,8 +141,8 @@ class KrakenPrivateActor(EngineActor):
             self.actor_inbox.finish(queued_call)
         if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
             self._invalidate(queued_call.call.account)
+            self._told(queued_call.call, None if error is not None else reply.result)
         if error is None:
-            self._told(queued_call.call, reply.result)
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)

@@ -18,8 +18,8 @@ from engine.rules.lane.retry import is_passing
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds; they double
-UNHURRIED, UNHURRIED_AFTER = 30.0, 12  # seconds between two tries after so many
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0  # seconds; they double
+UNHURRIED, UNHURRIED_AFTER = 30.0, 20  # seconds between two tries after so many
 
 UNKNOWN_ORDER = "Kraken knows no such order to cancel now."
 

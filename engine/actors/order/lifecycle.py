@@ -14,19 +14,20 @@ from engine.actors.order.identity import Identity
 from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
-from engine.actors.order.reconciler import Reconciler
+from engine.actors.order.reconciler import A_MOMENT, Reconciler
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
 from engine.errors import CallError, OrderUnknown, StoreError
 from engine.rules.order.order import Order
 from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Look, LookupSteps, follow, query
+from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import OrderEvent, OrderState, can_take
 from engine.values import Settings
 
 SAVE_AGAIN = 5.0  # seconds
+ONCE_MORE = 3.0  # seconds at least until a canceled order is looked at once more
 
 _STILL_OPEN = (
     "Whether order {id!r} is canceled is not known: it may be open, and is canceled as soon as Kraken lets it be. {why}"
@@ -59,6 +60,7 @@ class Lifecycle:
         self._monotonic, self._noter = monotonic, drift.noter
         self._every = settings.follow_every
         self._rechecks: dict[str, float] = {}
+        self._touched: set[str] = set()
         self._is_failing = False
         self.waiters = Waiters(journal.row, later, self._still_open)
         self.lookups = Lookups(private, me, later, key_of)
@@ -100,8 +102,9 @@ class Lifecycle:
         self._take_up(row)
         self._changed(row, error)
 
-    def soon(self, account: str) -> None:
-        """Something was done to the account's orders."""
+    def touched(self, account: str, txid: str) -> None:
+        """`OrdersTouched`."""
+        self._touched = {txid, *self._touched} & {name for row in self._live(account) for name in row.txids}
         self._tracker.soon(account)
 
     def key_changed(self, account: str) -> None:
@@ -222,7 +225,9 @@ class Lifecycle:
     def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
         self._announcer.learnt(before, row)
         if row.recheck:
-            self._rechecks[row.cl_ord_id] = self._monotonic() + max(SOON, self._every)
+            self._rechecks[row.cl_ord_id] = self._monotonic() + max(ONCE_MORE, self._every)
+        else:
+            self._rechecks.pop(row.cl_ord_id, None)
         if row.receipt == before.receipt:
             self._take_up(row)
             return
@@ -243,15 +248,20 @@ class Lifecycle:
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
                 continue
-            if look.listing is not None and len(orders) == 1 and not row.cancel_wanted:
-                known = partial(self._is_known, account)
-                new = successor(row.fitted, orders[0], look.listing, known)
-                if new is not None:
-                    self._announcer.replaced(row, new)
-                    self.replaced(account, Replacement(row.txids[0], new))
-                    self._tracker.hurry(account)
-                    continue
-            self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+            new = self._successor(row, orders, look)
+            if new is not None:
+                self._announcer.replaced(row, new)
+                self.replaced(account, Replacement(row.txids[0], new))
+                self._tracker.hurry(account)
+            else:
+                self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+
+    def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
+        """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
+        is_edited = row.state is OrderState.PLACED and (not row.cancel_wanted or row.txids[0] in self._touched)
+        if not is_edited or look.listing is None or len(orders) != 1:
+            return None
+        return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
 
     def _is_known(self, account: str, txid: str) -> bool:
         return self._journal.find(account, txid) is not None
@@ -267,8 +277,8 @@ class Lifecycle:
         elif row.state.is_over and not row.amounts_known:
             self._closer.hurry(row.account)
         elif row.recheck:
-            due = self._rechecks.get(row.cl_ord_id, 0.0)
-            self._closer.soon(row.account, max(0.0, due - self._monotonic()))
+            due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic())
+            self._later(max(0.0, due - self._monotonic()), partial(self._closer.hurry, row.account))
         if row.cancel_wanted and not row.state.is_over:
             self.canceller.want(row.cl_ord_id)
 
@@ -284,7 +294,7 @@ class Lifecycle:
         return [txid for row in rows for txid in (*row.txids, *row.unread)]
 
     def _over_txids(self, account: str) -> list[str]:
-        now = self._monotonic()
+        now = self._monotonic() + A_MOMENT
         rows = [row for row in self._seen(account) if row.state.is_over]
         due = [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
         return [txid for row in due for txid in (*row.txids, *row.unread)]

@@ -98,9 +98,10 @@ class OrderAmended:
 
 @dataclass(frozen=True, slots=True)
 class OrdersTouched:
-    """Tells that an order of the account was amended by a call: they are looked at soon."""
+    """Tells that an order of the account was changed by a call, or may have been: they are looked at soon."""
 
     account: str
+    txid: str
 
 
 @dataclass(frozen=True, slots=True)

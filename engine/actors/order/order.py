@@ -107,7 +107,7 @@ class OrderActor(EngineActor):
         """Take up what an earlier run has left. Runs in the actor's thread."""
         lost = [each for each in (self._journal.damage, self._journal.obstacle) if each]
         if lost:
-            self._publish(EngineWarning("orders-lost", " ".join(lost)))
+            self._publish(EngineWarning("journal-damaged", " ".join(lost)))
         self._orders.restore()
         self._dead_man_switch.restore()
 
@@ -143,7 +143,7 @@ class OrderActor(EngineActor):
             AllCanceled: lambda m: orders.all_canceled(m.account, m.at),
             OrderReplaced: lambda m: orders.replaced(m.account, m.replacement),
             OrderAmended: lambda m: orders.amended(m.cl_ord_id, m.sent),
-            OrdersTouched: lambda m: orders.soon(m.account),
+            OrdersTouched: lambda m: orders.touched(m.account, m.txid),
             LookNow: lambda m: orders.look_now(m.account),
             KeyReplaced: lambda m: orders.key_changed(m.account),
             ArmSwitch: lambda m: switch.set(m.account, m.seconds),

@@ -21,6 +21,7 @@ from engine.values import Settings
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds between looks; they double
+A_MOMENT = 0.001  # seconds after which it is certainly later: a difference of times is rounded
 TELL_AFTER = 2
 """The thorough look whose failure a person is told of: the first may have met a passing one."""
 OPEN_ORDERS, BOTH_LISTS = 2.0, 6.0  # points: OpenOrders 2, ClosedOrders 4
@@ -106,7 +107,7 @@ class Reconciler:
         case = self._cases[name]
         case.turn += 1
         left = case.counts_from - self._monotonic()
-        self._later(min(pause, left) if left > 0 else pause, partial(self._look, name, case.turn))
+        self._later(max(min(pause, left), A_MOMENT) if left > 0 else pause, partial(self._look, name, case.turn))
 
     def _look(self, name: str, turn: int) -> None:
         case = self._cases.get(name)

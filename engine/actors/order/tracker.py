@@ -54,9 +54,9 @@ class Tracker:
         self._txids_of, self._steps, self._take = txids_of, steps, take
         self._watches: dict[str, _Watch] = {}
 
-    def soon(self, account: str, pause: float = SOON) -> None:
-        """There is something to look at in a while."""
-        self._plan(account, min(pause, self._every))
+    def soon(self, account: str) -> None:
+        """An order of this account is open now."""
+        self._plan(account, min(SOON, self._every))
 
     def hurry(self, account: str) -> None:
         """Look at once, and once more when a look is under way that may have begun too early."""

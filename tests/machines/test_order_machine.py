@@ -1,0 +1,197 @@
+"""The life of orders as a state machine, between journal and book: at the end each receipt equals Kraken's row (G9)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engine.actors.lane.messages import PrivateCall
+from engine.actors.order.messages import AllCanceled, CancelAllCame, CancelAllComes, CancelPlacement, KeyReplaced
+from engine.errors import CallError, ConfigError
+from engine.rules.order.states import OrderState
+from tests.machines.order_world import LISTS, World
+
+IDS = "abcd"
+PLACES = st.sampled_from(["good", "lost", "late", "unheard", "busy"])
+S = OrderState
+
+
+class OrderMachine(RuleBasedStateMachine):
+    """Orders are placed, filled, amended, edited and canceled, while replies are lost, lists lie and processes die."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.cl_ord_ids: dict[str, str] = {}
+        self.canceled: set[str] = set()
+
+    def row(self, name: str) -> Any:
+        return self.world.actor._journal.find("MASTER", name)
+
+    def rows(self) -> list[Any]:
+        return [self.row(name) for name in self.cl_ord_ids]
+
+    @rule(
+        name=st.sampled_from(IDS), pair=st.sampled_from(["XBTUSD", "ETHUSD"]), price=st.integers(1000, 1900),
+        fate=PLACES, wait=st.sampled_from([0.0, 0.3, 3.0]),
+    )  # fmt: skip
+    def place(self, name: str, pair: str, price: int, fate: str, wait: float) -> None:
+        if self.world.key != "MASTER":
+            return
+        known = self.row(name)
+        plan = self.world.plan(name, pair, str(price), "0.5")
+        if known is not None:
+            plan = known
+        self.world.fates.insert(0, (lambda endpoint: endpoint == "AddOrder", fate))
+        try:
+            self.world.place(plan)
+        except (CallError, ConfigError) as error:
+            note(f"not placed: {error}")
+            self.world.fates.pop(0)
+            return
+        if known is not None:
+            self.world.fates.pop(0)
+        self.cl_ord_ids.setdefault(name, plan.cl_ord_id)
+        self.world.advance(wait)
+
+    @precondition(lambda self: self.world.live())
+    @rule(data=st.data(), part=st.sampled_from(["0.1", "0.2", "all"]))
+    def fill(self, data: st.DataObject, part: str) -> None:
+        txid = data.draw(st.sampled_from(self.world.live()))
+        with self.world.exchange.customer("MASTER") as customer:
+            left = next(order.left for order in customer.book.all() if order.txid == txid)
+            customer.book.fill(txid, left if part == "all" else min(left, Decimal(part)))
+
+    @precondition(lambda self: self.cl_ord_ids)
+    @rule(data=st.data(), fates=st.lists(st.sampled_from(["lost", "unheard", "busy"]), max_size=3))
+    def cancel(self, data: st.DataObject, fates: list[str]) -> None:
+        name = data.draw(st.sampled_from(sorted(self.cl_ord_ids)))
+        self.world.fates += [(lambda endpoint: endpoint == "CancelOrder", fate) for fate in fates]
+        self.canceled.add(name)
+        try:
+            self.world.ask(CancelPlacement(self.row(name).cl_ord_id, 5.0))
+        except CallError as error:
+            note(f"cancel: {error}")
+
+    @rule(fate=st.sampled_from(["good", "unheard", "lost"]))
+    def cancel_all(self, fate: str) -> None:
+        names = self.world.ask(CancelAllComes("MASTER"))
+        self.canceled |= {row.id for row in self.rows() if row.cl_ord_id in names}
+        count = None
+        if self.world.key == "MASTER" and fate != "lost":
+            count = self.world.execute("MASTER", "CancelAll", {})["count"]
+            self.world.ask(AllCanceled("MASTER", self.world.clock.wall()))
+        self.world.ask(CancelAllCame("MASTER", names, None if fate == "unheard" else count, 2.0))
+
+    @precondition(lambda self: self.world.live() and self.world.key == "MASTER")
+    @rule(
+        data=st.data(), price=st.integers(1000, 1900), how=st.sampled_from(["call", "unheard", "page"]),
+        endpoint=st.sampled_from(["EditOrder", "AmendOrder"]),
+    )  # fmt: skip
+    def change(self, data: st.DataObject, price: int, how: str, endpoint: str) -> None:
+        txid = data.draw(st.sampled_from(self.world.live()))
+        pair = self.world.orders()[txid]["descr"]["pair"]
+        asked = {"txid": txid, "pair": pair, "price": f"{price}.5"}
+        if endpoint == "AmendOrder":
+            asked = {"txid": txid, "limit_price": f"{price}.5"}
+        if how == "page":
+            try:
+                self.world.execute("MASTER", endpoint, asked)
+            except CallError as error:
+                note(f"not changed: {error}")
+        else:
+            self.world.fates.insert(0, (lambda name: name == endpoint, "good" if how == "call" else how))
+            self.world.tell(PrivateCall("MASTER", endpoint, asked))
+            self.world.advance(1.0)
+        self.world.advance(3.0)  # an edit elsewhere is told from what happens at the same moment
+
+    @rule(
+        endpoint=st.sampled_from(LISTS), fate=st.sampled_from(["lost", "odd", "full", "busy"]), times=st.integers(1, 3)
+    )
+    def spoil(self, endpoint: str, fate: str, times: int) -> None:
+        self.world.fates += [(lambda name: name == endpoint, fate)] * times
+
+    @rule(listing=st.sampled_from([0.0, 2.0]), closing=st.sampled_from([0.0, 3.0]))
+    def lag(self, listing: float, closing: float) -> None:
+        self.world.exchange.market.listing_lag, self.world.exchange.market.closing_lag = listing, closing
+
+    @rule(room=st.sampled_from([0.0, 2.0, float("inf")]))
+    def counter(self, room: float) -> None:
+        self.world.room = room
+
+    @rule(key=st.sampled_from(["MASTER", "OTHER"]))
+    def other_key(self, key: str) -> None:
+        self.world.key = key
+        self.world.ask(KeyReplaced("MASTER"))
+
+    @rule(seconds=st.sampled_from([0.2, 2.0, 8.0, 45.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.advance(seconds)
+
+    @rule(crash=st.booleans())
+    def restart(self, crash: bool) -> None:
+        self.world.restart(crash=crash)
+
+    @invariant()
+    def what_is_final_is_true(self) -> None:
+        orders = self.world.orders()
+        for row in self.rows():
+            named = [txid for txid, order in orders.items() if order.get("cl_ord_id") == row.cl_ord_id]
+            assert len(named) <= 1, "two orders for one placement"
+            if row.state in (S.NOT_PLACED, S.REFUSED):
+                assert not named, f"{row.id} is {row.state.value}, and Kraken has it"
+            elif row.is_final:
+                filled = sum(Decimal(orders[txid]["vol_exec"]) for txid in (*row.txids, *row.former))
+                assert row.filled == filled, f"{row.id} is final with {row.filled} of {filled}"
+            if row.state is S.UNKNOWN:
+                assert self.world.actor._journal.reserved("MASTER"), "nothing is reserved for an unknown order"
+
+    def teardown(self) -> None:
+        try:
+            self._heal()
+            self._compare()
+        finally:
+            self.world.close()
+
+    def _heal(self) -> None:
+        self.world.fates.clear()
+        self.world.room = float("inf")
+        self.lag(0.0, 0.0)
+        self.other_key("MASTER")
+        self.world.advance(300.0)
+
+    def _compare(self) -> None:
+        """The oracle: every receipt equals Kraken's row."""
+        orders = self.world.orders()
+        owned: set[str] = set()
+        for row in self.rows():
+            receipt = row.receipt
+            named = [txid for txid, order in orders.items() if order.get("cl_ord_id") == row.cl_ord_id]
+            if receipt.state in (S.NOT_PLACED, S.REFUSED):
+                assert not named
+                continue
+            assert len(receipt.txids) == 1
+            owned |= {*receipt.txids, *row.former}
+            assert set(named) <= owned
+            order = orders[receipt.txids[0]]
+            state = {"open": S.PLACED, "closed": S.CLOSED, "canceled": S.CANCELED, "expired": S.CANCELED}
+            assert receipt.state is state[order["status"]], (receipt, order)
+            assert receipt.is_final == (order["status"] != "open")
+            parts = [orders[txid] for txid in (*receipt.txids, *row.former)]
+            for ours, theirs in (("filled", "vol_exec"), ("cost", "cost"), ("fee", "fee")):
+                assert getattr(receipt, ours) == sum(Decimal(part[theirs]) for part in parts), (ours, receipt)
+            assert receipt.sent is not None
+            assert receipt.sent.volume == Decimal(order["vol"])
+            assert receipt.sent.price == Decimal(order["descr"]["price"])
+            assert not (row.id in self.canceled and order["status"] == "open"), "what was canceled is open"
+        stray = {txid for txid, order in orders.items() if order["status"] == "open"} - owned
+        assert not stray, f"{stray} are open, and no placement knows them"
+        assert not self.world.actor._journal.reserved("MASTER")
+
+
+TestOrderMachine = OrderMachine.TestCase
+TestOrderMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
