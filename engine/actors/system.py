@@ -137,7 +137,7 @@ class ActorSystem:
 
         Trading actors are told first and waited for last: their pass under way may wait for the others.
         """
-        self._actors.stop_watching()
+        self._actors.stop_watching(max(0.0, deadline - time.monotonic()))
         names = self._actors.names()
         trading = [name for name in names if name.startswith(TRADING)]
         for name in trading:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from engine.store.files import beside, cause, content, header, is_there
 logger = logging.getLogger(__name__)
 
 TABLE = "documents"
+OPEN = 1  # in SQLite's `user_version`: the file was not closed, so that a part of it is in its log
 LOCK_PATIENCE = 0.5
 
 # SQLite's errors for trouble around a file, not in it.
@@ -50,7 +51,7 @@ def read_group(path: Path, group: str) -> dict[str, Any]:
     A document that is not as it was written is left out, and the log says so.
     """
     found: dict[str, Any] = {}
-    for name, text in _read(path, partial(_rows_of_group, group)):
+    for name, text in _read(path, partial(_rows_between, f"{group}/", f"{group}0", -1)):  # "0" follows "/"
         try:
             found.update([decode(name, text, path)])
         except StoreDamaged as error:
@@ -58,9 +59,31 @@ def read_group(path: Path, group: str) -> dict[str, Any]:
     return found
 
 
+def read_named(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The documents of these names that there are, without a look at the others; otherwise like `read_documents`."""
+    return dict(decode(name, text, path) for name, text in _read(path, partial(_rows_named, names)))
+
+
+def read_range(path: Path, first: str, end: str, at_most: int = -1) -> dict[str, Any]:
+    """The documents from name `first` to before `end`, in that order; otherwise like `read_named`."""
+    return dict(decode(name, text, path) for name, text in _read(path, partial(_rows_between, first, end, at_most)))
+
+
 def check_outline(path: Path) -> None:
     """Raise `StoreDamaged` when SQLite finds the file damaged; takes no look into the documents."""
-    _read(path, partial(_check_outline, path))
+    _read(path, partial(_only_check, path, "quick_check"))
+
+
+def check_names(path: Path) -> None:
+    """Like `check_outline`, and every document is found by its name: one that is not found was never written."""
+    _read(path, partial(_only_check, path, "integrity_check"))
+
+
+def check_log(path: Path) -> None:
+    """Raise `StoreDamaged` when a file that was not closed has lost the log with its latest documents."""
+    says_open = header(path)[60:64] == OPEN.to_bytes(4)  # where SQLite keeps `user_version`
+    if says_open and not header(beside(path, "-wal")):
+        raise StoreDamaged(f"The store file {path} is damaged: its log, {path.name}-wal, is gone.")
 
 
 def _read(path: Path, rows_of: Callable[[sqlite3.Connection], list[tuple[Any, Any]]]) -> list[tuple[Any, Any]]:
@@ -70,13 +93,17 @@ def _read(path: Path, rows_of: Callable[[sqlite3.Connection], list[tuple[Any, An
         raise StoreDamaged(f"The store file {path} is damaged: its header is not the engine's.")
     # Only the very first opening uses a rollback journal; after a crash there SQLite must write to undo it.
     mode = "rw" if os.path.lexists(beside(path, "-journal")) else "ro"
-    uri = f"file:{quote(str(path))}?mode={mode}"
     try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=LOCK_PATIENCE)) as connection:
+        with contextlib.closing(open_read_only(path, mode)) as connection:
             connection.text_factory = bytes
             return rows_of(connection)
     except (sqlite3.Error, UnicodeError) as error:  # its own message may hold the damage
         raise unreadable(path, error) from error
+
+
+def open_read_only(path: Path, mode: str = "ro") -> sqlite3.Connection:
+    """A connection for reading. Raises `sqlite3.Error`."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=LOCK_PATIENCE)
 
 
 def _rows(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
@@ -86,15 +113,22 @@ def _rows(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
     return connection.execute(f"SELECT key, value FROM {TABLE}").fetchall()  # noqa: S608
 
 
-def _rows_of_group(group: str, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
+def _rows_named(names: Sequence[str], connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
     if not _has_table(connection):
         return []
-    between = (f"{group}/", f"{group}0")  # "0" follows "/"
-    return connection.execute(f"SELECT key, value FROM {TABLE} WHERE key >= ? AND key < ?", between).fetchall()  # noqa: S608
+    which = ",".join("?" * len(names))
+    return connection.execute(f"SELECT key, value FROM {TABLE} WHERE key IN ({which})", names).fetchall()  # noqa: S608
 
 
-def _check_outline(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
-    _check(path, connection, "quick_check")
+def _rows_between(first: str, end: str, at_most: int, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
+    if not _has_table(connection):
+        return []
+    select = f"SELECT key, value FROM {TABLE} WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"  # noqa: S608
+    return connection.execute(select, (first, end, at_most)).fetchall()
+
+
+def _only_check(path: Path, how: str, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
+    _check(path, connection, how)
     return []
 
 

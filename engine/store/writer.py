@@ -18,7 +18,15 @@ import sqlitedict
 from engine.errors import StoreDamaged, StoreError
 from engine.store.codec import encode
 from engine.store.files import beside, cause, create_file, identity_of, put_aside
-from engine.store.reader import LOCK_PATIENCE, TABLE, read_documents, unreadable
+from engine.store.reader import (
+    LOCK_PATIENCE,
+    OPEN,
+    TABLE,
+    check_log,
+    open_read_only,
+    read_documents,
+    unreadable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +36,7 @@ logging.getLogger("sqlitedict").addHandler(logging.NullHandler())
 SYNCHRONOUS_FULL = 2
 
 PATIENCE = 0.8  # seconds for one write: the nonces' two files are written in turn, and an error is due within 2
+CLOSE_PATIENCE = PATIENCE / 2  # for each of two steps
 SLICE = 0.05  # seconds of it waited at a time, so that a machine that stood still is not taken for a disk that hangs
 AT_ONCE = 400  # documents in one statement; SQLite takes so many values
 
@@ -48,8 +57,9 @@ class Store:
         - the file is 0600, and is refused when it is a symbolic link or others may write to it.
 
     Safe from several threads, one at a time. `check` is what the file has to pass before it is opened: `check_outline`
-    for a large one whose documents are only checked as they are read. `open_dict` is how tests hand in a faulty
-    SqliteDict.
+    or `check_names` for a large one whose documents are only checked as they are read. With `guards_log` the file says
+    of itself whether it was closed: one that was not and has lost its log is damaged. `open_dict` is how tests hand in
+    a faulty SqliteDict.
     """
 
     def __init__(
@@ -57,12 +67,16 @@ class Store:
         path: Path,
         *,
         check: Callable[[Path], object] | None = None,
+        guards_log: bool = False,
         open_dict: Callable[[Path], Any] | None = None,
     ) -> None:
         self.path = path
+        self._guards_log = guards_log
         self._lock = threading.Lock()
         self._late: queue.Queue[Any] | None = None
         identity = create_file(path)
+        if guards_log:
+            check_log(path)
         (check or read_documents)(path)
         _prepare_file(path)
         try:
@@ -72,6 +86,8 @@ class Store:
         try:
             _make_durable(self._dict, path)
             self._files = {path: identity, beside(path, "-wal"): identity_of(beside(path, "-wal"))}
+            if guards_log:
+                _mark_open(self._dict, path)
         except BaseException:
             self._dict.close(force=True)
             raise
@@ -105,10 +121,12 @@ class Store:
         """Close the file; nothing is lost. A second call does nothing."""
         with self._lock:
             opened, self._dict = self._dict, None
-        if opened is not None:
-            writer = opened.conn
+        if opened is None:
+            return
+        writer, keeps_log = opened.conn, self._guards_log and not _mark_closed(opened.conn)
+        with _reading(self.path) if keeps_log else contextlib.nullcontext():
             opened.close(force=True)  # without force it waits for the writer, for ever if that is dead
-            if not _in_time(partial(_has_ended, writer)):
+            if not _in_time(partial(_has_ended, writer), CLOSE_PATIENCE if self._guards_log else PATIENCE):
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
 
     @contextlib.contextmanager
@@ -158,9 +176,9 @@ def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
 
 
-def _in_time(is_over: Callable[[float], bool]) -> bool:
-    """Whether it ends within `PATIENCE` seconds in which this process runs; `is_over` waits as long as it is told."""
-    return any(is_over(SLICE) for _ in range(round(PATIENCE / SLICE)))
+def _in_time(is_over: Callable[[float], bool], seconds: float = PATIENCE) -> bool:
+    """Whether it ends within some seconds in which this process runs; `is_over` waits as long as it is told."""
+    return any(is_over(SLICE) for _ in range(round(seconds / SLICE)))
 
 
 def _has_come(done: queue.Queue[Any], seconds: float) -> bool:
@@ -176,13 +194,16 @@ def _has_ended(writer: threading.Thread, seconds: float) -> bool:
     return not writer.is_alive()
 
 
-def open_or_replace(path: Path, *, check: Callable[[Path], object] | None = None) -> tuple[Store, str | None]:
+def open_or_replace(
+    path: Path, *, check: Callable[[Path], object] | None = None, guards_log: bool = False
+) -> tuple[Store, str | None]:
     """Open a store; a damaged file is put aside first and an empty one begun, and the sentence returned says so."""
+    start = partial(Store, path, check=check, guards_log=guards_log)
     try:
-        return Store(path, check=check), None
+        return start(), None
     except StoreDamaged as error:
         aside = put_aside(path)
-        return Store(path, check=check), f"{error} It was put aside as {aside.name}, and an empty one begun."
+        return start(), f"{error} It was put aside as {aside.name}, and an empty one begun."
 
 
 def _prepare_file(path: Path) -> None:
@@ -193,6 +214,8 @@ def _prepare_file(path: Path) -> None:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (key TEXT PRIMARY KEY, value BLOB)")
+            if connection.execute("PRAGMA user_version").fetchone() != (0,):
+                connection.execute("PRAGMA user_version=0")  # its log is folded in and deleted by this closing
             connection.execute("COMMIT")
     except (sqlite3.Error, UnicodeError) as error:  # its own message may hold the damage
         raise unreadable(path, error) from error
@@ -219,3 +242,38 @@ def _make_durable(opened: Any, path: Path) -> None:
             f"The store file {path} would not survive a power loss (synchronous={synchronous}, journal={journal}): "
             "put the state directory on a local disk."
         )
+
+
+def _mark_open(opened: Any, path: Path) -> None:
+    """Let the file itself, without its log, say that it is not closed. The log is there before that and stays."""
+    try:
+        opened.conn.select_one(f"PRAGMA user_version={OPEN}")
+        opened.conn.select_one("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.Error as error:
+        raise StoreError(f"The store file {path} cannot be written: {cause(error)}.") from error
+
+
+def _mark_closed(writer: Any) -> bool:
+    """Let the file say that it is closed, as the last thing written to it; whether that was possible."""
+    done: queue.Queue[Any] = queue.Queue()
+    try:
+        writer.execute("PRAGMA user_version=0", (), done)
+        if not (writer.is_alive() and _in_time(partial(_has_come, done), CLOSE_PATIENCE)):
+            return False
+        writer.check_raise_error()
+    except (sqlite3.Error, OSError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Read a file meanwhile: SQLite folds in and deletes a log only when the last of its connections closes.
+
+    This one may not write, and so leaves the log where it is.
+    """
+    with contextlib.ExitStack() as opened:
+        with contextlib.suppress(sqlite3.Error):
+            connection = opened.enter_context(contextlib.closing(open_read_only(path)))
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        yield

@@ -12,27 +12,44 @@ from engine.app import Engine
 from engine.errors import EngineError
 from engine.rules.order.order import OrderReceipt
 
-KEPT = 500
+KEPT = 500  # placements that are settled and open; what is not settled is always kept
+
+_Key = tuple[str, str]
 
 
 class OpenOrders:
-    """A subscriber that knows which placements are open or unsettled. Any thread may ask."""
+    """A subscriber that knows which placements are open or unsettled. Any thread may ask.
+
+    Beyond `KEPT` open ones, those of which nothing was heard for longest are left out.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, str], OrderReceipt] = {}
+        self._open: dict[_Key, OrderReceipt] = {}  # the one heard of last at the end
+        self._heard: set[_Key] = set()
+        self._is_learning = False
 
     def __call__(self, event: Any) -> None:
         """Take in an event of the engine's."""
         if isinstance(event, OrderChanged):
-            self._note(event.receipt)
+            with self._lock:
+                if self._is_learning:
+                    self._heard.add(_key(event.receipt))
+                self._note(event.receipt)
 
     def learn(self, engine: Engine) -> None:
-        """Ask once for those that an earlier run has left open; an account that cannot be asked is left out."""
+        """Ask once for those that an earlier run has left open; an account that cannot be asked is left out.
+
+        What an event tells meanwhile counts more than an answer, which may be older.
+        """
+        with self._lock:
+            self._is_learning = True
         for each in engine.status().accounts:
             with contextlib.suppress(EngineError):
-                for receipt in engine.open_orders(each.account):
-                    self._note(receipt)
+                self._learn(engine.open_orders(each.account))
+        with self._lock:
+            self._is_learning = False
+            self._heard.clear()
 
     def receipts(self) -> list[OrderReceipt]:
         """All of them, those that are not settled first."""
@@ -43,9 +60,21 @@ class OpenOrders:
         """How many of each account are not settled: whether Kraken has them is not known."""
         return Counter(each.account for each in self.receipts() if not each.state.is_settled)
 
-    def _note(self, receipt: OrderReceipt) -> None:
-        key = (receipt.account, receipt.id)
+    def _learn(self, receipts: tuple[OrderReceipt, ...]) -> None:
         with self._lock:
-            self._open.pop(key, None)
-            if not receipt.state.is_over and len(self._open) < KEPT:
-                self._open[key] = receipt
+            for receipt in receipts:
+                if _key(receipt) not in self._heard:
+                    self._note(receipt)
+
+    def _note(self, receipt: OrderReceipt) -> None:
+        self._open.pop(_key(receipt), None)
+        if receipt.state.is_over:
+            return
+        self._open[_key(receipt)] = receipt
+        settled = [key for key, each in self._open.items() if each.state.is_settled]
+        for key in settled[: max(0, len(settled) - KEPT)]:
+            del self._open[key]
+
+
+def _key(receipt: OrderReceipt) -> _Key:
+    return receipt.account, receipt.id

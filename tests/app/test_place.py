@@ -326,7 +326,7 @@ def test_a_damaged_journal_stops_live_orders_until_a_person_has_looked(sim: Simu
         engine = running(sim, tmp_path)
         engine.subscribe(seen)
         with engine:
-            seen.wait_for(lambda event: isinstance(event, EngineWarning) and event.code == "orders-lost")
+            seen.wait_for(lambda event: isinstance(event, EngineWarning) and event.code == "journal-damaged")
             with pytest.raises(CallNotSent, match="Look up your open"):
                 engine.place("MASTER", RESTS, id="y")
             seen.forget()

@@ -42,10 +42,11 @@ class Sizes:
     polled: int
     accounts: tuple[int, ...]
     depth: int
+    placements: int
 
 
-FULL = Sizes(9, 300, 16, 1.0, 300_000, 120, 200, (1, 10, 100, 1000), 90_000)
-TINY = Sizes(1, 5, 2, 0.02, 200, 3, 3, (1, 2), 50)
+FULL = Sizes(9, 300, 16, 1.0, 300_000, 120, 200, (1, 10, 100, 1000), 90_000, 50_000)
+TINY = Sizes(1, 5, 2, 0.02, 200, 3, 3, (1, 2), 50, 50)
 
 
 def finding(

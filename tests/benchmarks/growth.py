@@ -95,7 +95,7 @@ def _measure_accounts(exchange: ExchangeProcess, count: int, kept: bool, calls: 
                 while engine.balance(name).as_of is None:  # asking for it would leave a timer of the asker's
                     time.sleep(0.01)
         call = statistics.median(_call(engine, "ACCOUNT0") for _ in range(4 * calls))
-        memory, before = _resident() / KIB, time.process_time()
+        memory, before = resident() / KIB, time.process_time()
         time.sleep(IDLE)
         idle = 100 * (time.process_time() - before) / IDLE
         began = time.perf_counter()
@@ -160,7 +160,7 @@ def _call(engine: Engine, account: str) -> float:
     return time.perf_counter() - began
 
 
-def _resident() -> float:
+def resident() -> float:
     """Memory in KiB, now where the system says it, else the most ever."""
     status = Path("/proc/self/statm")
     if status.exists():

@@ -49,10 +49,10 @@ class Loose(sqlitedict.SqliteDict):
         return connection
 
 
-def open_loose(path: Path) -> Store:
+def open_loose(path: Path, **given: Any) -> Store:
     """A store that would lose its writes with the power."""
     options = {"tablename": TABLE, "autocommit": True, "journal_mode": "WAL", "outer_stack": False}
-    return Store(path, open_dict=lambda path: Loose(str(path), **options))
+    return Store(path, open_dict=lambda path: Loose(str(path), **options), **given)
 
 
 class Issuer:

@@ -34,12 +34,12 @@ def order_of(number: int) -> Order:
 
 
 def die_at(step: int) -> None:
-    """Die by kill -9 right before or right after the n-th write of the journal: two steps for each write."""
+    """Die by kill -9 right before or right after the n-th write of the journal or its witness: two steps for each."""
     steps = itertools.count()
 
     def deadly(write: Callable[..., None]) -> Callable[..., None]:
         def instead(store: Store, *args: Any) -> None:
-            is_journal = store.path.name == "orders.sqlite"
+            is_journal = store.path.name in ("orders.sqlite", "generations.sqlite")
             if is_journal and next(steps) == step:
                 os.kill(os.getpid(), signal.SIGKILL)
             write(store, *args)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import ROOT
-from tests.crash.torture import ISSUER
 
 CALLS = "openat,pwrite64,write,ftruncate,fdatasync,fsync,unlink,rename"
 SECTOR = 512
@@ -36,12 +35,12 @@ class Step:
     number: int = 0
 
 
-def record(directory: Path, words: str) -> list[Step | int]:
-    """What ``tests/crash/issuer.py`` did to a directory while it obeyed, and between that the nonces it said."""
+def record(directory: Path, words: str, module: str = "tests.crash.issuer") -> list[Step | int]:
+    """What a program did to a directory while it obeyed, and between that the numbers it said: what it relies on."""
     trace = directory.with_suffix(".trace")
     command = ["strace", "-f", "-qq", "-y", "-xx", "-s", "65536", "-o", str(trace), "-e", f"trace={CALLS}"]
     subprocess.run(
-        [*command, sys.executable, str(ISSUER), str(directory)], input=words.replace(" ", "\n"), text=True,
+        [*command, sys.executable, "-m", module, str(directory)], input=words.replace(" ", "\n"), text=True,
         capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60,
     )  # fmt: skip
     lines = trace.read_text().splitlines()
@@ -68,9 +67,10 @@ def _step(line: str, directory: Path) -> Iterator[Step | int]:
 
 
 def _said(output: bytes) -> Iterator[int]:
-    nonce = json.loads(output).get("nonce")
-    if nonce is not None:
-        yield nonce
+    told = json.loads(output)
+    number = told.get("nonce", told.get("sent"))
+    if number is not None:
+        yield number
 
 
 @dataclass

@@ -78,7 +78,7 @@ class Bench:
         aside = {each.name.split(".damaged-")[0] for each in self.broken.iterdir() if ".damaged-" in each.name}
         for code, sentence in warnings:
             assert code in ("nonces-restored", "nonces-lost")
-            assert "gone or empty" in sentence or aside
+            assert "missing or empty" in sentence or aside
         for name in aside & before.keys():
             assert next(self.broken.glob(f"{name}.damaged-*Z")).read_bytes() == before[name]
 

@@ -16,7 +16,7 @@ from engine.simulator import Fault, Simulator
 from tests import ROOT
 from tests.crash.placer import order_of
 
-STEPS = 14  # before and after each write of the journal for the first orders; the start is the first of them
+STEPS = 24  # before and after each write of the journal and its witness for the first orders; the start is the first
 LOST = ("hang", "reset", "close", "empty", "502", "504", "520", "unavailable", "busy", "not unique", "deadline", "none")
 
 
@@ -75,6 +75,7 @@ def lose_and_kill(seed: int, state: Path) -> None:
             sim.clear_faults()
         ends = run(sim, state, None, ids)
         placed = sim.placements("MASTER")
+    assert "put aside" not in json.dumps(ends), f"seed {seed}: a crash was taken for a loss of the journal"
     volumes = Counter(placement.params["volume"] for placement in placed)
     assert not {volume: n for volume, n in volumes.items() if n > 1}, f"seed {seed}: doubled"
     assert set(volumes) <= {str(order_of(number).volume) for number in ids}

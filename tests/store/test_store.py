@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import pickle
+import re
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +23,17 @@ import pytest
 import sqlitedict
 
 from engine.errors import StoreDamaged, StoreError
-from engine.store import TABLE, Store, check_outline, prepare_directory, read_documents, read_group
+from engine.store import (
+    TABLE,
+    Store,
+    check_names,
+    check_outline,
+    prepare_directory,
+    read_documents,
+    read_group,
+    read_named,
+    read_range,
+)
 from tests import ROOT
 
 
@@ -293,3 +306,100 @@ def test_a_suspended_process_does_not_take_its_disk_for_dead(tmp_path: Path) -> 
         process.send_signal(signal.SIGCONT)
         assert process.stdout.read() == "written\n"
     assert read_documents(tmp_path / "x.sqlite") == {"a": 1}
+
+
+class FullAtTheEnd(sqlitedict.SqliteDict):
+    """One whose last write before closing fails."""
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        execute = connection.execute
+
+        def fail(sql: str, *rest: Any) -> Any:
+            if sql == "PRAGMA user_version=0":
+                raise sqlite3.OperationalError("database or disk is full")
+            return execute(sql, *rest)
+
+        connection.execute = fail
+        return connection
+
+
+def full_at_the_end(path: Path) -> Any:
+    options = {"tablename": TABLE, "autocommit": True, "journal_mode": "WAL", "outer_stack": False}
+    return FullAtTheEnd(str(path), encode=json.dumps, decode=json.loads, **options)
+
+
+def copy_of(path: Path, *suffixes: str) -> Path:
+    """The file as a kill -9 would leave it now, with some of what lies beside it."""
+    directory = Path(tempfile.mkdtemp(dir=path.parent))
+    for suffix in suffixes:
+        shutil.copy(f"{path}{suffix}", directory)
+    return directory / path.name
+
+
+def test_a_guarded_file_that_was_not_closed_is_damaged_without_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    for round_ in range(2):
+        store = Store(path, guards_log=True)
+        copies = copy_of(path, "", "-wal"), copy_of(path, "", "-wal", "-shm")
+        lost = copy_of(path, "")
+        store.put("a", round_)
+        later, lost_later = copy_of(path, "", "-wal"), copy_of(path, "")
+        store.close()
+        for each in (*copies, later):
+            Store(each, guards_log=True).close()
+        assert read_documents(later) == {"a": round_}
+        for each in (lost, lost_later):
+            with pytest.raises(StoreDamaged, match="its log"):
+                Store(each, guards_log=True)
+            Store(each).close()  # without the guard nobody notices
+        closed = copy_of(path, "")
+        Store(closed, guards_log=True).close()
+        assert read_documents(closed) == {"a": round_}
+
+
+def test_a_guarded_file_that_cannot_say_that_it_is_closed_keeps_its_log(tmp_path: Path) -> None:
+    """Else SQLite would fold the log in and delete it, and the next start would take that for a loss."""
+    path = tmp_path / "x.sqlite"
+    store = Store(path, guards_log=True, open_dict=full_at_the_end)
+    store.put("a", 1)
+    store.close()
+    assert Path(f"{path}-wal").exists()
+    store = Store(path, guards_log=True)
+    assert store.documents() == {"a": 1}
+    store.close()
+    assert not Path(f"{path}-wal").exists()
+
+
+def test_documents_are_read_by_name_and_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    assert read_named(path, ["a"]) == read_range(path, "a", "z") == {}
+    store = Store(path)
+    store.put_all({f"n/{number}": number for number in (3, 1, 2)} | {"other": None})
+    assert read_named(path, ["n/2", "other", "none"]) == {"n/2": 2, "other": None}
+    assert read_named(path, []) == {}
+    assert list(read_range(path, "n/", "n0")) == ["n/1", "n/2", "n/3"]
+    assert list(read_range(path, "n/", "n/3", at_most=1)) == ["n/1"]
+    store.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as disk:
+        disk.execute(f"UPDATE {TABLE} SET value = replace(value, '2', '4') WHERE key = 'n/2'")
+    assert read_named(path, ["n/1"]) == {"n/1": 1}
+    for read in (lambda: read_named(path, ["n/2"]), lambda: read_range(path, "n/", "n0")):
+        with pytest.raises(StoreDamaged, match="checksum"):
+            read()
+
+
+def test_a_name_that_was_lost_from_one_of_its_two_places_is_noticed(tmp_path: Path) -> None:
+    """SQLite has each name in its table and in an index; a document that the index does not lead to looks absent."""
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    store.put("a-name-like-no-other", 1)
+    store.close()
+    sound = path.read_bytes()
+    places = [match.start() for match in re.finditer(b"a-name-like-no-other", sound)]
+    assert len(places) == 2
+    check_names(path)
+    for place in places:
+        path.write_bytes(sound[:place] + b"b" + sound[place + 1 :])
+        with pytest.raises(StoreDamaged):
+            check_names(path)

@@ -177,7 +177,7 @@ class BalanceActor(EngineActor):
 
     def _wake(self, turn: int) -> None:
         self._follow(self._refresh.woken(turn, self._clock.monotonic()))
-        if not self._refresh.is_sent:
+        if not self._refresh.is_sent:  # an older plan's timer; otherwise the turn ends with the request
             self._poller.done(self._snapshot.account)
 
     def _forget(self) -> None:

@@ -4,77 +4,72 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreDamaged, StoreError
+from engine.actors.order.journal_file import FILE_NAME, JournalFile
+from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
-from engine.store import Store, open_or_replace, put_aside
+from engine.store import Store
 
-FILE_NAME = "orders.sqlite"
-SWITCH = "dead man's switch "  # before the account, in the names of what is no placement
-FORGET_EVERY = 500  # plans between two looks for rows that need not be kept
+__all__ = ["FILE_NAME", "Journal"]
 
-_DAMAGED = (
-    "The journal of orders was damaged and put aside as {name} in {directory}: what was under way then is not known. "
-    "Look up your open and closed orders at Kraken, then move that file away; live orders are taken again after that."
-)
+FORGET_EVERY = 50  # plans between two looks for rows that need not be kept
+FORGET_AT_MOST = 100  # of them at a time, so that no placement waits long for it
+
+T = TypeVar("T")
 
 
 class Journal:
-    """Placements by their `cl_ord_id`, in memory and in ``orders.sqlite``. The only writer of that file. Thread-safe.
+    """Placements by their `cl_ord_id`. Those that are live are in memory, the others in ``orders.sqlite`` alone.
+
+    The only writer of that file (`JournalFile`). Thread-safe.
 
     - `plan` and `send` return when the row is durable, and change nothing when they raise.
     - `note` changes a row in memory, at once; `save` makes that durable. A crash in between leaves an older state,
       which is settled by looking up.
     - A row found at the start that was sent and not answered is *unknown*; one that was only planned was not sent.
-    - After damage nothing is planned until a person has moved the damaged file out of the directory.
+    - After damage, or when the file was lost, nothing is planned until a person has moved what is left of it out of the
+      directory: `damage` and `obstacle` tell.
 
-    `wall` gives Unix seconds.
+    `wall` gives Unix seconds. A file that cannot be read is `CallNotSent`.
     """
 
-    def __init__(self, directory: Path, *, wall: Callable[[], float]) -> None:
-        self._directory = directory
+    def __init__(
+        self, directory: Path, *, wall: Callable[[], float], open_store: Callable[..., Store] = Store
+    ) -> None:
         self._wall = wall
         self._lock = threading.RLock()
-        self._store, self.damage = open_or_replace(directory / FILE_NAME)
-        try:
-            self._rows, self.damage = _load(self._store, self.damage)
-        except _NotOurs as error:  # sealed as ours are, and of another version
-            self._store.close()
-            aside = put_aside(directory / FILE_NAME)
-            self._store, self._rows = Store(directory / FILE_NAME), {}
-            self.damage = f"{error} It was put aside as {aside.name}."
-        self._live = {name: row for name, row in self._rows.items() if row.is_live}
-        in_order = sorted(self._rows.values(), key=lambda row: (not row.may_repeat, _age(row)))
-        self._by_id = {(row.account, row.id): row.cl_ord_id for row in in_order}
-        self.switches = _switches(self._store)
+        self._file = JournalFile(directory, open_store)
+        self.damage = self._file.damage
+        self.switches: Mapping[str, int] = self._file.switches
+        self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
+        self._by_id: dict[tuple[str, str], str] = {}  # of these rows
         self._unsaved: set[str] = set()
         self._planned = 0
+        for row in self._file.live:
+            self._take(row)
         self._recover()
 
     @property
     def obstacle(self) -> str | None:
         """Why nothing may be placed now, for a person; `None` when it may."""
-        aside = sorted(self._directory.glob(f"{FILE_NAME}.damaged-*"))
-        if not aside:
-            return None
-        return _DAMAGED.format(name=aside[0].name, directory=self._directory)
+        return self._file.obstacle
 
     def rows(self, *states: OrderState) -> list[Placement]:
-        """The placements in one of these states, of those that are live (none: all), the oldest first."""
+        """The placements in one of these states, of those that are live (none: all of them), the oldest first."""
         with self._lock:
-            rows = self._live.values() if states else self._rows.values()
-            return sorted((row for row in rows if not states or row.state in states), key=_age)
+            rows = [row for row in self._rows.values() if row.is_live and (not states or row.state in states)]
+            return sorted(rows, key=_age)
 
     def row(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name."""
         with self._lock:
-            return self._rows.get(cl_ord_id)
+            return self._rows.get(cl_ord_id) or self._read(lambda: self._file.get(cl_ord_id))
 
     def find(self, account: str, name: str) -> Placement | None:
         """The placement of that id, `cl_ord_id` or txid, also one that an edit has replaced."""
@@ -82,7 +77,8 @@ class Journal:
             found = self._rows.get(self._by_id.get((account, name), name))
             if found is not None and found.account == account:
                 return found
-            return next((row for row in self._rows.values() if row.account == account and name in row.names), None)
+            here = (row for row in self._rows.values() if row.account == account and name in row.names)
+            return next(here, None) or self._find_kept(account, name)
 
     def plan(self, row: Placement) -> None:
         """Write a new placement down.
@@ -91,12 +87,10 @@ class Journal:
         An id whose placement was not sent may be planned again; everything else that has the id is for the caller.
         """
         with self._lock:
-            self._check_may_plan(row)
-            before = self._by_id.get((row.account, row.id))
-            self._write(row)
-            self._by_id[row.account, row.id] = row.cl_ord_id
+            before = self._check_may_plan(row)
+            self._write(row, lambda: self._file.begin(row, before))
             if before is not None:
-                self._drop([before])
+                self._leave(before)
             self._planned += 1
             if self._planned % FORGET_EVERY == 0:
                 self.forget()
@@ -107,7 +101,7 @@ class Journal:
         Said again (a call that is signed again), it keeps the first deadline. Raises `CallNotSent`: it must not go.
         """
         with self._lock:
-            row = self._rows[cl_ord_id]
+            row = self._known(cl_ord_id)
             if row.state is OrderState.SENT:
                 return row
             if row.state is not OrderState.PLANNED:
@@ -116,13 +110,13 @@ class Journal:
                 raise CallNotSent("A cancel that covers this placement came before its turn; it was not sent.")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
-            self._write(row)
+            self._write(row, lambda: self._file.send(row))
             return row
 
     def note(self, cl_ord_id: str, event: OrderEvent, **changes: Any) -> Placement:
         """Take in event of a placement, in memory. Raises `IllegalTransition`."""
         with self._lock:
-            row = self._rows[cl_ord_id].after(event, self._wall(), **changes)
+            row = self._known(cl_ord_id).after(event, self._wall(), **changes)
             self._take(row)
             self._unsaved.add(cl_ord_id)
             return row
@@ -133,7 +127,7 @@ class Journal:
         In memory, as with `note`; `save` makes it durable.
         """
         with self._lock:
-            row = self._rows[cl_ord_id]
+            row = self._known(cl_ord_id)
             wanted = replace(row, may_repeat=False, cancel_wanted=row.cancel_wanted or not row.state.is_over)
             if wanted != row:
                 self._take(wanted)
@@ -143,43 +137,44 @@ class Journal:
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""
         with self._lock:
-            names = self._unsaved & self._rows.keys()
-            self._store.put_all({name: self._rows[name].to_dict() for name in names})
+            rows = [self._rows[name] for name in self._unsaved]
+            self._file.keep(rows)
             self._unsaved.clear()
+            for row in rows:
+                if not row.is_live:
+                    self._leave(row)
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write down that the account's dead man's switch is armed, or with 0 being disarmed. Raises `StoreError`."""
-        self._store.put(SWITCH + account, seconds)
-        self.switches[account] = seconds
+        with self._lock:
+            self._file.keep_switch(account, seconds)
 
     def forget_switch(self, account: str) -> None:
         """The account's switch is disarmed."""
-        self.switches.pop(account, None)
-        with contextlib.suppress(StoreError):  # found again at the next start, it is disarmed once more
-            self._store.remove([SWITCH + account])
+        with self._lock, contextlib.suppress(StoreError):  # found again at the next start, it is disarmed once more
+            self._file.forget_switch(account)
 
     def reserved(self, account: str) -> dict[str, Decimal]:
         """What the placements of an account may take whose outcome or amounts are not known, by Kraken's asset name."""
         with self._lock:
             total: dict[str, Decimal] = {}
-            for row in self._live.values():
+            for row in self._rows.values():
                 if row.account == account and row.is_reserving:
                     asset, amount = row.reserved
                     total[asset] = total.get(asset, Decimal(0)) + amount
             return total
 
     def forget(self) -> None:
-        """Drop what has been over for long enough (`rules.placement`)."""
-        with self._lock:
-            now = self._wall()
-            self._drop([name for name, row in self._rows.items() if row.is_forgotten(now)])
+        """Drop some of what has been over for long enough (`rules.order.placement`)."""
+        with self._lock, contextlib.suppress(StoreError):  # tried again at the next look
+            self._file.forget(self._wall(), FORGET_AT_MOST)
 
     def close(self) -> None:
         """Write what is not written yet, and close the file."""
         with self._lock:
             with contextlib.suppress(StoreError):
                 self.save()
-            self._store.close()
+            self._file.close()
 
     def _recover(self) -> None:
         for row in self.rows(OrderState.PLANNED):
@@ -189,71 +184,67 @@ class Journal:
             self.note(row.cl_ord_id, OrderEvent.NO_ANSWER, reason="The engine ended before the answer came.")
         self.forget()
 
-    def _check_may_plan(self, row: Placement) -> None:
+    def _check_may_plan(self, row: Placement) -> Placement | None:
+        """The placement that had its id before, and was not sent."""
         obstacle = self.obstacle
         if obstacle is not None:
             raise CallNotSent(obstacle)
-        known = self._rows.get(self._by_id.get((row.account, row.id), ""))
+        known = self._of_id(row.account, row.id)
         if known is not None and known.order != row.order:
             raise IdInUse(f"The id {row.id!r} of account {row.account} names another order: give this one its own.")
         if known is not None and not known.may_repeat:
             raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first
         self._check_pair(row)
+        return known
 
     def _check_pair(self, row: Placement) -> None:
-        for other in self._live.values():
+        for other in self._rows.values():
             if other.state is OrderState.UNKNOWN and other.account == row.account and row.shares_market_with(other):
                 raise PairUnsettled(
                     f"It is not known yet whether order {other.id!r} on {row.pair} was placed; until then no other "
                     "goes out on that pair."
                 )
 
-    def _write(self, row: Placement) -> None:
+    def _write(self, row: Placement, write: Callable[[], None]) -> None:
         try:
-            self._store.put(row.cl_ord_id, row.to_dict())
+            write()
         except StoreError as error:
             raise CallNotSent(f"The order could not be written down, so it was not sent: {error}") from None
         self._take(row)
 
     def _take(self, row: Placement) -> None:
         self._rows[row.cl_ord_id] = row
-        if row.is_live:
-            self._live[row.cl_ord_id] = row
-        else:
-            self._live.pop(row.cl_ord_id, None)
+        self._by_id[row.account, row.id] = row.cl_ord_id
 
-    def _drop(self, names: Iterable[str]) -> None:
-        names = list(names)
-        for name in names:
-            row = self._rows.pop(name)
-            if self._by_id.get((row.account, row.id)) == name:
-                del self._by_id[row.account, row.id]
-        with contextlib.suppress(StoreError):  # read again at the next start, and dropped then
-            self._store.remove(names)
+    def _leave(self, row: Placement) -> None:
+        """It is over, and found in the file."""
+        self._rows.pop(row.cl_ord_id, None)
+        self._unsaved.discard(row.cl_ord_id)
+        if self._by_id.get((row.account, row.id)) == row.cl_ord_id:
+            del self._by_id[row.account, row.id]
 
+    def _known(self, cl_ord_id: str) -> Placement:
+        row = self.row(cl_ord_id)
+        if row is None:
+            raise KeyError(cl_ord_id)
+        return row
 
-class _NotOurs(StoreDamaged):
-    """A document of the journal that is sealed and yet no placement."""
+    def _of_id(self, account: str, name: str) -> Placement | None:
+        here = self._by_id.get((account, name))
+        known = self._find_kept(account, name) if here is None else self._rows[here]
+        return known if known is not None and known.id == name else None  # not one whose txid it is
 
+    def _find_kept(self, account: str, name: str) -> Placement | None:
+        found = self._read(lambda: self._file.find(account, name))
+        return found and self._rows.get(found.cl_ord_id, found)  # what is in memory is newer
 
-def _load(store: Store, damage: str | None) -> tuple[dict[str, Placement], str | None]:
-    rows = {}
-    for name, document in store.documents().items():
-        if name.startswith(SWITCH):
-            continue
+    @staticmethod
+    def _read(read: Callable[[], T]) -> T:
         try:
-            rows[name] = Placement.from_dict(document)
-        except (KeyError, TypeError, ValueError, ArithmeticError, ConfigError):
-            raise _NotOurs(f"{store.path} holds a row that this version cannot read.") from None
-    return rows, damage
-
-
-def _switches(store: Store) -> dict[str, int]:
-    found = {name.removeprefix(SWITCH): seconds for name, seconds in store.documents().items() if SWITCH in name}
-    return {account: seconds for account, seconds in found.items() if isinstance(seconds, int)}
+            return read()
+        except StoreError as error:
+            raise CallNotSent(f"The journal of orders cannot be read: {error}") from None
 
 
 def _age(row: Placement) -> float:
     return row.times.get(OrderState.PLANNED.value, 0.0)
-
-

@@ -107,7 +107,7 @@ class OrderActor(EngineActor):
         """Take up what an earlier run has left. Runs in the actor's thread."""
         lost = [each for each in (self._journal.damage, self._journal.obstacle) if each]
         if lost:
-            self._publish(EngineWarning("orders-lost", " ".join(lost)))
+            self._publish(EngineWarning("journal-damaged", " ".join(lost)))
         self._orders.restore()
         self._dead_man_switch.restore()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pykka
@@ -15,6 +17,7 @@ from engine.errors import EngineStopped
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.25  # seconds
+FINISHED_WITHIN = 10.0  # seconds for a successor that is not wanted any more
 
 Start = Callable[[], "pykka.ActorRef[Any]"]
 
@@ -43,6 +46,7 @@ class Supervisor:
         self._refs: dict[str, pykka.ActorRef[Any]] = {}
         self._seen_dead: set[str] = set()
         self._lost: set[str] = set()
+        self._replacing: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
         self._is_watching = True
         after(LOOK_EVERY, self._look)
@@ -93,10 +97,14 @@ class Supervisor:
         """The names whose actor is dead at this moment."""
         return [name for name, ref in tuple(self._refs.items()) if not ref.is_alive()]
 
-    def stop_watching(self) -> None:
-        """Replace nobody any more; a replacement under way is waited for."""
+    def stop_watching(self, timeout: float) -> None:
+        """Replace nobody any more; a successor that is being built is waited for, and stopped."""
+        until = time.monotonic() + timeout
         with self._lock:
             self._is_watching = False
+            under_way = list(self._replacing.values())
+        for thread in under_way:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _look(self) -> None:
         """Run by the scheduler's thread."""
@@ -120,22 +128,45 @@ class Supervisor:
             if not wait_finished(keystone, 0):
                 return  # it is told to stop and still works: the others may only be waiting for their turn
         dead = {name for name, ref in self._refs.items() if not ref.is_alive()}
-        for name in sorted(dead & self._seen_dead):
-            self._replace(name)
+        for name in sorted(dead & self._seen_dead - self._replacing.keys()):
+            if wait_finished(self._refs[name], 0):  # else it still closes what its successor will need
+                self._begin_to_replace(name)
         self._seen_dead = dead
 
-    def _replace(self, name: str) -> None:
-        if not wait_finished(self._refs[name], 0):
-            return  # it still closes what it holds, and its successor will need that
+    def _begin_to_replace(self, name: str) -> None:
+        """In a thread of its own: the successor may have much to read, and timers must not wait for that."""
+        replace = partial(self._replace, name, self._starts[name])
+        thread = threading.Thread(target=replace, name=f"kraken-engine replaces {name}", daemon=True)
         try:
-            self._refs[name] = self._starts[name]()
+            thread.start()
+            self._replacing[name] = thread  # `_replace` ends with the lock, which is held here
+        except RuntimeError as error:  # no thread can be started now
+            self._cannot(name, error)
+
+    def _replace(self, name: str, start: Start) -> None:
+        try:
+            ref = start()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again at the next look
-            if name not in self._lost:
-                self._lost.add(name)
-                self._warn("actor-lost", f"The actor {name} died and cannot be replaced: {error}")
+            with self._lock:
+                del self._replacing[name]
+            self._cannot(name, error)
             return
-        self._lost.discard(name)
-        self._warn("actor-replaced", f"The actor {name} had died and was replaced.")
+        with self._lock:
+            del self._replacing[name]
+            is_wanted = self._is_watching and self._starts.get(name) is start
+            if is_wanted:
+                self._refs[name] = ref
+        if is_wanted:
+            self._lost.discard(name)
+            self._warn("actor-replaced", f"The actor {name} had died and was replaced.")
+        else:
+            stop_actor(ref)
+            wait_finished(ref, FINISHED_WITHIN)
+
+    def _cannot(self, name: str, error: Exception) -> None:
+        if name not in self._lost:
+            self._lost.add(name)
+            self._warn("actor-lost", f"The actor {name} died and cannot be replaced: {error}")
 
 
 def _is_ending(ref: pykka.ActorRef[Any]) -> bool:

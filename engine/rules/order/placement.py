@@ -136,10 +136,14 @@ class Placement:
             self.fitted, self.reason, self.filled, self.cost, self.fee, self.amounts_known,
         )  # fmt: skip
 
+    @property
+    def kept_until(self) -> float:
+        """Until when it is remembered if nothing more happens to it, in Unix seconds."""
+        return max(self.times.values(), default=0.0) + (REMEMBERED if self.named else REMEMBERED_UNNAMED)
+
     def is_forgotten(self, now: float) -> bool:
         """Whether it need not be kept any longer; `now` in Unix seconds."""
-        since = max(self.times.values(), default=0.0)
-        return not self.is_live and now - since > (REMEMBERED if self.named else REMEMBERED_UNNAMED)
+        return not self.is_live and now > self.kept_until
 
     def to_dict(self) -> dict[str, Any]:
         """JSON without loss."""

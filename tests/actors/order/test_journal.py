@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.actors.order.journal import FILE_NAME, Journal
+from engine.actors.order.journal import FILE_NAME, FORGET_AT_MOST, Journal
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled
 from engine.rules.order.order import Order
 from engine.rules.order.placement import REMEMBERED, REMEMBERED_UNNAMED, Placement
@@ -181,9 +183,11 @@ def test_an_id_is_remembered_for_30_days_and_what_is_open_for_ever(tmp_path: Pat
     for seconds, left in ((REMEMBERED_UNNAMED + 10, {1, 3}), (REMEMBERED + 10, {3})):
         now[0] = seconds
         journal.forget()
-        assert {int(row.cl_ord_id, 16) for row in journal.rows()} == left
+        assert {number for number in (1, 2, 3) if journal.row(f"{number:032x}") is not None} == left
+        assert (journal.find("MASTER", "named") is not None) == (1 in left)
     journal.close()
-    assert set(read_documents(tmp_path / FILE_NAME)) == {f"{3:032x}"}
+    kept = set(read_documents(tmp_path / FILE_NAME))
+    assert kept == {f"{3:032x}", f"live/{3:032x}", "id/MASTER/open", "generation"}, "nothing else is left behind"
 
 
 def test_a_sealed_row_of_another_version_stops_placing(tmp_path: Path) -> None:
@@ -196,3 +200,116 @@ def test_a_sealed_row_of_another_version_stops_placing(tmp_path: Path) -> None:
         journal.plan(placement(1, "a", ORDERS[0]))
     journal.close()
     assert any("damaged" in name for name in os.listdir(tmp_path))
+
+
+def finish(journal: Journal, number: int, *txids: str) -> None:
+    journal.send(f"{number:032x}", 50.0)
+    journal.note(f"{number:032x}", N.ACCEPTED, txids=txids)
+    journal.note(f"{number:032x}", N.FOUND_CANCELED)
+    journal.save()
+
+
+def test_what_is_over_is_found_by_each_of_its_names_and_only_by_its_account(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal.plan(placement(1, "a", ORDERS[0]))
+    finish(journal, 1, "TX1", "TX2")
+    journal.plan(placement(2, "TX1", ORDERS[1]))
+    finish(journal, 2, "TX3")
+    assert journal.rows() == []
+    found = {name: journal.find("MASTER", name) for name in ("a", f"{1:032x}", "TX2", "TX1", "TX3", "generation", "b")}
+    numbers = {name: row and int(row.cl_ord_id, 16) for name, row in found.items()}
+    assert numbers == {"a": 1, f"{1:032x}": 1, "TX2": 1, "TX1": 2, "TX3": 2, "generation": None, "b": None}
+    assert all(journal.find("ALICE", name) is None for name in found)
+    journal.close()
+
+
+def test_an_id_may_be_the_txid_of_another(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal.plan(placement(1, "a", ORDERS[0]))
+    finish(journal, 1, "TX1")
+    journal.plan(placement(2, "TX1", ORDERS[1]))
+    row = journal.find("MASTER", "TX1")
+    assert row is not None
+    assert (row.id, row.state) == ("TX1", S.PLANNED)
+    journal.close()
+
+
+def test_what_is_over_may_still_learn_and_stays_so_over_a_restart(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal.plan(placement(1, "a", ORDERS[0]))
+    finish(journal, 1, "TX1")
+    journal.note(f"{1:032x}", N.FOUND_CANCELED, filled=Decimal("0.5"))
+    row = journal.find("MASTER", "a")
+    assert row is not None
+    assert row.filled == Decimal("0.5"), "before it is saved"
+    journal.close()
+    journal = Journal(tmp_path, wall=lambda: 0.0)
+    assert journal.find("MASTER", "TX1") == row
+    journal.close()
+
+
+def test_an_id_that_was_not_sent_is_planned_again_also_after_a_restart(tmp_path: Path) -> None:
+    """Nothing of the first try is left in the file."""
+    for number in (1, 2, 3):
+        journal = Journal(tmp_path, wall=lambda: 0.0)
+        journal.plan(placement(number, "a", ORDERS[0]))
+        with pytest.raises(ConfigError):
+            journal.plan(placement(9, "a", ORDERS[0]))
+        journal.note(f"{number:032x}", N.NOT_SENT, may_repeat=True)
+        journal.close()
+    documents = read_documents(tmp_path / FILE_NAME)
+    assert {name for name in documents if f"{1:032x}" in name or f"{2:032x}" in name} == set()
+    assert documents["id/MASTER/a"] == f"{3:032x}"
+
+
+def test_a_damaged_row_of_the_past_is_never_an_id_that_is_free(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, wall=lambda: 0.0)
+    for number in (1, 2):
+        journal.plan(placement(number, f"id{number}", ORDERS[0]))
+        finish(journal, number, f"TX{number}")
+    journal.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as disk:
+        disk.execute("UPDATE documents SET value = replace(value, '30000', '30001') WHERE key = ?", (f"{1:032x}",))
+    journal = Journal(tmp_path, wall=lambda: 0.0)
+    assert journal.obstacle is None, "it is only read when somebody asks for it"
+    with pytest.raises(CallNotSent, match="cannot be read"):
+        journal.plan(placement(3, "id1", ORDERS[0]))
+    with pytest.raises(CallNotSent, match="cannot be read"):
+        journal.find("MASTER", "id1")
+    assert journal.find("MASTER", "id2") is not None
+    journal.close()
+
+
+@pytest.mark.parametrize("document", [f"live/{1:032x}", f"{1:032x}"])
+def test_a_damaged_row_that_is_live_is_damage_at_the_start(tmp_path: Path, document: str) -> None:
+    """Also when it is gone altogether."""
+    for damage in ("UPDATE documents SET value = replace(value, '\"doc\": ', '\"doc\": 1') WHERE key = ?",
+                   "DELETE FROM documents WHERE key = ? AND key NOT LIKE 'live%'"):  # fmt: skip
+        directory = tmp_path / str(len(damage))
+        directory.mkdir()
+        journal = Journal(directory, wall=lambda: 0.0)
+        journal.plan(placement(1, "a", ORDERS[0]))
+        journal.send(f"{1:032x}", 50.0)
+        journal.close()
+        with contextlib.closing(sqlite3.connect(directory / FILE_NAME, isolation_level=None)) as disk:
+            changed = disk.execute(damage, (document,)).rowcount
+        journal = Journal(directory, wall=lambda: 0.0)
+        assert (journal.obstacle is not None) == (journal.damage is not None) == (changed == 1)
+        journal.close()
+
+
+def test_many_are_forgotten_a_few_at_a_time_and_what_is_looked_at_again_is_kept(tmp_path: Path) -> None:
+    now = [0.0]
+    journal = Journal(tmp_path, wall=lambda: now[0])
+    for number in range(1, 3 * FORGET_AT_MOST // 2):
+        journal.plan(placement(number, f"id{number}", ORDERS[0], named=number % 2 == 0))
+        journal.note(f"{number:032x}", N.NOT_SENT)
+    journal.save()
+    now[0] = REMEMBERED + 1000.0
+    looks = 0
+    while any(journal.row(f"{number:032x}") for number in range(1, 3 * FORGET_AT_MOST // 2)):
+        journal.forget()
+        looks += 1
+    assert looks == 2
+    journal.close()
+    assert set(read_documents(tmp_path / FILE_NAME)) == {"generation"}

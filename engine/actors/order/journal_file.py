@@ -1,0 +1,226 @@
+"""The file of the journal: what is live is read once, at the start; the rest when somebody asks for it by name."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.actors.order import journal_rows as layout
+from engine.errors import StoreDamaged, StoreError
+from engine.rules.order.placement import Placement
+from engine.store import AT_ONCE, Store, check_names, put_aside, read_documents, read_named, read_range
+from engine.store.generations import FILE_NAME as WITNESS_NAME
+from engine.store.generations import Generation, Witness
+
+FILE_NAME = "orders.sqlite"
+
+_BLOCKED = (
+    "The journal of orders was damaged, lost or too old, and was put aside as {name} in {directory}: which orders were "
+    "placed before is not known. Look up your open and closed orders at Kraken, then move that file away; live orders "
+    "are taken again after that."
+)
+_WITNESS_LOST = (
+    "{name}, which tells whether the journal of orders is the newest, {what}; it was begun anew from the journal. If "
+    "files were put back from a backup, look up your open and closed orders at Kraken."
+)
+
+
+class JournalFile:
+    """The placements and dead man's switches of one state directory on disk. One thread writes at a time.
+
+    - What writes returns when it is durable, and raises `StoreError`. `AT_ONCE` documents are written all or none.
+    - `get` and `find` take one or two lookups by name, however many placements there are.
+    - A journal that is damaged, missing, without its log, older than its `Witness` says or of another directory is put
+      aside, and an empty one begun. `damage` says so, and `obstacle` does until that file has been moved away.
+
+    `live` are the placements that were live, and `switches` the dead man's switches that were armed, in seconds by
+    account (0: it was being disarmed), when the file was opened.
+    """
+
+    def __init__(self, directory: Path, open_store: Callable[..., Store] = Store) -> None:
+        self._directory, self._open_store = directory, open_store
+        self._path = directory / FILE_NAME
+        self._is_changed = False  # since the last generation
+        self.live: list[Placement] = []
+        self.switches: dict[str, int] = {}
+        self._witness = Witness(directory, FILE_NAME)
+        self.damage = self._witness.damage
+        try:
+            self._store, self._generation = self._open()
+        except BaseException:
+            self._witness.close()
+            raise
+        self._is_blocked = True
+        self._is_blocked = self.obstacle is not None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing may be placed now, for a person; `None` when it may. Looks at the disk only while it may not."""
+        aside = sorted(self._directory.glob(f"{FILE_NAME}.damaged-*")) if self._is_blocked else []
+        self._is_blocked = bool(aside)
+        return _BLOCKED.format(name=aside[0].name, directory=self._directory) if aside else None
+
+    def get(self, cl_ord_id: str) -> Placement | None:
+        """The placement of that name. Raises `StoreError` when it cannot be read."""
+        return self._rows([cl_ord_id]).get(cl_ord_id)
+
+    def find(self, account: str, name: str) -> Placement | None:
+        """The placement of that id, `cl_ord_id` or txid. Raises `StoreError` when it cannot be read."""
+        leads = layout.leads(account, name)
+        found = read_named(self._path, leads)
+        row = self.get(next((str(found[lead]) for lead in leads if lead in found), name))
+        return row if row is not None and row.account == account else None
+
+    def begin(self, row: Placement, instead_of: Placement | None) -> None:
+        """Write a new placement; it takes the id from the one that is dropped."""
+        self._put(layout.new_documents(row))
+        if instead_of is not None:
+            with contextlib.suppress(StoreError):  # its id does not lead to it any more
+                self._store.remove(layout.names(instead_of))
+
+    def send(self, row: Placement) -> None:
+        """Write a placement that goes out as soon as this returns: from then on its loss would be noticed."""
+        self._commit({row.cl_ord_id: row.to_dict()})
+
+    def keep(self, rows: Sequence[Placement]) -> None:
+        """Write what is known now of placements that were written before."""
+        self._put({name: each for row in rows for name, each in layout.documents(row).items()})
+        with contextlib.suppress(StoreError):  # found to be over at the next start
+            self._store.remove([layout.live_mark(row) for row in rows if not row.is_live])
+
+    def keep_switch(self, account: str, seconds: int) -> None:
+        """Write how long a dead man's switch is armed for."""
+        document = {layout.SWITCH + account: seconds}
+        if self.switches.get(account) == seconds:
+            self._put(document)
+        else:
+            self._commit(document)
+        self.switches[account] = seconds
+
+    def forget_switch(self, account: str) -> None:
+        """A switch is disarmed."""
+        self.switches.pop(account, None)
+        self._store.remove([layout.SWITCH + account])
+
+    def forget(self, now: float, at_most: int = AT_ONCE) -> None:
+        """Drop placements that need not be kept any longer at `now`, no more than some at a time."""
+        marks = read_range(self._path, layout.OVER, layout.over_before(now), at_most)
+        rows = self._rows([mark.rpartition("/")[2] for mark in marks]).values()
+        old = [row for row in rows if row.is_forgotten(now)]
+        self.keep([row for row in rows if not row.is_forgotten(now)])  # marked anew: something happened to them later
+        held = read_named(self._path, [layout.leads(row.account, row.id)[0] for row in old])
+        names = [name for row in old for name in layout.names(row)]
+        self._store.remove([*names, *layout.lost_leads(old, held), *marks])
+
+    def close(self) -> None:
+        """Close the file, as a generation of its own when something was written since the last one."""
+        with contextlib.suppress(StoreError):
+            if self._is_changed:
+                self._commit({})
+        self._store.close()
+        self._witness.close()
+
+    # Writing
+
+    def _commit(self, documents: Mapping[str, Any]) -> None:
+        """Write documents as a new generation: durable here before the witness hears of it, so never behind it."""
+        self._generation = self._generation._replace(number=self._generation.number + 1)
+        self._put({**documents, layout.GENERATION: self._generation.to_dict()})
+        self._witness.keep(self._generation)
+        self._is_changed = False
+
+    def _put(self, documents: Mapping[str, Any]) -> None:
+        self._is_changed = self._is_changed or bool(documents)
+        self._store.put_all(documents)
+
+    # Opening
+
+    def _open(self) -> tuple[Store, Generation]:
+        """The file as it is, or after damage an empty one."""
+        try:
+            store = self._open_file()
+        except StoreDamaged as error:
+            return self._begin_anew(error)
+        try:
+            return store, self._take(store)
+        except StoreDamaged as error:
+            store.close()
+            return self._begin_anew(error)
+        except BaseException:
+            store.close()
+            raise
+
+    def _open_file(self) -> Store:
+        return self._open_store(self._path, check=check_names, guards_log=True)
+
+    def _take(self, store: Store) -> Generation:
+        """Read what is open, and the generation. Raises `StoreDamaged` for a file that is not the newest."""
+        known, found = self._witness.generation, self._read_generation()
+        generation = found or Generation(known.file if known else uuid.uuid4().hex, 0)
+        if known is not None and generation.file != known.file:
+            raise StoreDamaged(f"The store file {self._path} is damaged: it belongs to another state directory.")
+        if known is not None and generation.number < known.number:
+            raise StoreDamaged(f"The store file {self._path} is damaged: it was lost, or an older one was put there.")
+        if found is None:
+            generation = generation._replace(number=int(_upgrade(store)))
+            store.put(layout.GENERATION, generation.to_dict())
+        self._read_live(store)
+        if known is None and found is not None and found.number:
+            self.damage = _WITNESS_LOST.format(name=WITNESS_NAME, what=self._witness.damage or "was gone")
+        if known != generation:
+            self._witness.keep(generation)
+        return generation
+
+    def _begin_anew(self, error: StoreDamaged) -> tuple[Store, Generation]:
+        aside = put_aside(self._path)
+        self.damage = f"{error} It was put aside as {aside.name}, and an empty one begun."
+        store = self._open_file()
+        try:
+            generation = self._witness.generation or Generation(uuid.uuid4().hex, 0)
+            store.put(layout.GENERATION, generation.to_dict())
+            self._witness.keep(generation)
+        except BaseException:
+            store.close()
+            raise
+        return store, generation
+
+    def _read_generation(self) -> Generation | None:
+        document = read_named(self._path, [layout.GENERATION]).get(layout.GENERATION)
+        try:
+            return None if document is None else Generation.from_dict(document)
+        except (TypeError, KeyError, ValueError):
+            raise StoreDamaged(f"{self._path} holds a generation that this version cannot read.") from None
+
+    def _read_live(self, store: Store) -> None:
+        marks = read_range(self._path, layout.LIVE, f"{layout.LIVE}~")
+        rows = self._rows([mark.removeprefix(layout.LIVE) for mark in marks])
+        if len(rows) < len(marks):
+            raise StoreDamaged(f"The store file {self._path} is damaged: a placement is gone from it.")
+        self.live = [row for row in rows.values() if row.is_live]
+        self.switches = layout.switches(read_range(self._path, layout.SWITCH, f"{layout.SWITCH}~"))
+        with contextlib.suppress(StoreError):  # the engine ended between two writes; tried again at the next start
+            store.remove([layout.live_mark(row) for row in rows.values() if not row.is_live])
+
+    def _rows(self, names: Sequence[str]) -> dict[str, Placement]:
+        names = [name for name in names if layout.is_name(name)]
+        found: dict[str, Placement] = {}
+        for start in range(0, len(names), AT_ONCE):
+            part = read_named(self._path, names[start : start + AT_ONCE])
+            found.update({name: layout.placement(each, self._path) for name, each in part.items()})
+        return found
+
+
+def _upgrade(store: Store) -> bool:
+    """Add to the file of an earlier version what leads to its placements; whether there are any."""
+    added: dict[str, Any] = {}
+    found = read_documents(store.path)
+    for part in layout.upgraded(found, store.path):
+        added.update(part)
+        if len(added) >= AT_ONCE:
+            store.put_all(added)
+            added = {}
+    store.put_all(added)
+    return bool(found)
