@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules.gates.capital import known
-from engine.rules.gates.plan import MOST_PAIRS, TradePlan
-from engine.rules.gates.view import MOST_CANDIDATES, Candidate, read_candidates
+from engine.rules.gates.plan import MOST_PAIRS, Candidate, TradePlan
+from engine.rules.gates.view import MOST_CANDIDATES, read_candidates
 from tests.rules.gates.test_gates import MARKET, view
 
 SECONDS = ("max_balance_age", "max_data_age", "max_skew", "patience")
@@ -22,7 +22,8 @@ def test_seconds_of_a_plan_are_positive_and_less_than_a_million(name: str) -> No
     for value in wrong:
         with pytest.raises(ConfigError, match=name):
             TradePlan(**{name: value})
-    for value in (0.001, 1, 999_999.9):
+    right: list[Any] = [0.001, 1, 999_999.9]
+    for value in right:
         assert getattr(TradePlan(**{name: value}), name) == value
 
 
