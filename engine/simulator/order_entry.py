@@ -22,7 +22,7 @@ from engine.simulator.trading_limits import PairCounters
 _NEVER_WAS, _UNREADABLE = "EOrder:Invalid order", "EGeneral:Invalid arguments"
 
 
-class Placement(NamedTuple):
+class PlacedOrder(NamedTuple):
     """A placed order: its account, its txid, and the exact parameters of the request."""
 
     account: str
@@ -35,7 +35,7 @@ class OrderEntry:
 
     def __init__(self, account: str, book: Book, counter: PairCounters) -> None:
         self.book = book
-        self.placements: list[Placement] = []
+        self.placements: list[PlacedOrder] = []
         self.is_us_retail = False
         self._account = account
         self._counter = counter
@@ -121,7 +121,7 @@ class OrderEntry:
         self._accept(order, params)
 
     def _accept(self, order: BookOrder, params: Params) -> None:
-        self.placements.append(Placement(self._account, order.txid, dict(params)))
+        self.placements.append(PlacedOrder(self._account, order.txid, dict(params)))
         self.book.put_in(order)
 
     # Canceling
