@@ -63,8 +63,8 @@ class Submission(QuickReply):
 
     def _tell_shared(self, row: Placement, txids: Sequence[str]) -> None:
         for txid in txids:
-            other = self._journal.find(row.account, txid)
-            if other is not None and other.cl_ord_id != row.cl_ord_id:
+            other = self._journal.other_of(row, txid)
+            if other is not None:
                 self._shared(row, other, txid)
 
 
