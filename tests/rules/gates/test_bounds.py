@@ -16,10 +16,6 @@ from tests.rules.gates.test_gates import MARKET, view
 SECONDS = ("max_balance_age", "max_data_age", "max_skew", "patience")
 
 
-def plan_of(fields: dict[str, Any]) -> TradePlan:
-    return TradePlan(**fields)
-
-
 @pytest.mark.parametrize("name", SECONDS)
 def test_seconds_of_a_plan_are_positive_and_less_than_a_million(name: str) -> None:
     wrong: list[Any] = [0, 0.0, -1, 1e6, 1_000_000, float("nan"), float("inf"), True, "5"]
