@@ -73,7 +73,7 @@ class CallError(EngineError):
 
     `account`, `endpoint`: which call (`None` only where no call is known yet).
     `kraken_code`: Kraken's own error string, e.g. ``EAPI:Invalid nonce``, or `None`.
-    `retry_after`: seconds after which another try makes sense, or `None` when nobody said so.
+    `retry_after`: seconds after which another try makes sense, or `None` when that is unknown.
     """
 
     outcome: ClassVar[Outcome] = Outcome.UNKNOWN

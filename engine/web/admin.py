@@ -102,7 +102,7 @@ def _route(name: str, handler: Handler) -> Route:
 
 
 def failure(error: EngineError) -> dict[str, Any]:
-    """An error as JSON takes it."""
+    """An error, JSON-ready."""
     told: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
     if isinstance(error, CallError):
         told |= {"account": error.account, "endpoint": error.endpoint, "kraken_code": error.kraken_code,

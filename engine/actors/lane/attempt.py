@@ -245,7 +245,7 @@ class Lane:
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
         answer = self._transport.post(
-            endpoint.path, body, headers, deadline=queued_call.deadline, queued_call=queued_call
+            endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
         )  # fmt: skip
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
@@ -259,7 +259,7 @@ class Lane:
         self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
 
     def _diagnosis(self, account: Account) -> str:
-        """Why Kraken refused a nonce that was above all of ours."""
+        """The likely cause of a refused nonce that was higher than all before it."""
         lead = (self._nonces.mark(account.key_id) - self._clock.wall_ns()) / 1e9
         return diagnose_nonce(
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
@@ -276,7 +276,7 @@ class Lane:
             return
         patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
         try:
-            answer = self._transport.get(_TIME.path, deadline=now + patience, queued_call=queued_call)
+            answer = self._transport.get(_TIME.path, deadline=now + patience, token=queued_call)
             if answer.status == HTTP_OK:  # a refusal has a date as well
                 self._clock.learn_date(answer.date)
             told = read_reply(answer.status, answer.body, _TIME).result

@@ -116,8 +116,7 @@ class Limits:
         result: Any = None,
         cause: str = "",
     ) -> None:
-        """Take in how a call ended. Sets `error.retry_after` where the next one has to wait; `cause` explains a refused
-        nonce."""
+        """Take in how a call ended, and set `error.retry_after`. `cause` explains a refused nonce."""
         now, key = self._clock.monotonic(), self._keys[account]
         pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
         key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
@@ -252,7 +251,7 @@ def _permissions(result: Any) -> tuple[list[str], list[str]]:
 
 
 def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[str, Any] | None]:
-    """The file and what it holds; `None` when it was damaged, put aside and begun anew."""
+    """The file and what it holds; `None` when it was damaged: it is put aside and a new one started."""
     store, damage = open_or_replace(path)
     if damage is not None:
         publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))
