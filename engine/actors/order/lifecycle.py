@@ -15,6 +15,7 @@ from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
 from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
 from engine.errors import CallError, OrderUnknown, StoreError
@@ -213,7 +214,7 @@ class Lifecycle:
         if before is None or not can_take(before.state, event):
             return
         for txid in set(changes.get("txids", ())) - set(before.txids):
-            other = self._journal.find(before.account, txid)
+            other = holder(self._journal, before.account, txid)
             if other is not None and other.cl_ord_id != name:
                 self._announcer.shared(before, other, txid)
         row = self._journal.note(name, event, **changes)
@@ -268,7 +269,7 @@ class Lifecycle:
         return not row.cancel_wanted or not self._touched.isdisjoint(row.txids)
 
     def _is_known(self, account: str, txid: str) -> bool:
-        return self._journal.find(account, txid) is not None
+        return holder(self._journal, account, txid) is not None
 
     # What has to be done for a placement
 
