@@ -197,4 +197,4 @@ class OrderMachine(RuleBasedStateMachine):
 
 
 TestOrderMachine = OrderMachine.TestCase
-TestOrderMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestOrderMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
