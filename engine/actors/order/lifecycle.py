@@ -16,6 +16,7 @@ from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
 from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
 from engine.errors import CallError, CallNotSent, OrderUnknown, StoreError
@@ -275,7 +276,7 @@ class Lifecycle:
         return not row.cancel_wanted or not self._touched.isdisjoint(row.txids)
 
     def _is_known(self, account: str, txid: str) -> bool:
-        return self._journal.find(account, txid) is not None
+        return holder(self._journal, account, txid) is not None
 
     # What has to be done for a placement
 
