@@ -8,7 +8,7 @@
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut · ConnectFailed ·
     │   │                 NotLive · PairUnsettled · EngineStopped · UnknownName¹ · IdInUse¹ ·
-    │   │                 NonceNotDurable² · OtherKey
+    │   │                 NonceNotDurable² · OwnershipLost² · OtherKey
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -157,6 +157,13 @@ class IdInUse(ConfigError, CallNotSent):
 
 class NonceNotDurable(StoreError, CallNotSent):
     """No nonce could be made durable, so none was used."""
+
+    def __init__(self, message: str, **about: Any) -> None:
+        CallError.__init__(self, message, **about)
+
+
+class OwnershipLost(StoreError, CallNotSent):
+    """The state directory or a key is not this engine's any more, so nothing is sent or written (promise G2)."""
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.limits import Limits
-from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount
+from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
 from engine.actors.lane.report import LaneReport
@@ -44,6 +44,7 @@ _TIME = public_endpoint("Time")
 HTTP_OK = 200
 TIME_PATIENCE = 2.0  # seconds that Kraken's time may take, and a third of the call's time at most
 ASK_TIME_AGAIN = 30.0
+ANSWERS = 2  # that have to agree where our own clock does not
 
 
 class Lane:
@@ -94,8 +95,8 @@ class Lane:
         account = self._account(call.account)
         if call.key_id not in (None, account.key_id):
             raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
-        if endpoint.writes:
-            self._permit(endpoint, call.params)
+        if endpoint.writes or endpoint.needs_live:
+            self._permit(endpoint, call)
         try:
             return self._send(account, endpoint, call.params, queued_call)
         except InvalidNonce as error:
@@ -184,16 +185,16 @@ class Lane:
             known = ", ".join(sorted(self._accounts)) or "none"
             raise UnknownName(f"There is no account {name!r}; this engine has: {known}.") from None
 
-    def _permit(self, endpoint: Endpoint, params: Mapping[str, Any]) -> None:
-        """Raise `NotLive` or `CallNotSent` for a write that this engine is not allowed to make."""
+    def _permit(self, endpoint: Endpoint, call: PrivateCall) -> None:
+        """Raise `NotLive` or `CallNotSent` for a call that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
             )
-        if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
+        if self._live or not endpoint.needs_live or call.disarms or is_dry_run(endpoint, call.params):
             return
         raise NotLive(
-            f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+            f"{endpoint.name} can change something at Kraken and the engine is not live: start it with live=True"
             + (", or add validate=true." if endpoint.validates else ".")
         )
 
@@ -208,7 +209,7 @@ class Lane:
         self._limits.check(account.name, endpoint, call_class, params)
         cause = ""
         try:
-            if not self._clock.is_told:
+            if self._clock.wants_time:
                 self._ask_time(queued_call)
             if endpoint.places and queued_call.call.deadline_in is not None:
                 encoded = encode(endpoint, {**params, **self._deadline(queued_call)}, otp=account.otp)
@@ -237,6 +238,7 @@ class Lane:
         return {} if deadline is None else {"deadline": rfc3339(deadline)}
 
     def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
+        self._ownership.check()
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)
@@ -267,6 +269,9 @@ class Lane:
     def _ask_time(self, queued_call: QueuedCall) -> None:
         """Learn Kraken's time before the first nonce, so that a wrong clock cannot drive the key ahead for ever.
 
+        It is asked for twice when the first answer does not agree with this machine's clock, since one of them is
+        wrong; and again when the clock has come to differ, as after a sleep of the machine.
+
         Raises `ConnectFailed` when there is no connection: the call itself would fail as well. Any other failure does
         not hold the call back; Kraken's time is asked for again after a while.
         """
@@ -275,18 +280,27 @@ class Lane:
             return
         patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
         try:
-            answer = self._transport.get(_TIME.path, deadline=now + patience, queued_call=queued_call)
-            if answer.status == HTTP_OK:  # a refusal has a date as well
-                self._clock.learn_date(answer.date)
-            told = read_reply(answer.status, answer.body, _TIME).result
-            compare(_TIME.name, told, self._drift.noter(_TIME.name))
-            self._clock.learn(told["unixtime"])
+            for _ in range(ANSWERS):
+                self._ask_once(now + patience, queued_call)
+                if not self._clock.wants_time:
+                    return
         except ConnectFailed:
             raise
         except (CallError, KeyError, TypeError, ValueError, OverflowError):
-            self._ask_time_after = now + ASK_TIME_AGAIN
             if queued_call.was_cut:
                 raise CallNotSent(_CUT) from None
+        self._ask_time_after = now + ASK_TIME_AGAIN
+
+    def _ask_once(self, deadline: float, queued_call: QueuedCall) -> None:
+        answer = self._transport.get(_TIME.path, deadline=deadline, queued_call=queued_call)
+        try:
+            told = read_reply(answer.status, answer.body, _TIME).result
+            compare(_TIME.name, told, self._drift.noter(_TIME.name))
+            self._clock.learn(told["unixtime"], answer.date)
+        except (CallError, KeyError, TypeError, ValueError, OverflowError):
+            if answer.status == HTTP_OK:  # a refusal has a date as well
+                self._clock.learn_date(answer.date)
+            raise
 
 
 _CUT = "The call was cut before it was sent."

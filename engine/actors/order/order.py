@@ -68,7 +68,8 @@ class OrderActor(EngineActor):
 
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
     start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
-    name of an account's key, `spare` the points of its call counter (see `Reconciler`).
+    name of an account's key, `spare` the points of its call counter (see `Reconciler`). `verify` is called
+    before each write of the journal and raises `StoreError` when the directory is not ours any more.
     """
 
     @staticmethod
@@ -89,10 +90,11 @@ class OrderActor(EngineActor):
         drift: DriftLog,
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
+        verify: Callable[[], None],
     ) -> None:
         super().__init__()
         self._private, self._settings, self._after, self._publish = private, settings, after, publish
-        self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9)
+        self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9, verify=verify)
         self._announcer = Announcer(publish, invalidate)
         self._orders = Lifecycle(
             self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic, later=self._later,
