@@ -61,17 +61,26 @@ class Run:
         for mutant in self.mutants:
             if time.monotonic() > until:
                 return
-            where = lines[mutant.module].get(mutant.line, frozenset({mutant.line}))
-            yield mutant, self._try(mutant, reach, reach.tests(mutant.module, where, each))
+            mutated = mutant.source(self._sources[mutant.module])
+            if _compiles(mutated):
+                where = lines[mutant.module].get(mutant.line, frozenset({mutant.line}))
+                yield mutant, self._try(mutant, mutated, reach, reach.tests(mutant.module, where, each))
 
-    def _try(self, mutant: Mutant, reach: Reach, tests: Sequence[str]) -> str | None:
-        original = self._sources[mutant.module]
-        mutated, by = mutant.source(original), None
+    def _try(self, mutant: Mutant, mutated: str, reach: Reach, tests: Sequence[str]) -> str | None:
+        original, by = self._sources[mutant.module], None
         if tests:
             by = self._copy.killed_by(mutant.module, mutated, tests, sum(reach.seconds[test] for test in tests))
         if by is None:
             print(_sentence(mutant, original, mutated, "" if tests else UNREACHED), flush=True)
         return by
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "mutant", "exec")
+    except SyntaxError:  # such as a star for two before a mapping
+        return False
+    return True
 
 
 def _unnoticed(path: Path) -> list[Mutant]:

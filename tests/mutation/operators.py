@@ -32,7 +32,7 @@ _NAMES = (
 OURS = "RemoveStatement"
 
 
-class RemoveStatement(Operator):  # type: ignore[misc]
+class RemoveStatement(Operator):
     """Puts ``pass`` for a call, a `raise`, a `del`, or an assignment to something that is not a plain name.
 
     What goes to the log is left alone.
@@ -57,10 +57,10 @@ class RemoveStatement(Operator):  # type: ignore[misc]
 
 def _does_something(statement: Any) -> bool:
     if statement.type in ("atom_expr", "power"):
-        code = statement.get_code().strip()
+        code: str = statement.get_code().strip()
         return code.endswith(")") and not code.startswith("logger")
     if statement.type == "expr_stmt":
-        return statement.children[0].type != "name" and statement.children[1].type != "annassign"
+        return bool(statement.children[0].type != "name" and statement.children[1].type != "annassign")
     return statement.type in ("raise_stmt", "del_stmt")
 
 

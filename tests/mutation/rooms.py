@@ -18,10 +18,12 @@ _PLACE = "tests/app/test_place.py"
 
 ROOMS = {
     "nonces": Room(("engine/store/nonces.py",), ("tests/store/test_nonces.py", _NONCES)),
-    "rules/lane": Room(("engine/rules/lane",), ("tests/rules/lane", _NONCES, "tests/actors/lane")),
+    "rules/lane": Room(
+        ("engine/rules/lane",), ("tests/rules/lane", "tests/kraken/test_limits.py", _NONCES, "tests/actors/lane")
+    ),
     "rules/balance": Room(("engine/rules/balance",), ("tests/rules/balance", "tests/actors/balance")),
     "rules/order": Room(("engine/rules/order",), ("tests/rules/order", "tests/actors/order", _PLACE)),
     "rules/gates": Room(("engine/rules/gates",), ("tests/rules/gates",)),
-    "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane",)),
+    "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane", "tests/app/test_accounts.py")),
     "actors/order": Room(("engine/actors/order",), ("tests/actors/order", _PLACE)),
 }

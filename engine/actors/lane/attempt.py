@@ -189,12 +189,13 @@ class Lane:
         """Raise `NotLive` or `CallNotSent` for a call that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
-                f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
+                f"{endpoint.name} moves money out: set allow_withdrawals to let it "
+                "through ([settings] allow_withdrawals = true in the configuration file)."
             )
         if self._live or not endpoint.needs_live or call.disarms or is_dry_run(endpoint, call.params):
             return
         raise NotLive(
-            f"{endpoint.name} can change something at Kraken and the engine is not live: start it with live=True"
+            f"{endpoint.name} can change something at Kraken and the engine is not live: start it live (--live)"
             + (", or add validate=true." if endpoint.validates else ".")
         )
 
@@ -246,7 +247,7 @@ class Lane:
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
         answer = self._transport.post(
-            endpoint.path, body, headers, deadline=queued_call.deadline, queued_call=queued_call
+            endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
         )  # fmt: skip
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
@@ -260,7 +261,7 @@ class Lane:
         self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
 
     def _diagnosis(self, account: Account) -> str:
-        """Why Kraken refused a nonce that was above all of ours."""
+        """The likely cause of a refused nonce that was higher than all before it."""
         lead = (self._nonces.mark(account.key_id) - self._clock.wall_ns()) / 1e9
         return diagnose_nonce(
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
@@ -292,7 +293,7 @@ class Lane:
         self._ask_time_after = now + ASK_TIME_AGAIN
 
     def _ask_once(self, deadline: float, queued_call: QueuedCall) -> None:
-        answer = self._transport.get(_TIME.path, deadline=deadline, queued_call=queued_call)
+        answer = self._transport.get(_TIME.path, deadline=deadline, token=queued_call)
         try:
             told = read_reply(answer.status, answer.body, _TIME).result
             compare(_TIME.name, told, self._drift.noter(_TIME.name))

@@ -23,9 +23,16 @@ class Lane:
     def __init__(self) -> None:
         self.timers = Timers()
         self.mailbox = PriorityMailbox()
+        self.tries = 0
+        self.between = 0
+        """So many tries find the call between two exchanges."""
         self.mailbox.bind(
-            settings=SETTINGS, monotonic=self.timers.monotonic, after=self.timers.after, cut=lambda queued_call: True
+            settings=SETTINGS, monotonic=self.timers.monotonic, after=self.timers.after, cut=self._cut
         )
+
+    def _cut(self, queued_call: QueuedCall) -> bool:
+        self.tries += 1
+        return self.tries > self.between
 
     def put(self, endpoint: str, account: str = "A") -> None:
         self.mailbox.put(Envelope(PrivateCall(account, endpoint, reply_to=FutureReply())))
@@ -97,3 +104,28 @@ def test_a_read_is_cut_at_its_time_and_not_earlier(lane: Lane, urgent: str) -> N
     assert not hung.was_cut
     lane.timers.turn(0.02)
     assert hung.was_cut
+
+
+@pytest.mark.parametrize("between", [0, 1, 5])
+def test_a_call_between_two_exchanges_is_cut_in_the_next_one(lane: Lane, between: int) -> None:
+    lane.between = between
+    lane.put("Balance")
+    hung = lane.begin()
+    lane.put("CancelAll")
+    lane.timers.turn(AFTER + 1.0)
+    assert hung.was_cut
+    assert lane.tries == between + 1, "and no more when it is"
+    assert lane.mailbox.cuts == 1
+
+
+def test_a_call_that_ended_between_two_tries_is_not_cut_any_more(lane: Lane) -> None:
+    lane.between = 1000
+    lane.put("Balance")
+    hung = lane.begin()
+    lane.put("CancelAll")
+    lane.timers.turn(AFTER + 0.05)
+    lane.mailbox.finish(hung)
+    tries = lane.tries
+    assert tries > 1
+    lane.timers.turn(10.0)
+    assert lane.tries == tries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from engine.values import Settings
 from tests.stopwatch import PATIENCE
 
 ORDER = Order("XBTUSD", "buy", "limit", "1", "30000")
-SETTINGS = Settings(order_deadline=8.0, settle_margin=4.0, follow_every=1000.0)
+SETTINGS = Settings(order_deadline=5.75, settle_margin=2.0, follow_every=1000.0)
+"""The pauses between looks double from a quarter of a second, so that one ends exactly with deadline and margin."""
 KRAKEN = 1_800_000_000.0
 """Kraken's time when an order goes out, in Unix seconds."""
 ABSENT = {
@@ -66,12 +68,14 @@ class Time:
 class LoneActor:
     """An `OrderActor`, the calls that it gives to the lane, and the receipts that it publishes."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, key: str = "k") -> None:
         self.directory = directory
         self.time = Time()
         self.calls: list[PrivateCall] = []
         self.asked: list[str] = []
         self.warned: list[str] = []
+        self.key = key
+        """The API key that the account has now (`Account.key_id`)."""
         self.invalidated: list[str] = []
         self._receipts: dict[str, OrderReceipt] = {}
         self._number = 0
@@ -79,7 +83,7 @@ class LoneActor:
         self.ref = OrderActor.start(
             directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
             invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
-            key_of=lambda account: "k", spare=lambda account, seconds: float("inf"), verify=lambda: None,
+            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf, verify=lambda: None,
         )  # fmt: skip
 
     def _publish(self, event: Any) -> None:
@@ -138,9 +142,13 @@ class LoneActor:
             self.answer(call, ABSENT[call.endpoint])
 
     def state(self, name: str) -> OrderState:
+        """Where a placement stands, as it was published last."""
+        return self.receipt(name).state
+
+    def receipt(self, name: str) -> OrderReceipt:
         """What was published of a placement last."""
         self.wait()
-        return self._receipts[name].state
+        return self._receipts[name]
 
 
     def kept(self, name: str) -> OrderState:
@@ -164,12 +172,12 @@ def lone(tmp_path: Path) -> Iterator[LoneActor]:
 
 
 @contextmanager
-def crashed(lone: LoneActor) -> Iterator[LoneActor]:
-    """The next start after a crash at this moment: it has a copy of the files as they are now."""
+def crashed(lone: LoneActor, key: str = "k") -> Iterator[LoneActor]:
+    """The next start after a crash at this moment, with that key: it has a copy of the files as they are now."""
     lone.wait()
     copy = lone.directory.with_name("copy")
     shutil.copytree(lone.directory, copy)
-    again = LoneActor(copy)
+    again = LoneActor(copy, key)
     again.wait()
     try:
         yield again

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from engine.errors import CallError, CallNotSent, CallUnknown, ConnectFailed, OrderRejected, PairUnsettled
+from engine.actors.order.messages import LookNow
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallUnknown,
+    ConnectFailed,
+    CounterFull,
+    OrderRejected,
+    PairUnsettled,
+)
 from engine.rules.order.states import OrderState
-from tests.actors.order.lone_actor import KRAKEN, SETTINGS, LoneActor, crashed, lone
+from tests.actors.order.lone_actor import ABSENT, KRAKEN, SETTINGS, LoneActor, crashed, lone
 from tests.stopwatch import PATIENCE
 
 __all__ = ["lone"]  # a fixture
@@ -24,7 +34,7 @@ def test_a_look_that_begins_at_the_end_of_the_margin_tells_absence(lone: LoneAct
         lone.time.turn_to(lone.time.next())
         lone.answer_looks()
         assert lone.state("x") is OrderState.UNKNOWN
-    assert lone.asked, "it was looked for before"
+    assert 3 <= lone.asked.count("OpenOrders") <= 8, "it was looked for before, and less and less often"
     lone.asked.clear()
     lone.time.turn_to(SETTLED_AT)
     lone.answer_looks()
@@ -161,3 +171,186 @@ def test_what_a_look_has_found_is_durable_when_it_is_told(lone: LoneActor) -> No
     assert lone.state("x") is OrderState.NOT_PLACED
     with crashed(lone) as again:
         assert again.kept("x") is OrderState.NOT_PLACED
+
+
+def test_a_stop_answers_whoever_waits_for_a_placement(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    waiting = lone.place("x")
+    lone.send(call)
+    lone.answer(call, CallUnknown("The connection broke."))
+    lone.end()
+    assert waiting.get(timeout=PATIENCE).state is OrderState.UNKNOWN
+
+
+TXID = "OABCDE-FGHIJ-KLMNOP"
+
+
+def row(status: str, filled: str) -> dict[str, Any]:
+    """An order's row as Kraken's lists have it."""
+    return {
+        "status": status, "cl_ord_id": f"{1:032x}", "opentm": KRAKEN, "vol": "1", "vol_exec": filled,
+        "cost": str(30_000 * Decimal(filled)), "fee": "0", "price": "30000", "userref": None, "refid": None,
+        "descr": {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "30000", "price2": "0",
+                  "leverage": "none", "order": "buy 1 XBTUSD @ limit 30000", "aclass": "forex"},
+    }  # fmt: skip
+
+
+def test_an_open_order_is_followed_over_failed_looks_until_it_is_over(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID], "descr": {"order": "buy 1 XBTUSD @ limit 30000"}})
+    lone.invalidated.clear()
+    answers: list[dict[str, Any]] = [
+        {},  # a look that fails
+        {"OpenOrders": {"open": {TXID: row("open", "0.25")}}},
+        {"OpenOrders": {"open": {TXID: row("open", "0.25")}}},
+        {"OpenOrders": {"open": {}}, "QueryOrders": {TXID: row("closed", "1")}},
+    ]
+    seen = []
+    for each in answers:
+        while not lone.calls:
+            lone.time.turn_to(lone.time.next())
+            lone.wait()
+        while lone.calls:
+            call = lone.take()
+            lone.answer(call, each.get(call.endpoint, CallUnknown("The connection broke.")))
+        seen.append((lone.state("x"), lone.receipt("x").filled, lone.receipt("x").cost, len(lone.invalidated)))
+    assert seen == [
+        (OrderState.PLACED, 0, 0, 0),
+        (OrderState.PLACED, Decimal("0.25"), 7500, 1),
+        (OrderState.PLACED, Decimal("0.25"), 7500, 1),
+        (OrderState.CLOSED, 1, 30_000, 2),
+    ], "what was filled is told, and makes the balance old once each time"
+    lone.time.turn_to(lone.time.now + 10 * SETTINGS.follow_every)
+    lone.wait()
+    assert not lone.calls, "it is not looked at any more"
+
+
+def test_a_caller_whose_time_is_over_waits_a_second_more_for_the_answer_that_is_due(lone: LoneActor) -> None:
+    """The lane's answer is due at the same time as his: it says more than that it is not known."""
+    waiting = lone.place("x")  # for a thousand seconds
+    call = lone.take()
+    lone.send(call)
+    lone.time.turn_to(1000.0)
+    lone.wait()
+    lone.answer(call, {"txid": [TXID]})
+    assert waiting.get(timeout=PATIENCE).state is OrderState.PLACED
+
+
+def test_a_caller_is_answered_a_second_after_his_time_whatever_became_of_it(lone: LoneActor) -> None:
+    waiting = lone.place("x")
+    lone.send(lone.take())
+    for seconds in (1000.0, 1001.5):
+        lone.time.turn_to(seconds)
+        lone.wait()
+    assert waiting.get(timeout=PATIENCE).state is OrderState.SENT
+
+
+@pytest.mark.parametrize(
+    "result", [{}, {"txid": None}, {"txid": ""}, {"txid": []}, {"txid": [""]}, {"txid": [7]}, {"txid": {TXID: "1"}}]
+)
+def test_an_answer_that_names_no_order_is_no_answer(lone: LoneActor, result: Any) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, result)
+    assert lone.state("x") is OrderState.UNKNOWN
+    assert lone.receipt("x").txids == ()
+
+
+@pytest.mark.parametrize("txid", [TXID, [TXID]])
+def test_an_answer_names_its_order_as_a_text_or_in_a_list(lone: LoneActor, txid: Any) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": txid, "descr": {"order": "buy 1 XBTUSD @ limit 30000"}})
+    assert (lone.state("x"), lone.receipt("x").txids) == (OrderState.PLACED, (TXID,))
+    assert lone.receipt("x").description == "buy 1 XBTUSD @ limit 30000"
+
+
+def test_an_order_that_was_open_before_a_crash_is_followed_after_it(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID]})
+    with crashed(lone) as again:
+        again.time.turn_to(10.0)
+        again.wait()
+        assert [call.endpoint for call in again.calls] == ["OpenOrders"]
+
+
+def test_who_asks_for_a_look_is_told_when_it_fails(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID]})
+    for fails in (True, False):
+        asked = lone.ref.ask(LookNow("MASTER"), block=False)
+        lone.wait()
+        while lone.calls:
+            call = lone.take()
+            lone.answer(call, CallUnknown("The connection broke.") if fails else {"open": {TXID: row("open", "0")}})
+        if fails:
+            with pytest.raises(CallUnknown):
+                asked.get(timeout=PATIENCE)
+        else:
+            assert [each.id for each in asked.get(timeout=PATIENCE)] == ["x"]
+
+
+def test_a_decisive_look_that_has_to_wait_goes_on_where_it_was(lone: LoneActor) -> None:
+    """Our own counter holds its second list back: the first one is not asked for again."""
+    lone.lose("x")
+    with crashed(lone) as again:
+        again.time.turn_to(SETTLED_AT)
+        again.wait()
+        call = again.take()
+        while call.endpoint != "ClosedOrders":
+            again.answer(call, ABSENT[call.endpoint])
+            call = again.take()
+        again.answer(call, CounterFull("The call counter is nearly full.", retry_after=2.0))
+        assert not again.calls
+        again.time.turn_to(SETTLED_AT + 1.99)
+        again.wait()
+        assert not again.calls
+        again.time.turn_to(SETTLED_AT + 2.0)
+        again.answer_looks()
+        assert again.asked[0] == "ClosedOrders"
+        assert "OpenOrders" not in again.asked
+        assert again.kept("x") is OrderState.NOT_PLACED
+
+
+def test_with_another_key_an_order_is_neither_looked_for_nor_absent(lone: LoneActor) -> None:
+    """Another account's lists say nothing of it; with its own key again it is looked for."""
+    lone.lose("x")
+    with crashed(lone, key="other") as other:
+        for _ in range(20):
+            other.time.turn_to(other.time.now + 10.0)
+            other.wait()
+        assert not [call for call in other.calls if call.endpoint in ABSENT]
+        assert other.kept("x") is OrderState.UNKNOWN
+    with crashed(lone) as again:
+        again.time.turn_to(SETTLED_AT)
+        again.answer_looks()
+        assert again.kept("x") is OrderState.NOT_PLACED
+
+
+def test_what_cannot_be_kept_is_warned_of_once_and_kept_as_soon_as_that_is_possible(lone: LoneActor) -> None:
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    journal, away = lone.directory / "orders.sqlite", lone.directory.with_name("away")
+    journal.rename(away)
+    lone.answer(call, {"txid": [TXID]})
+    assert lone.state("x") is OrderState.PLACED, "it is told all the same"
+    for seconds in range(10, 60, 10):
+        lone.time.turn_to(float(seconds))
+        lone.wait()
+    assert lone.warned == ["order-not-kept"]
+    away.rename(journal)
+    with crashed(lone) as again:
+        assert again.kept("x") is OrderState.UNKNOWN, "nothing was written yet"
+    lone.time.turn_to(70.0)
+    with crashed(lone) as again:
+        assert again.kept("x") is OrderState.PLACED

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.rules.gates.plan import Candidate
 from engine.rules.gates.smallest_order import far_below, smallest_order, smallest_volume
-from engine.rules.gates.view import Candidate
 from engine.rules.order.order import Order
 from tests.rules.gates.test_gates import PRICES, XBT, amount, balance, view
 
