@@ -145,7 +145,10 @@ class SocketClaim:
 
     def __init__(self, name: str, what: str, kind: str, warn: Warn) -> None:
         address = f"\0kraken-engine/{kind}/{name}"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            raise StoreError(f"{what}, or cannot be claimed: {error.strerror}.") from None
         self._identity = held_by(self._socket.fileno())
         try:
             self._socket.bind(address)

@@ -25,6 +25,7 @@ from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.aio import AsyncEngine
 from engine.app.gates import GateMethods
+from engine.app.one_type import one_type
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
@@ -41,6 +42,7 @@ WARNINGS_KEPT = 50
 ENDS_WITHIN = 10.0  # seconds that a start waits for what a stop has left
 
 
+@one_type
 class Engine(GateMethods):
     """Everything private between a bot and Kraken, for any number of accounts. Thread-safe.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
@@ -39,6 +40,8 @@ from engine.rules.lane.otp import KEY_INFO
 from engine.store.nonces import Nonces
 from engine.transport import Transport
 from engine.values import Account, Settings
+
+logger = logging.getLogger(__name__)
 
 _TIME = public_endpoint("Time")
 HTTP_OK = 200
@@ -84,6 +87,8 @@ class Lane:
         self._otps = OtpWatch()
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
+        self.is_out = False
+        """Whether the attempt under way, or the last one, has come to its request."""
 
     def attempt(self, queued_call: QueuedCall) -> KrakenReply:
         """Make the call; raises exactly one `CallError` when it is not done.
@@ -91,6 +96,7 @@ class Lane:
         `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
         """
+        self.is_out = False
         call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
         if call.key_id not in (None, account.key_id):
@@ -128,10 +134,13 @@ class Lane:
             case AddAccount():
                 distinct([*self._accounts.values(), account])
                 self._take_key(account)
-                self._limits.add(account)
+                try:
+                    self._limits.add(account)
+                except BaseException:
+                    self._let_go(account)
+                    raise
             case RemoveAccount():
-                self._ownership.release_key(self._account(account.name).key_id)
-                del self._accounts[account.name], self._signers[account.name]
+                self._let_go(self._account(account.name))
                 self._limits.remove(account.name)
             case _:
                 self._replace_key(account)
@@ -149,6 +158,10 @@ class Lane:
     def _take_key(self, account: Account) -> None:
         self._ownership.claim_key(account.name, account.key_id)
         self._use_key(account)
+
+    def _let_go(self, account: Account) -> None:
+        self._ownership.release_key(account.key_id)
+        del self._accounts[account.name], self._signers[account.name]
 
     def _use_key(self, account: Account) -> None:
         self._otps.forget(account.key_id)
@@ -227,7 +240,10 @@ class Lane:
             raise told from None
         if account.key_id not in self._otps.good:
             self._otps.passed(account.key_id)
-        self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        try:
+            self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        except Exception:  # what was done is done, whatever the count of it meets
+            logger.warning("The limits could not take in a reply to %s.", endpoint.name, exc_info=True)
         if endpoint.name in SHAPES:
             compare(endpoint.name, reply.result, partial(self._drift.note, endpoint.name))
         return reply
@@ -246,6 +262,7 @@ class Lane:
         headers = self._signers[account.name].headers(endpoint.path, body, nonce, encoded.content_type)
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
+        self.is_out = True
         answer = self._transport.post(
             endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
         )  # fmt: skip
@@ -324,6 +341,8 @@ def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:
     return read
 
 
-def as_call_error(error: BaseException) -> CallError:
-    """The error for an exception of our own: whether the call went out is not known."""
+def as_call_error(error: BaseException, *, is_out: bool) -> CallError:
+    """The error for an unforeseen exception; `is_out` says whether the call may have gone out."""
+    if not is_out:
+        return CallNotSent(f"The engine failed before the call was sent ({type(error).__name__}).")
     return CallUnknown(f"The engine failed during the call ({type(error).__name__}): look up what became of it.")

@@ -133,13 +133,13 @@ class KrakenPrivateActor(EngineActor):
     def _serve(self, queued_call: QueuedCall) -> None:
         started = self._clock.monotonic()
         error: CallError | None = None
-        self.actor_inbox.begin(queued_call)
         try:
+            self.actor_inbox.begin(queued_call)
             reply = self._attempt(queued_call, started)
         except CallError as failure:
             error = failure
         except BaseException as failure:  # noqa: BLE001 - whatever it is, the caller is answered and the lane lives on
-            error = as_call_error(failure)
+            error = as_call_error(failure, is_out=self._lane.is_out)
         finally:
             self.actor_inbox.finish(queued_call)
         if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):

@@ -48,7 +48,7 @@ class Journal:
         open_store: Callable[..., Store] = Store,
         verify: Callable[[], None] = owned,
     ) -> None:
-        self._wall = wall
+        self._wall, self._verify = wall, verify
         self._lock = threading.RLock()
         self._file = JournalFile(directory, open_store, verify)
         self.damage = self._file.damage
@@ -143,6 +143,10 @@ class Journal:
                 self._take(wanted)
                 self._unsaved.add(cl_ord_id)
             return wanted
+
+    def verify(self) -> None:
+        """Raise `StoreError` when the directory is not this engine's any more, so that nothing more is kept."""
+        self._verify()
 
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""
