@@ -137,6 +137,7 @@ class Lifecycle:
         """`CancelPlacement`."""
         if self._journal.row(name) is None:
             return None
+        self._journal.verify()  # else the wish is not kept, and the cancel is never sent
         row = self._journal.want_cancel(name)
         self.save()
         if not row.is_final and self._identity.is_other(row):

@@ -83,7 +83,7 @@ class LoneActor:
         self.ref = OrderActor.start(
             directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
             invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf,
+            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf, verify=lambda: None,
         )  # fmt: skip
 
     def _publish(self, event: Any) -> None:
