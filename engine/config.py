@@ -38,19 +38,23 @@ def load(
     url: str | None = None,
     state_dir: str | os.PathLike[str] | None = None,
     need_accounts: bool = True,
+    faults: list[str] | None = None,
 ) -> Config:
-    """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong."""
+    """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
+
+    Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
+    """
     environ = os.environ if environ is None else environ
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
-    accounts = _accounts(_file_accounts(table), environ)
+    accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
     return Config(
-        accounts=tuple(Account(**each) for each in accounts),
+        accounts=accounts,
         url=url or environ.get("KRAKEN_SPOT_URL") or table.get("url") or KRAKEN_URL,
         state_dir=state_directory(state_dir or environ.get("KRAKEN_ENGINE_STATE") or table.get("state_dir"), environ),
         settings=settings,
@@ -75,18 +79,28 @@ def state_directory(
         raise ConfigError(f"{str(path)!r} cannot be a state directory: {error}.") from None
 
 
-def _accounts(rows: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]) -> list[dict[str, Any]]:
+def _accounts(
+    rows: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], faults: list[str] | None
+) -> tuple[Account, ...]:
     """The accounts of both places, MASTER first; what the environment does not say of one, the file may."""
     prefixes = _prefixes(environ)
     names = sorted(rows.keys() | prefixes.keys(), key=lambda name: (name != MASTER, name))
-    return [_account(name, rows.get(name), prefixes.get(name), environ) for name in names]
+    found = []
+    for name in names:
+        try:
+            found.append(_account(name, rows.get(name), prefixes.get(name), environ))
+        except ConfigError as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
+    return tuple(found)
 
 
 def _account(
     name: str, row: Mapping[str, Any] | None, prefix: str | None, environ: Mapping[str, str]
-) -> dict[str, Any]:
+) -> Account:
     known = row or {}
-    account: dict[str, Any] = {"name": name, "tier": known.get("tier")}
+    account: dict[str, Any] = {}
     for part in ("key", "secret", "otp"):
         variable = f"{prefix}{part.upper()}"
         value = _value(environ, variable) if prefix else None
@@ -94,7 +108,7 @@ def _account(
         if account[part] is None and part != "otp":
             what = f"{variable} is not set" if prefix else f"[accounts.{name}] has no {part}"
             raise ConfigError(f"{what}: an account needs both its API key and its secret.")
-    return account
+    return Account(name, tier=known.get("tier"), **account)
 
 
 def _prefixes(environ: Mapping[str, str]) -> dict[str, str]:

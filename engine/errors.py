@@ -6,9 +6,9 @@
     ├─ ConfigError
     ├─ StoreError ── StoreInUse (pid) · StoreDamaged
     ├─ CallError (account, endpoint, kraken_code, retry_after)
-    │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut · ConnectFailed ·
-    │   │                 NotLive · PairUnsettled · EngineStopped · UnknownName¹ · IdInUse¹ ·
-    │   │                 NonceNotDurable² · OtherKey
+    │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut ── KeyRefused ·
+    │   │                 ConnectFailed · NotLive · PairUnsettled · EngineStopped · UnknownName¹ ·
+    │   │                 IdInUse¹ · OtherKey · NonceNotDurable² ── NoncesUsedUp
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -73,7 +73,7 @@ class CallError(EngineError):
 
     `account`, `endpoint`: which call (`None` only where no call is known yet).
     `kraken_code`: Kraken's own error string, e.g. ``EAPI:Invalid nonce``, or `None`.
-    `retry_after`: seconds after which another try makes sense, or `None` when nobody said so.
+    `retry_after`: seconds after which another try makes sense, or `None` when that is unknown.
     """
 
     outcome: ClassVar[Outcome] = Outcome.UNKNOWN
@@ -125,6 +125,13 @@ class LockedOut(CallNotSent):
     """Calls of this key are kept back, because Kraken refuses it or has locked it out for a while."""
 
 
+class KeyRefused(LockedOut):
+    """Kraken refused the key, its nonces, this endpoint or this market; calls are kept back until that is fixed.
+
+    Waiting alone does not end it: one call is let through now and then, and all of them after `Engine.resume`.
+    """
+
+
 class ConnectFailed(CallNotSent):
     """No connection: the name did not resolve, the port refused, or TLS did not verify."""
 
@@ -160,6 +167,10 @@ class NonceNotDurable(StoreError, CallNotSent):
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)
+
+
+class NoncesUsedUp(NonceNotDurable):
+    """The key has no nonce left; only a new key helps."""
 
 
 class OtherKey(CallNotSent):

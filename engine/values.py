@@ -211,23 +211,23 @@ class Settings:
         for name in (*_POSITIVE, *(("switch_interval",) if self.switch_interval is not None else ())):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-                raise ConfigError(f"Settings.{name} is {value!r}: it has to be a positive number.")
+                raise ConfigError(f"The setting {name} is {value!r}: it has to be a positive number.")
         for name in ("local_limits", "allow_withdrawals", "any_host"):
             if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"Settings.{name} is a switch: True or False.")
+                raise ConfigError(f"The setting {name} is a switch: True or False.")
         if not isinstance(self.ca_file, str | None) or not isinstance(self.proxy, str | Secret | None):
-            raise ConfigError("Settings.ca_file and Settings.proxy are texts, or None.")
+            raise ConfigError("The settings ca_file and proxy are texts, or None.")
         if self.errors_to_unavailable != int(self.errors_to_unavailable):
-            raise ConfigError("Settings.errors_to_unavailable has to be a whole number.")
+            raise ConfigError("The setting errors_to_unavailable has to be a whole number.")
         if self.order_deadline > 59:
-            raise ConfigError("Settings.order_deadline may be 59 seconds at most: Kraken takes no later one.")
+            raise ConfigError("The setting order_deadline may be 59 seconds at most: Kraken takes no later one.")
         if self.polling_share > 1:
-            raise ConfigError("Settings.polling_share is a share: more than 0 and at most 1.")
+            raise ConfigError("The setting polling_share is a share: more than 0 and at most 1.")
         check_tier(self.tier)
         object.__setattr__(self, "fee_bound", _fee_bound(self.fee_bound))
         names = self.cash if isinstance(self.cash, list | tuple) else (None,)
         if not all(isinstance(name, str) for name in names):
-            raise ConfigError("Settings.cash is a tuple of asset names, such as ('USD', 'USDT').")
+            raise ConfigError("The setting cash is a tuple of asset names, such as ('USD', 'USDT').")
         object.__setattr__(self, "cash", tuple(self.cash))
         if isinstance(self.proxy, str):
             object.__setattr__(self, "proxy", Secret(self.proxy))
@@ -250,7 +250,7 @@ def _fee_bound(value: object) -> Decimal:
         bound = Decimal("NaN")
     if not bound.is_finite() or not 0 < bound <= _HIGHEST_BOUND:
         raise ConfigError(
-            f"Settings.fee_bound is {value!r}: it is a part, more than 0 and at most 0.1, such as '0.008' for 0.8 %."
+            f"The setting fee_bound is {value!r}: it is a part, more than 0 and at most 0.1, such as '0.008' for 0.8 %."
         )
     return bound
 

@@ -218,7 +218,7 @@ class ActorSystem:
                 self.listener.answered()
         elif isinstance(event, _NOTICED):
             self._notice(event)
-        if self._subscribers and self._has_room(event):  # with nobody there, no actor is woken for each call
+        if self._subscribers and self._has_room(event):  # without subscribers no actor is woken for each call
             self.tell(EVENTS, event)
 
     def invalidate(self, account: str) -> None:

@@ -132,11 +132,11 @@ class CallMethods:
         return self._get(public_endpoint(endpoint), params, seconds)
 
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """A copy of the parameters, with markets named as Kraken takes them. The lane refuses what is not a mapping."""
-        if not isinstance(params, Mapping):
-            return {} if params is None else params
-        has_pair = "pair" in params and isinstance(endpoint, str)
-        return with_names(endpoint, dict(params), self._pairs.known) if has_pair else dict(params)
+        """The parameters, with markets named as Kraken takes them. The lane refuses what is not a mapping."""
+        if params is None:
+            return {}
+        has_pair = isinstance(params, Mapping) and "pair" in params and isinstance(endpoint, str)
+        return with_names(endpoint, params, self._pairs.known) if has_pair else params
 
     def _get(self, found: Endpoint, params: Mapping[str, Any], seconds: float) -> Any:
         clock, pool = self._state.clock, self._pool

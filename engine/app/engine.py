@@ -48,8 +48,8 @@ class Engine(GateMethods):
     another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
     raises `ConfigError`; `start()` raises it as well, for a CA file that cannot be read and for a name in
     `Settings.cash` that is missing in a list of Kraken's assets less than an hour old. Without `live=True` nothing can
-    trade. `balances` names the accounts whose balances are kept up to date (`None`: all); for the others only the calls
-    are made that somebody asks for.
+    trade. `balances` names the accounts whose balances are kept up to date (`None`: all); the others are only used for
+    explicit calls.
 
     `private` and `balances` (by account name) are the refs of the actors, for embedding in a larger pykka system. An
     actor that dies is replaced; an old ref is dead then, and these give the new one.

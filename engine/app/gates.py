@@ -127,7 +127,7 @@ class GateMethods(OrderChangeMethods):
         super().remove_account(account)
 
     def _end_trading(self) -> None:
-        """The engine has stopped, and nobody trades any more."""
+        """The engine has stopped: no account trades any more."""
         with self._trading_lock:
             self._trading.clear()
 

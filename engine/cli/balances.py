@@ -26,7 +26,7 @@ from engine.kraken.cash_names import plain_names
 from engine.rules.balance.cash import elsewhere, elsewhere_sentence, in_words
 from engine.rules.balance.snapshot import BalanceSnapshot
 
-_INSIDE_ONLY = "cash_assets"  # rows carry it from the engine to the table; the document's keys are a contract
+_NOT_IN_JSON = "cash_assets"  # the table shows it; the keys of the JSON document are fixed
 _HEADING_AT_MOST = 14  # letters in a line
 ANSWERED_WITHIN = 0.5  # seconds after the end of a call, so that its failure is known when its balance is read
 _STATE_STYLES = {"fresh": GOOD, "stale": "yellow", "unknown": BAD}
@@ -38,7 +38,7 @@ Row = Mapping[str, Any]
 @common
 @click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long to wait. {TIMEOUT_DEFAULT}")
 @click.option("--assets", is_flag=True, help="Print every asset as well.")
-@click.option("--history", is_flag=True, help="Print what the store keeps of earlier balances; asks nobody.")
+@click.option("--history", is_flag=True, help="Print the earlier balances that the store keeps; makes no call.")
 @pass_options
 def balances(options: Options, timeout: float | None, assets: bool, history: bool) -> int:
     """Print every account's balance, how old it is, and whether the account is available.
@@ -46,9 +46,9 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
     Each account is asked once, all at the same time. A balance that cannot be fetched is the last known one (stale), or
     unknown when there never was a good reply: a failure is never shown as 0.
 
-    While a serve is running on the same state directory, it is asked. While another engine is, what it last stored is
-    read instead, and stderr says so; whether an account is available only that engine knows, so that this ends with
-    code 1.
+    While a serve is running on the same state directory, it is asked. While another engine is running there, the
+    balances that it last stored are printed, and stderr says so; only that engine knows whether an account is
+    available, so the exit code is 1.
     """
     found = options.load(need_accounts=False)
     if history:
@@ -63,7 +63,7 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
         rows = _fetched(options, options.load(), timeout)
     _print(rows, options.json, assets)
     for row in rows:
-        _tell_elsewhere(row)
+        _warn_uncounted(row)
     return Exit.DONE if all(row["is_available"] for row in rows) else Exit.REFUSED
 
 
@@ -76,10 +76,10 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
             rows = _fetch(engine, found, seconds + ANSWERED_WITHIN)
     except StoreInUse:
         if directory_owner(found.state_dir) is None:
-            raise  # it is a key that is in use, by an engine with another state directory
+            raise  # a key is in use by an engine with another state directory
         rows = _stored(found)
     for warning in engine.status().warnings:
-        if warning.code != "cash-elsewhere":  # told of the rows, wherever they come from
+        if warning.code != "cash-elsewhere":  # reported from the rows, whatever their source
             say(f"warning: {warning.message}")
     return rows
 
@@ -101,21 +101,21 @@ def _fetch(engine: Engine, found: Config, timeout: float) -> list[Row]:
         asked = [pool.submit(engine.balance, name, found.settings.max_age, timeout) for name in names]
         return [each.result().to_dict() for each in asked]
     finally:
-        pool.shutdown(wait=False)  # after Ctrl-C the engine's stop answers who still waits
+        pool.shutdown(wait=False)  # after Ctrl-C the engine's stop answers the callers that still wait
 
 
 def _stored(found: Config) -> list[Row]:
-    """What the owner of the directory last wrote: of the accounts that are configured here, or of all."""
+    """The balances that the owner of the directory last wrote: of the configured accounts, or of all."""
     owner = directory_owner(found.state_dir)
-    say(f"{owner} What follows is read from its store, so it may be older than what that engine knows.")
+    say(f"{owner} The balances are read from its store, so they may be older than what that engine knows.")
     known = read_balances(found.state_dir, found.accounts or None, found.settings)
     names = [account.name for account in found.accounts] or sorted(known)
     counted = plain_names(found.settings.cash, AssetTable.shipped())
     return [known.get(name, BalanceSnapshot(name, cash_assets=counted)).to_dict() for name in names]
 
 
-def _tell_elsewhere(row: Row) -> None:
-    """On stderr, money that is there and is not cash, with the line to configure."""
+def _warn_uncounted(row: Row) -> None:
+    """Warn on stderr of money that does not count as cash, with the line to configure."""
     amounts = {name: _spendable(each) for name, each in row["assets"].items()}
     found = elsewhere(amounts, row["cash_assets"])
     if found:
@@ -123,14 +123,14 @@ def _tell_elsewhere(row: Row) -> None:
 
 
 def _spendable(asset: Mapping[str, str | None]) -> Decimal:
-    """What an order could use, held or not; everything where that is not known."""
+    """What orders can use or hold already; the total where holds are unknown."""
     free, held, total = (Decimal(asset[part] or 0) for part in ("available", "held", "total"))
     return total if asset["available"] is None else free + held
 
 
 def _print(rows: list[Row], as_json: bool, assets: bool) -> None:
     if as_json:
-        document({"accounts": [{k: v for k, v in row.items() if k != _INSIDE_ONLY} for row in rows]})
+        document({"accounts": [{k: v for k, v in row.items() if k != _NOT_IN_JSON} for row in rows]})
         return
     out = console()
     show_balances(out, "Balances", rows)
@@ -141,7 +141,7 @@ def _print(rows: list[Row], as_json: bool, assets: bool) -> None:
 
 
 def _print_history(found: Config, as_json: bool) -> None:
-    """The kept points of the accounts that are configured, or of all that the directory knows."""
+    """The stored points of the configured accounts, or of all accounts in the directory."""
     keys: dict[str, str | None] = {each.name: each.key_id for each in found.accounts}
     keys = keys or dict.fromkeys(recorded_accounts(found.state_dir))
     points = {name: [each.to_dict() for each in read_history(found.state_dir, name, key)] for name, key in keys.items()}

@@ -74,7 +74,7 @@ def _params(texts: tuple[str, ...]) -> dict[str, str]:
     params: dict[str, str] = {}
     for name, value in map(_pair, texts):
         if name in params:
-            raise click.UsageError(f"{name!r} is given twice: give each parameter once, a list with commas between.")
+            raise click.UsageError(f"{name!r} is given twice: give it once, a list with commas.")
         params[name] = value
     return params
 
@@ -82,7 +82,7 @@ def _params(texts: tuple[str, ...]) -> dict[str, str]:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.UsageError(f"{text!r} is no parameter: write NAME=VALUE.")
+        raise click.UsageError(f"{text!r} is not a parameter: write NAME=VALUE.")
     if name == "otp":
-        raise click.UsageError("An otp is a secret and never given here: set it in the configuration file.")
+        raise click.UsageError("An otp is a secret and is not accepted here: set it in the configuration file.")
     return name, value

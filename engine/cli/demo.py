@@ -32,9 +32,9 @@ def demo(options: Options) -> int:
     """Show the main job on the built-in simulator. Needs no key, no network and no configuration.
 
     MASTER and two users: their balances through one lane; engines killed with kill -9 and restarted within the same
-    second; an outage, during which balances stay at the last known; the recovery; and the five gates before a trade.
-    Everything it claims is verified while it runs, and the exit code is 0 only if all of it was seen. It touches
-    neither your state directory nor your credentials.
+    second; an outage, during which the last known balances stay; the recovery; and the five gates before a trade.
+    Every claim is checked while it runs, and the exit code is 0 only if all of them held. It uses neither your state
+    directory nor your credentials.
     """
     if options.json:
         report = run(_Quiet())
@@ -48,7 +48,7 @@ def demo(options: Options) -> int:
 
 
 class _Quiet(Audience):
-    """Says on stderr what is going on, and nothing else."""
+    """Names each part on stderr, and prints nothing else."""
 
     def act(self, title: str) -> None:
         say(_TITLES[title])
@@ -67,7 +67,7 @@ class _Quiet(Audience):
 
 
 class _OnTerminal(Audience):
-    """Prints everything as it happens."""
+    """Prints everything when it happens."""
 
     def __init__(self, out: Console, status: Status) -> None:
         self._out = out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import click
@@ -9,15 +10,17 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.cli.exits import Exit
-from engine.cli.finding_lines import as_told, shown
+from engine.cli.finding_lines import shown
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, console, document
 from engine.cli.served import served_engine
 from engine.cli.settle import settle as settle_facts
 from engine.config import Config
 from engine.doctor import Finding, Level, examine
+from engine.doctor.finding import bad
 from engine.errors import ConfigError
 
+CORRECT_SETTING = "Correct it; the other accounts are tested all the same."
 LONGEST = 40.0  # seconds that a service looks at one account
 
 
@@ -51,10 +54,14 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
         return settle_facts(options, settle, place=place, yes=yes)
     if place or yes:
         raise ConfigError("--place and --yes belong to --settle ACCOUNT.")
-    found = options.load(need_accounts=False)
-    findings = map(as_told, examine(
-        found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings, owner=_through(found)
-    ))  # fmt: skip
+    faults: list[str] = []
+    found = options.load(need_accounts=False, faults=faults)
+    findings = itertools.chain(
+        (bad("configuration", fault, CORRECT_SETTING) for fault in faults),
+        examine(
+            found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings, owner=_through(found)
+        ),
+    )  # fmt: skip
     seen = list(findings) if options.json else list(_shown(console(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
     if options.json:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from engine.cli.words import as_options
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -19,14 +18,14 @@ from engine.errors import (
     DeadlinePassed,
     EngineError,
     EngineStopped,
+    KeyRefused,
     LockedOut,
     MailboxFull,
-    NonceNotDurable,
+    NoncesUsedUp,
     Outcome,
     PairUnsettled,
     StoreError,
 )
-from engine.rules.lane.key_state import SENTENCES, KeyState
 
 HELP = """\b
 Exit codes:
@@ -35,7 +34,7 @@ Exit codes:
   2    wrong usage or configuration, or a call that can never be sent as it is; nothing was sent
   3    the state directory cannot be used, or another engine owns it or a key
   4    not sent for a passing reason: nothing reached Kraken, the same call may be made again
-  5    unknown: it may have been done; look it up before anything is sent again
+  5    unknown: it may have been done; look it up before anything but a cancel is sent again
   70   a fault in this program
   74   the output cannot be written; a call may have been done
   130  interrupted (Ctrl-C or SIGTERM)
@@ -65,15 +64,12 @@ _PASSING = (
 # The first that fits counts: an unknown name is also a call that was not sent, but the remedy is in the configuration.
 _CODES: tuple[tuple[type[EngineError] | tuple[type[EngineError], ...], Exit], ...] = (
     (ConfigError, Exit.USAGE),
+    (NoncesUsedUp, Exit.USAGE),
+    (KeyRefused, Exit.REFUSED),
     (StoreError, Exit.STORE),
     (_PASSING, Exit.NOT_SENT),
     (CallNotSent, Exit.USAGE),
     (CallUnknown, Exit.UNKNOWN),
-)
-
-_REFUSED_BEFORE = tuple(
-    SENTENCES[state]
-    for state in (KeyState.KEY_REFUSED, KeyState.CALL_REFUSED, KeyState.PRODUCT_REFUSED, KeyState.NONCES_REFUSED)
 )
 
 _ADVICE = {
@@ -82,39 +78,28 @@ _ADVICE = {
     Exit.UNKNOWN: "It may have been done: look it up, do not send it again.",
 }
 _NOTHING_SENT = "Nothing reached Kraken."
+_CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})  # done twice is as good as done once
 
 
 def exit_code(error: EngineError) -> Exit:
     """The exit code for an error of the engine's."""
-    if _is_refused_key(error):
-        return Exit.REFUSED
-    if is_used_up(error):
-        return Exit.USAGE
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.REFUSED)
 
 
 def advice(error: EngineError) -> Iterator[str]:
-    """What the caller may do after a call that was not done, in sentences."""
+    """Sentences that say what the caller may do after a call that failed."""
     if not isinstance(error, CallError) or isinstance(error, ConfigError):
         return
     if error.kraken_code and error.kraken_code not in str(error):
         yield f"Kraken said {error.kraken_code!r}."
     if error.outcome is Outcome.NOT_SENT and (error.retry_after or exit_code(error) is not Exit.NOT_SENT):
         yield _NOTHING_SENT
+    elif error.outcome is Outcome.UNKNOWN and error.endpoint in _CANCELS:
+        yield "It may have been done: the same cancel may be sent again."
     else:
         yield _ADVICE[exit_code(error)]
-    if error.retry_after and not _is_refused_key(error):
+    if error.retry_after and not isinstance(error, KeyRefused):
         yield f"Another try makes sense in {error.retry_after:.0f} s."
-
-
-def is_used_up(error: EngineError) -> bool:
-    """Whether the key has no nonce left, which no disk and no time mends."""
-    return isinstance(error, NonceNotDurable) and not isinstance(error.__cause__, StoreError)
-
-
-def _is_refused_key(error: EngineError) -> bool:
-    """Whether a call was kept back because Kraken refused the key, and not for a time that passes."""
-    return isinstance(error, LockedOut) and any(sentence in str(error) for sentence in _REFUSED_BEFORE)
 
 
 def error_type(error: BaseException) -> str:
@@ -129,8 +114,8 @@ def error_type(error: BaseException) -> str:
 
 
 def failure(error: BaseException, text: str) -> dict[str, Any]:
-    """The document that stands on stdout under `--json` when there is no result."""
-    told: dict[str, Any] = {"type": error_type(error), "message": as_options(text)}
+    """The document on stdout under `--json` when there is no result."""
+    told: dict[str, Any] = {"type": error_type(error), "message": text}
     if isinstance(error, CallError):
         told |= {
             "outcome": error.outcome.value,

@@ -1,28 +1,20 @@
-"""How a finding of the doctor's looks at a terminal."""
+"""Prints a finding of the doctor in a terminal."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from engine.cli.output import BAD, GOOD, QUIET
-from engine.cli.words import as_options
 from engine.doctor import Finding, Level
 
 _STYLES = {Level.OK: GOOD, Level.NOTE: "cyan", Level.WARN: "yellow", Level.BAD: BAD, Level.SKIPPED: QUIET}
 _LEVEL_WIDTH = 8
 
 
-def as_told(finding: Finding) -> Finding:
-    """The finding in the words of those who type commands."""
-    return replace(finding, found=as_options(finding.found), advice=finding.advice and as_options(finding.advice))
-
-
 def shown(out: Console, finding: Finding) -> None:
-    """Print one finding, its text folded beside its level."""
+    """Print one finding: its level, and its text folded beside it."""
     about = finding.check if finding.account is None else f"{finding.account} {finding.check}"
     line = Table.grid(padding=(0, 1))
     line.add_column(width=_LEVEL_WIDTH)

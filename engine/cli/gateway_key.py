@@ -20,18 +20,20 @@ from engine.web.gateway.credentials import Credentials
 @click.command("gateway-key")
 @common
 @click.argument("account", required=False)
-@click.option("--label", default="default", show_default=True, metavar="LABEL", help="One for each program.")
-@click.option("--read-only/--trading", "read_only", default=True, show_default=True, help="What it may do.")
-@click.option("--revoke", is_flag=True, help="Take the key back instead.")
+@click.option("--label", default="default", show_default=True, metavar="LABEL", help="Use one for each program.")
+@click.option("--read-only/--trading", "read_only", default=True, show_default=True, help="What the key may do.")
+@click.option("--revoke", is_flag=True, help="Revoke the key instead.")
 @pass_options
 def gateway_key(options: Options, account: str | None, label: str, read_only: bool, revoke: bool) -> int:
     """Make a credential for the gateway: an API key ACCOUNT.LABEL and its secret, which is shown this once.
 
     Give each program a label of its own, so that it can be revoked alone. The same label again makes a new secret, and
-    the old one is void. Without ACCOUNT, the keys that there are.
+    the old one is void. Without ACCOUNT, every key is listed.
 
     Works through a running serve, and without one.
     """
+    if revoke and account is None:
+        raise click.UsageError("Say whose key is revoked: gateway-key ACCOUNT --label LABEL --revoke.")
     found = options.load(need_accounts=account is not None)
     with _keys(found) as keys:
         if account is None:
@@ -39,7 +41,10 @@ def gateway_key(options: Options, account: str | None, label: str, read_only: bo
         elif revoke:
             told = keys.revoke(account, label)
         else:
+            is_replaced = any(each["key"] == f"{account}.{label}" and not each["is_revoked"] for each in keys.all())
             told = keys.issue(account, label, may_trade=not read_only)
+            if is_replaced:
+                say(f"The old secret of {told['key']} is void: a program that uses it is refused from now on.")
     if options.json:
         document(told)
     elif account is None:
@@ -53,7 +58,7 @@ def gateway_key(options: Options, account: str | None, label: str, read_only: bo
 
 
 class _Local:
-    """The keys, with no service running."""
+    """The keys while no service is running."""
 
     def __init__(self, found: Config, credentials: Credentials) -> None:
         self._found, self._credentials = found, credentials
@@ -71,7 +76,7 @@ class _Local:
 
 
 class _Served:
-    """The keys, through the service that owns them."""
+    """The keys of a running service, which owns them."""
 
     def __init__(self, service: ServedEngine) -> None:
         self._service = service

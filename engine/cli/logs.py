@@ -1,4 +1,4 @@
-"""What the program logs to stderr, as text or as one JSON document a line."""
+"""Logs to stderr, as text or as one JSON document per line."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinish
 logger = logging.getLogger("engine")
 
 _OTHERS = ("uvicorn.error", "asyncio")
-"""Libraries of the service whose errors belong into the same log."""
+"""Loggers of libraries whose errors go to the same log."""
 
 
 class _Stderr(logging.StreamHandler[Any]):
-    """The one handler of this program's, though it may be asked for more than once."""
+    """The handler of this program; there is at most one."""
 
 
 class _Json(logging.Formatter):
-    """One record as one line of JSON; what an event tells goes in by name."""
+    """Writes a record as one line of JSON; the fields of an event are members of it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -37,7 +37,7 @@ class _Json(logging.Formatter):
 
 
 def log_to_stderr(log_format: str = "text", *, verbose: bool = True) -> None:
-    """Log the engine from now on: its warnings and changes, with `verbose` every call."""
+    """Log the engine's warnings and changes from now on, with `verbose` every call."""
     text = logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S")
     handler = next((each for each in logger.handlers if isinstance(each, _Stderr)), None)
     if handler is None:
@@ -46,19 +46,19 @@ def log_to_stderr(log_format: str = "text", *, verbose: bool = True) -> None:
     for name in _OTHERS:
         if handler not in (other := logging.getLogger(name)).handlers:
             other.addHandler(handler)
-            other.setLevel(logging.ERROR)  # below that they speak of every client that sends nonsense
+            other.setLevel(logging.ERROR)  # below that they log every malformed request
     handler.setFormatter(_Json() if log_format == "json" else text)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def log_changes(event: Any) -> None:
-    """One line for an event that changes something for a person: every one but calls that went well."""
+    """Log an event, unless it is a call that succeeded."""
     if not isinstance(event, CallFinished) or event.error is not None:
         log_event(event)
 
 
 def log_event(event: Any) -> None:
-    """One line for an event of the engine's. Its warnings are logged by the engine itself."""
+    """Log an event. Warnings are logged by the engine itself."""
     match event:
         case CallFinished():
             why = f": {event.error}" if event.error else ""

@@ -15,7 +15,7 @@ ORDER = (
     "first-hour", "real-kraken", "concepts", "balances", "orders", "gates", "configuration", "service", "gateway",
     "at-3-am", "errors", "simulator", "embedding", "moving", "storage", "security",
 )  # fmt: skip
-"""The topics as one reads them; each is a file of `engine/manual`."""
+"""The topics in reading order; each is a file in `engine/manual`."""
 
 _DIRECTIVE = re.compile(r"^ *\.\. code-block:: .*\n\n", re.MULTILINE)
 _LINK = re.compile(r"`([^`<]+?)\s*<([^>]+)>`_")
@@ -50,7 +50,7 @@ def page(topic: str) -> str:
 
 
 def readable(text: str) -> str:
-    """The text without the markup that says nothing to a person at a terminal."""
+    """The text without the markup that is of no use in a terminal."""
     return _LINK.sub(r"\1 (\2)", _DIRECTIVE.sub("", text)).replace("::\n", ":\n")
 
 

@@ -25,7 +25,7 @@ SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 LONGEST_FILE = 100
 
-yes = click.option("--yes", is_flag=True, help="Accept a number that is more than a day ahead of the clock.")
+yes = click.option("--yes", is_flag=True, help="Accept a number more than a day ahead of the clock.")
 
 
 @click.group()
@@ -33,8 +33,8 @@ yes = click.option("--yes", is_flag=True, help="Accept a number that is more tha
 def nonce() -> None:
     """Show the nonces' marks, and take over the counter of another program.
 
-    A nonce is max(last + 1, now) in nanoseconds, counted per API key. Its mark is a number on disk which no nonce
-    passes before a higher mark is durable; after a crash the next nonce starts above it. A mark only ever rises.
+    A nonce is max(last + 1, now) in nanoseconds, per API key. The mark of a key is a number on disk: no nonce exceeds
+    it before a higher mark is durable, and after a crash the next nonce starts above it. A mark is never lowered.
     """
 
 
@@ -42,7 +42,7 @@ def nonce() -> None:
 @common
 @pass_options
 def show_(options: Options) -> int:
-    """Print the mark of every key and how far it is ahead of the clock. Needs no network."""
+    """Print the mark of every key, and by how much it is ahead of the clock. Needs no network."""
     found = options.load(need_accounts=False)
     if found.state_dir.exists() and not found.state_dir.is_dir():
         raise StoreError(f"The state directory {found.state_dir} is a file: name a directory, or move the file.")
@@ -67,16 +67,15 @@ def _print_marks(found: Config, rows: list[dict[str, Any]]) -> None:
 @nonce.command("import")
 @common
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--account", default=MASTER, show_default=True, metavar="NAME", help="Whose key the number is of.")
+@click.option("--account", default=MASTER, show_default=True, metavar="NAME", help="The account of the key.")
 @yes
 @pass_options
 def import_(options: Options, file: Path, account: str, yes: bool) -> int:
     """Take over the counter that another program kept in FILE: a text file that holds one number.
 
-    The number may be in seconds, milliseconds, microseconds or nanoseconds; it is taken as it is. Upwards only: a
-    number below the mark changes nothing. This engine counts in nanoseconds, and that is one-way: Kraken keeps the
-    highest nonce of a key for ever, so once this engine has used the key, a program that counts in a smaller number
-    cannot use it any more. End that program first.
+    The number may be in seconds, milliseconds, microseconds or nanoseconds; it is taken as it is. A number below the
+    mark changes nothing. This engine counts in nanoseconds, and that cannot be undone: Kraken keeps the highest nonce
+    of a key for ever, so a program that counts in a larger unit cannot use the key afterwards. End that program first.
     """
     number = _read_number(file)
     return _raise_mark(options, account, number, yes, source=str(file))
@@ -89,9 +88,9 @@ def import_(options: Options, file: Path, account: str, yes: bool) -> int:
 @yes
 @pass_options
 def raise_(options: Options, account: str, number: int, yes: bool) -> int:
-    """Let the next nonce of ACCOUNT's key be above N. Upwards only: a number below the mark changes nothing.
+    """Let the next nonce of ACCOUNT's key be above N. A number below the mark changes nothing.
 
-    There is no way back at Kraken either: a number far ahead of the clock is the key's floor for ever.
+    This cannot be undone: Kraken keeps a number far ahead of the clock as the lower bound of the key for ever.
     """
     return _raise_mark(options, account, number, yes, source=None)
 
@@ -125,7 +124,7 @@ def _raise_mark(options: Options, name: str, number: int, yes: bool, *, source: 
 
 @contextlib.contextmanager
 def _opened(found: Config, account: Account) -> Iterator[Nonces]:
-    """The nonces, owned: no engine can be using the directory or the key meanwhile."""
+    """The nonces, with the directory and the key owned, so that no engine uses them at the same time."""
     ownership = Ownership(found.state_dir, [(account.name, account.key_id)])
     try:
         with contextlib.closing(Nonces(ownership.directory, warn=_warn)) as nonces:
@@ -159,7 +158,7 @@ def _sentences(told: dict[str, Any], source: str | None) -> Iterator[str]:
     if int(told["number"]) < SYSTEM_CLOCK.wall_ns():
         yield "This engine counts in nanoseconds by the clock, so its nonces are higher anyway."
     yield (
-        "The move to nanoseconds is one-way: once this engine has used the key, a program that counts in a smaller "
+        "The move to nanoseconds is one-way: once this engine has used the key, a program that counts in a larger "
         "unit cannot use it any more."
     )
 

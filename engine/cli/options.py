@@ -21,7 +21,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 @dataclass
 class Options:
-    """What the common options said."""
+    """The values of the common options."""
 
     config: Path | None = None
     state_dir: Path | None = None
@@ -30,9 +30,14 @@ class Options:
     json: bool = False
     verbose: bool = False
 
-    def load(self, *, need_accounts: bool = True) -> Config:
-        """The configuration: options first, then the environment, then the file. Raises `ConfigError`."""
-        return load_config(file=self.config, url=self.url, state_dir=self.state_dir, need_accounts=need_accounts)
+    def load(self, *, need_accounts: bool = True, faults: list[str] | None = None) -> Config:
+        """The configuration: options first, then the environment, then the file. Raises `ConfigError`.
+
+        `faults` takes what is wrong with single accounts, as `config.load` has it.
+        """
+        return load_config(
+            file=self.config, url=self.url, state_dir=self.state_dir, need_accounts=need_accounts, faults=faults
+        )
 
     def engine(self, found: Config, *accounts: Account, balances: tuple[str, ...] | None = None) -> Engine:
         """An engine for these accounts, or for all of them; not started. `balances` as in `Engine`."""
@@ -51,7 +56,7 @@ pass_options = click.make_pass_decorator(Options, ensure=True)
 
 
 def common(command: Decorated) -> Decorated:
-    """Give a command the common options; they end in `Options`."""
+    """Give a command the common options; their values are collected in `Options`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -63,13 +68,13 @@ def account_named(found: Config, name: str) -> Account:
         if account.name == name:
             return account
     known = ", ".join(account.name for account in found.accounts) or "none"
-    raise UnknownName(f"There is no account {name!r}; configured are: {known}.", account=name)
+    raise UnknownName(f"There is no account {name!r}; configured: {known}.", account=name)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     options = context.ensure_object(Options)
     if value in ("", Path()):
-        raise click.BadParameter("it is empty.", ctx=context, param=parameter)  # as from a variable that is not set
+        raise click.BadParameter("it is empty.", ctx=context, param=parameter)  # an unset shell variable
     if value:
         setattr(options, str(parameter.name), value)
         if parameter.name == "verbose":
@@ -87,7 +92,7 @@ _OPTIONS = (
         help="Where nonces and last-known balances are kept [$KRAKEN_ENGINE_STATE, else ~/.local/state/kraken-engine].",
     ),
     _option("--url", metavar="URL", help="The base URL [$KRAKEN_SPOT_URL, else https://api.kraken.com]."),
-    _option("--live", is_flag=True, help="Let calls through that change something at Kraken."),
+    _option("--live", is_flag=True, help="Allow calls that change something at Kraken."),
     _option("--json", is_flag=True, help="Print exactly one JSON document on stdout; everything else goes to stderr."),
     _option("--verbose", is_flag=True, help="Log to stderr what the engine does."),
 )  # fmt: skip

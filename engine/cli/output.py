@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.words import as_options
 from engine.doctor import span
 
 WIDE = 200  # columns where the output is no terminal: nothing is cut or folded without need
@@ -32,13 +31,13 @@ class _Console(Console):
 
 
 def say(text: str) -> None:
-    """One diagnostic on stderr; that nobody can read it is no reason to fail."""
+    """Print one diagnostic on stderr; a stderr that cannot be written to is not an error."""
     with contextlib.suppress(OSError):
-        click.echo(f"kraken-engine: {as_options(text)}", err=True)
+        click.echo(f"kraken-engine: {text}", err=True)
 
 
 def document(value: Any) -> None:
-    """The one JSON document of a command, on stdout."""
+    """Print the JSON document of a command on stdout."""
     click.echo(json.dumps(value, default=_plain, indent=2))
 
 
@@ -57,7 +56,7 @@ def table(
     right: Iterable[int] = (),
     fold: Iterable[int] = (),
 ) -> Table:
-    """A table; the columns numbered in `right` hold numbers, those in `fold` text that may go over several lines."""
+    """A table; the columns in `right` are right-aligned, and those in `fold` may take several lines."""
     made = Table(
         title=Text(title), title_justify="left", title_style="bold",
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True,
@@ -72,7 +71,7 @@ def table(
 
 
 def show(out: Console, made: Table) -> None:
-    """Print a table. A terminal that is too narrow breaks its lines; an amount is never cut or folded by us."""
+    """Print a table. A terminal that is too narrow breaks its lines; an amount is never cut or folded here."""
     measured = Measurement.get(out, out.options.update(max_width=_WIDEST), made).minimum
     needed = measured + 2 * len(made.columns)  # rich does not count all of the padding
     width, out.width = out.width, max(out.width, needed)
@@ -83,13 +82,13 @@ def show(out: Console, made: Table) -> None:
 
 
 def seconds_in_words(seconds: float | None) -> str:
-    """A span of time, as a person reads it."""
+    """A span of time, for a person."""
     return "-" if seconds is None else span(seconds)
 
 
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """Show on stderr, where that is a terminal, that something takes its time; nothing is left of it afterwards."""
+    """Show progress on stderr where that is a terminal, and remove it at the end."""
     out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not out.is_terminal:
         yield
@@ -103,4 +102,4 @@ def waiting(text: str) -> Iterator[None]:
 def _plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
-    raise TypeError(f"a {type(value).__name__} is not for JSON")
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")

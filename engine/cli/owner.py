@@ -1,4 +1,4 @@
-"""Who owns a state directory, for commands that only read it."""
+"""Names the owner of a state directory, for commands that only read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.ownership import owner_pid
 
 
 def directory_owner(directory: Path) -> str | None:
-    """A sentence that names the engine which owns the directory, or `None` when nobody does. Takes nothing itself."""
+    """A sentence that names the engine which owns the directory, or `None` when none does. Takes no lock."""
     pid = owner_pid(directory)
     if pid is None:
         return None

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, and how every way of ending becomes an exit code."""
+"""The command line: its commands, and the exit code for every way that one can end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ from engine.cli.gateway_key import gateway_key
 from engine.cli.manual import help_
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
+from engine.cli.orders import cancel, order, orders
 from engine.cli.output import document, say
+from engine.cli.resume import resume
 from engine.cli.serve import serve
 from engine.cli.simulate import simulate
+from engine.cli.status import status
 from engine.cli.trade import trade
 from engine.cli.watch import watch
 from engine.errors import EngineError
@@ -49,19 +52,22 @@ def program() -> None:
     """
 
 
-for command in (demo, doctor, balances, call, trade, nonce, simulate, serve, watch, gateway_key, help_):
+for command in (
+    demo, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
+    gateway_key, help_,
+):  # fmt: skip
     program.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns its exit code. Nothing ends in a traceback."""
-    if sys.stdout is None:  # it was closed; the next file that is opened would take its number
+    if sys.stdout is None:  # it was closed, and the next file to be opened would get its number
         say("There is no standard output: send it to /dev/null if it is not wanted.")
         return Exit.OUTPUT
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal of another alphabet is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # a character that the terminal cannot show is not an error
     try:
         with _logging_restored(), _ended_by_signal():
             code = _run(arguments)
@@ -102,7 +108,7 @@ def _run(arguments: Sequence[str]) -> int:
         if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
             raise
         logging.getLogger("engine").debug("What failed:", exc_info=True)
-        text = f"Something failed that should not ({type(error).__name__}): please report it, with what --verbose says."
+        text = f"Unexpected failure ({type(error).__name__}): please report it, with the output of --verbose."
         say(text)
         return _failed(options, error, text, Exit.INTERNAL)
 
@@ -115,7 +121,7 @@ def _failed(options: Options, error: BaseException, text: str, code: int) -> int
 
 @contextlib.contextmanager
 def _logging_restored() -> Iterator[None]:
-    """Take back what --verbose did: a caller of `main` may live on."""
+    """Undo what --verbose changed: the caller of `main` may go on running."""
     logger = logging.getLogger("engine")
     handlers, level = list(logger.handlers), logger.level
     try:
@@ -127,7 +133,7 @@ def _logging_restored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ended_by_signal() -> Iterator[None]:
-    """SIGTERM, which service managers and `timeout` send, ends a command as Ctrl-C does: nothing is left behind."""
+    """Let SIGTERM, which service managers send, end a command as Ctrl-C does, with nothing left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -139,6 +145,6 @@ def _ended_by_signal() -> Iterator[None]:
 
 
 def _forget_stdout() -> None:
-    """Nothing can be written any more; without this the interpreter would complain when it flushes at its end."""
+    """Redirect stdout, which cannot be written any more: the interpreter would report it when it flushes at its end."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,12 +23,12 @@ DEFAULT_PORT = 8710
 @common
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, show_default=True, help="0: a free one.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name it is reached by. May be repeated.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A further host name of it. May be repeated.")
 @click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE",
-              help=f"Holds the token that everybody has to show [${TOKEN}]; mandatory off loopback.")  # fmt: skip
+              help=f"Holds the token that every client has to send [${TOKEN}]; mandatory off loopback.")  # fmt: skip
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
-@click.option("--plain-http", is_flag=True, help="No TLS off loopback: a proxy in front of it does that.")
+@click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @pass_options
 def serve(
@@ -37,11 +37,11 @@ def serve(
 ) -> int:  # fmt: skip
     """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
 
-    The gateway speaks Kraken's own protocol under /0/private/ and /0/public/, so that any client shares the one lane
-    by another URL and the credentials that gateway-key makes.
+    The gateway speaks Kraken's own protocol under /0/private/ and /0/public/: any client can share the lane with
+    another URL and the credentials that gateway-key makes.
 
-    While it runs, balances, call, nonce show, doctor, gateway-key and watch go through it, by a Unix socket in the
-    state directory that only this user can open.
+    While it runs, balances, call, trade, status, orders, order, cancel, resume, doctor, watch and gateway-key go
+    through it, by a Unix socket in the state directory that only this user can open.
     """
     web = _web()
     found = options.load()
@@ -64,7 +64,7 @@ def serve(
 
 
 def _web() -> Any:
-    """The web face. Raises `ConfigError` when what it needs is not installed."""
+    """The web package. Raises `ConfigError` when a library that it needs is not installed."""
     try:
         import engine.web.options  # noqa: PLC0415 - an extra
         import engine.web.serving  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The way to a running `serve` of this user: its Unix socket in the state directory."""
+"""Talks to a running `serve` of this user over its Unix socket in the state directory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ GRACE = 5.0  # seconds on top of what the service itself may take
 
 
 class ServedEngine:
-    """Asks the service that owns a state directory. Every method raises what the engine there raised."""
+    """A client of the service that owns a state directory. Its methods raise what the engine there raised."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def call(self, asked: dict[str, Any], *, timeout: float, writes: bool) -> Any:
-        """One private call: Kraken's result, with fractional numbers as `Decimal`. No answer is `CallUnknown`."""
+        """One private call: Kraken's result, fractional numbers as `Decimal`. Raises `CallUnknown` for no answer."""
         return self.ask("call", asked, timeout=timeout, writes=writes, number=Decimal)
 
     def ask(
         self, what: str, asked: dict[str, Any] | None = None, *, timeout: float = 10.0, writes: bool = False,
         number: Callable[[str], Any] = float,
     ) -> Any:  # fmt: skip
-        """One question. When no answer comes, `CallUnknown` if it `writes`, else `StoreError`."""
+        """Send one request. When no answer comes, raises `CallUnknown` if it `writes`, else `StoreError`."""
         link = _Link(self._directory, timeout + GRACE)
         with contextlib.closing(link):
             try:

@@ -8,7 +8,7 @@ import click
 
 from engine.actors.fact_file import keep_facts
 from engine.cli.exits import Exit
-from engine.cli.finding_lines import as_told, shown
+from engine.cli.finding_lines import shown
 from engine.cli.options import Options, account_named
 from engine.cli.output import console, document, say
 from engine.doctor.finding import Finding, Level
@@ -20,7 +20,7 @@ from engine.values import SYSTEM_CLOCK
 WORD = "place"
 _BEFORE = (
     "This places one real order on {account}: the smallest there is, post-only, to buy at half of the price. It is "
-    "canceled right after, and nothing of it is filled in any sane market."
+    "canceled right after, and is not filled unless the market falls by half in that second."
 )
 
 
@@ -41,17 +41,17 @@ def settle(options: Options, name: str, *, place: bool, yes: bool, pause: float 
         try:
             for told in settling.learn(place=place):
                 learnt += [told] if isinstance(told, Learnt) else []
-                findings.append(as_told(finding_of(told)))
+                findings.append(finding_of(told))
                 if not options.json:
                     shown(console(), findings[-1])
-        finally:  # also what was learnt before somebody gave up
+        finally:  # also what was learnt before an interruption
             keep_facts(found.state_dir, learnt)
     is_ok = bool(learnt) and not any(each.level is Level.BAD for each in findings)
     if options.json:
         document({"findings": [each.to_dict() for each in findings], "ok": is_ok,
                   "facts": {each.key: each.to_dict() for each in learnt}})  # fmt: skip
     else:
-        console().print(f"{len(learnt)} of {len(findings)} are settled, and kept in {found.state_dir}.")
+        console().print(f"{len(learnt)} of {len(findings)} are settled; the answers are kept in {found.state_dir}.")
     return Exit.DONE if is_ok else Exit.REFUSED
 
 

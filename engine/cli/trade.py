@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from engine.cli.asking import Ask, asking, settle_time
 from engine.cli.exits import Exit, exit_code
-from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, account_named, common, pass_options
-from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table, waiting
-from engine.cli.served import ServedEngine, raised, served_engine
-from engine.cli.words import as_options
-from engine.config import Config
+from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
+from engine.cli.orders import sentence
+from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
+from engine.cli.served import raised
+from engine.doctor import span
+from engine.errors import EngineError
 from engine.rules.gates.gates import describe
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateState
@@ -22,10 +25,11 @@ from engine.rules.order.order import SIDES, TYPES, Order
 
 _STYLES = {GateState.PASSED: GOOD, GateState.DENIED: BAD, GateState.NOT_REACHED: QUIET, GateState.UNKNOWN: BAD}
 
-Told = Mapping[str, Any]
+Told = dict[str, Any]
 """A pass, as `GateReport.to_dict()` gives it."""
 
-STEPS, PLACE_TIMEOUT = 3, 45.0  # waits for Kraken before the order, and what the rest may take, in seconds
+FILLED_WITHIN = 3.0  # seconds in which a market order is usually filled, and its trades are listed
+_FOLLOWED = ("state", "is_final", "txids", "filled", "cost", "fee", "reason")
 KINDS = sorted(TYPES - {"iceberg"})  # that one needs more than is asked for here
 
 
@@ -34,16 +38,16 @@ KINDS = sorted(TYPES - {"iceberg"})  # that one needs more than is asked for her
 @click.argument("account")
 @click.option("--pair", required=True, metavar="PAIR", help="The pair, by any of Kraken's names, such as XBTUSD.")
 @click.option("--side", required=True, type=click.Choice(SIDES), help="Buy or sell.")
-@click.option("--volume", required=True, metavar="AMOUNT", help="How much of the base asset.")
+@click.option("--volume", required=True, metavar="AMOUNT", help="How much of the base asset to trade.")
 @click.option("--type", "kind", default="market", show_default=True, type=click.Choice(KINDS), help="Its type.")
 @click.option("--price", metavar="PRICE", help="The limit, or the trigger.")
 @click.option("--price2", metavar="PRICE", help="The limit of an order that has a trigger as well.")
 @click.option("--flag", "flags", multiple=True, metavar="FLAG", help="Kraken's order flags, such as post.")
 @click.option(
     "--time-in-force", default="GTC", show_default=True, type=click.Choice(["GTC", "IOC", "FOK"]),
-    help="How long it may rest.",
+    help="How long it may stay open.",
 )
-@click.option("--reserve", default="0", metavar="AMOUNT", help="What is kept back of the quote asset. [0]")
+@click.option("--reserve", default="0", metavar="AMOUNT", help="How much of the quote asset to keep back. [0]")
 @click.option("--max-spread", default="0.5", metavar="PERCENT", help="The widest spread. [0.5]")
 @click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long each step may take. {TIMEOUT_DEFAULT}")
 @pass_options
@@ -63,66 +67,95 @@ def trade(
     When every gate allows, Kraken checks the order and places nothing (validate). Only with --live it is placed. The
     exit code is 0 when it passed, 1 when a gate or Kraken stopped it, 5 when it may have been placed. While a serve is
     running on the same state directory, the order goes through it.
+
+    With --live, an order of the account whose outcome is still unknown is looked up first, at most for
+    order_deadline + settle_margin + 30 seconds, or --timeout; while one is unknown, the gates deny.
     """
-    order, limits = Order(type=kind, **parts), {"reserve": reserve, "max_spread": max_spread}
+    order = Order(type=kind, **parts)
+    limits: dict[str, Any] = {"reserve": reserve, "max_spread": max_spread}
+    TradePlan(order=order, **limits)  # raises for what is wrong before anything is asked
     found = options.load(need_accounts=False)
-    service = served_engine(found.state_dir)
-    if service is None:
-        told = _here(options, account, order, limits, timeout)
-    else:
-        with waiting(f"{describe(order)} for {account}, through the running service"):
-            told = _through(service, found, account, order, limits, timeout=timeout, live=options.live)
+    with asking(options, found, f"{describe(order)} for {account}", account, balances=(account,)) as ask:
+        if options.live:
+            _settle(ask, account, settle_time(found.settings) if timeout is None else timeout)
+        told = _passed(ask, account, order, limits, timeout=timeout, live=options.live)
+        placed = _followed(ask, told)
     if options.json:
         document(told)
     else:
         show_report(console(), told)
-    return _code(told)
+        if placed is not None:
+            click.echo(sentence(placed))
+    return _code(told, placed)
 
 
-def _here(options: Options, account: str, order: Order, limits: Any, timeout: float | None) -> Told:
-    plan = TradePlan(order=order, **limits)
-    found = options.load()
-    engine = options.engine(found, account_named(found, account))
+def _settle(ask: Ask, account: str, seconds: float) -> None:
+    """Wait until it is known what became of earlier orders, and say what is waited for and what became of it.
+
+    The looks have taken room from the key's call counter, so the balance is waited for as well.
+    """
+    unknown = ask("unsettled", account=account)
+    for each in unknown:
+        say(f"Order {each['id']} on {each['pair']} is unknown: it is looked up first, for at most {span(seconds)}.")
+    deadline = time.monotonic() + seconds
+    for each in unknown:
+        left = max(0.0, deadline - time.monotonic())
+        say(sentence(ask("order", account=account, name=each["cl_ord_id"], timeout=left)))
+    if unknown:
+        say("The balance is fetched, as soon as the key's call counter has room after that.")
+        ask("balance", account=account, max_age=0.0, timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _passed(ask: Ask, account: str, order: Order, limits: Any, *, timeout: float | None, live: bool) -> Told:
     try:
-        with engine, waiting(f"{describe(order)} for {account}"):
-            return engine.gates(account, plan, dry=not options.live, timeout=timeout).to_dict()
+        told: Told = ask("trade", account=account, order=order.to_dict(), **limits, timeout=timeout, live=live)
     except KeyboardInterrupt:
-        if options.live:
-            say("The pass was interrupted: its order may have been placed; look it up.")
+        if live:
+            say(f"The pass was interrupted, and its order may have been placed: run kraken-engine orders {account}.")
         raise
-    finally:
-        for warning in engine.status().warnings:
-            say(f"warning: {warning.message}")
-
-
-def _through(
-    service: ServedEngine, found: Config, account: str, order: Order, limits: Any, *,
-    timeout: float | None, live: bool,
-) -> Told:  # fmt: skip
-    asked = {"account": account, "order": order.to_dict(), **limits, "timeout": timeout, "live": live}
-    seconds = found.settings.call_timeout if timeout is None else timeout
-    told: Told = service.ask("trade", asked, timeout=STEPS * seconds + PLACE_TIMEOUT, writes=live)
     return told
 
 
+def _followed(ask: Ask, told: Told) -> dict[str, Any] | None:
+    """The order that was placed, after a look at what was filled of it; `None` without one."""
+    receipt = told["receipt"]
+    if receipt is None or not receipt["live"]:
+        return None
+    name, at_once = receipt["cl_ord_id"], receipt["order"]["type"] == "market"
+    try:
+        placed: dict[str, Any] = ask(
+            "order", account=told["account"], name=name, timeout=FILLED_WITHIN, until_over=at_once
+        )
+    except EngineError as error:  # the order is placed all the same, and the report has its txid
+        say(f"What was filled could not be read: {error}")
+        return None
+    receipt |= {part: placed[part] for part in _FOLLOWED}
+    if not placed["is_settled"]:
+        say(f"kraken-engine order {told['account']} {name} looks it up, and says what became of it.")
+    return placed
+
+
 def show_report(out: Console, told: Told) -> None:
-    """Print a pass as a table that reads like the flow; `told` is `GateReport.to_dict()`."""
+    """Print a pass as a table with one row for each gate; `told` is `GateReport.to_dict()`."""
     word = "live" if told["live"] else "dry run"
     when = told["as_of"][:19].replace("T", " ")
     title = f"{told['account']}, {when} UTC, {word}, {float(told['seconds']):.2f} s"
     show(out, table(title, ("", "Gate", "", "What it saw, or why not"), _rows(told), fold=(3,)))
-    out.print(Text(as_options(told["outcome"]), style=GOOD if told["passed"] else BAD))
+    out.print(Text(told["outcome"], style=GOOD if told["passed"] else BAD))
 
 
 def _rows(told: Told) -> Iterator[tuple[str | Text, ...]]:
     for number, each in enumerate(told["gates"]):
         first, *others = each["reasons"] or [each["seen"]]
         state = Text(each["state"], style=_STYLES[GateState(each["state"])])
-        yield ("→" if number else "", each["gate"], state, as_options(first))
-        yield from (("", "", "", as_options(other)) for other in others)
+        yield ("→" if number else "", each["gate"], state, first)
+        yield from (("", "", "", other) for other in others)
 
 
-def _code(told: Told) -> Exit:
-    if told["passed"]:
+def _code(told: Told, placed: dict[str, Any] | None) -> Exit:
+    """The code of the pass, unless a look at its order has found out more."""
+    if told["passed"] or (placed is not None and placed["txids"]):
         return Exit.DONE
+    if placed is not None and placed["is_settled"]:
+        return Exit.NOT_SENT
     return exit_code(raised(told["error"])) if told["error"] else Exit.REFUSED

@@ -26,7 +26,7 @@ from engine.rules.balance.silence import SILENT
 Status = Mapping[str, Any]
 
 EVERY = 1.0  # seconds
-_FIRST = 2.0  # seconds that an engine of our own gets for its first balances, where only one look is shown
+_FIRST = 2.0  # seconds that an engine started here gets for each first balance
 _STYLES = {"fresh": GOOD, "stale": "yellow", "unknown": BAD}
 
 
@@ -40,7 +40,7 @@ def watch(options: Options) -> int:
     is not live. Where the output is no terminal, or with --json, it is shown once.
     """
     found = options.load(need_accounts=False)
-    with _source(options, found) as look:
+    with status_source(options, found) as look:
         out = console()
         if options.json:
             document(look())
@@ -52,8 +52,8 @@ def watch(options: Options) -> int:
 
 
 @contextlib.contextmanager
-def _source(options: Options, found: Config) -> Iterator[Callable[[], Status]]:
-    """What gives the engine's status, again and again."""
+def status_source(options: Options, found: Config) -> Iterator[Callable[[], Status]]:
+    """A function that returns the engine's current status, usable within the block."""
     service = served_engine(found.state_dir)
     if service is not None:
         yield lambda: dict(service.ask("status"))

@@ -10,6 +10,7 @@ from engine.doctor.changes import change_findings
 from engine.doctor.finding import Finding, warn
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
+from engine.doctor.unsettled import unsettled_findings
 from engine.values import SYSTEM_CLOCK, Settings
 
 _SHARED = "Another program may use the key: give the engine a key of its own. If that is so already, poll less often."
@@ -30,6 +31,7 @@ def examine_running(engine: Engine, account: str, settings: Settings) -> Iterato
         now = SYSTEM_CLOCK.wall_ns()
         kraken = yield from account_findings(engine, account, settings, calls, left, now / 1e9)
         yield nonce_finding(account, before, now, kraken, _mark(engine, account))
+        yield from unsettled_findings(engine, account, CALL_PATIENCE)
         yield from _limited(engine, account)
         yield from change_findings(engine.status().drift, settings)
     finally:

@@ -16,7 +16,7 @@ Note = Callable[[str, str], None]
 
 NEW, MISSING, ODD = "new", "missing", "odd"
 OTHERS = "(others)"
-"""Stands for endpoint and field of what is not told apart any more."""
+"""The endpoint and field under which further kinds are counted together."""
 
 
 @dataclass(frozen=True, slots=True)

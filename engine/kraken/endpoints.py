@@ -146,7 +146,7 @@ def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:
     raise UnknownName(f"Kraken has no {kind} endpoint {shown!r}: {_hint(shown, table)}", endpoint=shown)
 
 
-_NEW = " A new one needs its endpoint_class: read, settle, order, cancel, funds."
+_NEW = " A new one needs its endpoint_class (--class): read, settle, order, cancel, funds."
 
 
 def _hint(name: str, table: Mapping[str, Endpoint]) -> str:

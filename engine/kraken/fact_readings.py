@@ -1,6 +1,6 @@
-"""What Kraken's replies say about the uncertain facts. Each reading returns an answer and what was seen, in words.
+"""Reads Kraken's replies about the uncertain facts. Each reading returns an answer and the observation, in words.
 
-Raises `NotSettled` where a reply settles nothing.
+Raises `NotSettled` if a reply settles nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Reading = tuple[str, str]
 
 SHOWN, OLD, ALTNAME = "BTC/USD", "XBT/USD", "XBTUSD"
 SPELLINGS = (ALTNAME, "XXBTZUSD", SHOWN, OLD, "BTCUSD", "xbtusd")
-FEE_CREDITS = "FEE"  # they are in a balance, and worth nothing but fees
+FEE_CREDITS = "FEE"  # in balances, but only good for fees
 _TOLERANCE = Decimal("0.02")  # prices move between two calls
 
 
 @dataclass(frozen=True, slots=True)
 class PublicAnswer:
-    """One public reply, as it came: its errors, and its result beside them."""
+    """One public reply, unchanged: its errors, and its result beside them."""
 
     errors: tuple[str, ...] = ()
     result: Any = None
@@ -166,7 +166,7 @@ def read_wallets(plain: Any, each: Iterable[Any]) -> Reading:
         for name, amount in part.items():
             together[name] = together.get(name, Decimal(0)) + amount
     seen = f"The account has {len(parts)} wallets."
-    if all(part == parts[0] for part in parts):  # the id was passed over, so nothing is told apart
+    if all(part == parts[0] for part in parts):  # Kraken ignored the id, so the wallets cannot be distinguished
         return "several", seen
     if whole == together:
         return "several-all", seen

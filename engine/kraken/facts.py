@@ -1,7 +1,7 @@
-"""What no page of Kraken's says for certain, and what the engine takes for true until an owner of a key has asked.
+"""Facts that Kraken's documentation leaves uncertain, and what the engine assumes until a key's owner has asked Kraken.
 
-Each fact has a strict answer, which is in force until Kraken has said otherwise. An answer that is laxer is used only
-where it cannot cost money; what each answer changes stands beside it.
+Each fact has a strict answer, which holds until Kraken's replies show another. A laxer answer is used only where it
+cannot cost money; the table says what each answer changes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class NotSettled(Exception):
 class Fact:
     """One uncertain fact.
 
-    question: in words. strict: the answer that holds until it is settled. answers: what follows from each, for a
-    person. harmful: answers with which the engine cannot do its work, or not all of it. advice: what to do, of answers
-    that should be looked at. of_account: whether the answer is an account's own.
+    question: in words. strict: the answer that holds until it is settled. answers: the consequence of each, for a
+    person. harmful: answers with which the engine cannot do all of its work. advice: what to do about an answer.
+    of_account: whether each account has its own answer.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What was learnt of a fact: one of its answers, what was seen in words (no personal data), and when (Unix)."""
+    """The answer learnt for a fact, the observation in words (no personal data), and when it was made (Unix time)."""
 
     fact: str
     answer: str
@@ -62,7 +62,7 @@ class Learnt:
 
     @property
     def key(self) -> str:
-        """By what it is kept: an account's own fact with the account's name."""
+        """The key under which it is stored: with the account's name if each account has its own answer."""
         return f"{self.fact}/{self.account}" if FACTS[self.fact].of_account else self.fact
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is in force: what was learnt, else the strict answers."""
+    """The answers in force: the learnt ones, else the strict ones."""
 
     learnt: Mapping[str, Learnt] = field(default_factory=dict)
 
@@ -99,8 +99,8 @@ class Facts:
     def auto_earn(self, now: float) -> str:
         """How an Auto-Earn row and the asset's own row add up at `now` (Unix seconds): an answer to `EARN`.
 
-        Kraken has deprecated these rows, so that both are counted is believed for `EARN_HOLDS` only; the stricter
-        answer, that the own row holds all of it, until it is settled anew.
+        Kraken has deprecated these rows, so the answer that both count holds for `EARN_HOLDS` only; after that the
+        strict answer holds until the question is settled again.
         """
         learnt = self.learnt.get(EARN)
         if learnt is None or (learnt.answer == "apart" and not 0 <= now - learnt.at <= EARN_HOLDS):
@@ -108,7 +108,7 @@ class Facts:
         return learnt.answer
 
     def harmful(self) -> Iterator[Learnt]:
-        """What was learnt that keeps the engine from a part of its work."""
+        """The learnt answers that keep the engine from part of its work."""
         return (each for each in self.learnt.values() if each.is_harmful)
 
 

@@ -1,7 +1,7 @@
-"""What Kraken tells of fees: an account's own in TradeVolume's reply, and the ladder of an AssetPairs row.
+"""Kraken's fees: an account's own in the reply of TradeVolume, and the ladder of an AssetPairs row.
 
-Since 8 September 2026 the ladders of AssetPairs are empty (Kraken's changelog), so a fee is known by TradeVolume or not
-at all. Of its reply, asked with ``fee_schedule=true``:
+Since 8 September 2026 the ladders of AssetPairs are empty (Kraken's changelog), so only TradeVolume
+reports fees. Of its reply, asked with ``fee_schedule=true``:
 
 - needed: nothing. A fee that is not told, or in doubt, has a safe bound, which the caller knows;
 - with a bound: ``fees[pair].fee``, the percentage that this account pays as a taker, and ``schedules[].tiers[]``, whose
@@ -44,16 +44,16 @@ _TIER = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class ToldFees:
-    """What one TradeVolume reply tells; fees are parts: 0.004 is 0.4 %."""
+    """The fees in a TradeVolume reply, as parts: 0.004 is 0.4 %."""
 
     own: Mapping[str, Decimal] = field(default_factory=dict)
-    """What the account pays at most now, by the pair's id; a pair whose fee is not told, or in doubt, is not in it."""
+    """What the account pays at most now, by the pair's id; a pair whose fee is missing or in doubt is not in it."""
     dearest: Decimal = Decimal(0)
     """The highest fee anywhere in the reply."""
 
 
 def fee_params(pairs: Collection[Pair]) -> dict[str, str]:
-    """The parameters of TradeVolume. Kraken refuses ``True`` for its switch: it takes ``true`` only."""
+    """The parameters of TradeVolume. Kraken accepts only ``true`` for its switch, not ``True``."""
     return {"pair": ",".join(pair.altname for pair in pairs), "fee_schedule": "true"}
 
 
@@ -72,14 +72,14 @@ def read_fees(result: Any, pairs: Collection[Pair], *, note: Note = unnoted) -> 
 
 
 def dearest_of(ladder: Any) -> Decimal | None:
-    """The highest fee of an AssetPairs ladder of ``[volume, percent]`` steps, as a part; `None` where it tells none."""
+    """The highest fee of an AssetPairs ladder of ``[volume, percent]`` steps, as a part; `None` if it has none."""
     steps = ladder if isinstance(ladder, list | tuple) else ()
     fees = [_part(step[1]) for step in steps if isinstance(step, list | tuple) and len(step) == 2]
     return max((fee for fee in fees if fee is not None), default=None)
 
 
 def _own(taker: Row | None, maker: Row | None, tiers: list[Row], note: Note) -> Decimal | None:
-    """What the account pays; `None` when that is not told, or when one thing that is told speaks against another."""
+    """The fee that the account pays; `None` if it is missing, or if the reply contradicts itself."""
     active = [_part(tier.get("taker_fee")) for tier in tiers if tier.get("active") is True]
     told = active if taker is None else [_part(taker.get("fee")), *active]
     known = [fee for fee in told if fee is not None]
@@ -123,7 +123,7 @@ def _ladders(result: Row, note: Note) -> dict[str, list[Row]]:
 
 
 def _fees(row: Row) -> Iterator[Decimal]:
-    """Every fee that a row or a tier tells."""
+    """Every fee in a row or a tier."""
     for name in ("fee", "maxfee", "max_fee", "taker_fee", "maker_fee"):
         fee = _part(row.get(name))
         if fee is not None:

@@ -13,10 +13,10 @@ from engine.kraken.endpoints import PRIVATE
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """What `GetApiKeyInfo` says, in the spelling of Kraken's documents or in the older one. `None`: it does not say.
+    """The reply of `GetApiKeyInfo`, in the spelling of Kraken's documentation or the older one; `None`: missing.
 
-    Needed to place orders: `permissions` and `window`. Has a safe bound: a date of the history that cannot be read
-    counts as a limit of it. All else is only shown, and may be missing or odd.
+    Needed to place orders: `permissions` and `window`. Safe bound: an unreadable date of the history range counts as a
+    limit. All other fields are only shown, and may be missing or odd.
     """
 
     name: str | None
@@ -58,11 +58,11 @@ class KeyInfo:
 
     @property
     def order_obstacle(self) -> tuple[str, str] | None:
-        """Why no order may be placed with the key, and the remedy; `None` when it may.
+        """Why no order may be placed with the key, and the remedy; `None` if orders may be placed.
 
-        Whoever places an order has to be able to find out what became of it: that takes both permissions to look, all
-        of the history, and a nonce window of 0, since otherwise a lost request may be carried out after a later one.
-        What Kraken does not say counts as wrong, but for the range of the history, which few keys have.
+        It must be possible to find out the fate of every order. That takes both query permissions, the whole history,
+        and a nonce window of 0, since otherwise a lost request may be executed after a later one. A missing field
+        counts as wrong, except the range of the history, which few keys have.
         """
         needed = [PRIVATE[name] for name in ("AddOrder", "OpenOrders", "ClosedOrders")]
         if self.permissions is None or self.window is None:
@@ -85,7 +85,7 @@ def _number(value: object) -> int | None:
 
 
 def _limit(value: object) -> int | None:
-    """A date; one that is told and cannot be read is taken for a real one."""
+    """A date; an unreadable one counts as a limit."""
     return None if value in (None, "") else _UNREADABLE if (date := _number(value)) is None else date
 
 

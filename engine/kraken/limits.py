@@ -48,7 +48,7 @@ _NO_WAIT = 1e-6  # a shorter wait is a rounding error
 
 
 class _Falling:
-    """Points that fall all the time, kept as the one moment at which none would be left."""
+    """A counter that decays continuously, stored as the moment at which it is empty."""
 
     __slots__ = ("_ceiling", "_decay", "_empty_at", "maximum")
 
@@ -69,7 +69,7 @@ class _Falling:
     def wait_for(self, cost: float, now: float, *, kept: float = 0.0) -> float:
         """Seconds until `cost` fits and leaves `kept` points of room; 0 when it does now.
 
-        What would not even fit into the empty counter waits until it is empty, and not for ever.
+        A cost that exceeds the whole counter waits until it is empty, not for ever.
         """
         most = max(0.0, self.maximum - kept - cost)
         wait = self._empty_at - most / self._decay - now
@@ -90,7 +90,7 @@ class _Falling:
 class CallCounter(_Falling):
     """The REST counter of one API key, which starts at 0 (Kraken's rate-limit page: per key, cost per call, decay).
 
-    Guarantees: ``0 <= level <= maximum``. Kraken's decay is taken as continuous; that it comes in steps is possible.
+    Guarantees: ``0 <= level <= maximum``. Kraken's decay is assumed to be continuous; it may come in steps.
     """
 
     __slots__ = ()
@@ -106,7 +106,7 @@ class CallCounter(_Falling):
     def from_dict(cls, document: Any, tier: Tier, now: float, wall: float) -> CallCounter:
         """The counter after a restart: the level saved, less what decayed by the wall clock since.
 
-        A level from the future, or anything that `to_dict` cannot have written, counts as full.
+        A level from the future, or a malformed document, counts as full.
         """
         counter = cls(tier)
         level, at = (_number(document, name) for name in ("level", "at"))
@@ -128,7 +128,7 @@ def _number(document: Any, name: str) -> float | None:
 
 
 class Action(Enum):
-    """What is done to an order, as Kraken's trading engine counts it."""
+    """The actions on orders that Kraken's trading engine counts."""
 
     ADD = "add"
     AMEND = "amend"
@@ -147,7 +147,7 @@ class Penalty:
     bands: tuple[tuple[float, float], ...] = ()
 
     def points(self, age: float | None) -> float:
-        """The points for an order of that age; the dearest when nobody knows it."""
+        """The points for an order of that age; the most if the age is unknown."""
         younger = (points for below, points in self.bands if age is None or age < below)
         return self.fixed + next(younger, 0.0)
 
@@ -172,7 +172,7 @@ class TradingCounter:
     """The trading counters of one account, one for each pair, and the ages of its orders.
 
     Pairs and orders go by the names that the caller gives them, always the same one for the same pair or order.
-    Guarantees: no level is below 0; it may be above the threshold, since Kraken takes cancels even when they overflow
+    Guarantees: no level is below 0; it may exceed the threshold, since Kraken accepts cancels that overflow
     it. Memory is bounded: the oldest of more than `remember` orders is forgotten, and so is an idle pair.
     """
 
@@ -196,7 +196,7 @@ class TradingCounter:
         return {pair: level for pair, kept in tuple(self._pairs.items()) if (level := kept.level(now)) > 0}
 
     def points(self, action: Action, now: float, order: str | None = None) -> float:
-        """What an action costs now. An order that was never told of counts as brand new, the dearest."""
+        """The cost of an action now. An unknown order counts as new, which costs most."""
         return PENALTIES[action].points(self._age(order, now))
 
     def wait_for(self, points: float, pair: str, now: float) -> float:
@@ -208,14 +208,14 @@ class TradingCounter:
         self._keep(pair, now).charge(points, now)
 
     def charge_cancels(self, now: float, orders: Iterable[str] | None = None) -> None:
-        """Count a cancel of those orders (`None`: of all); not that of an unknown one, whose pair nobody knows."""
+        """Count a cancel of those orders (`None`: of all); unknown orders, whose pair is unknown, are not counted."""
         for order in self._orders if orders is None else dict.fromkeys(orders):
             pair = self.pair_of(order)
             if pair is not None:
                 self.charge(self.points(Action.CANCEL, now, order), pair, now)
 
     def snap(self, pair: str, now: float) -> None:
-        """Kraken answered `EOrder:Rate limit exceeded`: that pair's counter is at its threshold at least."""
+        """Kraken answered `EOrder:Rate limit exceeded`: the pair's counter is at least at its threshold."""
         self._keep(pair, now).snap(now)
 
     def born(self, order: str, pair: str, now: float) -> None:

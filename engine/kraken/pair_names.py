@@ -1,9 +1,9 @@
-"""The names of markets: Kraken has several for each, takes some of them, and keys its replies by any.
+"""The names of markets: Kraken has several for each, accepts some of them, and keys its replies by any.
 
-A market is what it trades, for what, and where: base, quote and venue. It is never told by the name that was asked for
-or by the key of a reply. By name there are Kraken's id (``XXBTZUSD``), the altname (``XBTUSD``), the name that Kraken
-shows (``BTC/USD``) and that of the old socket, ``wsname`` (``XBT/USD``), which REST refuses since 2026. Sources:
-Kraken's AssetPairs reference and the replies of its live exchange.
+A market is identified by base, quote and venue, never by the requested name or by the key of a reply. Its names are
+Kraken's id (``XXBTZUSD``), the altname (``XBTUSD``), the name that Kraken shows (``BTC/USD``) and that of the old
+socket, ``wsname`` (``XBT/USD``), which REST refuses since 2026. Sources: Kraken's AssetPairs reference and the replies
+of its live exchange.
 
 A tokenized share is a market for each of its listings: ``AAPLxUSD`` and ``AAPLSPVUSD`` have one altname and two
 prices. Its names are read as they are, since the case of a letter counts: ``SNxUSD`` is a share, ``SNXUSD`` a coin.
@@ -48,7 +48,7 @@ def listed_code(asset: str) -> str:
 
 
 def spelled(name: str) -> str:
-    """A name as Kraken's REST takes it, by its spelling alone: ``xbt/usd`` is ``BTC/USD``, ``BTCUSD`` is ``XBTUSD``.
+    """A name as Kraken's REST accepts it, by its spelling alone: ``xbt/usd`` is ``BTC/USD``, ``BTCUSD`` is ``XBTUSD``.
 
     What Kraken takes stays as it is, and so does a name in which the case of the letters is mixed.
     """
@@ -61,9 +61,9 @@ def spelled(name: str) -> str:
 
 
 def market_key(name: str) -> str:
-    """By which two names of one market are equal, without asking Kraken: ``XXBTZUSD`` and ``btc/usd`` are ``XBTUSD``.
+    """The same key for all names of one market, without asking Kraken: ``XXBTZUSD`` and ``btc/usd`` are ``XBTUSD``.
 
-    For a name that is only known by its spelling. Names of different markets have different keys.
+    For names known only by their spelling. Names of different markets have different keys.
     """
     body, colon, venue = spelled(name).partition(":")
     base, slash, quote = body.partition("/")
@@ -78,7 +78,7 @@ def market_of(pair: Pair) -> str:
 
 
 def name_of(pair: Pair) -> str:
-    """By which name Kraken is asked for a market: the altname; the id where two markets share the altname."""
+    """The name for requests: the altname; the id where two markets share the altname."""
     return pair.id if pair.asset_class == TOKENIZED or pair.venue else spelled(pair.altname)
 
 
@@ -97,7 +97,7 @@ def names_of(pair: Pair) -> tuple[str, ...]:
 
 
 def is_named(pair: Pair, name: str) -> bool:
-    """Whether this market is meant by that name, in any spelling of it."""
+    """Whether this name means this market, in any spelling."""
     return name in names_of(pair) or market_key(name) in (market_key(market_of(pair)), market_key(name_of(pair)))
 
 
@@ -116,10 +116,10 @@ def is_share(name: str) -> bool:
 def with_names(
     endpoint: str, params: Mapping[str, Any], find: Callable[[str], Pair | None] = lambda name: None
 ) -> Mapping[str, Any]:
-    """The parameters of a call with a `pair` that Kraken takes, and with the class of the asset where it wants one.
+    """The parameters of a call with a `pair` that Kraken accepts, and with the asset class if Kraken requires one.
 
-    `find` tells what is known of a market by any name. A name that Kraken takes stays, since its reply may be keyed
-    by it; so does all that the caller says of the class himself. A list is named one by one.
+    `find` returns what is known of a market by any name. A name that Kraken accepts stays, since its reply may be keyed
+    by it; so does a class that the caller gives. Lists are handled name by name.
     """
     named, field = params.get("pair"), _CLASS_FIELDS.get(endpoint, "")
     if not isinstance(named, str) or not named or params.get(field, "currency") != "currency":

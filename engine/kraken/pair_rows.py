@@ -1,4 +1,4 @@
-"""Which row of a reply is which pair's. Kraken keys such rows by the id, by the altname, or by the name asked for."""
+"""Finds the row of a pair in a reply. Kraken keys such rows by the id, the altname or the requested name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Row = TypeVar("Row")
 def find_rows(rows: Mapping[str, Row], pairs: Collection[Pair]) -> dict[str, Row]:
     """The row of each pair, by the pair's id; a pair without one is not in it.
 
-    The names that AssetPairs tells count exactly as they are written, then those that mean the same market, such as an
-    old id. A name that two of the pairs share finds no row, and the id of one pair is never another's name.
+    Names from AssetPairs match exactly; other names, such as an old id, match if they mean the same market. A name that
+    two of the pairs share matches nothing, and the id of one pair is never the name of another.
     """
     ids = {pair.id for pair in pairs}
     owners = Counter(name for pair in pairs for name in names_of(pair))

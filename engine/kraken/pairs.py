@@ -1,4 +1,4 @@
-"""Kraken's pairs: the reply of AssetPairs. Only what an order cannot do without takes a row out of it.
+"""Kraken's pairs: the reply of AssetPairs. Only a row without something that every order needs is left out.
 
 - *Needed*: `base` and `quote` (from `wsname` where they are missing), and one of `tick_size` and `pair_decimals`: what
   is traded, and in which steps of the price.
@@ -7,8 +7,8 @@
   refuses what is too exact, while a coarser step would make an order smaller than was asked), `ordermin` (one step of
   the volume) and `costmin` (0): Kraken itself refuses what is too small; `aclass_base` (a currency), `execution_venue`
   (Kraken's own).
-- *Not told*: `status` (empty; about one row in eight comes without it in 2026, and is traded until Kraken says
-  otherwise) and `fees` (`None`; Kraken tells none since 8 September 2026).
+- *Often missing*: `status` (empty; about one row in eight comes without it in 2026, and is traded until Kraken says
+  otherwise) and `fees` (`None`; Kraken lists none since 8 September 2026, by its changelog).
 - *Nice to have*: `wsname`. All other fields are not read.
 """
 
@@ -36,7 +36,7 @@ _UNREAD = frozenset({
     "margin_call", "margin_stop", "long_position_limit", "short_position_limit",
 })  # fmt: skip
 _OPTIONAL = frozenset({"execution_venue", "aclass_base", "wsname"})
-"""Read, and nothing that Kraken has to tell."""
+"""Read if present."""
 _FIELDS = _UNREAD | _OPTIONAL | {
     "altname", "base", "quote", "status", "tick_size", "pair_decimals", "lot_decimals", "cost_decimals", "ordermin",
     "costmin", "fees",
@@ -102,7 +102,7 @@ class _Unreadable(Exception):
 
 
 class _Row:
-    """One row, whose fields are read one by one; what is missing or odd is noted, and its default taken."""
+    """One row, read field by field; a missing or odd field is noted and its default used."""
 
     def __init__(self, row: Mapping[str, Any], note: Note) -> None:
         self._row, self._note = row, note
@@ -128,7 +128,7 @@ class _Row:
 
 
 def _steps(row: _Row) -> tuple[Decimal, int]:
-    """The step of a price and its decimals, each from the other where only one is told."""
+    """The step of a price and its decimals; one is derived from the other if it is missing."""
     tick = row.get("tick_size", _positive, Decimal(0))
     decimals = row.get("pair_decimals", _decimals, -1)
     if decimals < 0:
@@ -139,7 +139,7 @@ def _steps(row: _Row) -> tuple[Decimal, int]:
 
 
 def _venue(name: str, altname: str, told: str) -> str:
-    """Where it is traded, as the names of its markets end; empty for Kraken's own exchange."""
+    """The venue, as a suffix of market names; empty for Kraken's own exchange."""
     named = name.partition(":")[2] or altname.partition(":")[2]
     return named or ("" if told in _HOME else _VENUES.get(told, told))
 

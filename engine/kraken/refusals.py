@@ -1,4 +1,4 @@
-"""Kraken's error strings: which error each one is, and whether Kraken then did nothing.
+"""Kraken's error strings: the error class of each, and whether it proves that nothing was done.
 
 The strings and their effects are those of Kraken's error pages, of its support article 360001491786, of its own
 open-source clients (krakenfx/kraken-api-sdk and kraken-cli, 2026), and those that maintainers of other clients have
@@ -43,7 +43,7 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one of Kraken's errors means: its class, its effect, when to come back, and what a person can do."""
+    """The meaning of an error of Kraken's: its class, its effect, the wait, and advice for a person."""
 
     error: type[CallRefused]
     effect: Effect = Effect.NONE
@@ -143,7 +143,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning(RateLimited, retry_after=AUTH_THROTTLE_SECONDS, advice=_SLOWER),
         ("EAuth:Rate limit exceeded", "EAuth:Too many requests"),
     ),
-    # Kraken does not say that a throttled order was refused, only that one should come back.
+    # Kraken does not say that a throttled order was refused, only to come back later.
     (Meaning(RateLimited, _OPEN, advice=_SLOWER), ("EService:Throttled",)),
     (
         Meaning(
@@ -209,7 +209,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning(InvalidArguments, advice="the order lacks a price"),
         ("Limit_price(s) not found", "Stop_price(s) not found", "Price(s) not found"),
     ),
-    # It proves that an earlier order of this id rests on the book, which may be this very one, sent before.
+    # It proves that an earlier order with this id is open, which may be an earlier attempt of this one.
     (
         Meaning(InvalidArguments, _OPEN, advice="an open order has this cl_ord_id already"),
         ("EGeneral:Invalid arguments:cl_ord_id not unique",),
@@ -229,8 +229,8 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "EOrder:Orders limit exceeded",
             "EOrder:Scheduled orders limit exceeded",
             "EOrder:Positions limit exceeded",
-            # Kraken's client and live accounts disagree which of these a cancel gets for an order that is over, so
-            # each says only that there is nothing to cancel under this name now, and not what became of the order.
+            # Sources disagree which of these a cancel gets for an order that is over, so each only means that there is
+            # nothing to cancel under this name now, and not what became of the order.
             "EOrder:Unknown order",
             "EOrder:Invalid order",
             "EGeneral:Unknown order",
@@ -267,7 +267,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     ),
     # Funding
     (Meaning(CallRefused), ("EFunding:Too many addresses",)),
-    # No source says that nothing was done, and a withdrawal has no name by which it could be sent once only.
+    # No source says that nothing was done, and a withdrawal has no idempotency key.
     (Meaning(CallRefused, _OPEN), ("EFunding:Failed",)),
 )
 

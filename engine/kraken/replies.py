@@ -35,9 +35,9 @@ from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
 @dataclass(frozen=True, slots=True)
 class KrakenReply:
-    """A good reply: Kraken's `result` as it came, floats as exact `Decimal`, and the warnings beside it.
+    """A good reply: Kraken's unchanged `result`, floats as exact `Decimal`, and the warnings beside it.
 
-    missing: the errors beside it that say why a name which was asked for has no row (`Endpoint.by_row`).
+    missing: the errors beside it, which say why a requested name has no row (`Endpoint.by_row`).
     """
 
     result: Any
@@ -102,9 +102,9 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
 
 
 def _is_partial(envelope: _Envelope, endpoint: Endpoint) -> bool:
-    """Whether errors beside rows are only about other names: Ticker was seen to answer an unknown pair like that.
+    """Whether errors beside rows are only about other names, as Ticker answers for an unknown pair.
 
-    A fault of Kraken's is about every row, so then none counts; and of a private reply nothing counts but a whole one.
+    A fault at Kraken concerns every row, so then none counts; a private reply counts only as a whole.
     """
     return endpoint.by_row and bool(envelope.result) and all(_is_about_a_name(code) for code in envelope.errors)
 
@@ -147,7 +147,7 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
         return None
     if not all(isinstance(e, str) and 0 < len(e) <= _LONGEST_ERROR and e.strip() for e in entries):
         return None
-    entries = [_TOKEN.sub("…", e) for e in entries]  # what the server repeats of a request may be the key
+    entries = [_TOKEN.sub("…", e) for e in entries]  # the server may repeat the key
     warnings = tuple(e for e in entries if _WARNING.match(e))
     errors = tuple(e for e in entries if not _WARNING.match(e))
     for field in _new_in(value, errors):
@@ -156,14 +156,14 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
 
 
 def _new_in(value: Mapping[str, Any], errors: Iterable[str]) -> Iterable[str]:
-    """What an envelope has that is not known here; of an error never the text, which may repeat what was sent."""
+    """The unknown parts of an envelope; never the text of an error, which may repeat what was sent."""
     yield from (field_name(name) for name in list(value.keys() - {"error", "result"})[:_MOST_NEW])
     for kind in {category(code) for code in errors if meaning_of(code) is None}:
         yield f"error.{kind}" if kind else "error"
 
 
-_WARNING = re.compile("W[A-Z][A-Za-z]* ?:")  # whatever else comes is an error, as its leading letter is not known
-_MOST_NEW = 10  # fields of one envelope that are noted; a flood of them would take the lane's time
+_WARNING = re.compile("W[A-Z][A-Za-z]* ?:")  # anything else counts as an error
+_MOST_NEW = 10  # fields noted per envelope; more would take the lane's time
 
 
 def _raise_unreadable(status: int, body: bytes, endpoint: Endpoint) -> NoReturn:
@@ -189,7 +189,7 @@ _MOST_ERRORS, _LONGEST_ERROR = 100, 10_000  # Kraken sends one or two, of a line
 
 
 def _raise_error(envelope: _Envelope, endpoint: Endpoint, now: float | None) -> NoReturn:
-    """Raise what Kraken's errors mean together: an unknown effect outweighs a refusal, else the first decides."""
+    """Raise the error for all codes together: an unknown effect outweighs a refusal, else the first code decides."""
     known = [(code, meaning_of(code)) for code in envelope.errors]
     open_ = [code for code, meaning in known if meaning is None or meaning.effect is Effect.UNKNOWN]
     waits = [wait for code, meaning in known if (wait := wait_in_error(code, meaning, now)) is not None]
@@ -225,9 +225,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 
 
 def _what_came(body: bytes) -> str:
-    """Name a body that could not be used, without repeating anything that may be secret (promise G11).
+    """Describe an unusable body without repeating anything that may be secret (promise G11).
 
-    JSON is not quoted: a broken reply of GetWebSocketsToken holds a token. Long words are left out of all else.
+    JSON is not quoted: a broken reply of GetWebSocketsToken holds a token. Elsewhere long words are left out.
     """
     text = body[:4096].decode("utf-8", "replace").strip()
     if not text:

@@ -39,7 +39,7 @@ class Shape:
         return self.nice | self.needed | frozenset(self.bounded)
 
     def compare(self, result: Any, note: Note) -> None:
-        """Report what of a result is new, missing or odd."""
+        """Report the new, missing and odd fields of a result."""
         held = result.get(self.under) if self.under is not None and isinstance(result, Mapping) else result
         if not isinstance(held, Mapping):
             note(self.under or "result", ODD)
@@ -66,7 +66,7 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def compare(endpoint: str, result: Any, note: Note) -> None:
-    """Report what of an endpoint's result is new, missing or odd. An endpoint without a shape is passed over."""
+    """Report the new, missing and odd fields of an endpoint's result; an endpoint without a shape is ignored."""
     shape = SHAPES.get(endpoint)
     if shape is not None:
         shape.compare(result, note)

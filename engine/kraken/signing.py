@@ -1,7 +1,7 @@
-"""What goes over the wire: bodies and their signatures.
+"""Request bodies and their signatures.
 
 Kraken signs ``path + SHA256(nonce + body)`` with HMAC-SHA512 under the decoded secret (its authentication guide).
-The signature covers the exact bytes of the body, so a body is made once and sent as it is.
+The signature covers the exact bytes of the body, so a body is built once and sent unchanged.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def sign(path: str, body: bytes, nonce: int, secret: Secret) -> str:
 class Body:
     """The parameters of a call, encoded and waiting for their nonce.
 
-    Encoding first and drawing the nonce later keeps a nonce from being spent on parameters that cannot be sent.
+    It is encoded before the nonce is drawn, so that no nonce is spent on parameters that cannot be sent.
     """
 
     content_type: str
@@ -81,7 +81,7 @@ def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | No
 
     ``validate=False`` is left out: in form text Kraken has read even ``false`` as "validate only".
 
-    Raises `CallNotSent` for a `nonce` among them and for a value that cannot be written down.
+    Raises `CallNotSent` for a `nonce` among them and for a value that cannot be encoded.
     """
     sent: dict[str, object] = {} if otp is None else {"otp": otp.reveal()}
     sent |= {k: v for k, v in params.items() if not (k == "validate" and v is False)}
@@ -120,8 +120,8 @@ def encode_json(params: Mapping[str, object]) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-_DEEPEST = 8  # AddOrderBatch, the deepest of Kraken's bodies, needs 4; a list that holds itself needs an end
-_LONGEST = 400  # digits of a number: far more than any amount has, and few enough to write out
+_DEEPEST = 8  # AddOrderBatch, Kraken's deepest body, needs 4; a list that contains itself must end
+_LONGEST = 400  # digits of a number: far more than any amount has
 
 
 def _decoded(secret: Secret) -> bytes:
@@ -178,7 +178,7 @@ def _scalar(name: str, value: object) -> str:
 
 
 def _text(name: str, value: str) -> str:
-    """The text itself, without the class of an enum around it."""
+    """The text as a plain `str`, without an enum around it."""
     try:
         return value.encode().decode()
     except UnicodeEncodeError:
@@ -190,7 +190,7 @@ def _plain(name: str, value: Decimal) -> str:
     if not value.is_finite():
         raise _refused(name, "is not a number")
     if len(value.as_tuple().digits) > _LONGEST or abs(value.adjusted()) > _LONGEST:
-        raise _refused(name, "is a number that no amount comes near")
+        raise _refused(name, "is too large or too small to be an amount")
     return format(value, "f")
 
 

@@ -1,6 +1,6 @@
-"""Kraken's Ticker reply. It carries no time, so its age counts from when it was asked for.
+"""Kraken's Ticker reply. It has no timestamp, so its age counts from the request.
 
-Of a row are needed ``a``, ``b`` and ``c``: the best ask, the best bid and the last trade, whose first entry is a price
+A row needs ``a``, ``b`` and ``c``: the best ask, the best bid and the last trade, whose first entry is a price
 as a text. ``"0.00000"`` means that there is no price, not a price of zero: nobody sells, nobody buys, or the pair was
 never traded. Other fields are ignored.
 """

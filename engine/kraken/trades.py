@@ -1,4 +1,4 @@
-"""What a private call does to the trading counters: which pair it is charged to, how many points, whose age changes."""
+"""The effect of a private call on the trading counters: the pair and points charged, the orders whose age changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})
 def use_of(endpoint: str, params: Mapping[str, Any], counter: TradingCounter, now: float) -> tuple[str | None, float]:
     """The pair that a call is charged to and the points; no pair where none is named or known.
 
-    Cancels are charged when they are done (`note_done`), since nothing is decided by what they cost.
+    Cancels are charged when they are done (`note_done`), since their cost decides nothing.
     """
     pair = _pair(params)
     if endpoint == "AddOrder":
@@ -30,7 +30,7 @@ def use_of(endpoint: str, params: Mapping[str, Any], counter: TradingCounter, no
 
 
 def note_done(endpoint: str, params: Mapping[str, Any], result: Any, counter: TradingCounter, now: float) -> None:
-    """Take in what a call did: an order was made or changed, or orders are gone."""
+    """Record what a call did: an order was made or changed, or orders are gone."""
     if endpoint in _CANCELS:
         orders = None if endpoint == "CancelAll" else _orders(params)
         counter.charge_cancels(now, orders)
@@ -53,7 +53,7 @@ def _pair(params: Mapping[str, Any]) -> str | None:
 
 
 def _orders(params: Mapping[str, Any]) -> list[str]:
-    """Every name by which the parameters speak of an order."""
+    """Every id and name of an order in the parameters."""
     found = [str(params[name]) for name in ("txid", "cl_ord_id") if params.get(name) is not None]
     for name in ("orders", "cl_ord_ids"):
         for each in _listed(params.get(name)):

@@ -1,4 +1,4 @@
-"""How long Kraken says to wait before the next call: in an error's text, or in the ``Retry-After`` of an HTTP 429."""
+"""The wait that Kraken asks for: in an error's text, or in the ``Retry-After`` of an HTTP 429."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from engine.kraken.refusals import LOCKOUT_SECONDS, Meaning, normal
 
 TOO_MANY_REQUESTS = 429
 SHORTEST = 1.0
-"""Seconds: the least wait after an HTTP 429, also where it names none or one that is over."""
+"""Seconds: the least wait after an HTTP 429, whatever its header says."""
 
 _UNIX_TIME = re.compile(r":([0-9]{1,12})(?![0-9])")
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def wait_in_error(code: str, meaning: Meaning | None, now: float | None) -> float | None:
-    """Seconds until another try makes sense, where the error says so or it is known; `None` otherwise.
+    """Seconds until another attempt makes sense, if the error says so or its class has a default; else `None`.
 
     `now` is the wall clock in Unix seconds. Kraken appends the Unix time of the next try to a throttling error, as in
     ``EService:Throttled: 1700000010`` (its rate-limit page) and ``EAPI:Rate limit exceeded: 1700000010`` (its client).

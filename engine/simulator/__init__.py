@@ -3,9 +3,9 @@
 from engine.simulator.call_log import Call
 from engine.simulator.customers import SimAccount
 from engine.simulator.faults import Fault
-from engine.simulator.order_entry import Placement
+from engine.simulator.order_entry import PlacedOrder
 from engine.simulator.rules import Rules
 from engine.simulator.script import ScriptedFault
 from engine.simulator.simulator import Simulator
 
-__all__ = ["Call", "Fault", "Placement", "Rules", "ScriptedFault", "SimAccount", "Simulator"]
+__all__ = ["Call", "Fault", "PlacedOrder", "Rules", "ScriptedFault", "SimAccount", "Simulator"]

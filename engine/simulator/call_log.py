@@ -133,7 +133,7 @@ class CallLog:
             wanted = endpoint in (None, call.endpoint) and account in (None, call.account)
             return wanted and (call.ended is not None or not ended) and call.executed >= executed
 
-        search = _Search(self._calls, fits)
+        search = _CallSearch(self._calls, fits)
         with self._changed:
             if not self._changed.wait_for(lambda: search.count() >= n, timeout):
                 raise TimeoutError(f"only {search.count()} of {n} calls came in {timeout} s")
@@ -171,7 +171,7 @@ class CallLog:
                 self._change(number, ended=time.monotonic())
 
 
-class _Search:
+class _CallSearch:
     """Counts matching calls; only those that may still change are checked again."""
 
     def __init__(self, calls: dict[int, Call], fits: Callable[[Call], bool]) -> None:

@@ -54,7 +54,7 @@ class ListedPair(NamedTuple):
 
     @property
     def display(self) -> str:
-        """The name with a slash that Kraken takes: the wsname with today's names of bitcoin and dogecoin."""
+        """The name with a slash that Kraken accepts: the wsname with today's names of bitcoin and dogecoin."""
         base, _, quote = self.wsname.partition("/")
         return f"{_DISPLAY.get(base, base)}/{_DISPLAY.get(quote, quote)}"
 

@@ -75,7 +75,7 @@ class Ledger:
 
 
 class Listed(NamedTuple):
-    """Something that is told in pages, under its id. It happened at `times`."""
+    """An entry of a paged list, under its id. It happened at `times`."""
 
     id: str
     times: tuple[float, ...]

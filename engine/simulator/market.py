@@ -59,7 +59,7 @@ def pairs_of(aclass: str = CURRENCY, venue: str = INTERNATIONAL, *, all_venues: 
 
 
 def key_of(name: str, pair: ListedPair, rules: Rules) -> str:
-    """What a reply calls a pair that was asked for by this name: a name with a slash comes back as it was sent."""
+    """The key in a reply of a pair requested by this name: a name with a slash comes back unchanged."""
     return name if "/" in name and rules.names_echoed else pair.id
 
 
@@ -144,7 +144,7 @@ def shown(price: Decimal, pair: ListedPair) -> str:
 
 
 def ticker_row(pair: ListedPair, quote: Quoted, *, traded: bool = True) -> Row:
-    """The row of `Ticker`. A side of the book without orders, and a pair without trades, is told with zeros."""
+    """The row of `Ticker`. A side of the book without orders, and a pair without trades, has zeros."""
 
     def show(ticks: int) -> str:
         return shown(max(tick(pair), quote.last + ticks * tick(pair)), pair) if traded else shown(Decimal(0), pair)

@@ -22,7 +22,7 @@ from engine.simulator.trading_limits import PairCounters
 _NEVER_WAS, _UNREADABLE = "EOrder:Invalid order", "EGeneral:Invalid arguments"
 
 
-class Placement(NamedTuple):
+class PlacedOrder(NamedTuple):
     """A placed order: its account, its txid, and the exact parameters of the request."""
 
     account: str
@@ -35,7 +35,7 @@ class OrderEntry:
 
     def __init__(self, account: str, book: Book, counter: PairCounters) -> None:
         self.book = book
-        self.placements: list[Placement] = []
+        self.placements: list[PlacedOrder] = []
         self.is_us_retail = False
         self._account = account
         self._counter = counter
@@ -78,7 +78,7 @@ class OrderEntry:
         return [self._row(draft, params, pair) for draft, params in zip(drafts, rows, strict=True)]
 
     def _row(self, draft: BookOrder | None, params: Params, pair: ListedPair) -> dict[str, Any]:
-        """What a batch tells of one of its orders; its conditional close stands beside `descr`."""
+        """The row of one order in the reply to a batch; its conditional close is beside `descr`."""
         try:
             order = draft or self._draft(params, pair)
             if not self._is_dry_run(params):
@@ -121,7 +121,7 @@ class OrderEntry:
         self._accept(order, params)
 
     def _accept(self, order: BookOrder, params: Params) -> None:
-        self.placements.append(Placement(self._account, order.txid, dict(params)))
+        self.placements.append(PlacedOrder(self._account, order.txid, dict(params)))
         self.book.put_in(order)
 
     # Canceling
@@ -215,7 +215,7 @@ class OrderEntry:
 
     @property
     def _soonest_deadline(self) -> float:
-        """How far away a deadline has to be; of a call that arrived before and takes effect only now, not at all."""
+        """The least time to a deadline; 0 for a call that arrived earlier and takes effect only now."""
         return 0.0 if self.book.market.is_past else self._rules.soonest_deadline
 
     def _is_dry_run(self, params: Params) -> bool:

@@ -58,7 +58,7 @@ def trailing_trigger(order: BookOrder, last: Decimal) -> Decimal:
 
 
 def shown_prices(order: BookOrder) -> tuple[str, str]:
-    """The prices of an order that does not trail as its description tells them, in the pair's decimals."""
+    """The prices in the description of an order that does not trail, in the pair's decimals."""
     decimals = order.pair.pair_decimals
     limit, trigger = (f"{price:.{decimals}f}" if price else "0" for price in (order.price, order.trigger))
     return (limit, "0") if order.kind in LIMITS else (trigger, limit)
@@ -72,7 +72,7 @@ def _volume(params: Params, pair: ListedPair, quote: Quote) -> Decimal:
 
 
 def _flags(params: Params) -> str:
-    """The flags as the order tells them: with the currency of the fee, and without what does nothing."""
+    """The flags as the order shows them: with the fee currency, and without flags that have no effect."""
     flags = [flag for flag in text(params, "oflags").split(",") if flag not in ("", "nompp")]
     return ",".join(flags if {"fcib", "fciq"} & set(flags) else [*flags, "fciq"])
 

@@ -20,7 +20,7 @@ _FALSE, _LOOSE_TRUE = ("false", "False"), ("True", "1")
 
 
 class PriceSpec(NamedTuple):
-    """A price as it is asked for: a number, or a distance from the last price, in percent or in the quote asset."""
+    """A requested price: a number, or a distance from the last price, in percent or in the quote asset."""
 
     sign: str
     number: Decimal

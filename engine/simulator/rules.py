@@ -21,48 +21,48 @@ class Rules:
     The defaults are Kraken as of November 2026, and the stricter way where sources differ. `of_2025` is Kraken as of
     November 2025.
 
-    signature_error: what a wrong signature is answered with.  otp_error: the same for a wrong or missing one-time
-    password; no source tells Kraken's words.
-    nonce_window, nonce_reuse: see `Nonces`.
-    nonce_spent_by_refusals: which refusals use up the nonce: ``signature``, ``permission``.
-    call_limit: the call counter's limit and its decay per second; `None` counts nothing, unless there is a tier.
-    decay_every: seconds from one step in which it falls to the next; 0: it falls all the time.
+    signature_error: the answer to a wrong signature. otp_error: the answer to a wrong or missing one-time password; no
+    source gives Kraken's.
+    nonce_window, nonce_reuse: see `NonceTracker`.
+    nonce_spent_by_refusals: the refusals that use up the nonce: ``signature``, ``permission``.
+    call_limit: the maximum of the call counter and its decay per second; `None`: no limit, unless there is a tier.
+    decay_every: the seconds between two steps of the decay; 0: it decays continuously.
     tier: ``starter``, ``intermediate`` or ``pro``: call counters and trading counters by Kraken's tables.
-    hold_on_earn: what orders hold is told on the ``.F`` row, where an account has one.
-    snake_case: `GetApiKeyInfo` writes its names so.  echo_id: `AddOrder` repeats the `cl_ord_id`.
-    false_validates: an order with the form text ``validate=false`` is only validated, as somebody saw it once.
-    minimum_error: what a volume below the pair's minimum is answered with; both ways are told.
-    numbers: `BalanceEx` tells amounts as numbers instead of strings.
+    hold_on_earn: holds of orders are shown on the ``.F`` row of accounts that have one.
+    snake_case: `GetApiKeyInfo` uses snake case. echo_id: `AddOrder` returns the `cl_ord_id`.
+    false_validates: the form text ``validate=false`` makes an order a dry run, as was seen once.
+    minimum_error: the answer to a volume below the pair's minimum; sources give two.
+    numbers: `BalanceEx` has amounts as numbers instead of strings.
     empty_result: a refusal has an empty ``result`` beside its ``error``.
-    costs: what a call costs, where it differs from the usual.
-    lockout_after: offences in a row that lock a key out; `None` never does.
-    lockout_for: seconds without any try that end a lockout.
-    fees_told: `AssetPairs` has fees in its rows, as it did until 8 September 2026.
+    costs: the costs of calls that differ from the usual.
+    lockout_after: failures in a row that lock a key out; `None`: never.
+    lockout_for: seconds without any call that end a lockout.
+    fees_told: `AssetPairs` has fees in its rows, as until 8 September 2026.
     status_always: every row of `AssetPairs` has a ``status``; since 2026 some have none.
-    venues_told: rows of `AssetPairs` have an ``execution_venue``, there is a parameter of that name, and orders can
-    name pairs of another venue (``XBTUSD:BTNL``), as since April 2026.
-    all_venues_listed: `AssetPairs` lists those pairs without being asked for their venue; no source tells.
-    wsnames_taken: a pair may be called by its ``wsname`` (``XBT/USD``), and not by today's name (``BTC/USD``).
-    names_echoed: a pair that was asked for by a name with a slash is called so in the reply, and not by its id.
-    partial_ticker: `Ticker` with an unknown name among others tells those others beside the error. `False`: it tells
-    the error and an empty ``result``. Both were seen in 2026.
-    public_post: public calls may come by POST.
-    public_limit: how many public calls may come at once and how many more each second; `None` does not limit them.
-    public_refusal: how a public call too many is answered: ``empty`` (200 with an empty body), ``error``
-    (``EGeneral:Too many requests``) or ``429`` (this HTTP status, with ``Retry-After``).
-    rate_limit_time: ``EAPI:Rate limit exceeded`` is followed by the Unix time at which to call again.
-    fees: what accounts pay, maker and taker, in percent. The usual ones are Kraken's first tier since July 2026.
-    gone_error: what a cancel or amend of an order that is over is answered with: ``EOrder:Unknown order`` was seen
-    live, ``EOrder:Invalid order`` is what Kraken's own client expects.
-    tells_disarmed: `CancelAllOrdersAfter` with 0 tells ``"triggerTime": "0"``; otherwise it is absent.
-    empty_amends: an amend that changes nothing is taken, as it was before 2026.
-    batch_by_row: an order of a batch that fails its checks is refused by itself, and the others are placed.
-    id_with_close: a `cl_ord_id` is taken together with a conditional close.
-    null_id: the row of an order without a `cl_ord_id` tells it as null; otherwise it is absent.
-    loose_booleans: ``validate`` and ``fee_schedule`` take ``True`` and ``1`` for ``true``.
-    soonest_deadline: how many seconds a `deadline` has to be away when the order arrives. Kraken's specification says
-    2, and nobody has published what it does below that; the usual 0 takes every deadline that has not passed.
-    wall: the exchange's clock, Unix time.  monotonic: what counters and lockouts go by.
+    venues_told: rows of `AssetPairs` have an ``execution_venue``, which is also a parameter, and orders can name pairs
+    of another venue (``XBTUSD:BTNL``), as since April 2026.
+    all_venues_listed: `AssetPairs` lists those pairs without the parameter; no source says which is right.
+    wsnames_taken: pairs are accepted by their ``wsname`` (``XBT/USD``) instead of today's name (``BTC/USD``).
+    names_echoed: a pair requested by a name with a slash has that name as its key in the reply, instead of its id.
+    partial_ticker: `Ticker` with one unknown name returns the other rows beside the error; `False`: the error and an
+    empty ``result``. Both were seen in 2026.
+    public_post: public calls are accepted as POST.
+    public_limit: the number of public calls at once, and how many more per second; `None`: no limit.
+    public_refusal: the answer beyond that: ``empty`` (200 with an empty body), ``error``
+    (``EGeneral:Too many requests``) or ``429`` (that HTTP status, with ``Retry-After``).
+    rate_limit_time: ``EAPI:Rate limit exceeded`` is followed by the Unix time of the next try.
+    fees: maker and taker fee in percent. The defaults are Kraken's first tier since July 2026.
+    gone_error: the answer to a cancel or amend of an ended order: ``EOrder:Unknown order`` was seen live,
+    ``EOrder:Invalid order`` is what Kraken's own client expects.
+    tells_disarmed: `CancelAllOrdersAfter` with 0 returns ``"triggerTime": "0"``; otherwise that field is absent.
+    empty_amends: an amend that changes nothing is accepted, as before 2026.
+    batch_by_row: an order of a batch that fails its checks is refused alone, and the others are placed.
+    id_with_close: a `cl_ord_id` is accepted together with a conditional close.
+    null_id: the row of an order without a `cl_ord_id` has null there; otherwise the field is absent.
+    loose_booleans: ``validate`` and ``fee_schedule`` accept ``True`` and ``1`` for ``true``.
+    soonest_deadline: the least seconds to a `deadline` when the order arrives. Kraken's specification says 2, and
+    nobody has published what happens below that; the default 0 accepts every deadline that has not passed.
+    wall: the exchange's clock, Unix time. monotonic: the clock of counters and lockouts.
     """
 
     signature_error: str = "EAPI:Invalid signature"

@@ -44,7 +44,7 @@ class Port:
         return listener
 
     def hold(self) -> None:
-        """Keep the port without listening: whoever connects is refused."""
+        """Keep the port without listening: connections are refused."""
         self._held = self._bind()
 
     def release(self) -> None:

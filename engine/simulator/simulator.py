@@ -16,7 +16,7 @@ from engine.simulator.customers import PERMISSIONS, Amount, SimAccount, read_row
 from engine.simulator.exchange import Exchange
 from engine.simulator.faults import Fault
 from engine.simulator.market import find_any_pair
-from engine.simulator.order_entry import Placement
+from engine.simulator.order_entry import PlacedOrder
 from engine.simulator.public_endpoints import STATUSES
 from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
@@ -198,7 +198,7 @@ class Simulator:
         with self._exchange.customer(name) as customer:
             customer.orders.put_in(txid, cl_ord_id=cl_ord_id)
 
-    def placements(self, name: str) -> list[Placement]:
+    def placements(self, name: str) -> list[PlacedOrder]:
         """The orders that an account's calls have placed, oldest first."""
         with self._exchange.customer(name) as customer:
             return list(customer.orders.placements)

@@ -84,7 +84,7 @@ def check_url(url: str, settings: Settings) -> Base:
     if base.is_tls and not host.endswith(".kraken.com") and not settings.any_host:
         raise ConfigError(
             f"{host} is not one of Kraken's hosts (*.kraken.com): correct the URL, "
-            "or set Settings.any_host if keys may really be used there."
+            "or set any_host if keys may really be used there ([settings] any_host = true in the configuration file)."
         )
     return base
 

@@ -1,9 +1,9 @@
-"""Names to addresses under a deadline, though the system's resolver knows none.
+"""Resolves names under a deadline, which the system's resolver does not support.
 
 Guarantees:
-- A caller waits no longer than its call lasts, whatever the system's resolver does.
+- A caller waits no longer than its deadline, whatever the system's resolver does.
 - At most one lookup of a name is under way: one that hangs is joined, not repeated.
-- When the resolver fails or is silent, the address that worked last is used.
+- If the resolver fails or hangs, the last working address is used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 FAIR_SHARE = 2.0  # seconds the resolver gets before the last good address is used
-LATE = 60.0  # seconds for which an answer that came too late for its asker serves the next one
-SLICE = 0.05  # seconds between two looks whether the call was cut
+LATE = 60.0  # seconds for which a late answer serves the next caller
+SLICE = 0.05  # seconds between two checks whether the call was cut
 
 Resolve = Callable[..., list[Any]]  # as socket.getaddrinfo
 
@@ -39,7 +39,7 @@ class _Lookup:
         self.done_at = 0.0
 
     def is_useful(self) -> bool:
-        """Whether there is, or will be, something in it for another asker."""
+        """Whether another caller can use it."""
         if not self.done.is_set():
             return True
         return bool(self.addresses) and time.monotonic() - self.done_at < LATE
@@ -81,14 +81,14 @@ class Resolver:
             if self._lookups.get((host, port)) is lookup:
                 del self._lookups[host, port]
         if lookup.addresses:
-            # What worked last first: an IPv6 that leads nowhere is then paid for once, not every time.
+            # The last working address first, so that a broken IPv6 address costs time only once.
             return sorted(lookup.addresses, key=lambda address: address != good)
         if good is not None:
             return [good]
         raise lookup.error or OSError("the resolver knows no address")
 
     def remember(self, host: str, port: int, address: SocketAddress) -> None:
-        """This address answered as it should."""
+        """Remember a working address."""
         self._good[host, port] = address
 
     def _lookup(self, host: str, port: int) -> _Lookup:
@@ -112,7 +112,7 @@ class Resolver:
                 if family in (socket.AF_INET, socket.AF_INET6)
             ]
             lookup.addresses = list(dict.fromkeys(addresses))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where it is waited for
+        except Exception as error:  # noqa: BLE001 - it is raised in the waiting caller
             lookup.error = error
         finally:
             lookup.done_at = time.monotonic()
@@ -120,7 +120,7 @@ class Resolver:
 
 
 def _fixed(host: str, port: int) -> list[SocketAddress]:
-    """The addresses of a host that needs no resolver, and must not be at its mercy."""
+    """The addresses of a host that needs no resolver."""
     if host == "localhost":
         return _fixed("127.0.0.1", port) + _fixed("::1", port)
     try:

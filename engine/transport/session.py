@@ -48,7 +48,7 @@ _USUAL = frozenset(("API-Key", "API-Sign", "Content-Type"))
 
 
 class HttpReply(NamedTuple):
-    """What the server answered, whatever its status; the last three are headers as they came."""
+    """A response, whatever its status; the last three fields are headers, unchanged."""
 
     status: int
     body: bytes
@@ -57,10 +57,22 @@ class HttpReply(NamedTuple):
     retry_after: str | None = None
 
 
+class _Exchange(NamedTuple):
+    """What a caller wants of an exchange."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    deadline: float
+    token: object
+
+
 class Transport:
     """Carries requests to Kraken over one keep-alive connection, one at a time.
 
-    Any thread may use it; a second one waits for its turn, within its deadline. `cut` and `close` wait for nobody.
+    Thread-safe: a second caller waits, within its deadline. `cut` and `close` do not wait.
 
     `limit` is the largest body of a reply in bytes. `resolver` may be shared with other transports.
     Raises `ConfigError` when the URL, or the proxy or CA file of the settings, cannot be used.
@@ -88,7 +100,7 @@ class Transport:
         adapter = _Adapter(self._wire)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        # Prepared once: a PreparedRequest is documented as fully mutable, and costs half a call to make.
+        # Prepared once: a PreparedRequest is mutable by its documentation, and building one costs half a call.
         self._prepared = {
             method: self._session.prepare_request(requests.Request(method, self._base))
             for method in ("GET", "POST")
@@ -107,79 +119,59 @@ class Transport:
         headers: Mapping[str, str],
         *,
         deadline: float,
-        queued_call: object = None,
+        token: object = None,
     ) -> HttpReply:
-        """Send `body` as it is and return the reply, whatever its status.
+        """Send `body` unchanged and return the reply, whatever its status.
 
-        `deadline` is a value of the clock's `monotonic()`. `queued_call` names this exchange for `cut`.
+        `deadline` is a value of the clock's `monotonic()`. `token`, any object, identifies this exchange for `cut`.
 
         Raises `DeadlinePassed`, `ConnectFailed`, `EngineStopped` or plain `CallNotSent` when nothing was sent,
         else `CallUnknown`. None of them has `account` and `endpoint` yet.
         """
-        return self._exchange("POST", path, "", headers, body, deadline=deadline, queued_call=queued_call)
+        return self._exchange(_Exchange("POST", path, "", headers, body, deadline, token))
 
-    def get(self, path: str, query: str = "", *, deadline: float, queued_call: object = None) -> HttpReply:
-        """Ask for `path?query`; otherwise as `post`."""
-        return self._exchange("GET", path, query, {}, None, deadline=deadline, queued_call=queued_call)
+    def get(self, path: str, query: str = "", *, deadline: float, token: object = None) -> HttpReply:
+        """Get `path?query`; otherwise like `post`."""
+        return self._exchange(_Exchange("GET", path, query, {}, None, deadline, token))
 
-    def cut(self, queued_call: object = None) -> bool:
+    def cut(self, token: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
 
-        With a `queued_call`, only the exchange that was started with that object: a later one is never hit. The
+        With a `token`, only the exchange that was started with that object: a later one is never hit. The
         exchange then raises `CallNotSent` or `CallUnknown`, or still returns a reply that was already in.
         """
-        return self._wire.cut(queued_call)
+        return self._wire.cut(token)
 
     def close(self) -> None:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
         self._session.close()
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        *,
-        deadline: float,
-        queued_call: object,
-    ) -> HttpReply:
-        patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
+    def _exchange(self, wanted: _Exchange) -> HttpReply:
+        patience = min(wanted.deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
         try:
-            outcome = self._attempt(method, path, query, headers, body, deadline=deadline, queued_call=queued_call)
+            outcome = self._attempt(wanted)
         finally:
             self._turn.release()
         if isinstance(outcome, CallError):
-            # Raised here, outside the handler, so that it carries no foreign exception: the text of those
-            # may repeat what was sent.
+            # Raised here, outside the handler, so that it carries no foreign exception, whose text may repeat what was
+            # sent.
             raise outcome
         return outcome
 
-    def _attempt(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        *,
-        deadline: float,
-        queued_call: object,
-    ) -> HttpReply | CallError:
+    def _attempt(self, wanted: _Exchange) -> HttpReply | CallError:
         wire = self._wire
-        prepared = self._prepared[method]
+        prepared = self._prepared[wanted.method]
         try:
-            wire.begin(queued_call, deadline)
+            wire.begin(wanted.token, wanted.deadline)
         except WireClosed:
             return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         try:
-            prepared.url = self._base + _checked_target(path, query)
-            prepared.headers = _checked_headers(headers)
-            prepared.body = body
-            # Not Session.send, which then looks for redirects, cookies and hooks: longer than the exchange itself.
+            prepared.url = self._base + _checked_target(wanted.path, wanted.query)
+            prepared.headers = _checked_headers(wanted.headers)
+            prepared.body = wanted.body
+            # Not Session.send, whose redirects, cookies and hooks take longer than the exchange itself.
             response = self._session.get_adapter(prepared.url).send(prepared)
             return HttpReply(
                 response.status_code,
@@ -188,7 +180,7 @@ class Transport:
                 response.headers.get("Content-Type"),
                 response.headers.get("Retry-After"),
             )
-        except Exception as error:  # noqa: BLE001 - every failure has an outcome, foreseen or not
+        except Exception as error:  # noqa: BLE001 - every failure has an outcome
             return failure(error, wire)
         finally:
             wire.end()
@@ -197,9 +189,9 @@ class Transport:
 
 
 class TransportPool:
-    """Transports to one place for calls side by side, from any number of threads.
+    """Transports to one server for parallel calls from any number of threads.
 
-    As many connections as calls at a time; up to `keep` of them stay open for the next ones. Arguments and errors
+    One connection for each call under way; up to `keep` of them stay open for later calls. Arguments and errors
     are those of `Transport`.
     """
 
@@ -221,7 +213,7 @@ class TransportPool:
         self._is_closed = False
 
     def get(self, path: str, query: str = "", *, deadline: float) -> HttpReply:
-        """Ask for `path?query` over a connection that nobody else uses meanwhile."""
+        """Get `path?query` over a connection of its own."""
         transport = self._borrow()
         try:
             return transport.get(path, query, deadline=deadline)
@@ -258,8 +250,8 @@ class TransportPool:
 class _Adapter(BaseAdapter):
     """Carries a prepared request over the wire.
 
-    What a Session passes along besides is not listened to: TLS is always verified as the wire was told, and the time
-    is the deadline of the exchange.
+    The other arguments of a Session are ignored: TLS is verified as the wire was configured, and the time limit is the
+    deadline of the exchange.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -285,7 +277,7 @@ class _Adapter(BaseAdapter):
         response.request = request
         response.url = request.url or ""
         response.raw = io.BytesIO(reply.body)
-        # Only what is used: nothing here can lead anywhere else.
+        # Only the headers that are used.
         for name in ("Date", "Content-Type", "Retry-After"):
             value = reply.headers.get(name)
             if value is not None:
@@ -324,7 +316,7 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
             f"The CA file {file!r} cannot be used ({reason}): it has to be a PEM file of certificates "
-            "that can be read. Correct Settings.ca_file, or leave it out for the usual ones."
+            "that can be read. Correct the setting ca_file, or leave it out for the usual ones."
         ) from None
     return context
 

@@ -4,7 +4,7 @@ Guarantees:
 - Every wait (name, connect, proxy, TLS, send, headers, body) ends at the deadline of the exchange.
 - `cut` ends the exchange it names at once and never the next one.
 - `is_sent` is True from just before the first byte of the request is written.
-- Only a connection whose last reply was read to its end, and that is quiet and young, is used again.
+- A connection is reused only if its last reply was read completely and it is idle, quiet and recent.
 - Nothing is ever sent twice.
 """
 
@@ -68,7 +68,7 @@ class WireReply(NamedTuple):
 
 @dataclass(frozen=True)
 class Route:
-    """All that is the same for every connection to one place; shared between them."""
+    """What all connections to one server share."""
 
     base: Base
     tls: ssl.SSLContext | None
@@ -99,12 +99,12 @@ class Wire:
         self._tap = Tap(self._receive_into)
         self._stream = Stream(self._tap, _BUFFER)
         self._idle_since = 0.0
-        self._ticket: object = None
+        self._token: object = None
         self._deadline = 0.0
         self._is_busy = self._is_whole = self._is_closed = False
         self.is_cut = False
         self.is_sent = False  # whether a byte of the request may have left
-        self.stage = ""  # what the exchange is at, as in "while connecting"
+        self.stage = ""  # the stage of the exchange, as in "while connecting"
         host = route.base.netloc
         self._constant = (
             f"Host: {host}\r\nUser-Agent: {route.agent}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
@@ -112,12 +112,12 @@ class Wire:
 
     # What the exchanging thread calls
 
-    def begin(self, queued_call: object, deadline: float) -> None:
-        """Start an exchange that `cut(queued_call)` means. Raises `WireClosed`."""
+    def begin(self, token: object, deadline: float) -> None:
+        """Start an exchange that `cut(token)` can end. Raises `WireClosed`."""
         with self._lock:
             if self._is_closed:
                 raise WireClosed
-            self._ticket, self._deadline = queued_call, deadline
+            self._token, self._deadline = token, deadline
             self._is_busy, self.is_cut, self._is_whole = True, False, False
             self.is_sent = False
             self.stage = ""
@@ -147,7 +147,7 @@ class Wire:
         """Finish the exchange: the connection is kept only when it is in a known good state."""
         with self._lock:
             self._is_busy = False
-            self._ticket = None
+            self._token = None
             is_good = self._is_whole and not self.is_cut and not self._is_closed
         if is_good:
             self._idle_since = self.route.clock.monotonic()
@@ -156,10 +156,10 @@ class Wire:
 
     # What any thread may call
 
-    def cut(self, queued_call: object = None) -> bool:
-        """End the exchange under way, or only the one begun with `queued_call`; False when there is none."""
+    def cut(self, token: object = None) -> bool:
+        """End the exchange under way, or only the one begun with `token`; False when there is none."""
         with self._lock:
-            if not self._is_busy or (queued_call is not None and queued_call is not self._ticket):
+            if not self._is_busy or (token is not None and token is not self._token):
                 return False
             self.is_cut = True
             self._shut()
@@ -178,7 +178,7 @@ class Wire:
     # Inside
 
     def _shut(self) -> None:
-        """Wake whoever waits on the socket. Called with the lock held, so that it cannot be closed meanwhile."""
+        """Wake the thread that waits on the socket. Called with the lock held, so that it is not closed meanwhile."""
         if self._sock is not None:
             # Not SSLSocket.shutdown: that takes the TLS layer away under a racing send, which then goes out in clear.
             with contextlib.suppress(OSError):  # not connected yet: _dial looks at the flag
@@ -208,7 +208,7 @@ class Wire:
             return False
         if self.route.clock.monotonic() - self._idle_since > IDLE_LIMIT:
             return False
-        # Readable means closed, or an answer to nothing; neither may meet the next request.
+        # Readable means closed, or unsolicited data; neither may precede the next request.
         return not self._poll.poll(0)
 
     def _connect(self) -> None:
@@ -232,7 +232,7 @@ class Wire:
         route.resolver.remember(server.host, server.port, address)
 
     def _dial_one_of(self, addresses: list[SocketAddress]) -> SocketAddress:
-        """Connect to the first address that takes it, giving each its share of the time left."""
+        """Connect to the first address that accepts, giving each its share of the time left."""
         failures: list[OSError] = []
         for index, address in enumerate(addresses):
             try:
@@ -265,7 +265,7 @@ class Wire:
             raise OSError(code, os.strerror(code))
 
     def _tunnel(self, proxy: Proxy) -> None:
-        """Have the proxy pass everything on to the server."""
+        """Ask the proxy for a tunnel to the server."""
         host = f"[{self.route.base.host}]" if ":" in self.route.base.host else self.route.base.host
         target = f"{host}:{self.route.base.port}"
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", f"User-Agent: {self.route.agent}"]
@@ -276,11 +276,11 @@ class Wire:
         reply = FramedResponse(self._stream)
         reply.begin()
         if reply.status == 407:
-            raise WireError("the proxy wants a user name and password that it knows")
+            raise WireError("the proxy wants a valid user name and password")
         if not 200 <= reply.status < 300:
             raise WireError(f"the proxy refused with status {reply.status}")
         if self._tap.has_more(self._stream):
-            raise WireError("the proxy said something of its own")
+            raise WireError("the proxy sent unexpected data")
 
     def _secure(self, tls: ssl.SSLContext) -> None:
         with self._lock:  # wrapping moves the descriptor to another object, which `cut` has to know
@@ -330,7 +330,7 @@ class Wire:
         return WireReply(head.status, head.headers, body)
 
     def _receive_any(self, method: str) -> WireReply:
-        """A reply that only http.client understands, or nobody."""
+        """Read a reply with http.client."""
         limit = self.route.limit
         reply = FramedResponse(self._stream, method=method)
         reply.begin()
@@ -350,7 +350,7 @@ class Wire:
             raise WireError(f"the reply is longer than {self.route.limit} bytes")
 
     def _keep(self, *, unless: bool) -> None:
-        """The reply was read to its end: the connection may carry another one if nothing is left in it."""
+        """Keep the connection after a complete reply, if no data are left in it."""
         sock = self._sock
         is_quiet = not self._tap.has_more(self._stream) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
         self._is_whole = is_quiet and not unless

@@ -17,12 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from engine.app.documents import QUESTIONS
 from engine.doctor import examine_running
 from engine.errors import CallError, ConfigError, EngineError, NotLive
 from engine.kraken.endpoints import CallClass, is_dry_run
 from engine.kraken.unlisted import endpoint_of
-from engine.rules.gates.plan import TradePlan
-from engine.rules.order.order import Order
 from engine.web.gateway.responses import written
 from engine.web.web_state import WebState
 
@@ -49,25 +48,11 @@ async def _call(service: WebState, asked: dict[str, Any]) -> Any:
     endpoint = endpoint_of(asked["endpoint"], params, endpoint_class)
     is_harmless = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL or not endpoint.writes
     if not is_harmless and asked.get("live") is not True:
-        raise NotLive(f"{endpoint.name} would change something at Kraken: start it with live=True.")
+        raise NotLive(f"{endpoint.name} would change something at Kraken: give --live.")
     return await run_in_threadpool(
         partial(service.engine.call, endpoint_class=endpoint_class),
         asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout"),
     )  # fmt: skip
-
-
-async def _trade(service: WebState, asked: dict[str, Any]) -> Any:
-    """One order through the five gates; placed only if the caller asks for it and the service is live."""
-    live = asked.get("live") is True
-    if live and not service.engine.status().live:
-        raise NotLive("The running service is not live, so nothing can be placed: start it with live=True.")
-    plan = TradePlan(
-        order=Order.from_dict(asked["order"]), reserve=asked["reserve"], max_spread=asked["max_spread"]
-    )
-    report = await run_in_threadpool(
-        lambda: service.engine.gates(asked["account"], plan, dry=not live, timeout=asked.get("timeout"))
-    )
-    return report.to_dict()
 
 
 async def _doctor(service: WebState, asked: dict[str, Any]) -> Any:
@@ -90,6 +75,14 @@ async def _issue(service: WebState, asked: dict[str, Any]) -> Any:
     return {**credential.to_dict(), "secret": secret.reveal()}
 
 
+def _asked_of_engine(question: Callable[..., Any]) -> Handler:
+    """A question that the command line asks of an engine of its own in the same way."""
+    async def answer(service: WebState, asked: dict[str, Any]) -> Any:
+        return await run_in_threadpool(partial(question, service.engine, **asked))
+
+    return answer
+
+
 async def _revoke(service: WebState, asked: dict[str, Any]) -> Any:
     return service.gateway.credentials.revoke(asked["account"], asked["label"]).to_dict()
 
@@ -109,7 +102,7 @@ def _route(name: str, handler: Handler) -> Route:
 
 
 def failure(error: EngineError) -> dict[str, Any]:
-    """An error as JSON takes it."""
+    """An error, JSON-ready."""
     told: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
     if isinstance(error, CallError):
         told |= {"account": error.account, "endpoint": error.endpoint, "kraken_code": error.kraken_code,
@@ -121,9 +114,9 @@ ROUTES = [
     _route("status", _status),
     _route("balances", _balances),
     _route("call", _call),
-    _route("trade", _trade),
     _route("doctor", _doctor),
     _route("gateway-keys", _gateway_keys),
     _route("issue", _issue),
     _route("revoke", _revoke),
+    *(_route(name, _asked_of_engine(question)) for name, question in QUESTIONS.items()),
 ]

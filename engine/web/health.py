@@ -43,7 +43,7 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether every account is available; who is trusted is told which are not."""
+    """Whether every account is available; a trusted client also gets the list of those that are not."""
     status = _status(request)
     out = not_available(status)
     is_ready = status.running and bool(status.accounts) and not out

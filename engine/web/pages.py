@@ -236,7 +236,7 @@ def _asset(row: Sequence[str]) -> Markup:
 
 
 def _cell(name: str, view: View, *, mark: bool = False, old: bool = False) -> Markup:
-    """One cell. With `mark` a sign stands before its words, so that its state is not told by colour alone."""
+    """One cell. With `mark` a sign precedes its text, so that its state does not depend on colour alone."""
     cell = view.cells[name]
     glyph = element("span", GLYPHS[cell.state], class_="glyph", aria_hidden="true") if mark else None
     return element(

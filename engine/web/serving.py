@@ -1,4 +1,4 @@
-"""Runs the service: one event loop with a server on TCP and one on the Unix socket, until it is told to stop."""
+"""Runs the service: one event loop with a server on TCP and one on the Unix socket, until it is stopped."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ class Parts(NamedTuple):
 def serve(
     engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None]
 ) -> None:
-    """Start the engine and serve it until SIGTERM or SIGINT, then stop both; `ready` is told the URL once it listens.
+    """Start the engine and serve it until SIGTERM or SIGINT, then stop both; `ready` gets the URL once it listens.
 
     Runs in the main thread. Raises what `Engine.start` raises, `ConfigError` when the address or a TLS file cannot be
     used, and `StoreError`.
     """
+    _bound(options).close()  # a port that is taken is told before the engine makes a call
     with contextlib.ExitStack() as undo:
         counters, feed = subscribed(engine, undo)
         undo.callback(engine.stop)
@@ -122,7 +123,7 @@ async def _until_signalled(parts: Parts, ready: Callable[[str], None]) -> None:
 
 
 async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], ending: Awaitable[None]) -> None:
-    """Serve until `stop`, or until the engine runs no longer; `ready` is told when it listens.
+    """Serve until `stop`, or until the engine has stopped; `ready` is called once it listens.
 
     `ending` is awaited once no new request is taken and before those under way are waited for.
     """

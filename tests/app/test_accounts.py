@@ -1,4 +1,4 @@
-"""Accounts at run time: added, removed and given other keys while the others go on undisturbed."""
+"""Accounts at run time: added, removed and given other keys while the others go on."""
 
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ from engine.cli.exits import HELP, advice, exit_code
 from engine.cli.output import console, seconds_in_words
 from engine.cli.units import unit_of
 from engine.ownership import Ownership
-from engine.rules.lane.key_state import SENTENCES, KeyState
 from engine.simulator import Fault, Simulator
 from engine.store.nonces import Nonces, read_marks
 from engine.values import MASTER
@@ -491,13 +490,25 @@ def test_what_passes_is_4_and_may_be_made_again(kind: type[errors.CallNotSent]) 
 
 
 def test_a_lockout_is_4_and_a_refused_key_is_1() -> None:
-    lockout = errors.LockedOut(SENTENCES[KeyState.LOCKED_OUT], retry_after=60.0)
+    lockout = errors.LockedOut("Kraken has locked this key out.", retry_after=60.0)
     assert exit_code(lockout) == 4
     assert list(advice(lockout)) == ["Nothing reached Kraken.", "Another try makes sense in 60 s."]
-    for state in (KeyState.KEY_REFUSED, KeyState.CALL_REFUSED, KeyState.NONCES_REFUSED):
-        refused = errors.LockedOut(f"EAPI:Invalid key {SENTENCES[state]}", retry_after=60.0)
-        assert exit_code(refused) == 1
-        assert list(advice(refused)) == ["Nothing reached Kraken."]
+    refused = errors.KeyRefused("Kraken refuses this key.", retry_after=60.0)
+    assert exit_code(refused) == 1
+    assert list(advice(refused)) == ["Nothing reached Kraken."]
+
+
+def test_a_key_that_is_held_back_is_refused_by_its_type(sim: Simulator, tmp_path: Path) -> None:
+    """The second call is not sent: what it ends with says so, and not that it may be made again."""
+    sim.revoke("MASTER")
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state", balances=()) as engine:
+        kinds: list[type[BaseException]] = []
+        for _ in range(4):
+            with pytest.raises(errors.CallError) as raised:
+                engine.call("MASTER", "Balance", timeout=1)
+            kinds.append(type(raised.value))
+    assert kinds[0] is errors.InvalidKey
+    assert kinds[-1] is errors.KeyRefused
 
 
 def test_a_disk_that_keeps_no_nonce_is_3() -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine import Engine, NotLive, Order
+from engine.app.documents import trade
 from engine.cli import main
 from engine.simulator import Fault, Simulator
-from engine.web.admin import _trade
 from tests.cli.test_cli import Ran, _of, cli  # noqa: F401 - `cli` is a fixture
 from tests.served import served
 
@@ -82,11 +80,10 @@ def test_a_running_service_takes_the_order(sim: Simulator, tmp_path: Path) -> No
 
 def test_a_service_that_is_not_live_does_not_pass_a_check_for_a_placement(sim: Simulator, tmp_path: Path) -> None:
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state") as engine:
-        service: Any = SimpleNamespace(engine=engine)
-        asked = {"account": "MASTER", "order": LIMITED.to_dict(), "reserve": "0", "max_spread": "0.5", "timeout": None}
+        asked: Any = {"account": "MASTER", "order": LIMITED.to_dict(), "reserve": "0", "max_spread": "0.5"}
         with pytest.raises(NotLive):
-            asyncio.run(_trade(service, {**asked, "live": True}))
-        assert asyncio.run(_trade(service, asked))["passed"]
+            trade(engine, **asked, live=True)
+        assert trade(engine, **asked)["passed"]
     assert sim.orders("MASTER") == []
 
 

@@ -57,11 +57,11 @@ class RemoveStatement(Operator):
 
 def _does_something(statement: Any) -> bool:
     if statement.type in ("atom_expr", "power"):
-        code = str(statement.get_code()).strip()
+        code: str = statement.get_code().strip()
         return code.endswith(")") and not code.startswith("logger")
     if statement.type == "expr_stmt":
         return bool(statement.children[0].type != "name" and statement.children[1].type != "annassign")
-    return str(statement.type) in ("raise_stmt", "del_stmt")
+    return statement.type in ("raise_stmt", "del_stmt")
 
 
 @dataclass(frozen=True, slots=True)

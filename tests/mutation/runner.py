@@ -41,8 +41,8 @@ class Reach:
         of_module = self.by_line.get(module, {})
         named = set().union(*(of_module.get(line, frozenset()) for line in lines))
         tests = sorted(named, key=lambda test: (self.seconds[test], test))
-        total = 0.0
         chosen: list[str] = []
+        total = 0.0
         for test in tests:
             total += self.seconds[test]
             if chosen and total > at_most:

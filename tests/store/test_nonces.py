@@ -403,7 +403,7 @@ def test_the_highest_number_that_can_be_skipped_to_leaves_one_nonce(tmp_path: Pa
 
 
 def test_an_unusable_main_file_stops_although_the_copy_knows_the_marks(tmp_path: Path) -> None:
-    """Somebody can mend a mode or a link; a nonce is only used when the main file has its mark."""
+    """A mode or a link can be fixed; a nonce is only used when the main file has its mark."""
     make_marks(tmp_path, TurnedClock())
     (tmp_path / FILE_NAME).chmod(0o666)
     with pytest.raises(StoreError, match="chmod 600"):

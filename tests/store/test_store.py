@@ -384,7 +384,11 @@ def test_documents_are_read_by_name_and_in_order(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as disk:
         disk.execute(f"UPDATE {TABLE} SET value = replace(value, '2', '4') WHERE key = 'n/2'")
     assert read_named(path, ["n/1"]) == {"n/1": 1}
-    for read in (lambda: read_named(path, ["n/2"]), lambda: read_range(path, "n/", "n0")):
+    reads: tuple[Callable[[], object], ...] = (
+        lambda: read_named(path, ["n/2"]),
+        lambda: read_range(path, "n/", "n0"),
+    )
+    for read in reads:
         with pytest.raises(StoreDamaged, match="checksum"):
             read()
 

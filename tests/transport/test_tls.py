@@ -666,5 +666,5 @@ def test_a_wrong_password_for_the_proxy_is_said_and_not_shown(
     server = serve(answering(reply()), authority.server())
     proxy = proxy_to(server)
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
-    refused(connect(URL, settings), server, "wants a user name and password")
+    refused(connect(URL, settings), server, "wants a valid user name and password")
     assert server.connections == 0

@@ -998,7 +998,7 @@ def test_a_cut_hits_only_the_exchange_it_names(serve: Serve, connect: Connect, b
     server = serve(silent)
     transport = connect(server)
     mine, other = object(), object()
-    future = background(call, transport, queued_call=mine)
+    future = background(call, transport, token=mine)
     assert server.asked.wait(PATIENCE)
     assert not transport.cut(other)
     assert not future.done()
@@ -1010,22 +1010,22 @@ def test_a_cut_hits_only_the_exchange_it_names(serve: Serve, connect: Connect, b
 def test_a_late_cut_never_hits_the_next_exchange(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
-    queued_calls = [object() for _ in range(500)]
+    tokens = [object() for _ in range(500)]
     current = [0]
     over = threading.Event()
     hits = []
 
     def cut_the_last_one() -> None:
         while not over.wait(0.0001):
-            if transport.cut(queued_calls[current[0] - 1]):
+            if transport.cut(tokens[current[0] - 1]):
                 hits.append(current[0])
 
     cutter = threading.Thread(target=cut_the_last_one)
     cutter.start()
     try:
-        for number in range(1, len(queued_calls)):
+        for number in range(1, len(tokens)):
             current[0] = number
-            call(transport, queued_call=queued_calls[number])
+            call(transport, token=tokens[number])
     finally:
         over.set()
         cutter.join()
@@ -1421,7 +1421,7 @@ PROXY_SAYS = {
     "nothing": (b"", "closed without an answer"),
     "nonsense": (b"hello\r\n\r\n", "not proper HTTP"),
     "too much": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", "not proper HTTP"),
-    "more than asked": (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03", "something of its own"),
+    "more than asked": (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03", "unexpected data"),
 }
 
 

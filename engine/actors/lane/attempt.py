@@ -188,12 +188,13 @@ class Lane:
         """Raise `NotLive` or `CallNotSent` for a write that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
-                f"{endpoint.name} moves money out: it is refused unless Settings(allow_withdrawals=True)."
+                f"{endpoint.name} moves money out: set allow_withdrawals to let it "
+                "through ([settings] allow_withdrawals = true in the configuration file)."
             )
         if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
             return
         raise NotLive(
-            f"{endpoint.name} would change something at Kraken and the engine is not live: start it with live=True"
+            f"{endpoint.name} would change something at Kraken and the engine is not live: start it live (--live)"
             + (", or add validate=true." if endpoint.validates else ".")
         )
 
@@ -244,7 +245,7 @@ class Lane:
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
         answer = self._transport.post(
-            endpoint.path, body, headers, deadline=queued_call.deadline, queued_call=queued_call
+            endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
         )  # fmt: skip
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
@@ -258,7 +259,7 @@ class Lane:
         self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
 
     def _diagnosis(self, account: Account) -> str:
-        """Why Kraken refused a nonce that was above all of ours."""
+        """The likely cause of a refused nonce that was higher than all before it."""
         lead = (self._nonces.mark(account.key_id) - self._clock.wall_ns()) / 1e9
         return diagnose_nonce(
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
@@ -275,7 +276,7 @@ class Lane:
             return
         patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
         try:
-            answer = self._transport.get(_TIME.path, deadline=now + patience, queued_call=queued_call)
+            answer = self._transport.get(_TIME.path, deadline=now + patience, token=queued_call)
             if answer.status == HTTP_OK:  # a refusal has a date as well
                 self._clock.learn_date(answer.date)
             told = read_reply(answer.status, answer.body, _TIME).result

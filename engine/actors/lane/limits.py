@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
 from engine.actors.lane.report import KeyReport
-from engine.errors import CallError, CallNotSent, CounterFull, LockedOut, RateLimited, StoreError
+from engine.errors import CallError, CallNotSent, CounterFull, KeyRefused, LockedOut, RateLimited, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.limits import TIERS, CallCounter, TradingCounter
@@ -87,13 +87,14 @@ class Limits:
             self._tell_change(name, KeyState.ACCEPTED, key.breaker)
 
     def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
-        """Raise `LockedOut` or `CounterFull`, with the seconds to wait, when a call has to be kept back."""
+        """Raise `LockedOut`, `KeyRefused` or `CounterFull`, with the seconds to wait, when a call has to wait."""
         now, key = self._clock.monotonic(), self._keys[account]
         pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
         if not key.breaker.is_quiet or len(self._locked) > 1:
             held = key.breaker.check(endpoint.name, now, pair) or self._check_all(now)
             if held is not None:
-                raise LockedOut(held.reason, retry_after=held.retry_after)
+                kind = KeyRefused if held.is_refusal else LockedOut
+                raise kind(held.reason, retry_after=held.retry_after)
         if self._settings.local_limits:
             held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
             if held is not None:
@@ -115,8 +116,7 @@ class Limits:
         result: Any = None,
         cause: str = "",
     ) -> None:
-        """Take in how a call ended. Sets `error.retry_after` where the next one has to wait; `cause` explains a refused
-        nonce."""
+        """Take in how a call ended, and set `error.retry_after`. `cause` explains a refused nonce."""
         now, key = self._clock.monotonic(), self._keys[account]
         pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
         key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
@@ -251,7 +251,7 @@ def _permissions(result: Any) -> tuple[list[str], list[str]]:
 
 
 def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[str, Any] | None]:
-    """The file and what it holds; `None` when it was damaged, put aside and begun anew."""
+    """The file and what it holds; `None` when it was damaged: it is put aside and a new one started."""
     store, damage = open_or_replace(path)
     if damage is not None:
         publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))

@@ -171,7 +171,7 @@ class PriorityMailbox(Mailbox):
     # Deadlines
 
     def _watch_deadline(self, queued_call: QueuedCall) -> None:
-        """Watch the deadline of a call that has to wait. The first one for an idle lane has not. Holds the lock."""
+        """Watch the deadline of a call that has to wait; the first one for an idle lane does not. Holds the lock."""
         if self._is_waiting:
             self._at_once = queued_call
         else:

@@ -37,7 +37,7 @@ def ignore(event: Any) -> None:
 
 
 def ignore_call(call: PrivateCall, result: Any) -> None:
-    """A `told` for those who do not want to know what was done."""
+    """A `told` for an actor without a journal of orders."""
 
 
 class KrakenPrivateActor(EngineActor):
@@ -58,10 +58,10 @@ class KrakenPrivateActor(EngineActor):
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
-    holds, in the actor's thread and before that call is answered; it must not wait. `told` is called
-    so with every such call and its result, `None` when its outcome is not known. `watch` is given a function that
-    tells where the lane stands. `drift` collects what is new or odd in Kraken's replies. The actor owns the state
-    directory and the keys until it has stopped.
+    holds; `told` is called with every such call and its result (`None`: its outcome is unknown). Both run in the
+    actor's thread, before that call is answered, and must not wait. `watch` is given a function that returns the state
+    of the lane. `drift` notes what is new or odd in Kraken's replies. The actor owns the state directory and the keys
+    until it has stopped.
     """
 
     actor_inbox: PriorityMailbox

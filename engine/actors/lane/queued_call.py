@@ -109,8 +109,8 @@ class QuickReply(ABC):
 class QueuedCall:
     """A call's place in the order of service, its deadline, and who is to be answered.
 
-    It is answered exactly once: whoever gets `claim()` either runs the call or answers it. The constructor raises
-    `CallNotSent` or `UnknownName` for a call that is malformed.
+    It is answered exactly once: the one whose `claim()` succeeds either runs the call or answers it. The constructor
+    raises `CallNotSent` or `UnknownName` for a malformed call.
     """
 
     __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "endpoint", "may_change", "was_cut")
@@ -157,7 +157,7 @@ class QueuedCall:
         _tell(self.call.reply_to, CallDone(self.call, result, warnings, key_id))
 
     def fail(self, error: CallError) -> None:
-        """Answer: it was not done, or nobody knows."""
+        """Answer: it was not done, or its outcome is unknown."""
         answer_failure(self.call, self._asker, error)
 
     def refuse(self, error: CallError) -> None:
@@ -167,7 +167,7 @@ class QueuedCall:
 
 
 def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:
-    """Give a failure to whoever waits for this call."""
+    """Report a failure to the caller."""
     error.about(call.account, call.endpoint)
     # The frames below hold the key, the otp and the signed body, and error reports show the locals of frames.
     error.__traceback__ = error.__context__ = error.__cause__ = None

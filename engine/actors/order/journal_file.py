@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ _BLOCKED = (
     "are taken again after that."
 )
 _WITNESS_LOST = (
-    "{name}, which tells whether the journal of orders is the newest, {what}; it was begun anew from the journal. If "
-    "files were put back from a backup, look up your open and closed orders at Kraken."
+    "{what} {name} tells whether the journal of orders is the newest; it was begun anew from the journal. If files "
+    "were put back from a backup, look up your open and closed orders at Kraken."
 )
 
 
@@ -34,7 +34,8 @@ class JournalFile:
     - What writes returns when it is durable, and raises `StoreError`. `AT_ONCE` documents are written all or none.
     - `get` and `find` take one or two lookups by name, however many placements there are.
     - A journal that is damaged, missing, without its log, older than its `Witness` says or of another directory is put
-      aside, and an empty one begun. `damage` says so, and `obstacle` does until that file has been moved away.
+      aside, and a new one begun: with the placements of one that is only too old, else without any. `damage` says so,
+      and `obstacle` does until that file has been moved away.
 
     `live` are the placements that were live, and `switches` the dead man's switches that were armed, in seconds by
     account (0: it was being disarmed), when the file was opened.
@@ -53,15 +54,15 @@ class JournalFile:
         except BaseException:
             self._witness.close()
             raise
-        self._is_blocked = True
-        self._is_blocked = self.obstacle is not None
+        self._is_blocked = True  # until `obstacle` has looked
 
     @property
     def obstacle(self) -> str | None:
         """Why nothing may be placed now, for a person; `None` when it may. Looks at the disk only while it may not."""
-        aside = sorted(self._directory.glob(f"{FILE_NAME}.damaged-*")) if self._is_blocked else []
+        found = sorted(self._directory.glob(f"{FILE_NAME}.damaged-*")) if self._is_blocked else []
+        aside = [each.name for each in found if not each.name.endswith(("-wal", "-shm"))]
         self._is_blocked = bool(aside)
-        return _BLOCKED.format(name=aside[0].name, directory=self._directory) if aside else None
+        return _BLOCKED.format(name=aside[0], directory=self._directory) if aside else None
 
     def get(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name. Raises `StoreError` when it cannot be read."""
@@ -158,7 +159,7 @@ class JournalFile:
 
     def _take(self, store: Store) -> Generation:
         """Read what is open, and the generation. Raises `StoreDamaged` for a file that is not the newest."""
-        known, found = self._witness.generation, self._read_generation()
+        known, found = self._witness.generation, _generation(self._path)
         generation = found or Generation(known.file if known else uuid.uuid4().hex, 0)
         if known is not None and generation.file != known.file:
             raise StoreDamaged(f"The store file {self._path} is damaged: it belongs to another state directory.")
@@ -169,30 +170,27 @@ class JournalFile:
             store.put(layout.GENERATION, generation.to_dict())
         self._read_live(store)
         if known is None and found is not None and found.number:
-            self.damage = _WITNESS_LOST.format(name=WITNESS_NAME, what=self._witness.damage or "was gone")
+            what = self._witness.damage or f"{WITNESS_NAME} was gone."
+            self.damage = _WITNESS_LOST.format(name=WITNESS_NAME, what=what)
         if known != generation:
             self._witness.keep(generation)
         return generation
 
     def _begin_anew(self, error: StoreDamaged) -> tuple[Store, Generation]:
         aside = put_aside(self._path)
-        self.damage = f"{error} It was put aside as {aside.name}, and an empty one begun."
+        self.damage = f"{error} It was put aside as {aside.name}, and a new one begun."
         store = self._open_file()
         try:
             generation = self._witness.generation or Generation(uuid.uuid4().hex, 0)
+            with contextlib.suppress(StoreDamaged):  # then nothing of it is taken over
+                _take_over(aside, store, generation.file)
             store.put(layout.GENERATION, generation.to_dict())
+            self._read_live(store)
             self._witness.keep(generation)
         except BaseException:
             store.close()
             raise
         return store, generation
-
-    def _read_generation(self) -> Generation | None:
-        document = read_named(self._path, [layout.GENERATION]).get(layout.GENERATION)
-        try:
-            return None if document is None else Generation.from_dict(document)
-        except (TypeError, KeyError, ValueError):
-            raise StoreDamaged(f"{self._path} holds a generation that this version cannot read.") from None
 
     def _read_live(self, store: Store) -> None:
         marks = read_range(self._path, layout.LIVE, f"{layout.LIVE}~")
@@ -224,3 +222,37 @@ def _upgrade(store: Store) -> bool:
             added = {}
     store.put_all(added)
     return bool(found)
+
+
+def _generation(path: Path) -> Generation | None:
+    document = read_named(path, [layout.GENERATION]).get(layout.GENERATION)
+    try:
+        return None if document is None else Generation.from_dict(document)
+    except (TypeError, KeyError, ValueError):
+        raise StoreDamaged(f"{path} holds a generation that this version cannot read.") from None
+
+
+def _take_over(aside: Path, store: Store, file: str) -> None:
+    """Copy what a journal tells that is sound and only too old. Raises `StoreDamaged` for one that is not."""
+    old = Store(aside, check=check_names)  # rather than a reader, which would leave a log beside it
+    try:
+        found = _generation(aside)
+        if found is not None and found.file == file:
+            _check_whole(aside)
+            for part in _doubted(aside):
+                store.put_all(part)
+    finally:
+        old.close()
+
+
+def _check_whole(aside: Path) -> None:
+    names = {name for part in _doubted(aside) for name in part}
+    if any(name.removeprefix(layout.LIVE) not in names for name in names if name.startswith(layout.LIVE)):
+        raise StoreDamaged(f"The store file {aside} is damaged: a placement is gone from it.")
+
+
+def _doubted(aside: Path) -> Iterator[dict[str, Any]]:
+    last = ""
+    while part := read_range(aside, f"{last}\0", "~", AT_ONCE):
+        last = max(part)
+        yield dict(layout.doubted(name, each, aside) for name, each in part.items())

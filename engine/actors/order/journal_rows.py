@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import ConfigError, StoreDamaged
 from engine.rules.order.placement import Placement
+from engine.rules.order.states import OrderState
 
 LIVE, OVER = "live/", "over/"
 SWITCH = "dead man's switch "  # before the account
@@ -79,6 +81,17 @@ def upgraded(found: Mapping[str, Any], where: object) -> Iterator[dict[str, Any]
     rows = [placement(each, where) for name, each in found.items() if not name.startswith((SWITCH, *_LEADS))]
     for row in sorted(rows, key=_claim):
         yield new_documents(row)
+
+
+def doubted(name: str, document: Any, where: object) -> tuple[str, Any]:
+    """A document of a journal that is too old, as it is to be taken over: what it tells as not sent may have been sent.
+
+    So that is looked up, and no id may be used again.
+    """
+    if not is_name(name):
+        return name, document
+    row = replace(placement(document, where), may_repeat=False)
+    return name, (replace(row, state=OrderState.SENT) if row.state is OrderState.PLANNED else row).to_dict()
 
 
 def switches(found: Mapping[str, Any]) -> dict[str, int]:

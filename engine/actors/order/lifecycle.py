@@ -265,10 +265,14 @@ class Lifecycle:
 
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
-        is_edited = row.state is OrderState.PLACED and (not row.cancel_wanted or row.txids[0] in self._touched)
-        if not is_edited or look.listing is None or len(orders) != 1:
+        is_open = row.state is OrderState.PLACED or row.recheck
+        if not is_open or not self._may_be_edited(row) or look.listing is None or len(orders) != 1:
             return None
         return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
+
+    def _may_be_edited(self, row: Placement) -> bool:
+        """Whether a canceled order may have been replaced: nobody here has canceled it, or an edit was under way."""
+        return not row.cancel_wanted or not self._touched.isdisjoint(row.txids)
 
     def _is_known(self, account: str, txid: str) -> bool:
         return self._journal.find(account, txid) is not None
@@ -285,7 +289,8 @@ class Lifecycle:
             self._closer.hurry(row.account)
         elif row.recheck:
             due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic())
-            self._later(max(0.0, due - self._monotonic()), partial(self._closer.hurry, row.account))
+            looks = self._tracker if self._may_be_edited(row) else self._closer
+            self._later(max(0.0, due - self._monotonic()), partial(looks.hurry, row.account))
         if row.cancel_wanted and not row.state.is_over:
             self.canceller.want(row.cl_ord_id)
 
@@ -298,13 +303,18 @@ class Lifecycle:
 
     def _open_txids(self, account: str) -> list[str]:
         rows = [row for row in self._seen(account) if row.state is OrderState.PLACED]
+        rows += [row for row in self._due(account) if row.is_final and self._may_be_edited(row)]
         return [txid for row in rows for txid in (*row.txids, *row.unread)]
 
     def _over_txids(self, account: str) -> list[str]:
+        rows = [row for row in self._due(account) if not row.is_final or not self._may_be_edited(row)]
+        return [txid for row in rows for txid in (*row.txids, *row.unread)]
+
+    def _due(self, account: str) -> list[Placement]:
+        """Those that are over, and whose amounts are not read or are to be looked at once more now."""
         now = self._monotonic() + A_MOMENT
         rows = [row for row in self._seen(account) if row.state.is_over]
-        due = [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
-        return [txid for row in due for txid in (*row.txids, *row.unread)]
+        return [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
 
     def _follow(self, account: str, txids: list[str]) -> LookupSteps:
         return follow(txids, self._since(account), self._noter)

@@ -34,7 +34,7 @@ class EnvelopeReply:
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody waits for the answer."""
+        """Whether the sender waits for an answer."""
         return self._future is not None
 
     def set(self, value: Any = None) -> None:
@@ -71,7 +71,7 @@ class _Few(list[Any]):
 class Mailbox:
     """An actor's inbox: a stop goes first, then messages in order of arrival.
 
-    What it takes in follows from its `state`; whoever asks in vain is answered with `pykka.ActorDeadError` at once.
+    What it takes in follows from its `state`; an ask that it refuses is answered with `pykka.ActorDeadError` at once.
     """
 
     classes = 1
@@ -139,7 +139,7 @@ class Mailbox:
         return not any(self._queues)
 
     def close(self) -> None:
-        """Take in only a stop from now on, and answer everybody who waits."""
+        """Take in only a stop from now on, and answer all waiting asks."""
         with self._lock:
             self._change(MailboxEvent.CLOSE)
             left = [envelope for queue in self._queues[1:] for envelope in queue]

@@ -18,10 +18,14 @@ from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a call is kept back, as a sentence for a person, and the seconds after which to ask again."""
+    """Why a call is kept back, as a sentence for a person, and the seconds after which to ask again.
+
+    is_refusal: Kraken refused the key, an endpoint or a market, so that waiting alone does not help.
+    """
 
     reason: str
     retry_after: float
+    is_refusal: bool = False
 
 
 class Calls(Protocol):

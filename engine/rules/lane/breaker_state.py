@@ -42,7 +42,7 @@ class BreakerState:
 
     def check(self, now: float) -> Wait | None:
         """`None` when a call may go, which then is the probe; else for how long none may."""
-        return Wait(self.sentence, self.due - now) if now < self.due else None
+        return Wait(self.sentence, self.due - now, self.state.is_probed) if now < self.due else None
 
     def probing(self, now: float, probe_every: float) -> BreakerState:
         """A call goes out. When it is a probe, the next one waits a whole pause, whatever becomes of this one."""

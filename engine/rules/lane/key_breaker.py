@@ -31,7 +31,7 @@ LOCKOUT = 900.0
 """Seconds of quiet after each refusal: Kraken says "a few minutes" on one page and 15 minutes on another."""
 
 DENIED_AT_MOST = 1000
-"""Endpoints of a key, and markets, that are held back at a time; Kraken has no more of the first."""
+"""So many endpoints of a key, and so many markets, are held back at a time; Kraken has fewer endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class KeyBreaker:
 
     @classmethod
     def from_dict(cls, document: Any, now: float, wall: float, *, probe_every: float = 5.0) -> KeyBreaker:
-        """The breaker after a restart: locked out for what is left of it by the wall clock, else open.
+        """The breaker after a restart: locked out for what is left of it by the wall clock, else accepted.
 
         What `to_dict` cannot have written counts as 15 minutes from now, and no lockout is longer than that.
         """

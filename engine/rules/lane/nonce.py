@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.errors import NonceNotDurable, StoreError
+from engine.errors import NonceNotDurable, NoncesUsedUp, StoreError
 
 SECOND = 1_000_000_000
 HIGHEST = 2**63 - 1  # Kraken's OpenAPI file says int64
@@ -99,7 +99,7 @@ class NonceSequence:
                 if not cancel or nonce > self.mark:
                     raise NonceNotDurable(f"No nonce could be made durable: {error}") from error
         if nonce > self.mark:
-            raise NonceNotDurable("The nonces of this API key are used up: make a new key at Kraken.")
+            raise NoncesUsedUp("The nonces of this API key are used up: make a new key at Kraken.")
         if self.mark > before:
             not_easy = KEPT_FOR_CANCELS if renew is None else max((self.mark - nonce) // 2, KEPT_FOR_CANCELS)
             self.easy = min(self.mark - not_easy, BELIEVABLE - 1)

@@ -30,7 +30,7 @@ _KEY, _MARK = "key ", "mark "
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One of the gateway's API keys. `generation` is drawn anew whenever the key is issued, and with it the secret."""
+    """One of the gateway's API keys. `generation` changes whenever the key is issued, and with it the secret."""
 
     account: str
     label: str
@@ -50,9 +50,9 @@ class Credential:
 
 
 class Credentials:
-    """The gateway's keys and how far their nonces were seen, in a store of their own.
+    """The gateway's keys and their nonce marks, in a store of their own.
 
-    Only the owner of the state directory opens them. Raises `StoreError`. What changes is durable before it counts.
+    Only the owner of the state directory opens it. Raises `StoreError`. Changes are durable before they take effect.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -87,27 +87,27 @@ class Credentials:
         return revoked
 
     def find(self, key: str) -> Credential | None:
-        """The key of that name that is in force."""
+        """The valid key of that name, if any."""
         known = self._known.get(key)
         return None if known is None or known.is_revoked or self._root is None else known
 
     def all(self) -> list[Credential]:
-        """Every key there ever was, by name."""
+        """Every key ever issued, by name."""
         return [self._known[name] for name in sorted(self._known)]
 
     def secret(self, credential: Credential) -> Secret:
         """The secret of a key, in base64 as Kraken's are."""
         if self._root is None:
-            raise StoreError(f"The root key {self._root_path} is gone, and with it every secret of the gateway.")
+            raise StoreError(f"The root key {self._root_path} is missing: issue the gateway keys anew.")
         derived = hmac.digest(self._root, f"{credential.name}\0{credential.generation}".encode(), "sha512")
         return Secret(base64.b64encode(derived).decode())
 
     def mark(self, credential: Credential) -> int:
-        """Up to where this key's nonces may have been seen; 0 for a new one."""
+        """The upper bound of this key's nonces seen so far; 0 for a new key."""
         return self._marks.get(_line(credential), 0)
 
     def keep_mark(self, credential: Credential, mark: int) -> None:
-        """Return when the mark is durable. Raises `StoreError`."""
+        """Store the mark; returns when it is durable. Raises `StoreError`."""
         self._store.put(_MARK + _line(credential), {"mark": str(mark)})
         self._marks[_line(credential)] = mark
 
@@ -138,7 +138,7 @@ def _credential(name: str, document: Any) -> Credential | None:
     try:
         return Credential(**document)
     except TypeError:
-        return None  # of a later version: a key that is not understood opens nothing
+        return None  # written by a later version: an unknown credential grants nothing
 
 
 def _read_root(path: Path) -> bytes | None:

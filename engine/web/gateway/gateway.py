@@ -234,7 +234,7 @@ class Gateway:
             for task in (call, gone):
                 task.cancel()
             await asyncio.gather(call, gone, return_exceptions=True)
-        self.answered["gone"] += 1  # after the call was withdrawn, so that whoever reads this knows that it is
+        self.answered["gone"] += 1  # after the call was withdrawn, so that a reader of this can rely on it
         return Response(status_code=NOBODY)
 
 

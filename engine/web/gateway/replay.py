@@ -1,18 +1,18 @@
 """Whether a signed request is new: the guard against replays.
 
-Clients of one gateway key may overtake each other a little, so a nonce need not be the highest; but no signature passes
-twice, and no nonce from further back than the window. After a restart what was seen is forgotten, so nothing up to the
-durable mark passes then; the mark is made durable before any nonce up to it passes, a moment ahead, which keeps it
-cheap.
+Requests of one gateway key may arrive slightly out of order, so a nonce need not be the highest; but no signature
+passes twice, and no nonce older than the window. The signatures are lost at a restart, so after it nothing up to the
+durable mark passes. The mark is made durable before any nonce up to it passes, one second ahead, so that it is rarely
+written.
 """
 
 from __future__ import annotations
 
 import heapq
 
-WINDOW = 10.0  # seconds that one client's request may come after a later one's
-AHEAD = 1.0  # seconds that a mark is ahead of the nonce that needed it
-SEEN_AT_MOST = 100_000  # signatures of one key that are kept; beyond, the window is shorter
+WINDOW = 10.0  # seconds by which a request may be late
+AHEAD = 1.0  # seconds by which a mark is ahead of the nonce that needed it
+SEEN_AT_MOST = 100_000  # signatures kept per key; beyond that the window is shorter
 HIGHEST = 2**64
 
 
@@ -27,7 +27,7 @@ class ReplayGuard:
         self._by_nonce: list[tuple[int, str]] = []
 
     def admit(self, nonce: int, signature: str, now: float) -> bool:
-        """Whether this request is new, which it is not a second time. `now` is in Unix seconds."""
+        """Whether this request is new; false the second time. `now` is in Unix seconds."""
         if not self._floor < nonce < HIGHEST or signature in self._seen:
             return False
         self._seen.add(signature)
@@ -38,7 +38,7 @@ class ReplayGuard:
         return True
 
     def _forget(self) -> None:
-        """Drop the signatures that the floor keeps out anyway; when there are too many, the floor rises."""
+        """Drop the signatures at or below the floor; if there are too many, raise the floor."""
         while self._by_nonce and (self._by_nonce[0][0] <= self._floor or len(self._by_nonce) > SEEN_AT_MOST):
             oldest, gone = heapq.heappop(self._by_nonce)
             self._seen.discard(gone)
@@ -50,5 +50,5 @@ class ReplayGuard:
 
 
 def span(seconds: float, nonce: int, now: float) -> int:
-    """So many seconds in the unit of a nonce that counts some unit of time since 1970; 0 for a plain counter."""
+    """A number of seconds in the unit of a nonce that counts time since 1970; 0 for a plain counter."""
     return nonce * round(seconds * 1000) // max(1, round(now * 1000))

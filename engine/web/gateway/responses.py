@@ -66,7 +66,7 @@ _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
 
 
 def done(result: Any, warnings: Iterable[str] = ()) -> Response:
-    """A result as it came, with Kraken's warnings beside it."""
+    """An unchanged result, with Kraken's warnings beside it."""
     return _json(f'{{"error":{json.dumps(list(warnings))},"result":{written(result)}}}')
 
 

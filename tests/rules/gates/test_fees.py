@@ -312,7 +312,7 @@ def test_the_bound_may_be_given_as_a_text_or_a_number(given_as: Any) -> None:
 
 @pytest.mark.parametrize("wrong", ["0.8", 0, "0", -0.004, "x", "", None, True, "NaN", "Infinity", [0.008], Decimal(1)])
 def test_an_invalid_fee_bound_is_refused(wrong: Any) -> None:
-    with pytest.raises(ConfigError, match=r"Settings\.fee_bound is .*'0.008' for 0.8 %"):
+    with pytest.raises(ConfigError, match=r"setting fee_bound is .*'0.008' for 0.8 %"):
         Settings(fee_bound=wrong)
 
 

@@ -334,6 +334,15 @@ def test_garbage_is_a_lockout_of_fifteen_minutes_from_now(document: Any) -> None
     )
 
 
+@pytest.mark.parametrize("state", KeyState)
+def test_a_wait_says_whether_it_passes_by_itself(state: KeyState) -> None:
+    """A lockout ends with time; what Kraken refused has to be fixed."""
+    wait = BreakerState(state, due=60.0).check(0.0)
+    passes = state in (KeyState.ACCEPTED, KeyState.NONCE_REFUSED_ONCE, KeyState.LOCKED_OUT)
+    assert wait is not None
+    assert wait.is_refusal is not passes
+
+
 def test_nothing_saved_is_no_lockout() -> None:
     assert KeyBreaker.from_dict({}, 50.0, 1.7e9, probe_every=5.0) == KeyBreaker()
     assert KeyBreaker().to_dict(50.0, 1.7e9) == {}

@@ -311,7 +311,7 @@ def test_keys_are_revocable_and_their_secrets_are_kept_nowhere(sim: Simulator, t
 
 def test_credentials_refuse_what_is_not_theirs(tmp_path: Path) -> None:
     credentials = Credentials(tmp_path)
-    with pytest.raises(ConfigError, match="cannot be a label"):
+    with pytest.raises(ConfigError, match="not a valid label"):
         credentials.issue("MASTER", "a.b", may_trade=True)
     credentials.issue("MASTER", "a", may_trade=True)
     credentials.close()

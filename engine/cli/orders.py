@@ -1,0 +1,149 @@
+"""`kraken-engine orders`, `order` and `cancel`: an account's orders at Kraken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich.text import Text
+
+from engine.cli.asking import asking, settle_time
+from engine.cli.exits import Exit, exit_code, failure
+from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
+from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
+from engine.errors import EngineError
+
+Told = Mapping[str, Any]
+"""One order, as `engine.app.documents` tells it."""
+
+_COLUMNS = ("Account", "Id", "Kraken's txid", "Pair", "Side", "Type", "Volume", "Price", "Filled", "State")
+_NOT_OURS = "(not ours)"
+_STYLES = {"unknown": BAD, "placed": GOOD}
+
+
+@click.command()
+@common
+@click.argument("account", required=False)
+@click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long each call may take. {TIMEOUT_DEFAULT}")
+@pass_options
+def orders(options: Options, account: str | None, timeout: float | None) -> int:
+    """List the open orders at Kraken of ACCOUNT, or of every account.
+
+    Orders that were placed with this state directory are listed with their ids, also those whose outcome is unknown.
+    Orders that somebody else placed, by hand or with another program, are marked as not ours.
+
+    Works through a running serve, and without one.
+    """
+    found = options.load(need_accounts=False)
+    code, told = Exit.DONE, []
+    with asking(options, found, "Open orders", account) as ask:
+        names = [account] if account is not None else ask("accounts")
+        for name in names:
+            try:
+                told.append({"account": name, "orders": ask("orders", account=name, timeout=timeout)})
+            except EngineError as error:
+                if account is not None:
+                    raise
+                say(f"{name}: {error}")
+                code = exit_code(error)
+                told.append({"account": name, "orders": None, **failure(error, str(error))})
+    if options.json:
+        document({"accounts": told})
+    else:
+        _show([each for account in told for each in account["orders"] or ()], list(names))
+    return code
+
+
+@click.command()
+@common
+@click.argument("account")
+@click.argument("name", metavar="ID|TXID")
+@click.option("--timeout", type=SECONDS, metavar="SECONDS",
+              help="How long to wait for an unknown outcome. [order_deadline + settle_margin + 30]")  # fmt: skip
+@pass_options
+def order(options: Options, account: str, name: str, timeout: float | None) -> int:
+    """Say what became of one order of ACCOUNT, after a look at Kraken.
+
+    The order is named by the id that it was placed with, or by Kraken's txid. One whose outcome is unknown, because
+    its reply was lost, is looked up until it is known: that nothing was placed is certain only when Kraken can no
+    longer take the order, by default 70 seconds after the first look.
+
+    The exit code is 0 when it is known what became of the order, and 5 while it is not.
+    """
+    found = options.load(need_accounts=False)
+    seconds = settle_time(found.settings) if timeout is None else timeout
+    with asking(options, found, f"Order {name} of {account}", account) as ask:
+        told = ask("order", account=account, name=name, timeout=seconds)
+    if not told["is_settled"]:
+        say("It is not known yet whether Kraken has this order: do not place it again, and run the same command later.")
+    return _end(options, told, is_done=told["is_settled"])
+
+
+@click.command()
+@common
+@click.argument("account")
+@click.argument("name", metavar="[ID|TXID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Cancel every open order of the account.")
+@click.option("--timeout", type=SECONDS, metavar="SECONDS", help=f"How long it may take. {TIMEOUT_DEFAULT}")
+@pass_options
+def cancel(options: Options, account: str, name: str | None, everything: bool, timeout: float | None) -> int:
+    """Cancel one order of ACCOUNT, named by its id or by Kraken's txid, or with --all every open order.
+
+    Orders that somebody else placed are canceled too. Needs no --live. A cancel may be sent again without harm.
+
+    The exit code is 0 when the order is over, or every order is canceled; 5 when that is not certain: run it again.
+    """
+    if (name is None) == (not everything):
+        raise click.UsageError("Name one order by its id or txid, or give --all.")
+    found = options.load(need_accounts=False)
+    with asking(options, found, f"Cancel {name or 'all orders'} of {account}", account) as ask:
+        seconds = found.settings.call_timeout if timeout is None else timeout
+        if name is not None:
+            told = ask("cancel", account=account, name=name, timeout=seconds)
+            return _end(options, told, is_done=told["is_over"])
+        told = ask("cancel-all", account=account, timeout=seconds)
+    if options.json:
+        document(told)
+    else:
+        click.echo(f"{told['count']} {'order' if told['count'] == 1 else 'orders'} of {account} canceled.")
+    return Exit.DONE
+
+
+def sentence(told: Told) -> str:
+    """What is known of an order, for a person."""
+    name = told["id"] if told["is_ours"] else _NOT_OURS
+    where = ", ".join(told["txids"]) or "no txid"
+    asked = " ".join(str(told[part]) for part in ("side", "volume", "pair", "type", "price") if told[part])
+    filled = f"filled {told['filled'] or 'unknown'}" + ("" if told["is_final"] or not told["is_over"] else " so far")
+    if told["average_price"]:
+        filled += f" at {told['average_price']}, cost {told['cost']}, fee {told['fee']}"
+    why = f" {told['reason']}" if told["reason"] else ""
+    return f"{name}: {told['state']}, {where}; {asked}; {filled}.{why}"
+
+
+def _end(options: Options, told: Told, *, is_done: bool) -> int:
+    if told.get("note"):
+        say(told["note"])
+    if options.json:
+        document(told)
+    else:
+        click.echo(sentence(told))
+    return Exit.DONE if is_done else Exit.UNKNOWN
+
+
+def _show(told: Sequence[Told], accounts: Sequence[str]) -> None:
+    if not told:
+        click.echo(f"No open order: {', '.join(accounts)}.")
+        return
+    show(console(), table("Open orders", _COLUMNS, map(_cells, told), right=(6, 7, 8)))
+
+
+def _cells(each: Told) -> tuple[str | Text, ...]:
+    price = "/".join(each[part] for part in ("price", "price2") if each[part])
+    name = each["id"] if each["is_ours"] else Text(_NOT_OURS, style=QUIET)
+    return (
+        each["account"], name, each["txid"] or "-",
+        each["pair"] or "-", each["side"] or "-", each["type"] or "-", each["volume"] or "-", price or "-",
+        each["filled"] or "-", Text(each["state"], style=_STYLES.get(each["state"], "")),
+    )  # fmt: skip
