@@ -146,7 +146,7 @@ def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:
     raise UnknownName(f"Kraken has no {kind} endpoint {shown!r}: {_hint(shown, table)}", endpoint=shown)
 
 
-_NEW = " A new one needs its endpoint_class (--class): read, settle, order, cancel, funds."
+_NEW = " A new one needs endpoint_class (--class): read, settle, order, cancel, funds."
 
 
 def _hint(name: str, table: Mapping[str, Endpoint]) -> str:
@@ -158,7 +158,7 @@ def _hint(name: str, table: Mapping[str, Endpoint]) -> str:
     import difflib  # noqa: PLC0415 - only for a wrong name
 
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean {names[near[0]]!r}?" if near else "see Kraken's REST reference."
+    hint = f"did you mean {names[near[0]]!r}?" if near else "see its reference."
     return hint if name.lower() in names else hint + _NEW
 
 

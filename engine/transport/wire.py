@@ -47,19 +47,6 @@ class WireClosed(Exception):
     """The connection was closed for good."""
 
 
-class TlsSocket(ssl.SSLSocket):
-    """An SSLSocket that is not left open when the connection is reset just before it is wrapped."""
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Called by wrap_socket alone, which looks for data on a socket without a peer and forgets to close it."""
-        try:
-            return super().recv(buflen, flags)
-        except OSError as error:
-            if error.errno not in (errno.ENOTCONN, errno.EINVAL):
-                self.close()
-            raise
-
-
 class WireReply(NamedTuple):
     """A reply that was read to its end."""
 

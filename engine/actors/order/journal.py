@@ -90,6 +90,17 @@ class Journal:
             here = (row for row in self._rows.values() if row.account == account and name in row.names)
             return next(here, None) or self._find_kept(account, name)
 
+    def other_of(self, row: Placement, txid: str) -> Placement | None:
+        """Another placement of the account that has this txid.
+
+        Where the file cannot be read, only those in memory are known: what Kraken says is taken in all the same.
+        """
+        try:
+            found = self.find(row.account, txid)
+        except CallNotSent:
+            return None
+        return None if found is None or found.cl_ord_id == row.cl_ord_id else found
+
     def plan(self, row: Placement) -> None:
         """Write a new placement down.
 
