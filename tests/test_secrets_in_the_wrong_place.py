@@ -80,10 +80,10 @@ def test_an_account_that_cannot_be_keeps_nothing_secret_in_its_frames() -> None:
 
 
 def test_repr_of_an_account_that_is_not_complete() -> None:
-    assert repr(Account.__new__(Account)) == "Account()"
+    assert repr(Account.__new__(Account)) == "Account(tier=None, otp=None)"
     half = Account.__new__(Account)
     object.__setattr__(half, "name", _secret())
-    assert repr(half) == "Account(name=a text of 88 characters)"
+    assert repr(half) == "Account(name=a text of 88 characters, tier=None, otp=None)"
     whole = Account("MASTER", "some key", "c2VjcmV0", otp="123")
     assert repr(whole) == "Account(name='MASTER', key=Secret(***), secret=Secret(***), tier=None, otp=Secret(***))"
 
