@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
-from engine.values import KRAKEN_URL, MASTER, Account, Settings
+from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, shown
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
@@ -42,9 +42,24 @@ def load(
 ) -> Config:
     """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
 
+    The sentence repeats no value that could be a secret in the wrong place, and the error keeps no frame with one.
     Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
     """
-    environ = os.environ if environ is None else environ
+    try:
+        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults)
+    except ConfigError as error:
+        wrong = ConfigError(str(error))
+    raise wrong
+
+
+def _load(
+    environ: Mapping[str, str],
+    file: str | os.PathLike[str] | None,
+    url: str | None,
+    state_dir: str | os.PathLike[str] | None,
+    need_accounts: bool,
+    faults: list[str] | None,
+) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
     accounts = _accounts(_file_accounts(table), environ, faults)
@@ -128,20 +143,23 @@ def _value(environ: Mapping[str, str], variable: str) -> str | None:
     if text := environ.get(variable, "").strip():
         return text
     if path := environ.get(f"{variable}_FILE"):
-        return _read_secret(Path(path), f"{variable}_FILE")
+        return read_secret(Path(path), f"{variable}_FILE")
     return None
 
 
-def _read_secret(path: Path, named_by: str) -> str:
+def read_secret(path: Path, named_by: str) -> str:
+    """What a file of a secret holds. Raises `ConfigError`, which does not repeat the path: it may be the secret."""
+    what = f"The file that {named_by} names, by {len(str(path))} characters,"
     try:
         with path.expanduser().open(encoding="ascii") as opened:
             text = opened.read(LONGEST_SECRET + 1).strip()
     except (OSError, RuntimeError, UnicodeError, ValueError) as error:
-        raise ConfigError(f"The file that {named_by} names, {path}, cannot be read: {_cause(error)}.") from None
+        hint = " It takes the name of a file, not the secret itself." if len(path.name) >= SECRET_FROM else ""
+        raise ConfigError(f"{what} cannot be read: {_cause(error)}.{hint}") from None
     if not text:
-        raise ConfigError(f"The file that {named_by} names, {path}, is empty.")
+        raise ConfigError(f"{what} is empty.")
     if len(text) > LONGEST_SECRET:
-        raise ConfigError(f"The file that {named_by} names, {path}, is too long to hold a key or a secret.")
+        raise ConfigError(f"{what} is too long to hold a key or a secret.")
     return text
 
 
@@ -151,7 +169,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"The configuration file {path} cannot be read: {_cause(error)}.") from error
+        raise ConfigError(f"The configuration file {shown(path)} cannot be read: {_cause(error)}.") from None
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         # The parser's message can quote the line, and the line can be a secret's.
         raise ConfigError(f"The configuration file {path} is not valid TOML{_place(error)}.") from None
@@ -189,7 +207,7 @@ def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
 def _file_value(name: str, row: Mapping[str, Any], part: str) -> Any:
     """The key, the secret or the otp that the file gives or names; `None` when it says nothing of it."""
     if part not in row and f"{part}_file" in row:
-        return _read_secret(Path(row[f"{part}_file"]), f"[accounts.{name}] {part}_file")
+        return read_secret(Path(row[f"{part}_file"]), f"[accounts.{name}] {part}_file")
     return row.get(part)
 
 

@@ -20,6 +20,8 @@ from engine.errors import ConfigError
 KRAKEN_URL = "https://api.kraken.com"
 MASTER = "MASTER"
 
+SECRET_FROM = 40  # characters
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -57,6 +59,16 @@ class Secret:
         raise TypeError("a Secret cannot be pickled: secrets are never written")
 
 
+def shown(value: object) -> str:
+    """A value as a sentence may repeat it: not one that could be a key or a secret in the wrong place.
+
+    Kraken's keys have 56 characters and its secrets 88, all of them of base64.
+    """
+    text = str(value)
+    may_be_secret = len(text) >= SECRET_FROM and _BASE64.fullmatch(text)
+    return f"a text of {len(text)} characters" if may_be_secret else repr(text)
+
+
 def _secret(value: str | Secret) -> Secret:
     return value if isinstance(value, Secret) else Secret(value.strip())
 
@@ -89,6 +101,33 @@ def _read_back(kind: type[Any], parts: dict[str, Any], read_only: tuple[str, ...
     return kind(**{name: MappingProxyType(part) if name in read_only else part for name, part in parts.items()})
 
 
+def _printed(part: object) -> str:
+    return repr(part) if isinstance(part, Secret | None) else shown(part)
+
+
+def _wrong_with(name: object, key: object, secret: object, otp: object) -> str | None:
+    """What is wrong with the parts of an account, in a sentence that repeats none of them."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return f"{shown(name)} cannot name an account: use 1 to 64 letters, digits, '-' or '_'."
+    for part, value in (("API key", key), ("API secret", secret)):
+        if not isinstance(value, str | Secret) or not _secret(value).reveal():
+            return f"Account {name} has no {part}: give both the key and its secret."
+    if not isinstance(otp, str | Secret | None):
+        return f"The otp of account {name} has to be a text."
+    assert isinstance(key, str | Secret)
+    assert isinstance(secret, str | Secret)
+    text = _secret(key).reveal()
+    if not text.isascii() or not text.isprintable():
+        return f"The API key of account {name} has invalid characters: copy it again."
+    try:
+        decoded = base64.b64decode(_secret(secret).reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    return None if decoded else (
+        f"The API secret of account {name} is not base64: copy it again as Kraken showed it."
+    )
+
+
 @dataclass(frozen=True)
 class Account:
     """One Kraken account: a name of yours and one API key with its secret.
@@ -114,31 +153,21 @@ class Account:
         tier: str | None = None,
         otp: str | Secret | None = None,
     ) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigError(
-                f"{name!r} cannot name an account: use 1 to 64 letters, digits, '-' or '_'."
-            )
-        for part, value in (("API key", key), ("API secret", secret)):
-            if not isinstance(value, str | Secret) or not _secret(value).reveal():
-                raise ConfigError(f"Account {name} has no {part}: give both the key and its secret.")
-        if not isinstance(otp, str | Secret | None):
-            raise ConfigError(f"The otp of account {name} has to be a text.")
+        wrong = _wrong_with(name, key, secret, otp)
+        if wrong is not None:
+            del name, key, secret, otp  # reports of errors show the locals of frames
+            raise ConfigError(wrong)
         set_field = object.__setattr__
         set_field(self, "name", name)
         set_field(self, "key", _secret(key))
         set_field(self, "secret", _secret(secret))
         set_field(self, "tier", None if tier is None else check_tier(tier))
         set_field(self, "otp", None if otp is None else _secret(otp))
-        if not self.key.reveal().isascii() or not self.key.reveal().isprintable():
-            raise ConfigError(f"The API key of account {name} has invalid characters: copy it again.")
-        try:
-            decoded = base64.b64decode(self.secret.reveal(), validate=True)
-        except (binascii.Error, ValueError):
-            decoded = b""
-        if not decoded:
-            raise ConfigError(
-                f"The API secret of account {name} is not base64: copy it again as Kraken showed it."
-            )
+
+    def __repr__(self) -> str:
+        """Without the key, the secret and the otp; also of one that is not complete, as a broken subclass makes."""
+        known = {each.name: getattr(self, each.name) for each in fields(self) if hasattr(self, each.name)}
+        return f"{type(self).__name__}({', '.join(f'{name}={_printed(known[name])}' for name in known)})"
 
     @classmethod
     def of(cls, value: Account | Sequence[str]) -> Account:
@@ -258,7 +287,7 @@ def _fee_bound(value: object) -> Decimal:
 def check_tier(tier: str) -> str:
     """Return the tier. Raises `ConfigError` if Kraken has no such tier."""
     if tier not in ("starter", "intermediate", "pro"):
-        raise ConfigError(f"invalid tier {tier!r}: use starter, intermediate or pro.")
+        raise ConfigError(f"invalid tier {shown(tier)}: use starter, intermediate or pro.")
     return tier
 
 

@@ -25,6 +25,7 @@ from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.aio import AsyncEngine
 from engine.app.gates import GateMethods
+from engine.app.host import check_host
 from engine.app.one_type import one_type
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
@@ -121,6 +122,7 @@ class Engine(GateMethods):
                 self._start()
 
     def _start(self) -> None:
+        check_host()
         state = self._state
         if self._before is not None:
             self._before.wait_ended(ENDS_WITHIN)  # a stop whose time was too short: else the directory is in use

@@ -80,8 +80,10 @@ def _token(file: Path | None) -> Secret | None:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise ConfigError(f"The token file {file} cannot be read: {error}.") from None
+            cause = getattr(error, "strerror", None) or "it is not plain text"
+            raise ConfigError(f"The file that --token-file names cannot be read: {cause}. It takes the name of a file, "
+                              "not the token itself.") from None  # fmt: skip
     line = text.partition("\n")[0].strip()
     if file is not None and not line:
-        raise ConfigError(f"The token file {file} is empty.")
+        raise ConfigError("The file that --token-file names is empty.")
     return Secret(line) if line else None

@@ -32,6 +32,8 @@ from engine.kraken.refusals import UNLISTED, Effect, category, meaning_of, norma
 from engine.kraken.strict_json import read_strictly
 from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
+PARTIAL_CONTENT = 206  # HTTP; a part of a reply, however well it reads
+
 
 @dataclass(frozen=True, slots=True)
 class KrakenReply:
@@ -83,7 +85,8 @@ class _Envelope:
 
 
 def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> KrakenReply:
-    if not (200 <= status < 300 or 400 <= status < 500):
+    is_whole = 200 <= status < 300 and status != PARTIAL_CONTENT
+    if not (is_whole or 400 <= status < 500):
         _raise_unknown(endpoint, f"{_STATUS.get(status // 100, 'HTTP')} {status} and {_what_came(body)}")
     envelope = _envelope(body, note)
     if envelope is None:

@@ -64,6 +64,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         path: str = scope["path"]
+        if _is_ambiguous(scope):
+            return _two_lengths()
         if _host(headers.getlist("host")) not in self._hosts:
             return _refused(421, "This name is not one of the service's: add it with --allow-host.")
         if not self._is_same_site(headers):
@@ -91,6 +93,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        if scope["type"] == "http" and _is_ambiguous(scope):
+            await _two_lengths()(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in _READS:
             await self._app(scope, receive, send)
             return
@@ -104,6 +109,16 @@ class BodyLimit:
             await _refused(413, f"The body is larger than {BODY_AT_MOST} bytes.")(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
+
+
+def _two_lengths() -> Response:
+    return _refused(400, "A request has one length.", {"connection": "close"})
+
+
+def _is_ambiguous(scope: Scope) -> bool:
+    """Whether a proxy in front may take another end of the request for the right one, and smuggle a second one in."""
+    names = [name for name, _ in scope["headers"]]
+    return b"transfer-encoding" in names and b"content-length" in names
 
 
 async def _whole_body(receive: Receive) -> bytes | None:

@@ -79,6 +79,13 @@ def test_an_empty_account_is_a_good_reply(status: int) -> None:
     assert read_reply(status, b'{"error":[],"result":{}}', READ).result == {}
 
 
+def test_a_part_of_a_reply_is_no_reply() -> None:
+    """G6: HTTP 206 says that there is more of it."""
+    for body in (b'{"error":[],"result":{}}', b'{"error":["EAPI:Invalid key"]}'):
+        with pytest.raises(CallUnknown, match="206"):
+            read_reply(206, body, READ)
+
+
 def test_warnings_stand_beside_the_result() -> None:
     """G5: a call that was done with a warning was done."""
     reply = read_reply(200, envelope("WDatabase:No change", "WFoo:bar", result={"count": 1}), CANCEL)

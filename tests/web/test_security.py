@@ -199,3 +199,26 @@ def _is_ended(client: socket.socket) -> bool:
         return client.recv(1) == b""
     except ConnectionResetError:
         return True
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_request_of_two_lengths_is_refused_and_hung_up_on(inner: bool) -> None:
+    """Behind a proxy that counts by the other one, what follows would be somebody's second request."""
+    lengths = {"content-length": "5", "transfer-encoding": "chunked"}
+    if inner:
+        status, headers = _through_body_limit(lengths)
+    else:
+        status, headers = answer(WebOptions(), path="/0/private/Balance", method="POST", **lengths)
+    assert (status, headers["connection"]) == (400, "close")
+
+
+def _through_body_limit(headers: dict[str, str]) -> tuple[int, dict[str, str]]:
+    told: list[Any] = []
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/healthz",
+             "headers": [(name.encode(), value.encode()) for name, value in headers.items()]}  # fmt: skip
+    asyncio.run(BodyLimit(PlainTextResponse("inside"))(scope, None, send))  # type: ignore[arg-type]
+    return told[0]["status"], {name.decode(): value.decode() for name, value in told[0]["headers"]}

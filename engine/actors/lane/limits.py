@@ -82,7 +82,7 @@ class Limits:
         self._unsaved: set[str] = set()
         self._locked: set[str] = set()
         self._save_after = float("-inf")
-        self._is_failing = False
+        self._is_failing = self._are_all_held = False
         for name, key in self._keys.items():
             self._tell_change(name, KeyState.ACCEPTED, key.breaker)
 
@@ -203,7 +203,11 @@ class Limits:
         return KeyLimits(account, self._settings, found, now, wall, self._kept)
 
     def _check_all(self, now: float) -> Wait | None:
-        return check_all([self._keys[name].breaker for name in self._locked], now) if len(self._locked) > 1 else None
+        held = check_all([self._keys[name].breaker for name in self._locked], now) if len(self._locked) > 1 else None
+        if held is not None and not self._are_all_held:  # the states of the other keys do not tell
+            self._publish(EngineWarning("all-locked-out", held.reason))
+        self._are_all_held = held is not None
+        return held
 
     def _plan_save(self, now: float) -> None:
         if now < self._save_after or not self._unsaved:

@@ -150,6 +150,8 @@ def test_two_locked_keys_stop_all(sim: Simulator, tmp_path: Path) -> None:
         held = attempts(engine, 3, account="BOB")
         assert all(isinstance(each, LockedOut) for each in held)
         assert count(sim, "BOB") == before
+        codes = [warning.code for warning in engine.status().warnings]
+        assert codes.count("all-locked-out") == 1, "BOB's own key stands well, and somebody has to say why it is silent"
 
 
 def test_counter_refuses_before_a_nonce_is_drawn_and_never_a_cancel(sim: Simulator, tmp_path: Path) -> None:
