@@ -8,7 +8,7 @@
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut ── KeyRefused ·
     │   │                 ConnectFailed · NotLive · PairUnsettled · EngineStopped · UnknownName¹ ·
-    │   │                 IdInUse¹ · OtherKey · NonceNotDurable² ── NoncesUsedUp
+    │   │                 IdInUse¹ · OtherKey · OwnershipLost² · NonceNotDurable² ── NoncesUsedUp
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -171,6 +171,13 @@ class NonceNotDurable(StoreError, CallNotSent):
 
 class NoncesUsedUp(NonceNotDurable):
     """The key has no nonce left; only a new key helps."""
+
+
+class OwnershipLost(StoreError, CallNotSent):
+    """The state directory or a key is not this engine's any more, so nothing is sent or written (promise G2)."""
+
+    def __init__(self, message: str, **about: Any) -> None:
+        CallError.__init__(self, message, **about)
 
 
 class OtherKey(CallNotSent):

@@ -32,13 +32,14 @@ from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import AllCanceled, DisarmAll, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
-from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.supervisor import Supervisor
 from engine.errors import Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
+from engine.ownership import verify_owned
 from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.lane.admission import KEPT, SETTLEMENT
@@ -50,7 +51,7 @@ logger = logging.getLogger("engine")
 EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
 TRADING = "trading "  # the names of trading actors begin with it
 EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
-STOP_PATIENCE = 1.0  # seconds to stop the others, when an actor cannot be started
+STOP_PATIENCE = 5.0  # seconds to stop the others, when an actor cannot be started
 WRITTEN_WITHIN = 1.0  # seconds; with a slower disk an account that comes back may lose its very last balance
 PART_FOR_DISARMING = 0.3  # of a stop's timeout
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
@@ -106,6 +107,7 @@ class ActorSystem:
         self.facts = Facts()
         self._is_dropping = False
         self._report: Callable[..., LaneReport] | None = None
+        self._late: list[pykka.ActorRef[Any]] = []
         self._scheduler = Scheduler()
         self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
         self._actors = Supervisor(
@@ -117,6 +119,8 @@ class ActorSystem:
     def start(self) -> None:
         """Start them all. When one cannot be started, the others are stopped again and its error is raised."""
         try:
+            self._scheduler.start()
+            self._actors.watch()
             self._actors.start(EVENTS, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
             self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
@@ -148,9 +152,16 @@ class ActorSystem:
                 self._disarm(deadline)
             if name in (ORDERS, PRIVATE_LANE):  # before the journal stops: it takes in how the call under way ends
                 _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
+            ref = self._actors.ref(name)
             if not self._actors.stop(name, deadline - time.monotonic()):
-                logger.error("The actor %s did not stop in time.", name)
+                self._late.append(ref)
+                logger.warning("The actor %s did not stop in time.", name)
         self._scheduler.stop(max(0.0, deadline - time.monotonic()))
+
+    def wait_ended(self, seconds: float) -> bool:
+        """Whether also those have finished, within some seconds, that a stop did not wait for."""
+        deadline = time.monotonic() + seconds
+        return all(wait_finished(ref, deadline - time.monotonic()) for ref in self._late)
 
     def start_trading(self, account: str, start: Callable[[After], pykka.ActorRef[Any]]) -> None:
         """Start an account's `TradingActor`; `start` is given the timers."""
@@ -285,7 +296,7 @@ class ActorSystem:
         return OrderActor.start(
             self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
-            drift=self._drift, key_of=self._key_of, spare=self._spare,
+            drift=self._drift, key_of=self._key_of, spare=self._spare, verify=partial(verify_owned, self._state_dir),
         )  # fmt: skip
 
     def _told(self, call: PrivateCall, result: Any) -> None:
@@ -349,3 +360,4 @@ def _end_calls(ref: pykka.ActorRef[Any], deadline: float) -> None:
         if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
             mailbox.cut_under_way()  # again and again: it may have been between two exchanges
         time.sleep(LOOK_AGAIN)
+    mailbox.cut_under_way()

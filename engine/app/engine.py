@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -24,9 +25,11 @@ from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.aio import AsyncEngine
 from engine.app.gates import GateMethods
+from engine.app.one_type import one_type
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
+from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, EngineStopped
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
@@ -36,8 +39,10 @@ from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 logger = logging.getLogger("engine")
 
 WARNINGS_KEPT = 50
+ENDS_WITHIN = 10.0  # seconds that a start waits for what a stop has left
 
 
+@one_type
 class Engine(GateMethods):
     """Everything private between a bot and Kraken, for any number of accounts. Thread-safe.
 
@@ -80,6 +85,7 @@ class Engine(GateMethods):
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
         self._aio = AsyncEngine(self, self.subscribe, self.unsubscribe, lambda: self._state.is_running)
+        self._before: ActorSystem | None = None  # of the last start
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
     @classmethod
@@ -100,28 +106,42 @@ class Engine(GateMethods):
         )
 
     def start(self) -> Engine:
-        """Take the state directory and the keys, and start the actors; a second call does nothing."""
+        """Take the state directory and the keys, and start the actors; a second call does nothing.
+
+        When it raises, also what a signal handler raised meanwhile, as with Ctrl-C, nothing is left behind: no lock, no
+        thread and no descriptor. It may then be called again.
+        """
+        if not self._state.is_running:
+            uninterrupted(self._start_in_turn, undo=self.stop)
+        return self
+
+    def _start_in_turn(self) -> None:
         with self._turn:
             if not self._state.is_running:
                 self._start()
-        return self
 
     def _start(self) -> None:
         state = self._state
-        system = ActorSystem(
+        if self._before is not None:
+            self._before.wait_ended(ENDS_WITHIN)  # a stop whose time was too short: else the directory is in use
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._close_pool)
+            self._open_pool(self._url)
+            system = self._system()
+            system.start()
+            undo.pop_all()
+        self._before = system
+        state.opened(system)
+        interval.shorten(self, state.settings.switch_interval)
+        atexit.register(self._at_exit)
+
+    def _system(self) -> ActorSystem:
+        state = self._state
+        return ActorSystem(
             state.accounts, url=self._url, state_dir=state.directory, settings=state.settings, live=state.live,
             clock=state.clock, kept=state.kept, board=state.board, subscribers=self._subscribers,
             notice=self._notice, world_stopped=self.stop, fetch=self._fetch, drift=state.drift,
         )  # fmt: skip
-        self._open_pool(self._url)
-        try:
-            system.start()
-        except BaseException:
-            self._close_pool()
-            raise
-        state.opened(system)
-        interval.shorten(self, state.settings.switch_interval)
-        atexit.register(self._at_exit)
 
     def stop(self, timeout: float = 10.0) -> None:
         """End every thread, answer every waiting caller and close the store, within `timeout` seconds.
@@ -133,14 +153,22 @@ class Engine(GateMethods):
         if not self._state.is_running:
             return
         deadline = time.monotonic() + timeout
+        system = self._state.running
+        if system is None or not system.is_own_thread():
+            uninterrupted(partial(self._stop_in_turn, deadline))
+            return
         self._state.stopped.set()
-        if not self._turn.acquire(blocking=not self._state.system.is_own_thread()):
-            return  # called by a subscriber, which the stop under way waits for
-        try:
+        if self._turn.acquire(blocking=False):  # else the stop under way waits for this subscriber to return
+            try:
+                self._stop(deadline)
+            finally:
+                self._turn.release()
+
+    def _stop_in_turn(self, deadline: float) -> None:
+        self._state.stopped.set()
+        with self._turn:
             if self._state.is_running:
                 self._stop(deadline)
-        finally:
-            self._turn.release()
 
     def _stop(self, deadline: float) -> None:
         system, board = self._state.system, self._state.board

@@ -11,8 +11,8 @@ from engine.cli.exits import Exit
 from engine.cli.finding_lines import shown
 from engine.cli.options import Options, account_named
 from engine.cli.output import console, document, say
+from engine.doctor.fact_finder import PAUSE, FactFinder, finding_of
 from engine.doctor.finding import Finding, Level
-from engine.doctor.settle import PAUSE, Settling, finding_of
 from engine.errors import ConfigError
 from engine.kraken.facts import Learnt
 from engine.values import SYSTEM_CLOCK
@@ -37,9 +37,9 @@ def settle(options: Options, name: str, *, place: bool, yes: bool, pause: float 
     learnt: list[Learnt] = []
     findings: list[Finding] = []
     with engine:
-        settling = Settling(engine, name, url=found.url, settings=found.settings, clock=SYSTEM_CLOCK, pause=pause)
+        finder = FactFinder(engine, name, url=found.url, settings=found.settings, clock=SYSTEM_CLOCK, pause=pause)
         try:
-            for told in settling.learn(place=place):
+            for told in finder.learn(place=place):
                 learnt += [told] if isinstance(told, Learnt) else []
                 findings.append(finding_of(told))
                 if not options.json:

@@ -1,4 +1,4 @@
-"""Whether an account could trade now: the smallest order on one pair, which Kraken only checks."""
+"""Whether an account could trade now: has Kraken check the smallest order on one pair."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from engine.values import Settings
 CHECK = "can-trade"
 WIDEST_SPREAD = Decimal(100)  # percent: whether an order would be taken does not depend on it
 MONEY = ("USD", "EUR", "GBP", "CAD", "AUD", "CHF", "JPY", "USDT", "USDC")
-"""What bitcoin is sold for at Kraken, besides the account's own cash."""
+"""Currencies that bitcoin is traded for at Kraken, besides the account's own cash."""
 
 _PASSING = ("EService:", "EAPI:Rate limit", "EGeneral:Too many", "EGeneral:Temporary", "EGeneral:Internal")
 _REFUSES = (
-    "Look up Kraken's words: it may not offer this product in your country, or ask for something on its page first "
-    "(Settings). No order of this engine will be taken before."
+    "Look up Kraken's error: it may not offer this product in your country, or require a step on its settings page "
+    "first. Until then no order of this engine is accepted."
 )
 _LATER = "Nothing was placed. Fix that, and run this again."
 
@@ -33,7 +33,7 @@ _LATER = "Nothing was placed. Fix that, and run this again."
 def can_trade(
     engine: Engine, account: str, info: KeyInfo, settings: Settings, *, balance_age: float, seconds: float
 ) -> Finding:
-    """Let Kraken check the smallest order with ``validate``; nothing is placed. Says yes, no and why, or not tried.
+    """Have Kraken check the smallest order with ``validate``; nothing is placed. The finding is yes, no, or not tried.
 
     `balance_age`: how old (seconds) the balance may be. `seconds`: how long each wait for Kraken may take.
     """

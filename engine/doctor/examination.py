@@ -43,7 +43,7 @@ _WARNINGS: Mapping[str, str] = {
     _ONE_REFUSED: "If it happens again, another program uses the key: give the engine a key of its own.",
     "nonces-restored": "Check the disk; the damaged file was kept beside the new one.",
     "order-unknown": "kraken-engine order ACCOUNT ID looks it up and says what became of it. Do not place it again.",
-    "orders-lost": "Do what it says before you trade: look at Kraken for open orders first.",
+    "journal-damaged": "Do what it says before you trade: look at Kraken for open orders first.",
     "nonces-lost": "Do what it says before you trade: the marks of the nonces are what keeps a key usable.",
     "nonces-failing": "Fix the disk or the permissions of that file: without it no call can be made.",
     "nonces-copy-failing": "Fix the disk or the permissions of that file: it is the second copy of the nonce marks.",

@@ -8,7 +8,7 @@ from engine.app import Engine
 from engine.doctor.finding import Finding, warn
 from engine.errors import CallError
 
-CHECK = "orders"
+CHECK = "unsettled-orders"
 LOOK_UP = (
     "It is looked up while an engine runs; kraken-engine order {account} {id} waits for that and says what became of "
     "it. Do not place it again under another id."

@@ -48,6 +48,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 
 
 _FINDS_ORDERS = frozenset({"OpenOrders", "ClosedOrders", "TradesHistory"})
+_NEED_LIVE = frozenset({"CancelAllOrdersAfter", "GetWebSocketsToken"})  # one acts later, one opens a channel for orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +89,15 @@ class Endpoint:
     path: str = field(init=False, repr=False)
     finds_orders: bool = field(init=False, repr=False)
     changes_now: bool = field(init=False, repr=False)
+    needs_live: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Work out once what every call asks for."""
         object.__setattr__(self, "path", f"/0/{'public' if self.public else 'private'}/{self.name}")
         object.__setattr__(self, "finds_orders", self.name in _FINDS_ORDERS)
         object.__setattr__(self, "changes_now", self.writes and self.name != "CancelAllOrdersAfter")
+        is_cancel = self.call_class is CallClass.CANCEL
+        object.__setattr__(self, "needs_live", self.name in _NEED_LIVE or (self.writes and not is_cancel))
 
     def with_params(self, params: Mapping[str, object]) -> Endpoint:
         """The endpoint as a call with these parameters uses it."""
@@ -130,12 +134,8 @@ def call_class(endpoint: Endpoint, params: Mapping[str, object]) -> CallClass:
 
 
 def is_dry_run(endpoint: Endpoint, params: Mapping[str, object]) -> bool:
-    """Whether Kraken only checks the call and does nothing.
-
-    Only ``True`` and ``"true"`` count: what Kraken makes of other spellings is not known, so they may trade.
-    """
-    asked = params.get("validate")
-    return endpoint.validates and (asked is True or (isinstance(asked, str) and asked == "true"))
+    """Whether Kraken only checks the call and does nothing: `validate` as `dry_run.settled` leaves it."""
+    return endpoint.validates and params.get("validate") is True
 
 
 def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:
@@ -146,7 +146,7 @@ def _find(name: str, table: Mapping[str, Endpoint], kind: str) -> Endpoint:
     raise UnknownName(f"Kraken has no {kind} endpoint {shown!r}: {_hint(shown, table)}", endpoint=shown)
 
 
-_NEW = " A new one needs its endpoint_class (--class): read, settle, order, cancel, funds."
+_NEW = " A new one needs endpoint_class (--class): read, settle, order, cancel, funds."
 
 
 def _hint(name: str, table: Mapping[str, Endpoint]) -> str:
@@ -158,7 +158,7 @@ def _hint(name: str, table: Mapping[str, Endpoint]) -> str:
     import difflib  # noqa: PLC0415 - only for a wrong name
 
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean {names[near[0]]!r}?" if near else "see Kraken's REST reference."
+    hint = f"did you mean {names[near[0]]!r}?" if near else "see its reference."
     return hint if name.lower() in names else hint + _NEW
 
 

@@ -6,7 +6,7 @@ name and content, since a flipped bit in a value is invisible to SQLite. What is
 name (`files`), never deleted. Whether a file is the newest of its kind, another one knows (`generations`).
 """
 
-from engine.store.files import prepare_directory, put_aside
+from engine.store.files import held_by, prepare_directory, put_aside
 from engine.store.reader import (
     TABLE,
     check_names,
@@ -25,6 +25,7 @@ __all__ = [
     "Store",
     "check_names",
     "check_outline",
+    "held_by",
     "open_or_replace",
     "prepare_directory",
     "put_aside",

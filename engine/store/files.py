@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +14,21 @@ from engine.errors import StoreDamaged, StoreError
 _BESIDE = ("-journal", "-wal", "-shm")
 
 
+Identity = tuple[int, int]
+
+
 def prepare_directory(path: Path) -> Path:
     """Create the state directory (mode 0700) unless it is there; returns its absolute path.
 
-    Raises `StoreError` when it is no directory, is a symbolic link, cannot be made, or others may write to it.
+    Raises `StoreError` when it is no directory, is a symbolic link, cannot be made, or others may write to it or put
+    another in its place: a directory above it that all may write to has the sticky bit, as ``/tmp`` has.
     """
     path = Path(os.path.abspath(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for each in reversed(path.parents):
+            if not each.exists():
+                with contextlib.suppress(FileExistsError):
+                    each.mkdir(mode=0o755)  # whatever the umask: not all may put another directory in our place
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
         mode = path.lstat().st_mode
@@ -34,7 +42,22 @@ def prepare_directory(path: Path) -> Path:
         raise StoreError(f"Others may write to the state directory {path}: run 'chmod 700 {path}'.")
     if not os.access(path, os.W_OK | os.X_OK):
         raise StoreError(f"The state directory {path} is not writable for this user.")
+    _check_above(path)
     return path
+
+
+def _check_above(path: Path) -> None:
+    """The directories above it, by the names that were given and by those that links lead to."""
+    for each in dict.fromkeys((*path.parents, *Path(os.path.realpath(path)).parents)):
+        try:
+            mode = each.stat().st_mode
+        except OSError as error:
+            raise StoreError(f"The directory {each} cannot be looked at: {cause(error)}.") from error
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise StoreError(
+                f"Everybody may put another directory in the place of {path}, since all may write to {each}: run "
+                f"'chmod o-w {each}', or name a state directory elsewhere."
+            )
 
 
 def put_aside(path: Path) -> Path:
@@ -57,10 +80,10 @@ def put_aside(path: Path) -> Path:
     return aside
 
 
-def create_file(path: Path) -> tuple[int, int]:
+def create_file(path: Path) -> Identity:
     """Make the file 0600 before SQLite would make it wider; returns its identity."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(path, flags, 0o600)
         try:
             found = os.fstat(descriptor)
@@ -69,8 +92,8 @@ def create_file(path: Path) -> tuple[int, int]:
         sync_directory(path.parent)
         for suffix in _BESIDE:  # a reader of a file that was read-only for a while leaves them so
             with contextlib.suppress(FileNotFoundError):
-                if stat.S_ISREG(os.lstat(beside(path, suffix)).st_mode):
-                    os.chmod(beside(path, suffix), 0o600)
+                _check_regular(beside(path, suffix), os.lstat(beside(path, suffix)))
+                os.chmod(beside(path, suffix), 0o600)
     except OSError as error:
         raise StoreError(f"The store file {path} cannot be opened: {cause(error)}.") from error
     _check_kind(path, found)
@@ -87,16 +110,23 @@ def is_there(path: Path) -> bool:
         raise StoreError(f"The store file {path} cannot be read: {cause(error)}.") from error
     if found is not None:
         _check_kind(path, found)
+    for suffix in _BESIDE:
+        with contextlib.suppress(OSError):
+            _check_regular(beside(path, suffix), os.lstat(beside(path, suffix)))
     if (found is None or found.st_size == 0) and content(beside(path, "-wal")):
         raise StoreDamaged(f"The store file {path} is damaged: it is empty, and the log beside it is not.")
     return found is not None
 
 
 def _check_kind(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"The store file {path} is a link or no regular file: move it away.")
+    _check_regular(path, found)
     if found.st_mode & 0o022:
         raise StoreError(f"Others may write to the store file {path}: run 'chmod 600 {path}'.")
+
+
+def _check_regular(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"The store file {path} is a link or no regular file: move it away.")
 
 
 def sync_directory(path: Path) -> None:
@@ -110,16 +140,24 @@ def sync_directory(path: Path) -> None:
 
 def header(path: Path) -> bytes:
     """What SQLite says of a file at its beginning; nothing of one that cannot be read."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        return file.read(100)
-    return b""
+    return _read(path, 100)
 
 
 def content(path: Path) -> bytes:
     """All of a file; nothing of one that cannot be read."""
-    with contextlib.suppress(OSError):
-        return path.read_bytes()
+    return _read(path, -1)
+
+
+def _read(path: Path, size: int) -> bytes:
+    """The beginning of a regular file, or all of it: what is none, as a pipe, might never answer."""
+    with contextlib.suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file.read(size)
     return b""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -127,7 +165,27 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def identity_of(path: Path) -> tuple[int, int]:
+def held_by(descriptor: int) -> Identity | None:
+    """Which file a descriptor of this process stands for; `None` when it is closed."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def descriptors_of(files: Collection[Identity]) -> dict[Identity, list[int]]:
+    """The descriptors by which this process has these files open, those that SQLite opened as well."""
+    found: dict[Identity, list[int]] = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/dev/fd"):
+            identity = held_by(int(name))
+            if identity is not None and identity in files:
+                found.setdefault(identity, []).append(int(name))
+    return found
+
+
+def identity_of(path: Path) -> Identity:
     """The identity of the file, whatever its name. Raises `StoreError` when it is missing."""
     try:
         found = os.lstat(path)

@@ -21,6 +21,7 @@ __all__ = ["COPY_NAME", "FILE_NAME", "Nonces", "read_marks"]
 logger = logging.getLogger(__name__)
 
 Soon = Callable[[Callable[[], None]], object]
+Verify = Callable[[str], None]
 
 FAILS = (
     "{error} Until this is fixed no nonce above the mark is used: calls end as not sent, and cancels use the nonces "
@@ -31,6 +32,10 @@ FAILS = (
 def log_warning(code: str, sentence: str) -> None:
     """The default `warn`: writes to the log."""
     logger.warning("%s: %s", code, sentence)
+
+
+def owned(key_id: str) -> None:
+    """A `verify` for those who own the directory for as long as they live."""
 
 
 class Nonces:
@@ -52,6 +57,8 @@ class Nonces:
     `soon` runs a callback in another thread. With it, the mark of a key in use is renewed there while nonces below the
     present mark are issued, so that none waits for the disk; the mark of an idle key is not renewed. When a renewal
     fails or comes too late, `issue` reserves by itself, and raises what goes wrong.
+
+    `verify(key_id)` is called before each mark is made durable, and raises `OwnershipLost` when that must not be.
     """
 
     def __init__(
@@ -62,12 +69,13 @@ class Nonces:
         open_store: Callable[[Path], Store] = Store,
         warn: Warn = log_warning,
         soon: Soon | None = None,
+        verify: Verify = owned,
     ) -> None:
         self._clock = clock
         self._soon = soon
         self._lines: dict[str, _Line] = {}
         main, copy, marks = open_files(directory, open_store, warn)
-        self._marks = _Marks(main, copy, marks, warn)
+        self._marks = _Marks(main, copy, marks, warn, verify)
 
     def issue(self, key_id: str, *, cancel: bool = False) -> int:
         """The next nonce of a key. Raises `NonceNotDurable` when the disk fails; `cancel` may use those kept for it."""
@@ -128,10 +136,13 @@ class _Marks:
     """The durable marks in their two files. Any thread may read them; one at a time writes.
 
     Guarantees: `durable` and `renew` return only marks that the main file has; a mark on disk is never lowered.
+    `verify` is asked before each is made durable.
     """
 
-    def __init__(self, store: Store, copy: Store | None, marks: Mapping[str, int], warn: Warn) -> None:
-        self._store, self._copy, self._warn = store, copy, warn
+    def __init__(
+        self, store: Store, copy: Store | None, marks: Mapping[str, int], warn: Warn, verify: Verify
+    ) -> None:
+        self._store, self._copy, self._warn, self._verify = store, copy, warn, verify
         self._fails, self._copy_fails = False, copy is None
         self._durable = dict(marks)
         self._writing = threading.Lock()
@@ -147,6 +158,7 @@ class _Marks:
         """Return when `mark` is durable. Raises `StoreError`."""
         with self._writing:
             if mark > self._durable.get(key_id, 0):
+                self._verify(key_id)
                 began = time.monotonic()
                 self._write_copy(key_id, mark)
                 self._write(key_id, mark)

@@ -17,7 +17,16 @@ import sqlitedict
 
 from engine.errors import StoreDamaged, StoreError
 from engine.store.codec import encode
-from engine.store.files import beside, cause, create_file, identity_of, put_aside
+from engine.store.files import (
+    Identity,
+    beside,
+    cause,
+    create_file,
+    descriptors_of,
+    held_by,
+    identity_of,
+    put_aside,
+)
 from engine.store.reader import (
     LOCK_PATIENCE,
     OPEN,
@@ -44,6 +53,8 @@ T = TypeVar("T")
 
 _REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
 _DELETE = f"DELETE FROM {TABLE} WHERE key IN "  # noqa: S608
+
+_abandoned: dict[Identity, Any] = {}  # what must not be closed any more, by file
 
 
 class Store:
@@ -75,6 +86,8 @@ class Store:
         self._lock = threading.Lock()
         self._late: queue.Queue[Any] | None = None
         identity = create_file(path)
+        if identity in _abandoned:
+            raise StoreError(f"Other code of this process has closed {path} while it was in use: restart the process.")
         if guards_log:
             check_log(path)
         (check or read_documents)(path)
@@ -88,6 +101,7 @@ class Store:
             self._files = {path: identity, beside(path, "-wal"): identity_of(beside(path, "-wal"))}
             if guards_log:
                 _mark_open(self._dict, path)
+            self._descriptors = descriptors_of({*self._files.values(), identity_of(beside(path, "-shm"))})
         except BaseException:
             self._dict.close(force=True)
             raise
@@ -118,10 +132,16 @@ class Store:
                 self._execute(f"{_DELETE}({','.join('?' * len(part))})", list(part))
 
     def close(self) -> None:
-        """Close the file; nothing is lost. A second call does nothing."""
+        """Close the file; nothing is lost. A second call does nothing.
+
+        Where other code has closed SQLite's descriptors, it stays open: closing writes to them, whosever they are now.
+        """
         with self._lock:
             opened, self._dict = self._dict, None
         if opened is None:
+            return
+        if not self._has_descriptors():
+            _abandoned[self._files[self.path]] = opened
             return
         writer, keeps_log = opened.conn, self._guards_log and not _mark_closed(opened.conn)
         with _reading(self.path) if keeps_log else contextlib.nullcontext():
@@ -166,7 +186,14 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._dict.conn.check_raise_error()  # what became of the late write was reported already
 
+    def _has_descriptors(self) -> bool:
+        """Whether SQLite's descriptors still stand for its files."""
+        each = self._descriptors.items()
+        return all(any(held_by(one) == identity for one in descriptors) for identity, descriptors in each)
+
     def _check_files(self) -> None:
+        if not self._has_descriptors():
+            raise StoreError(f"Other code of this process has closed {self.path}: restart the process.")
         for path, identity in self._files.items():
             if identity_of(path) != identity:
                 raise StoreError(f"The store file {path} was replaced while in use: restart the engine.")

@@ -6,6 +6,8 @@ Guarantees:
 - `is_sent` is True from just before the first byte of the request is written.
 - A connection is reused only if its last reply was read completely and it is idle, quiet and recent.
 - Nothing is ever sent twice.
+- A descriptor that other code of the process has closed is not used, and not closed again: its number may be a file of
+  that code's by now.
 """
 
 from __future__ import annotations
@@ -45,19 +47,6 @@ class WireClosed(Exception):
     """The connection was closed for good."""
 
 
-class TlsSocket(ssl.SSLSocket):
-    """An SSLSocket that is not left open when the connection is reset just before it is wrapped."""
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Called by wrap_socket alone, which looks for data on a socket without a peer and forgets to close it."""
-        try:
-            return super().recv(buflen, flags)
-        except OSError as error:
-            if error.errno not in (errno.ENOTCONN, errno.EINVAL):
-                self.close()
-            raise
-
-
 class WireReply(NamedTuple):
     """A reply that was read to its end."""
 
@@ -95,6 +84,7 @@ class Wire:
         self.route = route
         self._lock = threading.Lock()  # held for moments only, never while waiting for the network
         self._sock: socket.socket | None = None
+        self._made: tuple[int, int] | None = None  # which socket it is, whatever its descriptor's number
         self._poll = select.poll()
         self._tap = Tap(self._receive_into)
         self._stream = Stream(self._tap, _BUFFER)
@@ -179,7 +169,7 @@ class Wire:
 
     def _shut(self) -> None:
         """Wake the thread that waits on the socket. Called with the lock held, so that it is not closed meanwhile."""
-        if self._sock is not None:
+        if self._sock is not None and _identity(self._sock) == self._made:
             # Not SSLSocket.shutdown: that takes the TLS layer away under a racing send, which then goes out in clear.
             with contextlib.suppress(OSError):  # not connected yet: _dial looks at the flag
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
@@ -187,9 +177,13 @@ class Wire:
     def _drop(self) -> None:
         with self._lock:
             sock, self._sock = self._sock, None
-            if sock is not None:
-                with contextlib.suppress(OSError):  # it is gone in any case
-                    sock.close()
+            if sock is None:
+                return
+            if _identity(sock) != self._made:
+                sock.detach()
+                return
+            with contextlib.suppress(OSError):  # it is gone in any case
+                sock.close()
 
     def _unless_cut(self) -> None:
         if self.is_cut:
@@ -204,7 +198,7 @@ class Wire:
         return min(left, LONGEST_WAIT)
 
     def _is_usable(self) -> bool:
-        if self._sock is None:
+        if self._sock is None or _identity(self._sock) != self._made:
             return False
         if self.route.clock.monotonic() - self._idle_since > IDLE_LIMIT:
             return False
@@ -247,7 +241,7 @@ class Wire:
     def _dial(self, address: SocketAddress, patience: float) -> None:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         with self._lock:
-            self._sock = sock
+            self._sock, self._made = sock, _identity(sock)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address.sockaddr)
@@ -354,3 +348,12 @@ class Wire:
         sock = self._sock
         is_quiet = not self._tap.has_more(self._stream) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
         self._is_whole = is_quiet and not unless
+
+
+def _identity(sock: socket.socket) -> tuple[int, int] | None:
+    """Which file a socket's descriptor stands for; `None` when that is closed."""
+    try:
+        found = os.fstat(sock.fileno())
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

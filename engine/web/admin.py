@@ -20,7 +20,8 @@ from starlette.routing import Route
 from engine.app.documents import QUESTIONS
 from engine.doctor import examine_running
 from engine.errors import CallError, ConfigError, EngineError, NotLive
-from engine.kraken.endpoints import CallClass, is_dry_run
+from engine.kraken.dry_run import settled
+from engine.kraken.endpoints import is_dry_run
 from engine.kraken.unlisted import endpoint_of
 from engine.web.gateway.responses import written
 from engine.web.web_state import WebState
@@ -46,12 +47,12 @@ async def _call(service: WebState, asked: dict[str, Any]) -> Any:
     """One private call, with the engine's own repeats. A call that changes something needs `live` from the caller."""
     params, endpoint_class = asked.get("params") or {}, asked.get("endpoint_class")
     endpoint = endpoint_of(asked["endpoint"], params, endpoint_class)
-    is_harmless = is_dry_run(endpoint, params) or endpoint.call_class is CallClass.CANCEL or not endpoint.writes
-    if not is_harmless and asked.get("live") is not True:
-        raise NotLive(f"{endpoint.name} would change something at Kraken: give --live.")
+    params = settled(endpoint, params)
+    if endpoint.needs_live and not is_dry_run(endpoint, params) and asked.get("live") is not True:
+        raise NotLive(f"{endpoint.name} can change something at Kraken: give --live.")
     return await run_in_threadpool(
         partial(service.engine.call, endpoint_class=endpoint_class),
-        asked["account"], asked["endpoint"], asked.get("params"), asked.get("timeout"),
+        asked["account"], asked["endpoint"], params, asked.get("timeout"),
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from engine.actors.fact_file import FILE_NAME, read_facts
 from engine.cli.exits import Exit
 from engine.cli.options import Options
 from engine.cli.settle import settle
+from engine.doctor.fact_finder import FactFinder, NotLearnt, finding_of
 from engine.doctor.finding import Finding, Level
-from engine.doctor.settle import NotLearnt, Settling, finding_of
 from engine.errors import ConfigError, StoreInUse
 from engine.kraken.facts import FACTS, ORDER, PLACED, PRODUCTS, WALLETS, Learnt
 from engine.simulator import Fault, Simulator
@@ -31,8 +31,8 @@ def told_by(
 ) -> dict[str, Learnt | NotLearnt]:
     """What one run learns, by fact."""
     with Engine(sim.accounts, url=sim.url, state_dir=state, settings=settings, live=place, balances=()) as engine:
-        settling = Settling(engine, "MASTER", url=sim.url, settings=settings, clock=SYSTEM_CLOCK, pause=0.0)
-        return {each.fact: each for each in settling.learn(place=place)}
+        finder = FactFinder(engine, "MASTER", url=sim.url, settings=settings, clock=SYSTEM_CLOCK, pause=0.0)
+        return {each.fact: each for each in finder.learn(place=place)}
 
 
 def answer(told: Learnt | NotLearnt) -> str:

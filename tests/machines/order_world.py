@@ -105,7 +105,7 @@ class World:
         self.actor = OrderActor(
             self.directory, self, settings=SETTINGS, clock=self.clock, after=self._after, publish=self.events.append,
             invalidate=lambda account: None, live=True, drift=DriftLog(self.clock, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: self.room,
+            key_of=lambda account: self.key, spare=lambda account, seconds: self.room, verify=lambda: None,
         )  # fmt: skip
         self.actor.on_start()
 

@@ -98,6 +98,9 @@ class OrderMachine(RuleBasedStateMachine):
         asked = {"txid": txid, "pair": pair, "price": f"{price}.5"}
         if endpoint == "AmendOrder":
             asked = {"txid": txid, "limit_price": f"{price}.5"}
+        row = self.row(txid)
+        if how == "page" and row is not None and row.cancel_wanted:
+            return  # an edit elsewhere of what is being canceled here cannot be told from that cancel
         if how == "page":
             try:
                 self.world.execute("MASTER", endpoint, asked)
@@ -194,4 +197,4 @@ class OrderMachine(RuleBasedStateMachine):
 
 
 TestOrderMachine = OrderMachine.TestCase
-TestOrderMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestOrderMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)

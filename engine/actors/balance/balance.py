@@ -101,7 +101,7 @@ class BalanceActor(EngineActor):
         self._settings = settings or Settings()
         self._private = private
         self._clock = clock
-        self._own_scheduler = Scheduler() if scheduler is None else None
+        self._own_scheduler = Scheduler.started() if scheduler is None else None
         self._after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
         self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
         self._decay = TIERS[tier or self._settings.tier].calls_decay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
@@ -11,7 +12,7 @@ from typing import Any
 
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.limits import Limits
-from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount
+from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
 from engine.actors.lane.report import LaneReport
@@ -40,10 +41,13 @@ from engine.store.nonces import Nonces
 from engine.transport import Transport
 from engine.values import Account, Settings
 
+logger = logging.getLogger(__name__)
+
 _TIME = public_endpoint("Time")
 HTTP_OK = 200
 TIME_PATIENCE = 2.0  # seconds that Kraken's time may take, and a third of the call's time at most
 ASK_TIME_AGAIN = 30.0
+ANSWERS = 2  # that have to agree where our own clock does not
 
 
 class Lane:
@@ -83,6 +87,8 @@ class Lane:
         self._otps = OtpWatch()
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
+        self.is_out = False
+        """Whether the attempt under way, or the last one, has come to its request."""
 
     def attempt(self, queued_call: QueuedCall) -> KrakenReply:
         """Make the call; raises exactly one `CallError` when it is not done.
@@ -90,12 +96,13 @@ class Lane:
         `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
         """
+        self.is_out = False
         call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
         if call.key_id not in (None, account.key_id):
             raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
-        if endpoint.writes:
-            self._permit(endpoint, call.params)
+        if endpoint.writes or endpoint.needs_live:
+            self._permit(endpoint, call)
         try:
             return self._send(account, endpoint, call.params, queued_call)
         except InvalidNonce as error:
@@ -127,10 +134,13 @@ class Lane:
             case AddAccount():
                 distinct([*self._accounts.values(), account])
                 self._take_key(account)
-                self._limits.add(account)
+                try:
+                    self._limits.add(account)
+                except BaseException:
+                    self._let_go(account)
+                    raise
             case RemoveAccount():
-                self._ownership.release_key(self._account(account.name).key_id)
-                del self._accounts[account.name], self._signers[account.name]
+                self._let_go(self._account(account.name))
                 self._limits.remove(account.name)
             case _:
                 self._replace_key(account)
@@ -148,6 +158,10 @@ class Lane:
     def _take_key(self, account: Account) -> None:
         self._ownership.claim_key(account.name, account.key_id)
         self._use_key(account)
+
+    def _let_go(self, account: Account) -> None:
+        self._ownership.release_key(account.key_id)
+        del self._accounts[account.name], self._signers[account.name]
 
     def _use_key(self, account: Account) -> None:
         self._otps.forget(account.key_id)
@@ -184,17 +198,17 @@ class Lane:
             known = ", ".join(sorted(self._accounts)) or "none"
             raise UnknownName(f"There is no account {name!r}; this engine has: {known}.") from None
 
-    def _permit(self, endpoint: Endpoint, params: Mapping[str, Any]) -> None:
-        """Raise `NotLive` or `CallNotSent` for a write that this engine is not allowed to make."""
+    def _permit(self, endpoint: Endpoint, call: PrivateCall) -> None:
+        """Raise `NotLive` or `CallNotSent` for a call that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: set allow_withdrawals to let it "
                 "through ([settings] allow_withdrawals = true in the configuration file)."
             )
-        if self._live or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params):
+        if self._live or not endpoint.needs_live or call.disarms or is_dry_run(endpoint, call.params):
             return
         raise NotLive(
-            f"{endpoint.name} would change something at Kraken and the engine is not live: start it live (--live)"
+            f"{endpoint.name} can change something at Kraken and the engine is not live: start it live (--live)"
             + (", or add validate=true." if endpoint.validates else ".")
         )
 
@@ -209,7 +223,7 @@ class Lane:
         self._limits.check(account.name, endpoint, call_class, params)
         cause = ""
         try:
-            if not self._clock.is_told:
+            if self._clock.wants_time:
                 self._ask_time(queued_call)
             if endpoint.places and queued_call.call.deadline_in is not None:
                 encoded = encode(endpoint, {**params, **self._deadline(queued_call)}, otp=account.otp)
@@ -226,7 +240,10 @@ class Lane:
             raise told from None
         if account.key_id not in self._otps.good:
             self._otps.passed(account.key_id)
-        self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        try:
+            self._limits.after(account.name, endpoint, params, None, result=reply.result)
+        except Exception:  # what was done is done, whatever the count of it meets
+            logger.warning("The limits could not take in a reply to %s.", endpoint.name, exc_info=True)
         if endpoint.name in SHAPES:
             compare(endpoint.name, reply.result, partial(self._drift.note, endpoint.name))
         return reply
@@ -238,12 +255,14 @@ class Lane:
         return {} if deadline is None else {"deadline": rfc3339(deadline)}
 
     def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
+        self._ownership.check()
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)
         headers = self._signers[account.name].headers(endpoint.path, body, nonce, encoded.content_type)
         if queued_call.was_cut:
             raise CallNotSent(_CUT)
+        self.is_out = True
         answer = self._transport.post(
             endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
         )  # fmt: skip
@@ -268,6 +287,9 @@ class Lane:
     def _ask_time(self, queued_call: QueuedCall) -> None:
         """Learn Kraken's time before the first nonce, so that a wrong clock cannot drive the key ahead for ever.
 
+        It is asked for twice when the first answer does not agree with this machine's clock, since one of them is
+        wrong; and again when the clock has come to differ, as after a sleep of the machine.
+
         Raises `ConnectFailed` when there is no connection: the call itself would fail as well. Any other failure does
         not hold the call back; Kraken's time is asked for again after a while.
         """
@@ -276,18 +298,27 @@ class Lane:
             return
         patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
         try:
-            answer = self._transport.get(_TIME.path, deadline=now + patience, token=queued_call)
-            if answer.status == HTTP_OK:  # a refusal has a date as well
-                self._clock.learn_date(answer.date)
-            told = read_reply(answer.status, answer.body, _TIME).result
-            compare(_TIME.name, told, self._drift.noter(_TIME.name))
-            self._clock.learn(told["unixtime"])
+            for _ in range(ANSWERS):
+                self._ask_once(now + patience, queued_call)
+                if not self._clock.wants_time:
+                    return
         except ConnectFailed:
             raise
         except (CallError, KeyError, TypeError, ValueError, OverflowError):
-            self._ask_time_after = now + ASK_TIME_AGAIN
             if queued_call.was_cut:
                 raise CallNotSent(_CUT) from None
+        self._ask_time_after = now + ASK_TIME_AGAIN
+
+    def _ask_once(self, deadline: float, queued_call: QueuedCall) -> None:
+        answer = self._transport.get(_TIME.path, deadline=deadline, token=queued_call)
+        try:
+            told = read_reply(answer.status, answer.body, _TIME).result
+            compare(_TIME.name, told, self._drift.noter(_TIME.name))
+            self._clock.learn(told["unixtime"], answer.date)
+        except (CallError, KeyError, TypeError, ValueError, OverflowError):
+            if answer.status == HTTP_OK:  # a refusal has a date as well
+                self._clock.learn_date(answer.date)
+            raise
 
 
 _CUT = "The call was cut before it was sent."
@@ -310,6 +341,8 @@ def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:
     return read
 
 
-def as_call_error(error: BaseException) -> CallError:
-    """The error for an exception of our own: whether the call went out is not known."""
+def as_call_error(error: BaseException, *, is_out: bool) -> CallError:
+    """The error for an unforeseen exception; `is_out` says whether the call may have gone out."""
+    if not is_out:
+        return CallNotSent(f"The engine failed before the call was sent ({type(error).__name__}).")
     return CallUnknown(f"The engine failed during the call ({type(error).__name__}): look up what became of it.")

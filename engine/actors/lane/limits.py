@@ -256,4 +256,8 @@ def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[st
     if damage is not None:
         publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))
         return store, None
-    return store, store.documents()
+    try:
+        return store, store.documents()
+    except BaseException:
+        store.close()
+        raise

@@ -50,6 +50,8 @@ class PrivateCall:
     become its ``deadline``, unless Kraken's time is not known. A `QuickReply` in `reply_to` is asked first."""
     key_id: str | None = None
     """The API key (`Account.key_id`) that the call is for: with another one it is not sent. `None`: any."""
+    disarms: bool = False
+    """Whether it disarms a dead man's switch that the engine has armed: one that is not live may do that, too."""
 
     def __post_init__(self) -> None:
         """What it was given is what goes out, whatever the caller changes of it later."""

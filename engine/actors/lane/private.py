@@ -86,14 +86,17 @@ class KrakenPrivateActor(EngineActor):
         settings = settings or Settings()
         self._clock = clock
         self._publish, self._invalidate, self._told = publish, invalidate, told
-        self._lane = _open_lane(
-            distinct(accounts), url, state_directory(state_dir),
-            settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
-        )  # fmt: skip
-        self._own_scheduler = Scheduler() if scheduler is None else None
-        after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
-        self.actor_inbox.bind(settings=settings, monotonic=clock.monotonic, after=after, cut=self._lane.cut)
-        watch(self._lane.report)
+        with contextlib.ExitStack() as undo:
+            self._lane = _open_lane(
+                distinct(accounts), url, state_directory(state_dir),
+                settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
+            )  # fmt: skip
+            undo.callback(self._lane.close)
+            self._own_scheduler = Scheduler.started() if scheduler is None else None
+            after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
+            self.actor_inbox.bind(settings=settings, monotonic=clock.monotonic, after=after, cut=self._lane.cut)
+            watch(self._lane.report)
+            undo.pop_all()
 
     @staticmethod
     def _create_actor_inbox() -> PriorityMailbox:
@@ -130,13 +133,13 @@ class KrakenPrivateActor(EngineActor):
     def _serve(self, queued_call: QueuedCall) -> None:
         started = self._clock.monotonic()
         error: CallError | None = None
-        self.actor_inbox.begin(queued_call)
         try:
+            self.actor_inbox.begin(queued_call)
             reply = self._attempt(queued_call, started)
         except CallError as failure:
             error = failure
         except BaseException as failure:  # noqa: BLE001 - whatever it is, the caller is answered and the lane lives on
-            error = as_call_error(failure)
+            error = as_call_error(failure, is_out=self._lane.is_out)
         finally:
             self.actor_inbox.finish(queued_call)
         if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
@@ -195,15 +198,20 @@ def _open_lane(
     with contextlib.ExitStack() as undo:
         transport = Transport(url, settings, clock=clock)
         undo.callback(transport.close)
-        ownership = Ownership(directory, [(each.name, each.key_id) for each in accounts])
+        ownership = Ownership(directory, [(each.name, each.key_id) for each in accounts], warn=warn)
         undo.callback(ownership.release)
         disk = ThreadPoolExecutor(1, "kraken-engine disk")
-        nonces = Nonces(ownership.directory, clock=trusted, warn=warn, soon=disk.submit)
+        nonces = Nonces(
+            ownership.directory, clock=trusted, warn=warn, soon=disk.submit, verify=ownership.verify
+        )
         undo.callback(nonces.close)
         limits = Limits(
             ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
         )
+        undo.callback(limits.close)
+        lane = Lane(
+            accounts, ownership, nonces, limits, transport, disk,
+            settings=settings, live=live, clock=trusted, drift=drift,
+        )  # fmt: skip
         undo.pop_all()
-    return Lane(
-        accounts, ownership, nonces, limits, transport, disk, settings=settings, live=live, clock=trusted, drift=drift
-    )
+    return lane

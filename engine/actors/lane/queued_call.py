@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ import pykka
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
+from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
 from engine.kraken.unlisted import endpoint_of
 
@@ -117,10 +119,11 @@ class QueuedCall:
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
-        self.call = call
         self.endpoint = endpoint = _endpoint(call)
-        self.call_class = call_class(endpoint, call.params) if endpoint.finds_orders else endpoint.call_class
-        self.may_change = endpoint.changes_now and not ("validate" in call.params and is_dry_run(endpoint, call.params))
+        params = settled(endpoint, call.params)
+        self.call = call if params is call.params else replace(call, params=params)
+        self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
+        self.may_change = endpoint.changes_now and not is_dry_run(endpoint, params)
         self.arrived = arrived
         self.deadline = arrived + timeout
         self.was_cut = False

@@ -5,41 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from engine.rules.lane.clock import KrakenTime, is_believed, skew
+from engine.rules.lane.clock import TOLERANCE, KnownTime, KrakenTime, is_believed, skew
 from engine.values import SYSTEM_CLOCK, Clock
 
 LEARN_EVERY = 5.0  # seconds; the header has whole seconds and the tolerance is minutes
+OLD = 30.0  # seconds after which a wall clock that is not believed is compared with Kraken's time again
 
 
 class TrustedClock:
     """A `Clock` that learns Kraken's time and does not trust a wall clock that is minutes off.
 
-    One thread learns; any thread may read. `warn` is called once when the wall clock is not trusted any more, and once
-    when it is again.
+    Nor does it trust a single reply that is: that takes a second one (`rules.lane.clock`). One thread learns; any
+    thread may read. `warn` is called once when the wall clock is not trusted any more, and once when it is again; and
+    once for a reply that others contradict.
     """
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK, *, warn: Callable[[str, str], None]) -> None:
         self._clock = clock
         self._warn = warn
-        self._kraken: KrakenTime | None = None
+        self._known = KnownTime()
         self._is_believed = True
+        self._has_told_of_odd = False
 
     @property
-    def is_told(self) -> bool:
-        """Whether Kraken's time is known at all."""
-        return self._kraken is not None
+    def wants_time(self) -> bool:
+        """Whether Kraken has to be asked: its time is not known, or has differed from our clock for a while."""
+        trusted = self._known.trusted
+        if trusted is None or is_believed(self.skew):
+            return trusted is None
+        return self._clock.monotonic() - trusted.monotonic > OLD
 
     @property
     def skew(self) -> float | None:
         """By how many seconds the wall clock is ahead of Kraken's time; `None` while unknown."""
-        if self._kraken is None:
-            return None
-        return skew(self._clock.wall_ns(), self._kraken.now_ns(self._clock.monotonic()))
+        trusted = self._known.trusted
+        return None if trusted is None else skew(self._clock.wall_ns(), trusted.now_ns(self._clock.monotonic()))
 
     @property
     def kraken(self) -> float | None:
         """Kraken's time in Unix seconds, late by up to a second and the reply's way here; `None` while unknown."""
-        told = self._kraken
+        told = self._known.trusted
         return None if told is None else told.told_ns / 1e9 + self._clock.monotonic() - told.monotonic
 
     def monotonic(self) -> float:
@@ -48,35 +53,47 @@ class TrustedClock:
 
     def wall_ns(self) -> int:
         """Nanoseconds since 1970: of the wall clock when it is trusted, else of Kraken."""
-        now, told = self._clock.wall_ns(), self._kraken
-        if told is None or (self._is_believed and told.lowest <= now - self._clock.monotonic() * 1e9 <= told.highest):
+        now, known = self._clock.wall_ns(), self._known
+        told = known.trusted
+        if told is None:
+            return now if known.claimed is None else known.now_ns(now, self._clock.monotonic())
+        if self._is_believed and told.lowest <= now - self._clock.monotonic() * 1e9 <= told.highest:
             return now
-        kraken = told.now_ns(self._clock.monotonic())
-        ahead = skew(now, kraken)
-        self._judge(ahead)
-        return now if is_believed(ahead) else kraken
+        monotonic = self._clock.monotonic()
+        self._judge(skew(now, told.now_ns(monotonic)))
+        return known.now_ns(now, monotonic)
 
     def learn_date(self, header: str | None) -> None:
         """Take in a reply's ``Date`` header; one that cannot be read is ignored."""
-        if self._kraken is not None and self._clock.monotonic() - self._kraken.monotonic < LEARN_EVERY:
+        trusted = self._known.trusted
+        is_sure = trusted is not None and self._known.claimed is None
+        if trusted is not None and is_sure and self._clock.monotonic() - trusted.monotonic < LEARN_EVERY:
             return
-        try:
-            told = parsedate_to_datetime(header or "").timestamp()
-        except (ValueError, TypeError, OverflowError):
-            return
-        if self._contradicts(told):
-            return
-        self.learn(told)
+        told = _seconds(header)
+        if told is not None:
+            self.learn(told)
 
-    def _contradicts(self, told: float) -> bool:
-        """Whether a date is far from the time that Kraken told before, while the wall clock is near it."""
-        if self._kraken is None or not is_believed(self.skew):
-            return False
-        return not is_believed(skew(int(told * 1e9), self._kraken.now_ns(self._clock.monotonic())))
+    def learn(self, unix_seconds: float, header: str | None = None) -> None:
+        """Take in what one reply says of Kraken's time, once. Of its body and its date the earlier one counts."""
+        date = _seconds(header)
+        earlier = unix_seconds if date is None else min(unix_seconds, date)
+        wall, before = self._clock.wall_ns(), self._known
+        told = KrakenTime(int(earlier * 1e9), self._clock.monotonic())
+        self._known = before.after(told, wall)
+        odd = before.claimed if self._known.claimed is not before.claimed else None
+        if odd is not None and abs(skew(odd.now_ns(told.monotonic), told.told_ns)) > TOLERANCE:
+            self._tell_of_odd(skew(odd.now_ns(told.monotonic), told.told_ns))
 
-    def learn(self, unix_seconds: float) -> None:
-        """Take in Kraken's time."""
-        self._kraken = KrakenTime(int(unix_seconds * 1e9), self._clock.monotonic())
+    def _tell_of_odd(self, ahead: float) -> None:
+        if self._has_told_of_odd:
+            return
+        self._has_told_of_odd = True
+        direction = "ahead of" if ahead > 0 else "behind"
+        self._warn(
+            "kraken-time-odd",
+            f"One answer told a time that is {abs(ahead):,.0f} seconds {direction} the next one's and is not believed. "
+            "This machine's clock is not the cause. If there is a proxy on the way to Kraken, look at it.",
+        )
 
     def _judge(self, ahead: float) -> None:
         believed = is_believed(ahead)
@@ -92,3 +109,11 @@ class TrustedClock:
                 f"This machine's clock is {abs(ahead):,.0f} seconds {direction} Kraken's and is not trusted: nonces "
                 "follow Kraken's time. Set the clock (timedatectl, ntp).",
             )
+
+
+def _seconds(header: str | None) -> float | None:
+    """The Unix time of a ``Date`` header; `None` for one that cannot be read."""
+    try:
+        return parsedate_to_datetime(header or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

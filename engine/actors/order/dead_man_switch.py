@@ -143,7 +143,7 @@ class DeadManSwitch:
         patience = max(1.0, switch.seconds / FEEDS) if switch.seconds else None
         call = PrivateCall(
             switch.account, ENDPOINT, {"timeout": switch.seconds}, patience, reply_to=self._me,
-            tag=Fed(switch.account, switch.turn),
+            tag=Fed(switch.account, switch.turn), disarms=not switch.seconds,
         )  # fmt: skip
         try:
             self._private.tell(call)

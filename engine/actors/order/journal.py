@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.actors.order.journal_file import FILE_NAME, JournalFile
+from engine.actors.order.journal_file import FILE_NAME, JournalFile, owned
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
@@ -36,24 +36,34 @@ class Journal:
     - After damage, or when the file was lost, nothing is planned until a person has moved what is left of it out of the
       directory: `damage` and `obstacle` tell.
 
-    `wall` gives Unix seconds. A file that cannot be read is `CallNotSent`.
+    `wall` gives Unix seconds. A file that cannot be read is `CallNotSent`. `verify` is called before each write, and
+    raises `StoreError` when the file must not be written.
     """
 
     def __init__(
-        self, directory: Path, *, wall: Callable[[], float], open_store: Callable[..., Store] = Store
+        self,
+        directory: Path,
+        *,
+        wall: Callable[[], float],
+        open_store: Callable[..., Store] = Store,
+        verify: Callable[[], None] = owned,
     ) -> None:
-        self._wall = wall
+        self._wall, self._verify = wall, verify
         self._lock = threading.RLock()
-        self._file = JournalFile(directory, open_store)
+        self._file = JournalFile(directory, open_store, verify)
         self.damage = self._file.damage
         self.switches: Mapping[str, int] = self._file.switches
         self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
         self._by_id: dict[tuple[str, str], str] = {}  # of these rows
         self._unsaved: set[str] = set()
         self._planned = 0
-        for row in self._file.live:
-            self._take(row)
-        self._recover()
+        try:
+            for row in self._file.live:
+                self._take(row)
+            self._recover()
+        except BaseException:
+            self._file.close()
+            raise
 
     @property
     def obstacle(self) -> str | None:
@@ -79,6 +89,17 @@ class Journal:
                 return found
             here = (row for row in self._rows.values() if row.account == account and name in row.names)
             return next(here, None) or self._find_kept(account, name)
+
+    def other_of(self, row: Placement, txid: str) -> Placement | None:
+        """Another placement of the account that has this txid.
+
+        Where the file cannot be read, only those in memory are known: what Kraken says is taken in all the same.
+        """
+        try:
+            found = self.find(row.account, txid)
+        except CallNotSent:
+            return None
+        return None if found is None or found.cl_ord_id == row.cl_ord_id else found
 
     def plan(self, row: Placement) -> None:
         """Write a new placement down.
@@ -133,6 +154,10 @@ class Journal:
                 self._take(wanted)
                 self._unsaved.add(cl_ord_id)
             return wanted
+
+    def verify(self) -> None:
+        """Raise `StoreError` when the directory is not this engine's any more, so that nothing more is kept."""
+        self._verify()
 
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,10 @@ _WITNESS_LOST = (
 )
 
 
+def owned() -> None:
+    """The default `verify`: for a caller that owns the directory for as long as the file is open."""
+
+
 class JournalFile:
     """The placements and dead man's switches of one state directory on disk. One thread writes at a time.
 
@@ -38,11 +43,14 @@ class JournalFile:
       and `obstacle` does until that file has been moved away.
 
     `live` are the placements that were live, and `switches` the dead man's switches that were armed, in seconds by
-    account (0: it was being disarmed), when the file was opened.
+    account (0: it was being disarmed), when the file was opened. `verify` is called before each write and raises
+    `StoreError` when the file must not be written.
     """
 
-    def __init__(self, directory: Path, open_store: Callable[..., Store] = Store) -> None:
-        self._directory, self._open_store = directory, open_store
+    def __init__(
+        self, directory: Path, open_store: Callable[..., Store] = Store, verify: Callable[[], None] = owned
+    ) -> None:
+        self._directory, self._open_store, self._verify = directory, open_store, verify
         self._path = directory / FILE_NAME
         self._is_changed = False  # since the last generation
         self.live: list[Placement] = []
@@ -59,8 +67,13 @@ class JournalFile:
     @property
     def obstacle(self) -> str | None:
         """Why nothing may be placed now, for a person; `None` when it may. Looks at the disk only while it may not."""
-        found = sorted(self._directory.glob(f"{FILE_NAME}.damaged-*")) if self._is_blocked else []
-        aside = [each.name for each in found if not each.name.endswith(("-wal", "-shm"))]
+        if not self._is_blocked:
+            return None
+        try:
+            found = sorted(each for each in os.listdir(self._directory) if each.startswith(f"{FILE_NAME}.damaged-"))
+        except OSError as error:  # `Path.glob` would find nothing
+            return f"The state directory {self._directory} cannot be looked at: {error.strerror}."
+        aside = [each for each in found if not each.endswith(("-wal", "-shm"))]
         self._is_blocked = bool(aside)
         return _BLOCKED.format(name=aside[0], directory=self._directory) if aside else None
 
@@ -80,7 +93,7 @@ class JournalFile:
         self._put(layout.new_documents(row))
         if instead_of is not None:
             with contextlib.suppress(StoreError):  # its id does not lead to it any more
-                self._store.remove(layout.names(instead_of))
+                self._remove(layout.names(instead_of))
 
     def send(self, row: Placement) -> None:
         """Write a placement that goes out as soon as this returns: from then on its loss would be noticed."""
@@ -90,7 +103,7 @@ class JournalFile:
         """Write what is known now of placements that were written before."""
         self._put({name: each for row in rows for name, each in layout.documents(row).items()})
         with contextlib.suppress(StoreError):  # found to be over at the next start
-            self._store.remove([layout.live_mark(row) for row in rows if not row.is_live])
+            self._remove([layout.live_mark(row) for row in rows if not row.is_live])
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write how long a dead man's switch is armed for."""
@@ -104,7 +117,7 @@ class JournalFile:
     def forget_switch(self, account: str) -> None:
         """A switch is disarmed."""
         self.switches.pop(account, None)
-        self._store.remove([layout.SWITCH + account])
+        self._remove([layout.SWITCH + account])
 
     def forget(self, now: float, at_most: int = AT_ONCE) -> None:
         """Drop placements that need not be kept any longer at `now`, no more than some at a time."""
@@ -114,7 +127,7 @@ class JournalFile:
         self.keep([row for row in rows if not row.is_forgotten(now)])  # marked anew: something happened to them later
         held = read_named(self._path, [layout.leads(row.account, row.id)[0] for row in old])
         names = [name for row in old for name in layout.names(row)]
-        self._store.remove([*names, *layout.lost_leads(old, held), *marks])
+        self._remove([*names, *layout.lost_leads(old, held), *marks])
 
     def close(self) -> None:
         """Close the file, as a generation of its own when something was written since the last one."""
@@ -134,8 +147,15 @@ class JournalFile:
         self._is_changed = False
 
     def _put(self, documents: Mapping[str, Any]) -> None:
+        if documents:
+            self._verify()
         self._is_changed = self._is_changed or bool(documents)
         self._store.put_all(documents)
+
+    def _remove(self, names: Sequence[str]) -> None:
+        if names:
+            self._verify()
+            self._store.remove(names)
 
     # Opening
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -15,9 +16,10 @@ from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
 from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
-from engine.errors import CallError, OrderUnknown, StoreError
+from engine.errors import CallError, CallNotSent, OrderUnknown, StoreError
 from engine.rules.order.order import Order
 from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
@@ -25,6 +27,8 @@ from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, 
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import OrderEvent, OrderState, can_take
 from engine.values import Settings
+
+logger = logging.getLogger(__name__)
 
 SAVE_AGAIN = 5.0  # seconds
 ONCE_MORE = 3.0  # seconds at least until a canceled order is looked at once more
@@ -133,6 +137,7 @@ class Lifecycle:
         """`CancelPlacement`."""
         if self._journal.row(name) is None:
             return None
+        self._journal.verify()  # else the wish is not kept, and the cancel is never sent
         row = self._journal.want_cancel(name)
         self.save()
         if not row.is_final and self._identity.is_other(row):
@@ -213,8 +218,8 @@ class Lifecycle:
         if before is None or not can_take(before.state, event):
             return
         for txid in set(changes.get("txids", ())) - set(before.txids):
-            other = self._journal.find(before.account, txid)
-            if other is not None and other.cl_ord_id != name:
+            other = self._journal.other_of(before, txid)
+            if other is not None:
                 self._announcer.shared(before, other, txid)
         row = self._journal.note(name, event, **changes)
         if row == before:
@@ -248,7 +253,11 @@ class Lifecycle:
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
                 continue
-            new = self._successor(row, orders, look)
+            try:
+                new = self._successor(row, orders, look)
+            except CallNotSent as error:  # an order of ours may be on disk alone: the next look tells more
+                logger.warning("What became of order %s is not taken in yet: %s", row.id, error)
+                continue
             if new is not None:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
@@ -268,7 +277,7 @@ class Lifecycle:
         return not row.cancel_wanted or not self._touched.isdisjoint(row.txids)
 
     def _is_known(self, account: str, txid: str) -> bool:
-        return self._journal.find(account, txid) is not None
+        return holder(self._journal, account, txid) is not None
 
     # What has to be done for a placement
 

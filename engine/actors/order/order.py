@@ -40,9 +40,9 @@ from engine.actors.order.submission import Submission
 from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
 from engine.actors.runtime.mailbox import PatientMailbox
-from engine.errors import CallError, EngineStopped, IdInUse
+from engine.errors import CallError, CallNotSent, EngineError, EngineStopped, IdInUse, OrderUnknown
 from engine.rules.order.placement import Placement
-from engine.rules.order.states import OrderState
+from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Clock, Settings
 
 
@@ -68,7 +68,8 @@ class OrderActor(EngineActor):
 
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
     start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
-    name of an account's key, `spare` the points of its call counter (see `Reconciler`).
+    name of an account's key, `spare` the points of its call counter (see `Reconciler`). `verify` is called
+    before each write of the journal and raises `StoreError` when the directory is not ours any more.
     """
 
     @staticmethod
@@ -89,10 +90,11 @@ class OrderActor(EngineActor):
         drift: DriftLog,
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
+        verify: Callable[[], None],
     ) -> None:
         super().__init__()
         self._private, self._settings, self._after, self._publish = private, settings, after, publish
-        self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9)
+        self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9, verify=verify)
         self._announcer = Announcer(publish, invalidate)
         self._orders = Lifecycle(
             self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic, later=self._later,
@@ -165,11 +167,30 @@ class OrderActor(EngineActor):
                 raise IdInUse(f"The id {plan.id!r} names another order already: give this one an id of its own.")
             if not known.may_repeat:
                 return self._orders.waiters.wait(known, Until.SETTLED, timeout)
+        try:
+            return self._planned(plan, timeout)
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no descriptors, no memory
+            raise self._broken_off(plan, error) from None
+
+    def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         self._journal.plan(plan)
         self._announcer.changed(plan)
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
+
+    def _broken_off(self, plan: Placement, error: Exception) -> CallError:
+        """Something unforeseen came in between: in the journal it is not sent, so that it cannot be sent any more."""
+        row = self._journal.row(plan.cl_ord_id)
+        self._orders.waiters.forget(plan.cl_ord_id)
+        reason = f"The engine failed before the order was sent ({type(error).__name__})."
+        if row is not None and row.state is OrderState.PLANNED:
+            row = self._journal.note(row.cl_ord_id, OrderEvent.NOT_SENT, reason=reason, may_repeat=True)
+        if row is None or row.state is OrderState.NOT_PLACED:
+            return CallNotSent(reason)
+        return OrderUnknown(f"{reason[:-1]} or after: it is looked up.", row.receipt)
 
     def _send(self, plan: Placement, timeout: float) -> None:
         name = plan.cl_ord_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,9 +64,16 @@ class Submission(QuickReply):
 
     def _tell_shared(self, row: Placement, txids: Sequence[str]) -> None:
         for txid in txids:
-            other = self._journal.find(row.account, txid)
-            if other is not None and other.cl_ord_id != row.cl_ord_id:
+            other = self._journal.other_of(row, txid)
+            if other is not None:
                 self._shared(row, other, txid)
+
+
+def holder(journal: Journal, account: str, txid: str) -> Placement | None:
+    """The placement that has an order; `None` also where the journal cannot be read: what is known is taken in then."""
+    with contextlib.suppress(CallNotSent):
+        return journal.find(account, txid)
+    return None
 
 
 def _accepted(result: Any) -> _Told:

@@ -80,6 +80,10 @@ class Waiters:
         for waiter in (each for each in waiters if each.until is Until.FINAL):
             waiter.future.set_exception(error)
 
+    def forget(self, name: str) -> None:
+        """Nobody waits for that placement any more: its caller was answered otherwise."""
+        self._waiters.pop(name, None)
+
     def end(self) -> None:
         """Answer everybody with what is known."""
         for name, waiters in self._waiters.items():

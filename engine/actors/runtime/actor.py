@@ -6,13 +6,15 @@ import contextlib
 import logging
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import pykka
 
 from engine.actors.runtime.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
+
+IS_THERE_WITHIN = 0.2  # seconds in which a thread that was made has begun
 
 
 class EngineActor(pykka.ThreadingActor):
@@ -28,6 +30,22 @@ class EngineActor(pykka.ThreadingActor):
     use_daemon_thread = True
 
     actor_inbox: Mailbox
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
+        """Start an actor, in its own thread. What it holds is given back when the system gives no thread."""
+        actor = cls(*args, **kwargs)
+        pykka.ActorRegistry.register(actor.actor_ref)
+        try:
+            actor._start_actor_loop()
+        except BaseException as error:
+            stop_actor(actor.actor_ref)  # an exception of a signal handler's leaves open whether there is a thread
+            if isinstance(error, RuntimeError | MemoryError) or not wait_finished(actor.actor_ref, IS_THERE_WITHIN):
+                pykka.ActorRegistry.unregister(actor.actor_ref)
+                actor.actor_stopped.set()
+                actor.on_stop()
+            raise
+        return actor.actor_ref
 
     @staticmethod
     def _create_actor_inbox() -> Any:

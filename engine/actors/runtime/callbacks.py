@@ -26,7 +26,10 @@ def run_callback(callback: Callable[[], object]) -> None:
         if _is_running:
             return
         _is_running = True
-    threading.Thread(target=_run, name="kraken-engine callbacks", daemon=True).start()
+    try:
+        threading.Thread(target=_run, name="kraken-engine callbacks", daemon=True).start()
+    except RuntimeError:  # the system gives no thread: late for everybody is better than never for one
+        _run()
 
 
 def _run() -> None:

@@ -16,7 +16,7 @@ LONGEST_WAIT = 3600.0  # seconds; the timeout of a lock is bounded
 
 
 class Scheduler:
-    """Timers. Actions run in the scheduler's thread, so they may only do what never waits: tell, answer or cut.
+    """Timers, from `start()` on. Actions run in its thread, so they may only do what never waits: tell, answer or cut.
 
     An exception of an action is logged and affects no other. After `stop()` no action runs any more.
     """
@@ -27,6 +27,16 @@ class Scheduler:
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="kraken-engine scheduler", daemon=True)
+
+    @classmethod
+    def started(cls) -> Scheduler:
+        """One that runs."""
+        scheduler = cls()
+        scheduler.start()
+        return scheduler
+
+    def start(self) -> None:
+        """Start the thread. Raises `RuntimeError` when the system gives none."""
         self._thread.start()
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
@@ -50,7 +60,7 @@ class Scheduler:
             self._stopped = True
             self._due.clear()
             self._changed.notify()
-        if threading.current_thread() is not self._thread:
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 

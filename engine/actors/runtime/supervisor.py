@@ -49,7 +49,10 @@ class Supervisor:
         self._replacing: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
         self._is_watching = True
-        after(LOOK_EVERY, self._look)
+
+    def watch(self) -> None:
+        """Look for dead actors from now on."""
+        self._after(LOOK_EVERY, self._look)
 
     def start(self, name: str, start: Start) -> pykka.ActorRef[Any]:
         """Start an actor under a name. What `start` raises is raised here, and nothing is kept.
@@ -122,8 +125,8 @@ class Supervisor:
             names = list(self._refs)
             later = names[names.index(self._keystone) + 1 :]
             if all(_is_ending(self._refs[name]) for name in later):
-                self._is_watching = False
                 threading.Thread(target=self._world_stopped, name="kraken-engine stop", daemon=True).start()
+                self._is_watching = False
                 return
             if not wait_finished(keystone, 0):
                 return  # it is told to stop and still works: the others may only be waiting for their turn

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.errors import NonceNotDurable, NoncesUsedUp, StoreError
+from engine.errors import NonceNotDurable, NoncesUsedUp, OwnershipLost, StoreError
 
 SECOND = 1_000_000_000
 HIGHEST = 2**63 - 1  # Kraken's OpenAPI file says int64
@@ -67,6 +67,7 @@ class NonceSequence:
         once; when that is still `mark`, it has `wanted` made durable in the background.
 
         Raises `NonceNotDurable` when the store cannot reserve; a cancel then takes one of the nonces kept for it.
+        Raises `OwnershipLost`, also for a cancel, when `reserve` does.
         """
         nonce = self.last + 1
         if now > nonce:  # noqa: PLR1730 - next_nonce() without a call: this runs for every nonce, the rest rarely
@@ -94,6 +95,8 @@ class NonceSequence:
         if nonce > self.mark - KEPT_FOR_CANCELS:
             try:
                 self.raise_mark(next_mark(nonce, now), reserve)
+            except OwnershipLost:
+                raise
             except StoreError as error:
                 nonce = self.last + 1
                 if not cancel or nonce > self.mark:

@@ -29,6 +29,8 @@ from engine.errors import (
     StoreError,
     UnknownName,
 )
+from engine.kraken.dry_run import NAME as VALIDATE
+from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.signing import Signer, encode
 from engine.rules.lane.retry import pause_before_retry
@@ -43,6 +45,7 @@ PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these
 ADD_ORDER = "AddOrder"
 _NAMES_AN_ORDER = frozenset({"CancelOrder", "AmendOrder", "OpenOrders", "ClosedOrders"})
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
+_NOT_UNLESS_LIVE = frozenset({WS_TOKEN, "CancelAllOrdersAfter"})
 NOBODY = 499  # status of a response whose client has gone
 GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 
@@ -80,6 +83,7 @@ class Gateway:
         try:
             credential, asked = await self._authenticated(request, body)
             endpoint = self._permitted(credential, asked, request.path_params["endpoint"])
+            asked = _settled(endpoint, asked)
         except GatewayRefusal as no:
             self.answered["refused"] += 1
             return responses.refusal(no.code)
@@ -157,7 +161,7 @@ class Gateway:
             raise GatewayRefusal(responses.PERMISSION_DENIED)
         if endpoint.writes and endpoint.funds:
             raise GatewayRefusal(responses.PERMISSION_DENIED)
-        if endpoint.name == WS_TOKEN and not self._engine.status().live:
+        if endpoint.name in _NOT_UNLESS_LIVE and not self._engine.status().live:
             raise GatewayRefusal(responses.PERMISSION_DENIED)
         try:
             encode(endpoint, asked.params)
@@ -236,6 +240,14 @@ class Gateway:
             await asyncio.gather(call, gone, return_exceptions=True)
         self.answered["gone"] += 1  # after the call was withdrawn, so that a reader of this can rely on it
         return Response(status_code=NOBODY)
+
+
+def _settled(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
+    """With `validate` read, which may make an order a dry run. Raises `GatewayRefusal`, naming it."""
+    try:
+        return GatewayRequest(asked.nonce, settled(endpoint, asked.params))
+    except CallNotSent:
+        raise GatewayRefusal(f"{responses.INVALID_ARGUMENTS}:{VALIDATE}") from None
 
 
 async def _until_gone(request: Request) -> None:

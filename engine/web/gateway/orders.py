@@ -14,7 +14,7 @@ _SAME = {
     "oflags": "flags", "timeinforce": "time_in_force", "trigger": "trigger", "displayvol": "display_volume",
 }  # fmt: skip
 _READ = {"leverage", "reduce_only", "expiretm"}
-_MEANS_NOTHING = {"price": "0", "price2": "0", "starttm": "0", "expiretm": "0", "leverage": "none", "validate": False}
+_MEANS_NOTHING = {"price": "0", "price2": "0", "starttm": "0", "expiretm": "0", "leverage": "none"}
 NAME = "cl_ord_id"
 
 

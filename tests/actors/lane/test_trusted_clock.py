@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import time
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime, formatdate
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Engine, EngineWarning
+from engine import Engine, EngineWarning, Order, Settings
 from engine.actors.lane.trusted_clock import LEARN_EVERY, TrustedClock
 from engine.rules.lane.clock import TOLERANCE
 from engine.simulator import Fault, Simulator
 from engine.store.nonces import read_marks
 from tests.conftest import QUICK, Events, private_calls
+from tests.crash.torture import Warnings
 from tests.stopwatch import PATIENCE
 
 YEAR = 365 * 86_400
@@ -141,7 +145,8 @@ def test_believed_exactly_within_five_minutes(kraken: int, ahead: int, passed: f
     trusted = TrustedClock(clock, warn=lambda code, sentence: warnings.append(code))
     clock.wall = kraken + ahead
     assert trusted.wall_ns() == clock.wall, "with Kraken's time not known, the wall clock has to do"
-    trusted.learn(kraken / NANO)
+    for _ in range(2):  # two answers that agree
+        trusted.learn(kraken / NANO)
     told = int(kraken / NANO * 1e9)
     clock.mono += passed
     clock.wall = told + int(passed * 1e9) + ahead
@@ -164,7 +169,8 @@ def test_skew_is_ahead_minus_kraken() -> None:
     clock = Turned()
     trusted = TrustedClock(clock, warn=lambda code, sentence: None)
     assert trusted.skew is None
-    trusted.learn(100)
+    for _ in range(2):
+        trusted.learn(100)
     clock.wall = 130 * NANO
     assert trusted.skew == 30.0
     clock.mono = 10.0
@@ -218,3 +224,89 @@ def test_dates_are_learned_every_few_seconds() -> None:
         clock.mono = passed
         trusted.learn_date(_date(1_800_000_100))
         assert trusted.kraken == kraken
+
+
+@pytest.mark.parametrize("ahead", [3600, 86_400 * 30, 2_200_000_000, -3600, -YEAR])
+def test_one_wrong_time_moves_neither_nonces_nor_deadlines(sim: Simulator, tmp_path: Path, ahead: int) -> None:
+    """A proxy, a cache or a bad server: the key would be bound to that time for ever."""
+    wrong = int(time.time()) + ahead
+    settings = Settings(local_limits=False, refresh_every=3600)
+    order = Order("XBTUSD", "buy", "limit", "0.01", "20000")
+    told = Fault.body(json.dumps({"error": [], "result": {"unixtime": wrong}}).encode(), endpoint="Time", times=1)
+    sim.fault(told)
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings, live=True) as engine:
+        for _ in range(3):
+            engine.place("MASTER", order)
+        assert not [each for each in engine.status().warnings if each.code == "clock-wrong"]
+    assert all(_is_near_now(nonce) for nonce in _nonces(sim))
+    assert all(_is_near_now(mark) for mark in read_marks(tmp_path).values())
+
+
+class Witness:
+    """A `TrustedClock` whose wall clock is right, and what it warned of."""
+
+    def __init__(self) -> None:
+        self.clock, self.warnings = Turned(), Warnings()
+        self.clock.wall = 10**9 * NANO
+        self.trusted = TrustedClock(self.clock, warn=self.warnings)
+
+    def pass_by(self, seconds: float) -> None:
+        self.clock.wall += int(seconds * NANO)
+        self.clock.mono += seconds
+
+    def hear(self, ahead: float) -> None:
+        self.trusted.learn(self.clock.wall / NANO + ahead)
+
+
+def test_the_culprit_is_named() -> None:
+    """An answer that stands alone is not believed, and the warning does not blame this machine's clock."""
+    one = Witness()
+    one.hear(YEAR)
+    assert one.trusted.wall_ns() == one.clock.wall
+    assert one.trusted.kraken is None, "no deadline of an order is made of it"
+    one.pass_by(1)
+    one.hear(0)
+    assert one.warnings.codes() == ["kraken-time-odd"]
+    assert one.trusted.kraken is not None
+    one.pass_by(10)
+    for ahead in (YEAR, 0.0, -YEAR, 0.0, 2 * YEAR, 0.0):
+        one.hear(ahead)
+        assert one.trusted.wall_ns() == one.clock.wall
+        assert one.trusted.kraken == pytest.approx(one.clock.wall / NANO)
+    assert one.warnings.codes() == ["kraken-time-odd"]
+    for _ in range(2):
+        one.hear(YEAR)
+        one.pass_by(1)
+    assert one.trusted.wall_ns() == one.clock.wall + YEAR * NANO
+    assert one.warnings.codes()[-1] == "clock-wrong"
+
+
+def test_a_wrong_wall_clock_is_no_witness_against_two_answers() -> None:
+    one = Witness()
+    one.hear(-YEAR)
+    assert one.trusted.wall_ns() == one.clock.wall - YEAR * NANO, "the earlier one, while it is word against word"
+    one.hear(-YEAR)
+    one.hear(0)
+    assert one.trusted.wall_ns() == one.clock.wall - YEAR * NANO
+    one.hear(0)
+    assert one.trusted.wall_ns() == one.clock.wall
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 100.0, YEAR, -YEAR, 70 * YEAR]), st.floats(0, 100)), max_size=12))
+def test_nothing_moves_ahead_on_the_word_of_one(samples: list[tuple[float, float]]) -> None:
+    """Whatever comes: ahead of the wall clock only where two answers in a row have agreed about that."""
+    one = Witness()
+    for number, (ahead, passed) in enumerate(samples):
+        one.pass_by(passed)
+        one.hear(ahead)
+        heard = [each for each, _ in samples[: number + 1]]
+        is_twice = any(abs(a - b) <= TOLERANCE and a > TOLERANCE for a, b in itertools.pairwise(heard))
+        assert one.trusted.wall_ns() <= one.clock.wall or is_twice
+
+
+def test_of_a_reply_whose_body_and_date_differ_the_earlier_counts() -> None:
+    one = Witness()
+    now = one.clock.wall / NANO
+    for _ in range(3):
+        one.trusted.learn(now + YEAR, format_datetime(datetime.fromtimestamp(now, UTC)))
+        assert one.trusted.kraken == pytest.approx(now)

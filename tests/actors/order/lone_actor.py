@@ -15,7 +15,7 @@ import pytest
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.order.messages import FindOrder, PlaceOrder
+from engine.actors.order.messages import FindOrder, PlaceOrder, UnsettledFunds
 from engine.actors.order.order import OrderActor
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import CallError, CallUnknown
@@ -83,7 +83,7 @@ class LoneActor:
         self.ref = OrderActor.start(
             directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
             invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf,
+            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf, verify=lambda: None,
         )  # fmt: skip
 
     def _publish(self, event: Any) -> None:
@@ -110,7 +110,7 @@ class LoneActor:
 
     def wait(self) -> None:
         """Until the actor has handled everything."""
-        self.ref.ask(FindOrder("MASTER", ""), timeout=PATIENCE)
+        self.ref.ask(UnsettledFunds("MASTER"), timeout=PATIENCE)
 
     def take(self) -> PrivateCall:
         """The next call that the lane makes."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -336,21 +339,61 @@ def test_with_another_key_an_order_is_neither_looked_for_nor_absent(lone: LoneAc
         assert again.kept("x") is OrderState.NOT_PLACED
 
 
+@contextmanager
+def journal_away(lone: LoneActor) -> Iterator[None]:
+    """The journal can be neither read nor written meanwhile."""
+    journal, away = lone.directory / "orders.sqlite", lone.directory.with_name("away")
+    journal.rename(away)
+    yield
+    away.rename(journal)
+
+
 def test_what_cannot_be_kept_is_warned_of_once_and_kept_as_soon_as_that_is_possible(lone: LoneActor) -> None:
     lone.place("x")
     call = lone.take()
     lone.send(call)
-    journal, away = lone.directory / "orders.sqlite", lone.directory.with_name("away")
-    journal.rename(away)
-    lone.answer(call, {"txid": [TXID]})
-    assert lone.state("x") is OrderState.PLACED, "it is told all the same"
-    for seconds in range(10, 60, 10):
-        lone.time.turn_to(float(seconds))
-        lone.wait()
-    assert lone.warned == ["order-not-kept"]
-    away.rename(journal)
+    with journal_away(lone):
+        lone.answer(call, {"txid": [TXID]})
+        assert lone.state("x") is OrderState.PLACED, "it is told all the same"
+        for seconds in range(10, 60, 10):
+            lone.time.turn_to(float(seconds))
+            lone.wait()
+        assert lone.warned == ["order-not-kept"]
     with crashed(lone) as again:
         assert again.kept("x") is OrderState.UNKNOWN, "nothing was written yet"
     lone.time.turn_to(70.0)
     with crashed(lone) as again:
         assert again.kept("x") is OrderState.PLACED
+
+
+def test_what_a_look_finds_is_taken_in_while_the_journal_cannot_be_read(lone: LoneActor) -> None:
+    lone.lose("x")
+    with journal_away(lone):
+        lone.time.turn_to(lone.time.next())
+        lone.wait()
+        call = lone.take()
+        assert call.endpoint == "OpenOrders"
+        lone.answer(call, {"open": {TXID: row("open", "0")}})
+        assert (lone.state("x"), lone.receipt("x").txids) == (OrderState.PLACED, (TXID,))
+
+
+def test_an_order_is_followed_on_after_a_look_at_which_the_journal_could_not_be_read(lone: LoneActor) -> None:
+    """It is canceled, and an order without a name stands in its place: whether that is ours, only the journal knows."""
+    lone.place("x")
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": [TXID]})
+    canceled = {**row("canceled", "0"), "reason": "Order replaced", "closetm": KRAKEN + 1}
+    newer = {**row("open", "0"), "cl_ord_id": None, "opentm": KRAKEN + 1}
+    looks = {"OpenOrders": {"open": {"ONEWER-FGHIJ-KLMNOP": newer}}, "QueryOrders": {TXID: canceled}}
+    for is_there in (False, True):
+        while not lone.calls:
+            lone.time.turn_to(lone.time.next())
+            lone.wait()
+        with contextlib.nullcontext() if is_there else journal_away(lone):
+            while lone.calls:
+                call = lone.take()
+                lone.answer(call, looks[call.endpoint])
+        if not is_there:
+            assert lone.state("x") is OrderState.PLACED, "in doubt nothing is over"
+    assert lone.state("x") is not OrderState.PLACED or lone.receipt("x").txids != (TXID,)

@@ -16,18 +16,15 @@ from tests.rules.gates.test_gates import MARKET, view
 SECONDS = ("max_balance_age", "max_data_age", "max_skew", "patience")
 
 
-def plan_of(fields: dict[str, Any]) -> TradePlan:
-    return TradePlan(**fields)
-
-
 @pytest.mark.parametrize("name", SECONDS)
 def test_seconds_of_a_plan_are_positive_and_less_than_a_million(name: str) -> None:
     wrong: list[Any] = [0, 0.0, -1, 1e6, 1_000_000, float("nan"), float("inf"), True, "5"]
     for value in wrong:
         with pytest.raises(ConfigError, match=name):
-            plan_of({name: value})
-    for value in (0.001, 1, 999_999.9):
-        assert getattr(plan_of({name: value}), name) == value
+            TradePlan(**{name: value})
+    right: list[Any] = [0.001, 1, 999_999.9]
+    for value in right:
+        assert getattr(TradePlan(**{name: value}), name) == value
 
 
 def test_a_plan_has_a_thousand_pairs_at_most() -> None:

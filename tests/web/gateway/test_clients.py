@@ -226,7 +226,11 @@ def test_an_order_goes_through_the_journal(sim: Simulator, tmp_path: Path) -> No
         for name, value in (("userref", "7"), ("close[ordertype]", "limit"), ("volume", "0"), ("price", "1e3")):
             assert call(service, "AddOrder", {**ORDER, name: value}).json == {"error": ["EGeneral:Invalid arguments"]}
         assert call(service, "AddOrder", {**ORDER, "volume": "0.00000001"}).json == {"error": ["EOrder:Invalid order"]}
-        assert call(service, "AddOrder", {**ORDER, "validate": "true"}).json["error"] == []
+        for word in ("true", "True", "1"):
+            assert call(service, "AddOrder", {**ORDER, "validate": word}).json["error"] == []
+        for word in ("", "0", "0.0", "null", "no"):
+            told = call(service, "AddOrder", {**ORDER, "validate": word}).json
+            assert told == {"error": ["EGeneral:Invalid arguments:validate"]}
         orders = until(lambda: service.ask("/api/state").json["rows"]["orders"])
         assert orders[0][:4] == ["good", "placed", "MASTER", "signal-42"]
         service.process.kill()
@@ -318,3 +322,17 @@ def test_credentials_refuse_what_is_not_theirs(tmp_path: Path) -> None:
     (tmp_path / "gateway.key").chmod(0o644)
     with pytest.raises(StoreError, match="Others may read"):
         Credentials(tmp_path)
+
+
+def test_a_gateway_that_is_not_live_opens_no_order_channel_and_arms_no_switch(sim: Simulator, tmp_path: Path) -> None:
+    with served(sim, tmp_path) as service:
+        key = key_of(service, "MASTER", "bot", "--trading")
+        asks: tuple[tuple[str, dict[str, str]], ...] = (
+            ("CancelAllOrdersAfter", {"timeout": "60"}), ("GetWebSocketsToken", {}),
+            ("AddOrder", {**ORDER, "validate": "False"}),
+        )  # fmt: skip
+        for endpoint, params in asks:
+            told = send(service, signed(service, key, endpoint, time.time_ns(), params)).json
+            assert told == {"error": ["EGeneral:Permission denied"]}
+            assert not [call for call in sim.calls if call.endpoint == endpoint]
+        assert service.stop()[0] == 0

@@ -16,7 +16,7 @@ from engine.values import Clock, Settings
 PATIENCE = 10.0  # seconds for one call
 
 
-class PublicDoor:
+class PublicClient:
     """Sends public calls exactly as given; returns the result and the errors beside it. Raises `CallError`."""
 
     def __init__(self, url: str, settings: Settings, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Asks Kraken what no page of it says: one safe question after another, slowly. Nothing is placed."""
+"""Finds out what Kraken's documentation leaves open, with one safe question after another. Nothing is placed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.doctor.changes import in_percent
 from engine.doctor.finding import Finding, Level, bad, ok, warn
 from engine.doctor.order_question import OrderQuestion
 from engine.doctor.place_probe import PlaceProbe
-from engine.doctor.public_door import PublicDoor
+from engine.doctor.public_client import PublicClient
 from engine.doctor.refusal import is_about_key
 from engine.errors import CallError, CallRefused, EngineError, LockedOut, RateLimited
 from engine.kraken.assets import AssetTable
@@ -71,8 +71,8 @@ class NotLearnt:
     why: str
 
 
-class Settling:
-    """One run of the questions, for one account of an engine that runs and keeps no balances.
+class FactFinder:
+    """One run of the questions, for one account of a running engine that keeps no balances.
 
     `pause`: seconds before each call.
     """
@@ -83,7 +83,7 @@ class Settling:
         self._engine, self._account, self._settings, self._clock = engine, account, settings, clock
         self._pause = pause
         self._stop = threading.Event()
-        self._public = PublicDoor(url, settings, clock)
+        self._public = PublicClient(url, settings, clock)
         self._limited = self._calls = 0
         self._refused: CallError | None = None
         self._order = OrderQuestion(self.call, settings)
@@ -105,9 +105,9 @@ class Settling:
         }
 
     def learn(self, *, place: bool = False) -> Iterator[Learnt | NotLearnt]:
-        """Ask them all; one that fails is not settled, and the others go on. Never raises for the network.
+        """Ask all questions; a failed one is not settled, and the others go on. Never raises for the network.
 
-        place: ask only the one that takes a real order, which needs an engine that is live.
+        place: ask only the question that needs a real order, and a live engine.
         """
         questions = {PLACED: self._place} if place else self.questions()
         self._engine.subscribe(self._count)
@@ -124,7 +124,7 @@ class Settling:
         return self._public.ask(endpoint, params, post=post)
 
     def call(self, endpoint: str, params: Mapping[str, Any] | None = None) -> Any:
-        """One private call through the lane, after a pause. None is made with a key that Kraken refuses."""
+        """One private call through the lane, after a pause. A refused key is not used again."""
         if self._refused is not None:
             raise NotSettled("Kraken refuses the key, which is not used again.")
         self._stop.wait(self._pause)
@@ -164,7 +164,7 @@ class Settling:
         return read_auto_earn(rows, equivalent.get("eb"), self._prices(amounts))
 
     def _prices(self, names: Mapping[str, Any]) -> dict[str, Decimal]:
-        """What a unit of each asset is worth in US dollars, as far as Kraken trades it for them."""
+        """The price of each asset in US dollars, for those that Kraken trades against it."""
         table = AssetTable.shipped()
         listed = set(read_pairs(self.public("AssetPairs").result).values())
         pairs = {table.locate(pair.base).asset: pair for pair in listed
@@ -194,7 +194,7 @@ class Settling:
         return answer, f"{seen} The bound in use without it is {in_percent(self._settings.fee_bound)}."
 
     def _booleans(self) -> Reading:
-        """With a read: no order is ever tried with a spelling that may not mean a dry run."""
+        """Uses a read: no order is ever tried with a spelling that may not mean a dry run."""
         try:
             self.call("TradeVolume", {"pair": ALTNAME, "fee_schedule": "True"})
         except CallRefused as error:
@@ -236,12 +236,12 @@ class Settling:
         if not self._calls:
             raise NotSettled("No call was made.")
         if self._limited:
-            return "earlier", f"Kraken limited {self._limited} of {self._calls} calls for which our count had room."
+            return "earlier", f"Kraken limited {self._limited} of {self._calls} calls although our count had room."
         return "as-counted", f"Kraken limited none of {self._calls} calls."
 
 
 def finding_of(told: Learnt | NotLearnt) -> Finding:
-    """What was learnt, and what follows from it, as a line for a person."""
+    """The finding for a learnt fact, with its consequence."""
     if isinstance(told, NotLearnt):
         return Finding(told.fact, None, Level.SKIPPED, f"Not settled: {told.why}")
     account = told.account if FACTS[told.fact].of_account else None

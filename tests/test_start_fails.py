@@ -1,0 +1,200 @@
+"""G13: a start that fails, or that Ctrl-C breaks off, leaves nothing: no lock, no thread, no descriptor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import Account, Engine
+from engine.app.uninterrupted import uninterrupted
+from engine.errors import ConfigError, StoreError
+from engine.simulator import Fault, Simulator
+from tests import ROOT
+from tests.conftest import QUICK
+from tests.stopwatch import PATIENCE
+
+
+class Interrupted(Exception):
+    """What the handler of a signal raises."""
+
+
+NOWHERE = "http://127.0.0.1:9"
+real_start = threading.Thread.start
+
+
+def new_engine(directory: Path, **more: Any) -> Engine:
+    key = os.urandom(8).hex()
+    accounts = [Account(name, f"{name}-{key}", "c2VjcmV0") for name in ("MASTER", "ALICE")]
+    return Engine(accounts, **{"url": NOWHERE, "state_dir": directory, **more})
+
+
+def _descriptors(directory: Path) -> list[str]:
+    """The files of a state directory that this process has open."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        path = os.path.realpath(f"/dev/fd/{name}")
+        if path.startswith(str(directory)):
+            found.append(path)
+    return found
+
+
+@contextmanager
+def nothing_is_left(directory: Path) -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    patience = time.monotonic() + PATIENCE
+    for thread in set(threading.enumerate()) - before:
+        thread.join(max(0.0, patience - time.monotonic()))
+    assert set(threading.enumerate()) <= before
+    assert not _descriptors(directory)
+
+
+def _fail_at(position: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the start of the n-th thread fail; the list counts them."""
+    count = [0]
+
+    def start(self: threading.Thread) -> None:
+        count[0] += 1
+        if count[0] == position:
+            raise error
+        real_start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return count
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no thread"), KeyboardInterrupt()], ids=repr)
+def test_a_thread_that_cannot_be_started_whichever_it_is(tmp_path: Path, error: BaseException) -> None:
+    position, failed = 0, True
+    while failed:
+        position += 1
+        directory = tmp_path / str(position)
+        engine = new_engine(directory)
+        with nothing_is_left(directory):
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                count = _fail_at(position, error, monkeypatch)
+                try:
+                    engine.start()
+                except BaseException:
+                    assert count[0] >= position
+                failed = count[0] >= position
+            engine.stop()
+        with nothing_is_left(directory):
+            engine.start().stop()
+    assert position > 12, "an engine of two accounts has so many threads"
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from engine.ownership import Ownership
+from tests.test_start_fails import Interrupted
+from tests.test_start_fails import new_engine
+from tests.test_start_fails import nothing_is_left
+
+def handler(*_):
+    raise Interrupted
+
+signal.signal(signal.SIGALRM, handler)
+interrupted = 0
+for turn in range(20):
+    directory = Path(sys.argv[1], str(turn))
+    engine = new_engine(directory)
+    with nothing_is_left(directory):
+        if sys.argv[2] == "stop":
+            engine.start()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 * (turn + 1), 0.002)
+            try:
+                getattr(engine, sys.argv[2])()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except Interrupted:
+            interrupted += 1
+        engine.stop()
+    Ownership(directory).release()
+print(interrupted)
+"""
+
+
+@pytest.mark.parametrize("what", ["start", "stop"])
+def test_an_exception_of_a_signal_handler_at_any_moment(tmp_path: Path, what: str) -> None:
+    """As a time limit, or Ctrl-C, has it: it comes at some moment, and again while that is undone."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path), what], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
+
+
+def test_what_cannot_be_used_leaves_nothing(tmp_path: Path) -> None:
+    """The directory, one of its files, the CA file; and when it is mended the same engine starts."""
+    for name in ("owner.lock", "nonces.sqlite", "nonces-copy.sqlite", "limits.sqlite", "balances.sqlite",
+                 "history.sqlite", "catalogue.sqlite", "orders.sqlite"):  # fmt: skip
+        directory = tmp_path / name.partition(".")[0]
+        (directory / name).mkdir(parents=True)
+        directory.chmod(0o700)
+        engine = new_engine(directory)
+        with nothing_is_left(directory), pytest.raises(StoreError):
+            engine.start()
+        (directory / name).rmdir()
+        with nothing_is_left(directory):
+            engine.start().stop()
+
+
+def test_a_ca_file_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    settings = QUICK.__class__(ca_file=str(tmp_path / "none.pem"))
+    engine = new_engine(tmp_path / "state", url="https://api.kraken.com", settings=settings)
+    with nothing_is_left(tmp_path), pytest.raises(ConfigError):
+        engine.start()
+
+
+def test_a_start_right_after_a_stop_without_time(sim: Simulator, tmp_path: Path) -> None:
+    """`stop(0)` waits for nothing: what it leaves has ended when the next start goes on."""
+    engine = Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state", settings=QUICK)
+    with nothing_is_left(tmp_path):
+        for _ in range(3):
+            engine.start()
+            with sim.outage(Fault.hang()):
+                waiting = engine.submit("MASTER", "TradeBalance", {}, 30)
+                sim.wait_for_calls(1, ended=False)
+                engine.stop(0)
+                assert waiting.exception(PATIENCE) is not None
+            engine.start()
+            assert engine.call("MASTER", "Balance")
+            engine.stop()
+
+
+def test_work_that_is_interrupted_is_undone_and_an_error_of_its_own_comes_through() -> None:
+    done: list[str] = []
+    uninterrupted(lambda: done.append("work"), lambda: done.append("undo"))
+    assert done == ["work"]
+    with pytest.raises(ZeroDivisionError):
+        uninterrupted(lambda: done.append(str(1 // 0)), lambda: done.append("undo"))
+    assert done == ["work"]
+
+    def work() -> None:
+        done.append("work")
+        signal.raise_signal(signal.SIGALRM)
+
+    def handler(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(Interrupted):
+            uninterrupted(work, lambda: done.append("undo"))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert done == ["work", "work", "undo"]
