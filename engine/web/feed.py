@@ -25,6 +25,7 @@ from engine.errors import Outcome
 from engine.rules.order.states import OrderState
 from engine.values import SYSTEM_CLOCK, Clock
 from engine.web.orders import OpenOrders
+from engine.web.other_orders import OtherOrders
 from engine.web.series import Series
 from engine.web.view import View, view_of
 
@@ -51,6 +52,7 @@ class Feed:
         self._is_closed = False
         self.series = Series()
         self.orders = OpenOrders()
+        self.others = OtherOrders()
         self._shown = view_of(status(), [], {}, [])
 
     def __call__(self, event: Any) -> None:
@@ -80,7 +82,8 @@ class Feed:
         """What the page shows now."""
         with self._lock:
             events = list(self._events)
-        return view_of(self._status(), events, self._rates, self.orders.receipts())
+        return view_of(self._status(), events, self._rates, self.orders.receipts(),
+                       self.others.orders(), self.others.unknown())  # fmt: skip
 
     @property
     def clients(self) -> int:

@@ -144,7 +144,7 @@ def _gates(view: View) -> Markup:
 
 def _orders(view: View) -> Markup:
     columns = ("State", "Account", "Id", "Order", "Filled", "Kraken's name")
-    return _marked("orders", "Open and unsettled orders", columns, view)
+    return _marked("orders", "Open and unsettled orders, also those placed elsewhere", columns, view)
 
 
 def _drift(view: View) -> Markup:

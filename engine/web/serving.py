@@ -150,9 +150,14 @@ async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], endi
 
 async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
     due = time.monotonic()
+    loop = asyncio.get_running_loop()
     while not stop.is_set():
         due = max(due + TICK, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
+        if feed.clients:  # the orders of others cost calls, so they are asked for only while somebody looks
+            account = feed.others.due([each.account for each in engine.status().accounts], time.monotonic())
+            if account is not None:
+                loop.run_in_executor(None, feed.others.look, engine, account)
         try:
             feed.tick()
         except Exception:

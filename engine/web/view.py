@@ -20,6 +20,7 @@ from engine.rules.balance.cash import elsewhere, line_to_count
 from engine.rules.balance.silence import SILENT
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport, GateResult, GateState
+from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import OrderReceipt
 
 CLASSES = ("cancel", "order", "settle", "read")
@@ -89,19 +90,24 @@ def view_of(
     events: Sequence[Mapping[str, str]],
     rates: Mapping[str, float],
     orders: Sequence[OrderReceipt],
+    others: Sequence[OpenOrder] = (),
+    unknown: Sequence[str] = (),
 ) -> View:
-    """The page for one state of the engine; `rates` are nonces a second by account, `orders` those not over."""
+    """The page for one state of the engine; `rates` are nonces a second by account, `orders` those not over.
+
+    `others` are open orders that the engine has not placed; for the accounts in `unknown` they are not known.
+    """
     cells: dict[str, Cell] = {}
     rows: dict[str, Sequence[Sequence[str]]] = {
         "events": [(each["time"], each["state"], each["kind"], each["text"]) for each in events],
-        "orders": [_order(each) for each in orders],
+        "orders": [*map(_order, orders), *map(_other_order, others)],
         "gates": [_gate(report, each) for report in status.passes.values() for each in report.results],
         "drift": [_drift(each) for each in status.drift],
     }
     changes = len(status.drift)
     cells["drift-count"] = Cell(f"{changes} seen, and passed over" if changes else "none seen", "good")
     cells["gates-count"] = _passes(status)
-    cells["orders-count"] = _orders(orders)
+    cells["orders-count"] = _orders(orders, others, unknown)
     _verdict(status, cells)
     for snapshot in status.accounts:
         _account(snapshot, status, cells)
@@ -201,11 +207,14 @@ def _lane(status: EngineStatus, cells: dict[str, Cell]) -> None:
     cells["cuts"] = Cell(str(status.cuts))
 
 
-def _orders(orders: Sequence[OrderReceipt]) -> Cell:
+def _orders(orders: Sequence[OrderReceipt], others: Sequence[OpenOrder], unknown: Sequence[str]) -> Cell:
     unsettled = sum(not each.state.is_settled for each in orders)
     if unsettled:
         return Cell(f"{unsettled} not settled: whether Kraken has them is being looked up", "bad")
-    return Cell(f"{len(orders)} open, all settled" if orders else "none open", "good")
+    ours = f"{len(orders)} open, all settled" if orders else "none open"
+    besides = f"; {len(others)} placed elsewhere" if others else ""
+    doubt = f"; those placed elsewhere are not known for {', '.join(unknown)}" if unknown else ""
+    return Cell(ours + besides + doubt, "warn" if unknown else "good")
 
 
 def _passes(status: EngineStatus) -> Cell:
@@ -234,6 +243,11 @@ def _order(receipt: OrderReceipt) -> tuple[str, ...]:
     state = "good" if receipt.state.is_settled else "bad"
     filled = f"{_plain(receipt.filled)} filled"
     return (state, receipt.state.value, receipt.account, receipt.id, what, filled, ", ".join(receipt.txids))
+
+
+def _other_order(order: OpenOrder) -> tuple[str, ...]:
+    filled = "" if order.filled is None else f"{amount(order.filled)} filled"
+    return ("plain", "not ours", order.account, "", order.description or "", filled, order.txid or "")
 
 
 def _plain(value: Decimal | str) -> str:
