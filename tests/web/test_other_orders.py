@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from engine import Engine, Order, Settings
@@ -37,6 +38,6 @@ def test_each_account_is_asked_for_in_turn_and_not_too_often() -> None:
     asked = [(name, now + step) for step in range(200) if (name := others.due(names, now + step)) is not None]
     assert [name for name, _ in asked] == ["A", "B"] * (len(asked) // 2)
     times = {name: [at for each, at in asked if each == name] for name in names}
-    assert all(later - at >= EACH_AFTER for each in times.values() for at, later in zip(each, each[1:], strict=False))
+    assert all(later - at >= EACH_AFTER for each in times.values() for at, later in pairwise(each))
     assert asked[1][1] - asked[0][1] >= APART
     assert others.due((), now) is None
