@@ -69,7 +69,7 @@ def _in_a_child(accounts: list[tuple[str, str, str]], url: str, directory: str, 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_child_of_multiprocessing_has_an_engine_of_its_own(sim: Simulator, tmp_path: Path, method: str) -> None:
     """It is refused while the parent's runs, with the parent's pid, and takes over after that."""
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     told = context.SimpleQueue()
     accounts = [tuple(account) for account in sim.accounts]
     with Engine(accounts, url=sim.url, state_dir=tmp_path, settings=QUICK) as engine:  # type: ignore[arg-type]
