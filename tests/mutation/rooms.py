@@ -17,7 +17,7 @@ _NONCES = "tests/machines/test_nonce_machine.py"
 _PLACE = "tests/app/test_place.py"
 
 ROOMS = {
-    "nonces": Room(("engine/store/nonces.py",), ("tests/store/test_nonces.py", _NONCES)),
+    "nonces": Room(("engine/store/nonces.py", "engine/store/nonce_files.py"), ("tests/store/test_nonces.py", _NONCES)),
     "rules/lane": Room(
         ("engine/rules/lane",), ("tests/rules/lane", "tests/kraken/test_limits.py", _NONCES, "tests/actors/lane")
     ),

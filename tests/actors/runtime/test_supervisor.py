@@ -23,7 +23,7 @@ class Stage:
     """A supervisor with an actor whose second start can be made to wait or to fail."""
 
     def __init__(self) -> None:
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler.started()
         self.warnings: list[str] = []
         self.warned = threading.Condition()
         self.building, self.may_go_on = threading.Event(), threading.Event()
@@ -33,6 +33,7 @@ class Stage:
         self.supervisor = Supervisor(
             keystone="none", after=self.scheduler.after, warn=self.warn, world_stopped=lambda: None
         )
+        self.supervisor.watch()
 
     def warn(self, code: str, sentence: str) -> None:
         with self.warned:

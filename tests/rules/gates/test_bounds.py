@@ -9,9 +9,10 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules.gates.capital import known
+from engine.rules.gates.gates import capital_validation
 from engine.rules.gates.plan import MOST_PAIRS, Candidate, TradePlan
 from engine.rules.gates.view import MOST_CANDIDATES, read_candidates
-from tests.rules.gates.test_gates import MARKET, view
+from tests.rules.gates.test_gates import MARKET, amount, balance, reasons, view
 
 SECONDS = ("max_balance_age", "max_data_age", "max_skew", "patience")
 
@@ -52,3 +53,11 @@ def test_a_market_of_which_half_is_known_is_not_counted_with() -> None:
             known(half)
     assert known(MARKET) == (MARKET.pair, MARKET.ticker)
     assert view().market("XBTUSD") == MARKET
+
+
+@pytest.mark.parametrize("unknown", ["USD", "XBT"])
+def test_capital_is_denied_where_half_of_what_is_free_is_not_known(unknown: str) -> None:
+    assets = {name: amount("1000", None if name == unknown else "0") for name in ("USD", "XBT")}
+    assert "What is free of USD and XBT is not known." in reasons(
+        capital_validation, view(balance=balance(assets=assets))
+    )
