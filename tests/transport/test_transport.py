@@ -700,7 +700,9 @@ def test_an_address_that_hangs_costs_only_its_share(
 
 
 @again_if_stalled
-def test_an_address_that_takes_connections_and_nothing_more_goes_last_the_next_time(serve, connect, names):
+def test_an_address_that_takes_connections_and_nothing_more_goes_last_the_next_time(
+    serve: Serve, connect: Connect, names: Names
+) -> None:
     """Half-broken IPv6: small packets pass and large ones do not."""
     first, second = serve(lambda peer: peer.hold()), serve(lambda peer: peer.hold())
     names.ports = (first.port, second.port)
@@ -712,7 +714,9 @@ def test_an_address_that_takes_connections_and_nothing_more_goes_last_the_next_t
 
 
 @again_if_stalled
-def test_a_black_hole_among_addresses_leaves_most_of_the_time_to_the_last(serve, connect, names, black_hole):
+def test_a_black_hole_among_addresses_leaves_most_of_the_time_to_the_last(
+    serve: Serve, connect: Connect, names: Names, black_hole: int
+) -> None:
     server = serve(lambda peer: peer.reset())
     names.ports = (black_hole, server.port)
     with Stopwatch() as watch, pytest.raises(ConnectFailed, match="No connection"):
