@@ -53,6 +53,7 @@ class Resolver:
         self._lock = threading.Lock()
         self._lookups: dict[tuple[str, int], _Lookup] = {}
         self._good: dict[tuple[str, int], SocketAddress] = {}
+        self._doubted: dict[tuple[str, int], SocketAddress] = {}
 
     def addresses(self, host: str, port: int, left: Callable[[], float]) -> list[SocketAddress]:
         """The addresses to try, best first; never empty.
@@ -82,7 +83,8 @@ class Resolver:
                 del self._lookups[host, port]
         if lookup.addresses:
             # The last working address first, so that a broken IPv6 address costs time only once.
-            return sorted(lookup.addresses, key=lambda address: address != good)
+            doubted = self._doubted.get((host, port))
+            return sorted(lookup.addresses, key=lambda address: (address == doubted, address != good))
         if good is not None:
             return [good]
         raise lookup.error or OSError("the resolver knows no address")
@@ -90,6 +92,12 @@ class Resolver:
     def remember(self, host: str, port: int, address: SocketAddress) -> None:
         """Remember a working address."""
         self._good[host, port] = address
+        if self._doubted.get((host, port)) == address:
+            del self._doubted[host, port]
+
+    def doubt(self, host: str, port: int, address: SocketAddress) -> None:
+        """This address took the connection and nothing more, as where large packets are lost: the others go first."""
+        self._doubted[host, port] = address
 
     def _lookup(self, host: str, port: int) -> _Lookup:
         with self._lock:

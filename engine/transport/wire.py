@@ -29,6 +29,7 @@ from engine.transport.framing import FramedResponse, PlainHead, Stream, Tap, Wir
 from engine.transport.resolver import SLICE, Resolver, SocketAddress
 from engine.values import Clock
 
+FIRST_TRY = 2.0  # seconds for an address that is not the last one
 IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
 LONGEST_WAIT = 3600.0  # seconds; a socket takes no infinite timeout
 HEAD_LIMIT = 256 * 1024  # bytes of status line and headers
@@ -217,20 +218,28 @@ class Wire:
         self._poll.register(self._sock, select.POLLIN)
         self._tap = Tap(self._receive_into)
         self._stream = Stream(self._tap, _BUFFER)
-        if route.proxy is not None:
-            self.stage = "asking the proxy"
-            self._tunnel(route.proxy)
-        if route.tls is not None:
-            self.stage = "agreeing on TLS"
-            self._secure(route.tls)
+        try:
+            if route.proxy is not None:
+                self.stage = "asking the proxy"
+                self._tunnel(route.proxy)
+            if route.tls is not None:
+                self.stage = "agreeing on TLS"
+                self._secure(route.tls)
+        except (OutOfTime, OSError):
+            route.resolver.doubt(server.host, server.port, address)
+            raise
         route.resolver.remember(server.host, server.port, address)
 
     def _dial_one_of(self, addresses: list[SocketAddress]) -> SocketAddress:
-        """Connect to the first address that accepts, giving each its share of the time left."""
+        """Connect to the first address that accepts, giving each its share of the time left, and the last most of it.
+
+        One that does not answer, as a broken IPv6 address, must not cost a cancel half of its time.
+        """
         failures: list[OSError] = []
         for index, address in enumerate(addresses):
             try:
-                self._dial(address, self._left() / (len(addresses) - index))
+                others = len(addresses) - index - 1
+                self._dial(address, min(self._left() / (others + 1), FIRST_TRY) if others else self._left())
             except OSError as error:
                 failures.append(error)
                 self._drop()

@@ -149,17 +149,18 @@ def _rises(directory: Path, answers: list[dict[str, Any]]) -> None:
         assert again("issue")["nonce"] > max(given)
 
 
-@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
-def test_io_error_is_refused_and_passes(tmp_path: Path, call: str) -> None:
+@pytest.mark.parametrize(("call", "fault"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "EROFS")])
+def test_io_error_is_refused_and_passes(tmp_path: Path, call: str, fault: str) -> None:
+    """Also of a disk that the system has made read-only, as it does after errors."""
     needs_strace()
     with Issuer(tmp_path) as issuer:
         answers = [issuer("open"), issuer("issue")]
-        with issuer.faulty(call, "error=EIO"):
+        with issuer.faulty(call, f"error={fault}"):
             refused = [issuer("issue") for _ in range(10)]
             answers += [issuer("cancel") for _ in range(10)]
         _no_transaction_is_left(tmp_path)
         assert {answer["error"] for answer in refused} == {"NonceNotDurable"}
-        assert "disk I/O error" in refused[0]["text"]
+        assert "disk I/O error" in refused[0]["text"] or fault == "EROFS"
         assert all("nonce" in answer for answer in answers)
         answers.append(issuer("issue"))
         assert "nonce" in answers[-1], "it recovers by itself"

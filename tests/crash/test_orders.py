@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -92,3 +93,30 @@ def test_g9_one_order_per_placement_over_faults_and_kill_9(seed: int, tmp_path: 
 @pytest.mark.parametrize("seed", range(1000, 1500))
 def test_g9_one_order_per_placement_over_500_seeds(seed: int, tmp_path: Path) -> None:
     lose_and_kill(seed, tmp_path / "state")
+
+
+@pytest.mark.parametrize("seconds", [4.0, pytest.param(30.0, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("executed", [True, False])
+def test_g9_a_process_that_stands_still_with_an_order_under_way(tmp_path: Path, seconds: float, executed: bool) -> None:
+    """As a laptop that is closed: deadlines pass meanwhile, and the reply that was waited for never comes."""
+    ids = [0, 1, 2]
+    with Simulator() as sim:
+        sim.fault(Fault.hang(endpoint="AddOrder", times=1, executed=executed))
+        asked = {"url": sim.url, "state": str(tmp_path / "state"), "account": list(sim.accounts[0])[:3], "step": None}
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "tests.crash.placer", json.dumps({**asked, "ids": ids})],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+        sim.wait_for_calls(1, endpoint="AddOrder", ended=False, timeout=60)
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        sim.clear_faults()
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        ends, placed = json.loads(out), sim.placements("MASTER")
+    assert max(Counter(placement.params["volume"] for placement in placed).values()) == 1
+    known = {txid for end in ends.values() for txid in end.get("txids", ())}
+    assert {placement.txid for placement in placed} == known
+    assert len(placed) == (3 if executed else 2), ends

@@ -37,7 +37,7 @@ from engine.errors import (
 from engine.transport import HttpReply, Transport, TransportPool, check_url
 from engine.transport.address import check_proxy
 from engine.transport.resolver import Resolver
-from engine.transport.wire import Wire
+from engine.transport.wire import FIRST_TRY, Wire
 from engine.values import Settings, SystemClock
 from tests import ROOT
 from tests.stopwatch import AT_ONCE, LONG, PATIENCE, SOON, Stopwatch, again_if_stalled
@@ -696,6 +696,32 @@ def test_an_address_that_hangs_costs_only_its_share(
     with Stopwatch() as watch, pytest.raises(ConnectFailed, match="agreeing on TLS"):
         call(connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names)), 0.6)
     assert watch.seconds < 0.6 + GRACE
+    assert server.connections == 1
+
+
+@again_if_stalled
+def test_an_address_that_takes_connections_and_nothing_more_goes_last_the_next_time(
+    serve: Serve, connect: Connect, names: Names
+) -> None:
+    """Half-broken IPv6: small packets pass and large ones do not."""
+    first, second = serve(lambda peer: peer.hold()), serve(lambda peer: peer.hold())
+    names.ports = (first.port, second.port)
+    resolver = Resolver(names)
+    for _ in range(2):
+        with pytest.raises(ConnectFailed, match="agreeing on TLS"):
+            call(connect(ELSEWHERE, ANY_HOST, resolver=resolver), 0.4)
+    assert (first.connections, second.connections) == (1, 1)
+
+
+@again_if_stalled
+def test_a_black_hole_among_addresses_leaves_most_of_the_time_to_the_last(
+    serve: Serve, connect: Connect, names: Names, black_hole: int
+) -> None:
+    server = serve(lambda peer: peer.reset())
+    names.ports = (black_hole, server.port)
+    with Stopwatch() as watch, pytest.raises(ConnectFailed, match="No connection"):
+        call(connect(ELSEWHERE, ANY_HOST, resolver=Resolver(names)), LONG)
+    assert FIRST_TRY <= watch.wall < FIRST_TRY + GRACE
     assert server.connections == 1
 
 

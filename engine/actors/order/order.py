@@ -195,7 +195,7 @@ class OrderActor(EngineActor):
     def _send(self, plan: Placement, timeout: float) -> None:
         name = plan.cl_ord_id
         told = partial(self._tell_answered, name)
-        submission = Submission(self._journal, name, told, self._announcer.shared)
+        submission = Submission(self._journal, name, told, self._announcer.shared, self._later)
         params = {**plan.params, "cl_ord_id": name}
         call = PrivateCall(
             plan.account, "AddOrder", params, timeout, reply_to=submission,

@@ -130,6 +130,15 @@ class Reconciler:
         )  # fmt: skip
 
     def _looked(self, name: str, counts: bool, found: Mapping[str, Found]) -> None:
+        case = self._cases[name]
+        try:
+            self._conclude(name, counts, found)
+        except Exception:  # a failure of ours, such as no memory, must not end the looking
+            self._cases.setdefault(name, case)
+            self._look_again(name)
+            raise
+
+    def _conclude(self, name: str, counts: bool, found: Mapping[str, Found]) -> None:
         row = self._row_of(name)
         if row is None:
             del self._cases[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from engine.actors.lane.messages import CallDone, CallFailed
@@ -13,6 +14,8 @@ from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 
+TAKE_AGAIN = 1.0  # seconds
+
 # News, and what it changes of the placement.
 _Told = tuple[OrderEvent, dict[str, Any]]
 
@@ -21,10 +24,10 @@ class Submission(QuickReply):
     """Runs in the lane's thread. What it learns is in the journal's memory before the lane's next call goes out.
 
     `then` is called with how it ended, `None` when Kraken took the order; `shared` when it took it under the name of
-    another placement's order. They must not wait.
+    another placement's order; `later` runs something after some seconds. They must not wait.
     """
 
-    __slots__ = ("_journal", "_name", "_shared", "_then")
+    __slots__ = ("_journal", "_later", "_name", "_shared", "_then")
 
     def __init__(
         self,
@@ -32,8 +35,9 @@ class Submission(QuickReply):
         cl_ord_id: str,
         then: Callable[[CallError | None], None],
         shared: Callable[[Placement, Placement, str], None],
+        later: Callable[[float, Callable[[], object]], None],
     ) -> None:
-        self._shared = shared
+        self._shared, self._later = shared, later
         self._journal = journal
         self._name = cl_ord_id
         self._then = then
@@ -45,7 +49,14 @@ class Submission(QuickReply):
         return self._journal.send(self._name, deadline).deadline
 
     def tell(self, message: CallDone | CallFailed) -> None:
-        """The answer is there."""
+        """The answer is there. What fails here for a reason of ours, such as no memory, is done again in a while."""
+        try:
+            self._take(message)
+        except Exception:
+            self._later(TAKE_AGAIN, partial(self.tell, message))
+            raise
+
+    def _take(self, message: CallDone | CallFailed) -> None:
         error = message.error if isinstance(message, CallFailed) else None
         row = self._journal.row(self._name)
         if row is None or row.state.is_settled:

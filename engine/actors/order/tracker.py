@@ -104,8 +104,10 @@ class Tracker:
         self._lookups.begin(account, self._steps(account, txids), done, failed)
 
     def _done(self, account: str, look: Look) -> None:
-        self._take(account, look)
-        self._end_look(account, look.error, self._pause(account, look.error))
+        try:
+            self._take(account, look)
+        finally:  # a failure of ours, such as no memory, must not end the looking
+            self._end_look(account, look.error, self._pause(account, look.error))
 
     def _failed(self, account: str, error: CallError) -> None:
         logger.info("The orders of account %s could not be looked at: %s", account, error)
