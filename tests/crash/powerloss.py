@@ -68,7 +68,7 @@ def _step(line: str, directory: Path) -> Iterator[Step | int]:
 
 def _said(output: bytes) -> Iterator[int]:
     told = json.loads(output)
-    number = told.get("nonce", told.get("sent"))
+    number = told.get("nonce", told.get("sent", told.get("locked")))
     if number is not None:
         yield number
 

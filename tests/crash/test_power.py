@@ -1,4 +1,6 @@
-"""Power loss after every step. No mark of a nonce and no placement that was said is lost, and none of it is damage.
+"""Power loss after every step. No mark of a nonce, no placement and no lockout that was said is lost.
+
+None of it is damage.
 
 With synchronous=OFF some are lost; of the journal, that is noticed.
 """
@@ -14,13 +16,16 @@ import pytest
 from engine.actors.order.journal import Journal
 from engine.errors import StoreError
 from engine.rules.order.states import OrderState
+from engine.store import read_documents
 from engine.store.nonces import Nonces, read_marks
 from tests.crash.issuer import KEY, LateClock
+from tests.crash.lockouts import ACCOUNTS
 from tests.crash.powerloss import Disk, Step, record
 from tests.crash.torture import Warnings, chance, needs_strace
 
 LIFE = "{open} issue issue issue cancel close {open} issue issue close {open} issue issue"
 ORDERS = "{open} plan send fill plan send close {open} plan send fill close {open} plan send plan"
+LOCKOUTS = " ".join(["lock"] * len(ACCOUNTS))
 CUTS, IMAGES = 25, 4
 
 
@@ -37,7 +42,7 @@ class Laboratory:
         self._disk.mkdir()
         self._loss = loss
         self.steps = record(self._disk, life, module)
-        said = sum(life.count(word) for word in ("issue", "cancel", "send"))
+        said = sum(life.count(word) for word in ("issue", "cancel", "send", "lock"))
         assert sum(isinstance(step, int) for step in self.steps) == said
 
     def lost(self, cuts: int) -> list[str]:
@@ -92,13 +97,22 @@ def placements(directory: Path, last: int) -> str:
     return f"noticed: {told}" if told else f"not noticed: {gone}" if gone else ""
 
 
+def lockouts(directory: Path, last: int) -> str:
+    """What is lost of the lockouts."""
+    found = read_documents(directory / "limits.sqlite")
+    known = [each for each in ACCOUNTS if "locked_until" in found.get(each.key_id, {}).get("guard", {})]
+    return f"after {last} lockouts {len(known)} are known" if len(known) < last else ""
+
+
 def lab(directory: Path, what: str, how: str) -> Laboratory:
     if what == "marks":
         return Laboratory(directory, LIFE.format(open=how), "tests.crash.issuer", marks)
+    if what == "lockouts":
+        return Laboratory(directory, LOCKOUTS, "tests.crash.lockouts", lockouts)
     return Laboratory(directory, ORDERS.format(open=how), "tests.crash.planner", placements)
 
 
-@pytest.mark.parametrize("what", ["marks", "placements"])
+@pytest.mark.parametrize("what", ["marks", "placements", "lockouts"])
 def test_power_loss_loses_nothing(tmp_path: Path, what: str) -> None:
     assert lab(tmp_path, what, "open").lost(CUTS) == []
 
@@ -115,6 +129,6 @@ def test_control_without_syncs_loses_placements_and_that_is_noticed(tmp_path: Pa
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("what", ["marks", "placements"])
+@pytest.mark.parametrize("what", ["marks", "placements", "lockouts"])
 def test_power_loss_after_every_step_loses_nothing(tmp_path: Path, what: str) -> None:
     assert lab(tmp_path, what, "open").lost(10**6) == []
