@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 from collections.abc import Callable
 from types import FunctionType
@@ -16,6 +15,9 @@ T = TypeVar("T")
 # What may have been done at Kraken when it fails in a way that nobody foresaw.
 _MAY_HAVE_ACTED = frozenset({"call", "place", "cancel", "cancel_all", "amend", "arm", "disarm", "gates"})
 
+# What these two do is done by another thread, so that what a signal handler raises meanwhile is not taken for theirs.
+_WORK = {"_start_in_turn": "start", "_stop_in_turn": "stop"}
+
 
 def one_type(cls: type[T]) -> type[T]:
     """Have every public method of a class raise an `EngineError` where it would raise another `Exception`.
@@ -23,10 +25,11 @@ def one_type(cls: type[T]) -> type[T]:
     Those come from the machine: no descriptors, no memory, no thread, a stack that is too deep. Arguments that do not
     fit a method's signature are still a `TypeError`; what ends a program, as KeyboardInterrupt, is passed on.
     """
-    for name in dir(cls):  # with the methods of its bases
-        method = inspect.getattr_static(cls, name)
-        if not name.startswith("_") and isinstance(method, FunctionType):
-            setattr(cls, name, _contained(method))
+    for part in cls.__mro__[:-1]:  # its bases as well, each in its place
+        for name, method in tuple(vars(part).items()):
+            is_public = not name.startswith("_") and name not in _WORK.values()
+            if isinstance(method, FunctionType) and (is_public or name in _WORK):
+                setattr(part, name, _contained(method, _WORK.get(name, name)))
     return cls
 
 
@@ -39,9 +42,7 @@ def foreseen(error: Exception, *, may_have_acted: bool, what: str) -> EngineErro
     return EngineError(f"The engine failed during {what} ({cause}).")
 
 
-def _contained(method: Callable[..., Any]) -> Callable[..., Any]:
-    name = method.__name__
-
+def _contained(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def contained(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -208,15 +208,16 @@ def test_a_date_within_the_tolerance_is_learned(off: int) -> None:
     assert trusted.skew == -off
 
 
-def test_two_dates_are_learned_when_the_wall_clock_is_the_odd_one() -> None:
-    """The wall clock has jumped, so it is no witness; and one date alone is none either."""
+def test_a_date_is_learned_when_another_one_agrees() -> None:
+    """The wall clock has jumped, so it is no witness against what Kraken says now; one reply alone is none for it."""
     clock, trusted = _at(1_800_000_000)
     trusted.learn_date(_date(1_800_000_000))
     clock.mono, clock.wall = 10.0, (1_800_000_010 + YEAR) * NANO
     trusted.learn_date(_date(1_800_000_010 + 1000))
     assert trusted.kraken == 1_800_000_010.0
-    trusted.learn_date(_date(1_800_000_010 + 1000))
-    assert trusted.kraken == 1_800_000_010.0 + 1000
+    clock.mono = 11.0
+    trusted.learn_date(_date(1_800_000_011 + 1000))
+    assert trusted.kraken == 1_800_000_011.0 + 1000
 
 
 def test_dates_are_learned_every_few_seconds() -> None:
