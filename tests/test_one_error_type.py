@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,24 @@ def test_arguments_that_do_not_fit_are_still_a_type_error(tmp_path: Path) -> Non
     for ask in (lambda: engine.call(), lambda: engine.place("MASTER", 1, 2, 3)):  # type: ignore[call-arg, arg-type]
         with pytest.raises(TypeError):
             ask()
+
+
+def test_what_a_signal_handler_of_the_host_raises_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual time limit: an alarm whose handler raises TimeoutError."""
+
+    def handler(*_: object) -> None:
+        raise TimeoutError("the host's")
+
+    def ring(*_: object) -> None:
+        signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(AppState, "check_account", ring)
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(TimeoutError, match="the host's"):
+            Engine([("MASTER", "key", "c2VjcmV0")], state_dir=tmp_path, balances=()).history("MASTER")
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_what_ends_a_program_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
