@@ -98,9 +98,9 @@ INTERRUPTED = """
 import signal, sys
 from pathlib import Path
 from engine.ownership import Ownership
-from tests.test_start_fails import Interrupted
-from tests.test_start_fails import new_engine
-from tests.test_start_fails import nothing_is_left
+from tests.app.test_start_fails import Interrupted
+from tests.app.test_start_fails import new_engine
+from tests.app.test_start_fails import nothing_is_left
 
 def handler(*_):
     raise Interrupted
