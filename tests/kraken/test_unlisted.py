@@ -173,6 +173,8 @@ def test_an_engine_that_is_not_live(answering: Simulator, tmp_path: Path) -> Non
     """Nothing new trades there; a cancel and a read go."""
     with Engine(answering.accounts, url=answering.url, state_dir=tmp_path, settings=QUICK) as engine:
         with pytest.raises(NotLive):
+            engine.call("MASTER", NEW, endpoint_class="order")
+        with pytest.raises(CallNotSent, match="no dry run"):  # nobody knows what `validate` means there
             engine.call("MASTER", NEW, {"validate": True}, endpoint_class="order")
         with pytest.raises(CallNotSent, match="allow_withdrawals"):
             engine.call("MASTER", NEW, endpoint_class="funds")
