@@ -104,10 +104,12 @@ class OrderMachine(RuleBasedStateMachine):
         endpoint=st.sampled_from(["EditOrder", "AmendOrder"]),
     )  # fmt: skip
     def change(self, data: st.DataObject, price: int, how: str, endpoint: str) -> None:
-        """Two cases that Kraken's list of open orders cannot tell are left out.
+        """Cases that Kraken's list of open orders cannot tell are left out.
 
-        An edit elsewhere of what is being canceled here looks as that cancel does. And an order that is edited before
-        any look has seen that it replaced another is in no list that is read: nothing leads from the first to the last.
+        An edit elsewhere of what is being canceled here looks as that cancel does. An order that is edited before any
+        look has seen that it replaced another is in no list that is read: nothing leads from the first to the last. And
+        the edit of an order whose placement is still looked up is known until a restart only: after that it looks like
+        an edit elsewhere.
         """
         txid = data.draw(st.sampled_from(self.world.live()))
         pair = self.world.orders()[txid]["descr"]["pair"]
@@ -117,9 +119,8 @@ class OrderMachine(RuleBasedStateMachine):
         row = self.row(txid)
         if how == "page" and row is not None and row.cancel_wanted:
             return
-        is_nameless = not self.world.orders()[txid].get("cl_ord_id")
-        if endpoint == "EditOrder" and row is None and is_nameless:
-            return
+        if endpoint == "EditOrder" and row is None:
+            return  # it replaced another and no look has seen that, or its placement is still looked up
         if how == "page":
             try:
                 self.world.execute("MASTER", endpoint, asked)

@@ -109,7 +109,10 @@ class Lifecycle:
 
     def touched(self, account: str, txid: str) -> None:
         """`OrdersTouched`."""
-        self._touched = {txid, *self._touched} & {name for row in self._live(account) for name in row.txids}
+        self._touched.add(txid)
+        rows = self._journal.rows(*OrderState)
+        if all(row.txids or row.is_final for row in rows):  # else it may be the order of one that is looked up
+            self._touched &= {name for row in rows for name in row.txids}
         self._tracker.soon(account)
 
     def key_changed(self, account: str) -> None:
@@ -199,6 +202,8 @@ class Lifecycle:
     def replaced(self, account: str, told: Replacement) -> None:
         """`OrderReplaced`."""
         row = self._journal.find(account, told.old)
+        if row is None:
+            self.touched(account, told.old)
         if row is None or told.old not in row.txids or not can_take(row.state, OrderEvent.FOUND_OPEN):
             return
         txids = tuple(told.new if txid == told.old else txid for txid in row.txids)

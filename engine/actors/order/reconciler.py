@@ -51,8 +51,9 @@ class Reconciler:
     """The cases that are open. Lives in the thread of the actor that has the journal.
 
     `row_of` gives a placement as it is now; `is_others` says whether an order is of another placement than that;
-    `learn` takes what was found; `later` runs something in the actor's thread after some seconds. `spare` tells how many points of an account's call counter may be spent now so that so many
-    seconds later there is room for a thorough look. `identity` says whether an account's key sees an order.
+    `learn` takes what was found; `later` runs something in the actor's thread after some seconds. `spare` tells how
+    many points of an account's call counter may be spent now so that so many seconds later there is room for a thorough
+    look. `identity` says whether an account's key sees an order.
 
     A thorough look is one that begins when absence counts. What is looked for before must leave it room, so that it is
     not held back by our own count; where it is, it goes on where it was.
