@@ -145,11 +145,14 @@ class Journal:
     def want_cancel(self, cl_ord_id: str) -> Placement:
         """A cancel has come for it: if it was not sent, its id is used up; else it is to be canceled, until it is over.
 
+        One that is over and looked at once more may have been replaced: then that order is to be canceled.
+
         In memory, as with `note`; `save` makes it durable.
         """
         with self._lock:
             row = self._known(cl_ord_id)
-            wanted = replace(row, may_repeat=False, cancel_wanted=row.cancel_wanted or not row.state.is_over)
+            is_wish = row.cancel_wanted or not row.state.is_over or row.recheck
+            wanted = replace(row, may_repeat=False, cancel_wanted=is_wish)
             if wanted != row:
                 self._take(wanted)
                 self._unsaved.add(cl_ord_id)

@@ -71,6 +71,7 @@ class Lifecycle:
         self._identity = Identity(self.lookups, key_of, later, self.key_changed, publish)
         self._reconciler = Reconciler(
             self.lookups, settings, monotonic, later, self._learn, row_of=journal.row, spare=spare,
+            is_others=lambda row, txid: journal.other_of(row, txid) is not None,
             identity=self._identity, publish=publish, noter=self._noter,
         )  # fmt: skip
         self._tracker = Tracker(
@@ -108,7 +109,10 @@ class Lifecycle:
 
     def touched(self, account: str, txid: str) -> None:
         """`OrdersTouched`."""
-        self._touched = {txid, *self._touched} & {name for row in self._live(account) for name in row.txids}
+        self._touched.add(txid)
+        rows = self._journal.rows(*OrderState)
+        if all(row.txids or row.is_final for row in rows):  # else it may be the order of one that is looked up
+            self._touched &= {name for row in rows for name in row.txids}
         self._tracker.soon(account)
 
     def key_changed(self, account: str) -> None:
@@ -135,11 +139,14 @@ class Lifecycle:
 
     def cancel(self, name: str, timeout: float) -> Placement | Future[Placement] | None:
         """`CancelPlacement`."""
-        if self._journal.row(name) is None:
+        before = self._journal.row(name)
+        if before is None:
             return None
         self._journal.verify()  # else the wish is not kept, and the cancel is never sent
         row = self._journal.want_cancel(name)
         self.save()
+        if row.recheck and not before.cancel_wanted:  # not canceled here: what replaced it is to be canceled as well
+            self._touched.update(row.txids)
         if not row.is_final and self._identity.is_other(row):
             raise self._still_open(row)
         waiting = self.waiters.wait(row, Until.FINAL, timeout)
@@ -195,6 +202,8 @@ class Lifecycle:
     def replaced(self, account: str, told: Replacement) -> None:
         """`OrderReplaced`."""
         row = self._journal.find(account, told.old)
+        if row is None:
+            self.touched(account, told.old)
         if row is None or told.old not in row.txids or not can_take(row.state, OrderEvent.FOUND_OPEN):
             return
         txids = tuple(told.new if txid == told.old else txid for txid in row.txids)
@@ -249,6 +258,7 @@ class Lifecycle:
             self._announcer.changed(row)
 
     def _take_in(self, account: str, look: Look) -> None:
+        """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
         for row in self._live(account):
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
@@ -262,7 +272,7 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            else:
+            elif not row.recheck or look.listing is not None or not self._may_be_edited(row):
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
 
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:

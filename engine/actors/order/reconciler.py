@@ -50,9 +50,10 @@ class _Case:
 class Reconciler:
     """The cases that are open. Lives in the thread of the actor that has the journal.
 
-    `row_of` gives a placement as it is now; `learn` takes what was found; `later` runs something in the actor's thread
-    after some seconds. `spare` tells how many points of an account's call counter may be spent now so that so many
-    seconds later there is room for a thorough look. `identity` says whether an account's key sees an order.
+    `row_of` gives a placement as it is now; `is_others` says whether an order is of another placement than that;
+    `learn` takes what was found; `later` runs something in the actor's thread after some seconds. `spare` tells how
+    many points of an account's call counter may be spent now so that so many seconds later there is room for a thorough
+    look. `identity` says whether an account's key sees an order.
 
     A thorough look is one that begins when absence counts. What is looked for before must leave it room, so that it is
     not held back by our own count; where it is, it goes on where it was.
@@ -68,13 +69,15 @@ class Reconciler:
         *,
         row_of: Callable[[str], Placement | None],
         spare: Callable[[str, float], float],
+        is_others: Callable[[Placement, str], bool],
         identity: Identity,
         publish: Callable[[object], None],
         noter: NoteOf,
     ) -> None:
         self._lookups, self._settings, self._monotonic = lookups, settings, monotonic
         self._later, self._learn, self._row_of = later, learn, row_of
-        self._spare, self._identity, self._publish, self._noter = spare, identity, publish, noter
+        self._is_others, self._spare, self._identity = is_others, spare, identity
+        self._publish, self._noter = publish, noter
         self._cases: dict[str, _Case] = {}
 
     def open(self, row: Placement) -> None:
@@ -122,7 +125,7 @@ class Reconciler:
         case.counted += left <= 0
         steps = look_up(
             name, case.row.deadline or 0.0, thorough=left <= 0, open_only=left > 0 and spare < BOTH_LISTS,
-            like=case.row.fitted, noter=self._noter,
+            like=case.row.fitted, noter=self._noter, is_others=partial(self._is_others, case.row),
         )  # fmt: skip
         self._lookups.begin(
             case.row.account, steps, partial(self._looked, name, left <= 0), partial(self._failed, name),

@@ -43,6 +43,11 @@ def no_notes(endpoint: str) -> Note:
     return unnoted
 
 
+def _nobodys(txid: str) -> bool:
+    """Of which orders another placement has, where that is not known."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a look at an account's orders brought."""
@@ -57,18 +62,19 @@ class Look:
 
 def look_up(
     cl_ord_id: str, sent: float, *, thorough: bool, open_only: bool = False, like: Order | None = None,
-    noter: NoteOf = no_notes,
+    noter: NoteOf = no_notes, is_others: Callable[[str], bool] = _nobodys,
 ) -> LookupSteps:  # fmt: skip
     """The orders with that name of ours, by txid: first the open ones, then the closed ones, since that way they move.
 
     `sent`: Kraken's time when it went out. `thorough`: look through the account's trades as well, and where these
     cannot be had, through its ledger. `open_only`: a cheap look, at the open orders alone. `like`: the order as it was
-    sent; a row without a name that cannot be this order is no doubt.
+    sent; a row without a name that cannot be this order is no doubt. `is_others`: whether a txid is of an order that
+    another placement has; an order that an edit has made has no name, and is no doubt here.
 
     Returns what was found; nothing found means absent from complete lists. Raises `CallUnknown` where nothing was found
     and that does not mean absence, or the `CallError` of the first list that failed.
     """
-    search = _Search(cl_ord_id, sent, like, noter)
+    search = _Search(cl_ord_id, sent, like, noter, is_others)
     yield from search.open_orders()
     if not search.found and not open_only:
         yield from search.closed_orders()
@@ -110,6 +116,7 @@ class _Search:
     sent: float
     like: Order | None
     noter: NoteOf
+    is_others: Callable[[str], bool]
     found: dict[str, Found] = field(default_factory=dict)
     doubts: list[CallError] = field(default_factory=list)
 
@@ -168,7 +175,7 @@ class _Search:
         """Take in a list that was asked for with our name. A row in it without a name is asked for once more."""
         named = {txid: row for txid, row in rows.items() if self._is_named(row)}
         self.found |= _read(named, self.noter(endpoint))
-        nameless = [txid for txid, row in rows.items() if _name(row) is None and self._may_be_it(row)]
+        nameless = [txid for txid, row in rows.items() if _name(row) is None and self._may_be_it(txid, row)]
         if nameless and not self.found:
             self.noter(endpoint)("cl_ord_id", ODD)
             yield from self._ask(nameless, filtered=True)
@@ -180,7 +187,7 @@ class _Search:
         self.found |= _read(named, self.noter("QueryOrders"))
         is_one_told = filtered or self.like is not None
         strangers = {
-            txid for txid, row in rows.items() if _name(row) or not is_one_told or not self._may_be_it(row)
+            txid for txid, row in rows.items() if _name(row) or not is_one_told or not self._may_be_it(txid, row)
         }  # fmt: skip
         if set(txids) - strangers - named.keys():
             self.doubts.append(_unmatched("QueryOrders"))
@@ -192,10 +199,12 @@ class _Search:
         """Kraken keeps a `cl_ord_id` as a number: it may come back with hyphens or in upper case."""
         return (_name(row) or "").replace("-", "").lower() == self.cl_ord_id
 
-    def _may_be_it(self, row: Row) -> bool:
+    def _may_be_it(self, txid: str, row: Row) -> bool:
         """Whether nothing that a row tells says that it is another order."""
         opened, descr, like = row.get("opentm"), row.get("descr"), self.like
         if isinstance(opened, int | float | Decimal) and opened < self.sent - OPENED_EARLIER:
+            return False
+        if self.is_others(txid):
             return False
         if like is None or not isinstance(descr, Mapping):
             return True

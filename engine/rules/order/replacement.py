@@ -46,7 +46,8 @@ def successor(
 
     That is how an edit looks that was made elsewhere, such as on Kraken's web page. The new order names the old one as
     its `refid`; or it is the only one without a name that was opened when the other was canceled, on that market, that
-    side and of that type. `is_known`: whether an order belongs to a placement already.
+    side and of that type. One that is no more open when it is first looked for, as it was edited or filled itself, is
+    not told: the placement stays canceled then. `is_known`: whether an order belongs to a placement already.
     """
     if gone.event is not OrderEvent.FOUND_CANCELED:
         return None

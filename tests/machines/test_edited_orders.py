@@ -1,0 +1,104 @@
+"""The order that an edit has put in the stead of a placement's is followed, whatever else happens meanwhile (G9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from engine.actors.lane.messages import PrivateCall
+from engine.actors.order.messages import CancelPlacement
+from engine.rules.order.placement import Placement
+from engine.rules.order.states import OrderState
+from tests.machines.order_world import World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+def place(world: World, name: str, fate: str = "good") -> Placement:
+    plan = world.plan(name, "XBTUSD", "1000", "0.5")
+    world.fates.append((lambda endpoint: endpoint == "AddOrder", fate))
+    world.place(plan)
+    world.advance(0.1)
+    return plan
+
+
+def row(world: World, name: str) -> Placement:
+    found = world.actor._journal.find("MASTER", name)
+    assert found is not None
+    return found
+
+
+def the_open_one(world: World) -> str:
+    (txid,) = world.live()
+    return txid
+
+
+def asked(world: World) -> dict[str, Any]:
+    return {"txid": the_open_one(world), "pair": "XBTUSD", "price": "1100.5"}
+
+
+def edited_elsewhere(world: World) -> None:
+    """The order is edited on Kraken's page, and seen canceled while the new one is in no list yet."""
+    world.exchange.market.listing_lag = 2.5
+    world.execute("MASTER", "EditOrder", asked(world))
+    world.advance(2.2)
+    assert row(world, "x").state is OrderState.CANCELED
+    assert row(world, "x").recheck
+
+
+@pytest.mark.parametrize("fate", ["lost", "full"])
+def test_that_nothing_replaced_an_order_is_told_with_a_list_of_the_open_ones_only(world: World, fate: str) -> None:
+    place(world, "x")
+    world.advance(3.0)
+    edited_elsewhere(world)
+    world.fates += [(lambda endpoint: endpoint == "OpenOrders", fate)] * 3
+    world.advance(30.0)
+    assert not world.fates
+    assert row(world, "x").state is OrderState.PLACED
+    assert row(world, "x").txids == (the_open_one(world),)
+
+
+def test_a_cancel_of_an_order_that_was_replaced_meanwhile_is_one_of_the_new_order(world: World) -> None:
+    plan = place(world, "x")
+    world.advance(3.0)
+    edited_elsewhere(world)
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    world.advance(30.0)
+    assert not world.live()
+    assert row(world, "x").state is OrderState.CANCELED
+    assert len(row(world, "x").former) == 1
+
+
+@pytest.mark.parametrize("fate", ["good", "unheard"])
+def test_an_edit_here_of_an_order_that_is_still_looked_up_is_remembered(world: World, fate: str) -> None:
+    """The cancel goes by the name that the order had, and the new one has none."""
+    plan = place(world, "x", "unheard")
+    assert row(world, "x").state is OrderState.UNKNOWN
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", fate)]
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(0.06)
+    assert row(world, "x").state is OrderState.UNKNOWN
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    world.advance(60.0)
+    assert not world.live()
+    assert row(world, "x").state is OrderState.CANCELED
+
+
+def test_an_order_without_a_name_that_another_placement_has_is_no_doubt(world: World) -> None:
+    """An edited order has no name. Traded, it is among those through which one of unknown outcome is looked for."""
+    place(world, "x")
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(1.0)
+    with world.exchange.customer("MASTER") as customer:
+        customer.book.fill(row(world, "x").txids[0], Decimal("0.2"))
+    place(world, "y", "lost")
+    world.advance(120.0)
+    assert row(world, "y").state is OrderState.NOT_PLACED
