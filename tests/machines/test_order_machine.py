@@ -50,7 +50,7 @@ class OrderMachine(RuleBasedStateMachine):
         known = self.row(name)
         plan = self.world.plan(name, pair, str(price), "0.5")
         if known is not None:
-            plan = known
+            plan = self.world.plan(name, known.order.pair, str(known.order.price), "0.5")  # each try has its own name
         self.world.fates.insert(0, (lambda endpoint: endpoint == "AddOrder", fate))
         try:
             self.world.place(plan)
