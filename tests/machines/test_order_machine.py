@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.order.messages import AllCanceled, CancelAllCame, CancelAllComes, CancelPlacement, KeyReplaced
@@ -218,5 +219,14 @@ class OrderMachine(RuleBasedStateMachine):
         assert not self.world.actor._journal.reserved("MASTER")
 
 
+# The same examples in each default run; `-m torture` searches for new ones, and has found what is still open: an edit
+# whose answer is lost, with every look at it failing, then a restart and a cancel, leaves its new order open.
 TestOrderMachine = OrderMachine.TestCase
-TestOrderMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestOrderMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None, derandomize=True)
+
+
+@pytest.mark.torture
+def test_the_life_of_orders_over_many_examples() -> None:
+    """G9: the same machine, at random and longer."""
+    sizes = settings(max_examples=60, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(OrderMachine, settings=sizes)
