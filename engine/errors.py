@@ -25,8 +25,18 @@ never sent again blindly; only a cancel that names its order, or all, may be sen
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any, ClassVar
+
+_SECRET_FROM = 40  # characters; Kraken's keys have 56 and its secrets 88, all of them of base64
+_RUN = re.compile(rf"[A-Za-z0-9+/=_-]{{{_SECRET_FROM},}}")
+_AT_RANDOM = re.compile(r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{12,}|[A-Za-z0-9+]{40,}")
+
+
+def without_secrets(text: str) -> str:
+    """A text without what could be a key or a secret in the wrong place. The names of files and directories stay."""
+    return _RUN.sub(lambda run: f"(a text of {len(run[0])} characters)" if _AT_RANDOM.search(run[0]) else run[0], text)
 
 
 class Outcome(Enum):
@@ -39,7 +49,13 @@ class Outcome(Enum):
 
 
 class EngineError(Exception):
-    """Base of everything the engine raises on purpose. `str()` is one sentence for a person."""
+    """Base of everything the engine raises on purpose. `str()` is one sentence for a person.
+
+    It repeats no text that could be a key or a secret in the wrong place (promise G11).
+    """
+
+    def __init__(self, *sentence: str) -> None:
+        super().__init__(*map(without_secrets, sentence))
 
 
 class ConfigError(EngineError):
@@ -88,8 +104,8 @@ class CallError(EngineError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.account = account
-        self.endpoint = endpoint
+        self.account = None if account is None else without_secrets(account)
+        self.endpoint = None if endpoint is None else without_secrets(endpoint)
         self.kraken_code = kraken_code
         self.retry_after = retry_after
 
