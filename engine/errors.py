@@ -39,6 +39,11 @@ def without_secrets(text: str) -> str:
     return _RUN.sub(lambda run: f"(a text of {len(run[0])} characters)" if _AT_RANDOM.search(run[0]) else run[0], text)
 
 
+def _repeated(value: Any) -> Any:
+    """What an error may keep of a value that was given, whatever its kind is."""
+    return without_secrets(value) if isinstance(value, str) else value
+
+
 class Outcome(Enum):
     """How a private call ended. Exactly one of these, always (promise G5)."""
 
@@ -55,7 +60,7 @@ class EngineError(Exception):
     """
 
     def __init__(self, *sentence: str) -> None:
-        super().__init__(*map(without_secrets, sentence))
+        super().__init__(*map(_repeated, sentence))
 
 
 class ConfigError(EngineError):
@@ -104,8 +109,8 @@ class CallError(EngineError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.account = None if account is None else without_secrets(account)
-        self.endpoint = None if endpoint is None else without_secrets(endpoint)
+        self.account: str | None = _repeated(account)
+        self.endpoint: str | None = _repeated(endpoint)
         self.kraken_code = kraken_code
         self.retry_after = retry_after
 
