@@ -20,12 +20,13 @@ from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, Look, r
 from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
+from engine.actors.balance.listener import Listener
+from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
 from engine.actors.fact_file import facts_in_force
-from engine.actors.lane.listener import Listener
-from engine.actors.lane.messages import BalanceRecord, Invalidated, PrivateCall
+from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import LOOK_AGAIN, PriorityMailbox
 from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from engine import BalanceSnapshot, Settings
+from engine.actors.balance.listener import Listener
+from engine.actors.balance.silence_watch import SilenceWatch
 from engine.actors.events import EngineWarning
-from engine.actors.lane.listener import Listener, SilenceWatch
 from engine.rules.balance.availability import Availability, Standing
 from tests.rules.balance.test_snapshot import Clocks
 
