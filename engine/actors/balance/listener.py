@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from engine.errors import Outcome
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.silence import SILENT, Silence, patience
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
@@ -60,9 +61,12 @@ class Listener:
                 if each is not None:
                     each.at, each.wall_ns = self._clock.monotonic(), self._clock.wall_ns()
 
-    def answered(self) -> None:
-        """Kraken refused a call."""
-        self._answered_at = self._clock.monotonic()
+    def ended(self, account: str, outcome: Outcome) -> None:
+        """A call of the account ended: it was a good reply, or Kraken refused it, or neither."""
+        if outcome is Outcome.DONE:
+            self.heard(account)
+        elif outcome is Outcome.REFUSED:
+            self._answered_at = self._clock.monotonic()
 
     def forget(self, account: str) -> None:
         """Nothing is expected of the account any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
 LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
+GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -125,6 +127,18 @@ class PriorityMailbox(Mailbox):
         if queued_call is not None:
             queued_call.was_cut = True
             self._cut(queued_call)
+
+    def end_calls(self, deadline: float) -> None:
+        """Answer the calls that wait, cut the one under way, and wait until the lane is idle, all by `deadline`
+        (`time.monotonic()`). A write is cut after a part of the time."""
+        self.close()
+        grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
+        while not self.is_idle and time.monotonic() < deadline:
+            queued_call = self.under_way
+            if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
+                self.cut_under_way()  # again and again: it may have been between two exchanges
+            time.sleep(LOOK_AGAIN)
+        self.cut_under_way()
 
     def waiting(self) -> dict[CallClass, int]:
         """How many calls wait, by class."""
