@@ -125,7 +125,7 @@ class PriorityMailbox(Mailbox):
         """Cut the call under way, whatever it is: the engine stops."""
         queued_call = self.under_way
         if queued_call is not None:
-            queued_call.was_cut = True
+            queued_call.cut()
             self._cut(queued_call)
 
     def end_calls(self, deadline: float) -> None:
@@ -195,7 +195,7 @@ class PriorityMailbox(Mailbox):
     def _watch_first(self) -> None:
         """The call that an idle lane was about to take may be overtaken now, or wait. Holds the lock."""
         first, self._at_once = self._at_once, None
-        if first is not None and not first.claimed:
+        if first is not None and not first.has_left:
             self._push_deadline(first)
 
     def _push_deadline(self, queued_call: QueuedCall) -> None:
@@ -213,7 +213,7 @@ class PriorityMailbox(Mailbox):
         with self._lock:
             while self._deadlines and swept < SWEPT_AT_ONCE:
                 deadline, _, queued_call = self._deadlines[0]
-                if not queued_call.claimed:
+                if not queued_call.has_left:
                     if deadline > now:
                         break
                     expired.append(queued_call)
@@ -238,7 +238,7 @@ class PriorityMailbox(Mailbox):
                 return
             queued_call, wait = due
             if wait <= 0:
-                queued_call.was_cut = True
+                queued_call.cut()
                 self._history = self._history.after_cut(_kind(queued_call), self._monotonic())
         if wait > 0:
             self._after(wait, self._look_for_cut)
