@@ -18,9 +18,9 @@ Whoever changes the state is the only one to act on it: a call is made at most o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from types import MappingProxyType
+
+from engine.rules.transitions import table
 
 
 class CallState(Enum):
@@ -45,17 +45,14 @@ class CallEvent(Enum):
     ENDED = "ended"
 
 
-def _row(*states: CallState) -> Mapping[CallEvent, CallState]:
-    return MappingProxyType(dict(zip(CallEvent, states, strict=True)))
-
-
 _S = CallState
-TABLE: Mapping[CallState, Mapping[CallEvent, CallState]] = MappingProxyType(
+TABLE = table(
+    CallEvent,
     {
-        _S.WAITING: _row(_S.RUNNING, _S.WITHDRAWN, _S.ANSWERED, _S.WAITING, _S.WAITING),
-        _S.RUNNING: _row(_S.RUNNING, _S.RUNNING, _S.RUNNING, _S.CUT, _S.ANSWERED),
-        _S.CUT: _row(_S.CUT, _S.CUT, _S.CUT, _S.CUT, _S.ANSWERED),
-        _S.WITHDRAWN: _row(*5 * [_S.WITHDRAWN]),
-        _S.ANSWERED: _row(*5 * [_S.ANSWERED]),
-    }
+        _S.WAITING: (_S.RUNNING, _S.WITHDRAWN, _S.ANSWERED, _S.WAITING, _S.WAITING),
+        _S.RUNNING: (_S.RUNNING, _S.RUNNING, _S.RUNNING, _S.CUT, _S.ANSWERED),
+        _S.CUT: (_S.CUT, _S.CUT, _S.CUT, _S.CUT, _S.ANSWERED),
+        _S.WITHDRAWN: (*5 * [_S.WITHDRAWN],),
+        _S.ANSWERED: (*5 * [_S.ANSWERED],),
+    },
 )
