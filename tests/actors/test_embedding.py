@@ -239,7 +239,7 @@ def test_loop_that_is_gone_when_its_answer_comes_harms_nobody(sim: Simulator, en
 
 @again_if_stalled
 def test_slow_subscriber_does_not_slow_the_lane(sim: Simulator, engine: Engine, held: Held, events: Events) -> None:
-    """Issue 3, point 9: the same calls, with and without a subscriber that hangs, take about the same time."""
+    """The same calls, with and without a subscriber that hangs, take about the same time."""
 
     def seconds() -> float:
         with Stopwatch() as watch:
