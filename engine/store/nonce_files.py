@@ -200,7 +200,7 @@ def _open(found: _Found, marks: Mapping[str, int], open_store: OpenStore) -> tup
 
 
 def _warn_of(pair: Pair, damage: str, intact: _Found, warn: Warn) -> None:
-    """Warn of lost or restored marks; a missing file beside one that never had a mark is no damage."""
+    """Warn of lost or restored marks; a file that is missing beside one without marks is not damaged."""
     if pair is Pair.LOST:
         warn("nonces-lost", LOST.format(damage=damage))
     elif pair is Pair.RESTORED and damage:

@@ -274,7 +274,7 @@ def test_callable_that_forwards_to_a_dead_actor_keeps_its_subscription(engine: E
 
 
 def test_dead_and_odd_subscribers_harm_nobody(engine: Engine, events: Events) -> None:
-    """Dead refs, what raises anything, and what is no subscriber at all."""
+    """Dead refs, callables that raise, and objects that cannot subscribe."""
 
     def interrupt(event: Any) -> None:
         raise KeyboardInterrupt

@@ -232,7 +232,7 @@ def test_an_amend_keeps_the_order_and_the_receipt_shows_what_is_open(sim: Simula
     assert amended.order == RESTS
     (row,) = sim.orders("MASTER")
     assert (row["descr"]["price"], row["vol"]) == ("30100.0", "0.02000000")
-    assert live.amend("MASTER", "x", price="30100.01") == amended, "less than a tick is no change, and not sent"
+    assert live.amend("MASTER", "x", price="30100.01") == amended, "a change of less than a tick is not sent"
     assert sum(call.endpoint == "AmendOrder" for call in sim.calls) == 1
     assert live.order("MASTER", "x").sent == amended.sent
 
