@@ -20,6 +20,7 @@ from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
 from engine.cli.gateway_key import gateway_key
+from engine.cli.init import init
 from engine.cli.manual import help_
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
@@ -53,7 +54,7 @@ def program() -> None:
 
 
 for command in (
-    demo, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
+    demo, init, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
     gateway_key, help_,
 ):  # fmt: skip
     program.add_command(command)

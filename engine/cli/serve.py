@@ -69,7 +69,7 @@ def _web() -> Any:
         import engine.web.options  # noqa: PLC0415 - an extra
         import engine.web.serving  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'kraken-engine[web]' from the clone.") from None
+        raise ConfigError(f"{error.name} is not installed: run pip install '.[web]' in the clone.") from None
     return engine.web
 
 
