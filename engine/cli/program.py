@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from engine.cli.alert import alert
 from engine.cli.balances import balances
 from engine.cli.call import call
 from engine.cli.demo import demo
@@ -55,7 +56,7 @@ def program() -> None:
 
 for command in (
     demo, init, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
-    gateway_key, help_,
+    gateway_key, alert, help_,
 ):  # fmt: skip
     program.add_command(command)
 

@@ -107,7 +107,7 @@ def test_the_unit_starts_the_service_with_the_keys_as_credentials(tmp_path: Path
     assert f"LoadCredential=ALICE.secret:{tmp_path / 'my keys' / 'ALICE.secret'}" in text
     assert "Environment=KRAKEN_USER_ALICE_API_SECRET_FILE=%d/ALICE.secret" in text
     if shutil.which("systemd-analyze"):
-        verify = ["systemd-analyze", "verify", unit]
+        verify = ["systemd-analyze", "verify", str(unit)]
         told = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
         assert told.stderr == ""
 
