@@ -149,7 +149,8 @@ def test_events_can_be_typed(sim: Simulator, console: SimulatorConsole, tmp_path
 
 @pytest.mark.parametrize("line", [
     "fire", "price XBTUSD", "price NOPE 1 2", "price XBTUSD a b", "balance", "balance EVE ZUSD=1",
-    "balance MASTER ZUSD", "balance MASTER ZUSD=x", "fill MASTER OAAAAA-BBBBB-CCCCCC 1", "orders EVE", "mode party", "nonce MASTER x",
+    "balance MASTER ZUSD", "balance MASTER ZUSD=x", "fill MASTER OAAAAA-BBBBB-CCCCCC 1", "orders EVE",
+    "mode party", "nonce MASTER x",
     "nonce MASTER 1 2", "revoke EVE", "fault", "fault fire",
 ])  # fmt: skip
 def test_a_line_that_cannot_be_done_is_answered_and_does_nothing(console: SimulatorConsole, line: str) -> None:
