@@ -183,7 +183,9 @@ def _amount(name: str, value: object) -> Decimal:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
-        raise ConfigError(f"Order.{name} is no amount: give a text, a Decimal or a whole number that is not negative.")
+        hint = ": write it with a point" if isinstance(value, str) and _AMOUNT.fullmatch(value.replace(",", ".")) else ""
+        raise ConfigError(f"Order.{name} is {str(value)[:40]!r}, which is not an amount{hint}. Give a text such as "
+                          "'0.01', a Decimal or a whole number; it is not negative.")  # fmt: skip
     return Decimal(value)
 
 
