@@ -183,7 +183,8 @@ def _amount(name: str, value: object) -> Decimal:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
-        hint = ": write it with a point" if isinstance(value, str) and _AMOUNT.fullmatch(value.replace(",", ".")) else ""
+        with_point = isinstance(value, str) and _AMOUNT.fullmatch(value.replace(",", "."))
+        hint = ": write it with a point" if with_point else ""
         raise ConfigError(f"Order.{name} is {str(value)[:40]!r}, which is not an amount{hint}. Give a text such as "
                           "'0.01', a Decimal or a whole number; it is not negative.")  # fmt: skip
     return Decimal(value)
