@@ -18,7 +18,7 @@ ROWS = (
     {"version", "errors", "values"},
     {"kraken"},
     {"rules"},
-    {"store", "ownership", "claims", "transport", "stream", "config"},
+    {"store", "ownership", "transport", "stream", "config"},
     {"actors"},
     {"app", "broker"},
     {"cli", "web", "doctor", "demo", "alerts", "adapters", "cluster", "__main__"},
