@@ -67,6 +67,7 @@ from engine.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from engine.actors.balance.balance import BalanceActor
+    from engine.actors.balance.messages import ReadBalance
     from engine.actors.events import (
         AvailabilityChanged,
         BalanceChanged,
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
         OrderFilled,
         PassFinished,
     )
-    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall, ReadBalance
+    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
     from engine.actors.lane.private import KrakenPrivateActor
     from engine.actors.trading.trading import RunPass, TradingActor
     from engine.app import Engine
@@ -189,7 +190,8 @@ _ROOMS = {
         "OrderFilled",
         "PassFinished",
     ),
-    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
+    "engine.actors.balance.messages": ("ReadBalance",),
+    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall"),
     "engine.actors.lane.private": ("KrakenPrivateActor",),
     "engine.actors.trading.trading": ("RunPass", "TradingActor"),
     "engine.app": ("Engine",),

@@ -27,7 +27,7 @@ def settled(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return params
     for name in params:
         if isinstance(name, str) and name != NAME and name.strip().lower() == NAME:
-            raise CallNotSent(f"{endpoint.name} has no parameter {name!r}: write '{NAME}', so that it is no order.")
+            raise CallNotSent(f"{endpoint.name} has no parameter {name!r}: write '{NAME}', so that it is not an order.")
     found = _without_no(params, endpoint.name)
     if NAME in found and not endpoint.validates:
         raise CallNotSent(f"Kraken knows no dry run of {endpoint.name}: leave '{NAME}' out to have it done.")

@@ -531,7 +531,7 @@ def test_used_up_nonces_want_a_new_key_and_no_other_disk(one: Simulator, state: 
     found = look(one, state)
     assert "used up" in found("key", "MASTER").found
     assert "Replace this key" in (found("key", "MASTER").advice or "")
-    assert "Mend" not in (found("key", "MASTER").advice or "")
+    assert "Fix the disk" not in (found("key", "MASTER").advice or "")
     assert "years ahead of the clock" in found("nonce", "MASTER").found
 
 
