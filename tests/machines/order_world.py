@@ -22,9 +22,9 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.order.messages import OrderReplaced, OrdersTouched, PlaceOrder
+from engine.actors.order.messages import EditComes, EditFailed, OrderReplaced, OrdersTouched, PlaceOrder
 from engine.actors.order.order import OrderActor
-from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey
+from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey, StoreError
 from engine.kraken.endpoints import CallClass, call_class, private_endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pairs import read_pairs
@@ -92,6 +92,7 @@ class World:
         self.key = "MASTER"
         self.fates: list[tuple[Callable[[str], bool], Fate]] = []
         self.room = float("inf")
+        self.is_owned = True
         self.events: list[Any] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
@@ -105,9 +106,13 @@ class World:
         self.actor = OrderActor(
             self.directory, self, settings=SETTINGS, clock=self.clock, after=self._after, publish=self.events.append,
             invalidate=lambda account: None, live=True, drift=DriftLog(self.clock, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: self.room, verify=lambda: None,
+            key_of=lambda account: self.key, spare=lambda account, seconds: self.room, verify=self._verify,
         )  # fmt: skip
         self.actor.on_start()
+
+    def _verify(self) -> None:
+        if not self.is_owned:
+            raise StoreError("The directory is another engine's.")
 
     def restart(self, *, crash: bool) -> None:
         """The process ends, orderly or not, and a new one begins; what waited in the lane was never sent."""
@@ -196,16 +201,20 @@ class World:
             if fate == "full":
                 raise CounterFull("Full.", retry_after=1.5)
             params = {**call.params, **self._deadline(call)}
+            if call.endpoint == "EditOrder":
+                self.ask(EditComes(call.account, call.params["txid"]))
             result = self._make(call.endpoint, params, fate)
         except CallError as error:
-            if call.endpoint == "EditOrder" and isinstance(error, CallUnknown):
-                self.actor.actor_ref.tell(OrdersTouched(call.account, call.params["txid"]))
+            if call.endpoint == "EditOrder":
+                is_unknown = isinstance(error, CallUnknown)
+                told = OrdersTouched(call.account) if is_unknown else EditFailed(call.account, call.params["txid"])
+                self.actor.actor_ref.tell(told)
             _tell(call, CallFailed(call, error))
             return
         if call.endpoint == "EditOrder" and (edit := Replacement.of(call.params, result)) is not None:
             self.actor.actor_ref.tell(OrderReplaced(call.account, edit))
         elif call.endpoint == "AmendOrder":
-            self.actor.actor_ref.tell(OrdersTouched(call.account, call.params["txid"]))
+            self.actor.actor_ref.tell(OrdersTouched(call.account))
         _tell(call, CallDone(call, result, (), self.key))
 
     def _deadline(self, call: PrivateCall) -> dict[str, str]:
