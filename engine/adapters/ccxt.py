@@ -65,11 +65,11 @@ class _OnEngine:
     def _asks_private(self, api: Any) -> bool:
         name = api[0] if isinstance(api, list | tuple) else api
         if name not in ("private", "public"):
-            raise ccxt.NotSupported(f"{self.id}: the engine has Kraken's private and public calls, and no {name!r} ones.")
+            raise ccxt.NotSupported(f"{self.id}: the engine makes Kraken's private and public calls, not {name!r} ones.")
         return bool(name == "private")
 
 
-class kraken(_OnEngine, ccxt.kraken):  # noqa: N801 - ccxt's name
+class kraken(_OnEngine, ccxt.kraken):
     """`ccxt.kraken` on an `Engine` or a `RemoteEngine`.
 
     `config` is ccxt's; keys in it are dropped. An order waits for its end as long as ccxt's `timeout`. Private calls
@@ -108,11 +108,11 @@ class _AsyncOnEngine(_OnEngine):
             raise self._unknown(error) from None
 
 
-class async_kraken(_AsyncOnEngine, ccxt.async_support.kraken):  # noqa: N801 - as ccxt names its classes
+class async_kraken(_AsyncOnEngine, ccxt.async_support.kraken):
     """`ccxt.async_support.kraken` on an `Engine` or a `RemoteEngine`, for any event loop."""
 
 
-class pro_kraken(_AsyncOnEngine, ccxt.pro.kraken):  # noqa: N801 - as ccxt names its classes
+class pro_kraken(_AsyncOnEngine, ccxt.pro.kraken):
     """`ccxt.pro.kraken` on an engine. Public streams are ccxt's own; private ones, and orders by them, are refused."""
 
     async def authenticate(self, params: Any = None) -> Any:

@@ -11,7 +11,7 @@ from engine.adapters.asking import Steps, ask, run, run_async
 from engine.adapters.names import NAME, Names
 from engine.adapters.orders import Orders
 from engine.adapters.words import UNAVAILABLE, code_of
-from engine.errors import CallUnknown, EngineError, UnknownName
+from engine.errors import CallUnknown, EngineError
 from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.json_text import written
@@ -69,13 +69,15 @@ class KrakenApi:
         return f"KrakenApi({self.account})"
 
     def _private(self, name: str, params: Mapping[str, Any], seconds: float | None) -> Steps[Answer]:
+        may_be_sent_again = False
         try:
             endpoint = private_endpoint(name).with_params(params)
             asked = settled(endpoint, params)
+            may_be_sent_again = _is_harmless(endpoint, asked)
             result = yield from self._result(endpoint, asked, seconds)
             return Answer((yield from self._names.told(result)))
         except CallUnknown as error:
-            if not _may_be_sent_again(error.endpoint or name):
+            if not may_be_sent_again:
                 raise
             return Answer(errors=(UNAVAILABLE,), sentence=str(error))
         except EngineError as error:
@@ -106,9 +108,6 @@ def _public(name: str, params: Mapping[str, Any], seconds: float | None) -> Step
         return Answer(errors=(code_of(error),), sentence=str(error))
 
 
-def _may_be_sent_again(name: str) -> bool:
-    try:
-        endpoint = private_endpoint(name)
-    except UnknownName:
-        return False
-    return not endpoint.writes or endpoint.call_class is CallClass.CANCEL
+def _is_harmless(endpoint: Endpoint, params: Mapping[str, Any]) -> bool:
+    """Whether a call may be sent again when its outcome is unknown."""
+    return not endpoint.writes or endpoint.call_class is CallClass.CANCEL or is_dry_run(endpoint, params)

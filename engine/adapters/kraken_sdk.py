@@ -53,9 +53,6 @@ class _OnEngine:
         answer = (self._api.private if auth else self._api.public)(name, asked, seconds)
         return self._read(answer)
 
-    def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
-
     def _seconds(self, timeout: float) -> float:
         return float(self.TIMEOUT if timeout == DEFAULT_SECONDS else timeout)
 
@@ -94,12 +91,12 @@ class Funding(_OnEngine, kraken.spot.Funding):
 class SpotAsyncClient(_OnEngine, kraken.spot.SpotAsyncClient):
     """`kraken.spot.SpotAsyncClient` on an engine; the loop is never blocked."""
 
-    async def request(
+    async def request(  # type: ignore[override] # the SDK overrides a function with a coroutine, too
         self,
         method: str,
         uri: str,
         params: dict[str, Any] | None = None,
-        timeout: int = DEFAULT_SECONDS,  # noqa: ASYNC109 - the SDK's own
+        timeout: int = DEFAULT_SECONDS,
         *,
         auth: bool = True,
         do_json: bool = False,
@@ -127,7 +124,7 @@ def _asked(
     """The name of the endpoint and all parameters. Raises `ConfigError`."""
     parts = uri.split("/", 3)
     if len(parts) != 4 or parts[:2] != ["", "0"] or parts[2] not in ("private", "public"):
-        raise ConfigError(f"{uri[:80]!r} is not the path of one of Kraken's spot endpoints, such as /0/private/Balance.")
+        raise ConfigError(f"{uri[:80]!r} is not the path of a spot endpoint of Kraken's, such as /0/private/Balance.")
     if return_raw:
         raise ConfigError(f"{parts[3][:64]} answers with a file, which the engine does not carry: ask Kraken for it.")
     more = json.loads(extra) if isinstance(extra, str) else extra or {}

@@ -16,6 +16,9 @@ from engine.rules.order.states import OrderState
 from engine.web.gateway.orders import order_of, result_of
 
 UNKNOWN_ORDER = "EOrder:Unknown order"
+"""What a cancel gets where there is nothing to cancel: of the two words that Kraken has for it, the one that the
+libraries know as such."""
+_NOTHING_TO_CANCEL = frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
 BATCH_AT_LEAST, BATCH_AT_MOST = 2, 15  # orders, by Kraken's reference of AddOrderBatch
 
 
@@ -97,11 +100,19 @@ class Orders:
         else:
             found = yield from self._names.find(str(params.get("txid", "")))
         if found is None:
-            return (yield from ask("call", self._account, "CancelOrder", params, seconds))
+            return (yield from self._cancel_another_s(params, seconds))
         over = found if found.state.is_over else (yield from ask("cancel", self._account, found, seconds))
         if found.state.is_over or over.state is not OrderState.CANCELED:
             raise OrderRejected(f"Order {found.id!r} is over.", kraken_code=UNKNOWN_ORDER, account=self._account)
         return {"count": 1}
+
+    def _cancel_another_s(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
+        try:
+            return (yield from ask("call", self._account, "CancelOrder", params, seconds))
+        except OrderRejected as error:
+            if error.kraken_code in _NOTHING_TO_CANCEL:
+                error.kraken_code = UNKNOWN_ORDER
+            raise
 
     def cancel_all(self, seconds: float) -> Steps[dict[str, int]]:
         """`CancelAll`."""

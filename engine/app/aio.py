@@ -121,7 +121,8 @@ class AsyncVerbs:
 
     async def order(self, account: str, id: str) -> OrderReceipt:
         """`Engine.order`."""
-        return await self._threads.run(partial(self._verbs.order, account, id))
+        receipt: OrderReceipt = await self._threads.run(partial(self._verbs.order, account, id))
+        return receipt
 
     async def gates(self, account: str, plan: TradePlan | None = None, **options: Any) -> GateReport:
         """`Engine.gates`."""
