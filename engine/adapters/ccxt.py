@@ -65,7 +65,7 @@ class _OnEngine:
     def _asks_private(self, api: Any) -> bool:
         name = api[0] if isinstance(api, list | tuple) else api
         if name not in ("private", "public"):
-            raise ccxt.NotSupported(f"{self.id}: the engine makes Kraken's private and public calls, not {name!r} ones.")
+            raise ccxt.NotSupported(f"{self.id}: the engine makes private and public calls, and no {name!r} ones.")
         return bool(name == "private")
 
 
