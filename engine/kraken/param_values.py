@@ -28,7 +28,7 @@ _CLIENT_ID = re.compile(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[!-~]{1,18}"
 )  # fmt: skip
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_LONGEST_TEXT = 128
+_LONGEST_TEXT, _MOST_DIGITS = 128, 30
 _FIRST_MOMENT, _LAST_MOMENT = 10**9, 10**11  # Unix seconds; a time in milliseconds is above
 _LEAST_USERREF, _GREATEST_USERREF = -(2**31), 2**31 - 1
 _FLAGS = ("post", "fcib", "fciq", "viqc")
@@ -188,6 +188,7 @@ def _number(value: Any) -> Decimal | None:
         found = Decimal(value) if _NUMBER.fullmatch(value) else None
     else:
         found = Decimal(value) if type(value) in (int, Decimal) else None
-    if found is None or not found.is_finite() or (found and abs(found.adjusted()) > 30):
+    if found is None or not found.is_finite():
         return None
-    return found
+    is_sized = not found or (abs(found.adjusted()) <= _MOST_DIGITS and int(found.as_tuple().exponent) >= -_MOST_DIGITS)
+    return found if is_sized else None

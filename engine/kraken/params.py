@@ -44,6 +44,7 @@ ORDER_TYPES = (
     "trailing-stop-limit",
 )  # fmt: skip
 CLOSE_TYPES = tuple(each for each in ORDER_TYPES if each not in ("market", "iceberg"))
+CLOSE_PARTS = ("ordertype", "price", "price2")
 SELF_TRADES = ("cancel-newest", "cancel-oldest", "cancel-both")
 
 _SAYS_NOTHING: Mapping[str, Reader] = {
@@ -95,7 +96,6 @@ PARAMETERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType({
 
 _BATCH_ROW: Mapping[str, Reader] = {**_ROW, "asset_class": only("currency")}
 _ALIASES = {"stp_type": "stptype"}
-_CLOSE_PARTS = ("ordertype", "price", "price2")
 
 
 def canonical(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -140,7 +140,7 @@ def _row(order: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     if "pair" in order and order["pair"] != batch.get("pair"):
         raise WrongParameter("All orders of a batch are on its pair: name no other in one of them.", name="pair")
     told = _read("AddOrderBatch", _BATCH_ROW, {name: value for name, value in order.items() if name != "pair"})
-    close = {part: told.pop(f"close[{part}]") for part in _CLOSE_PARTS if f"close[{part}]" in told}
+    close = {part: told.pop(f"close[{part}]") for part in CLOSE_PARTS if f"close[{part}]" in told}
     return {**told, CLOSE: close} if close else told
 
 
@@ -164,7 +164,7 @@ def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
 def _parts(close: Any) -> dict[str, Any]:
     if close is None or close in ("", "{}"):
         return {}
-    if not isinstance(close, Mapping) or not close.keys() <= set(_CLOSE_PARTS):
+    if not isinstance(close, Mapping) or not close.keys() <= set(CLOSE_PARTS):
         raise WrongParameter(
             "A conditional close is close[ordertype], close[price] and close[price2], in JSON an object of these.",
             name=CLOSE,
