@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from engine.rules.gates.plan import Candidate, TradePlan
     from engine.rules.gates.report import GateReport, GateResult, GateState
     from engine.rules.gates.view import TradeView
+    from engine.rules.order.close import ConditionalClose
     from engine.rules.order.open_order import OpenOrder
     from engine.rules.order.order import Order, OrderReceipt
     from engine.rules.order.states import OrderState
@@ -137,6 +138,7 @@ __all__ = [
     "CallRefused",
     "CallUnknown",
     "Candidate",
+    "ConditionalClose",
     "ConfigError",
     "Deny",
     "Drift",
@@ -221,6 +223,7 @@ _ROOMS = {
     "engine.rules.gates.gates": ("FIVE_GATES",),
     "engine.rules.balance.history": ("BalancePoint",),
     "engine.rules.order.states": ("OrderState",),
+    "engine.rules.order.close": ("ConditionalClose",),
     "engine.rules.order.open_order": ("OpenOrder",),
     "engine.rules.order.order": ("Order", "OrderReceipt"),
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),

@@ -17,7 +17,7 @@ def main() -> int:
         missing = (error.name or "").partition(".")[0]
         if missing not in NEEDED:
             raise
-        return _fail(f"{missing} is missing: run pip install click rich.", "WrongUsage", 2)
+        return _fail(f"{missing} is not installed: run pip install '.[cli]' in the clone.", "WrongUsage", 2)
     except KeyboardInterrupt:
         return _fail("Interrupted.", "Interrupted", INTERRUPTED)
     return cli.main()

@@ -31,13 +31,13 @@ from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import PriorityMailbox
 from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport
-from engine.actors.order.messages import AllCanceled, DisarmAll, OrderReplaced, OrdersTouched
+from engine.actors.order.messages import AllCanceled, DisarmAll, EditComes, EditFailed, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.supervisor import Supervisor
-from engine.errors import StoreError
+from engine.errors import CallError, CallNotSent, Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
@@ -241,7 +241,7 @@ class ActorSystem:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
-            invalidate=self.invalidate, told=self._told, watch=self._watch, drift=self._drift,
+            invalidate=self.invalidate, going=self._going, told=self._told, watch=self._watch, drift=self._drift,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
@@ -267,14 +267,25 @@ class ActorSystem:
             drift=self._drift, key_of=self._key_of, spare=self._spare, verify=partial(verify_owned, self._state_dir),
         )  # fmt: skip
 
-    def _told(self, call: PrivateCall, result: Any) -> None:
+    def _going(self, call: PrivateCall) -> None:
+        """An edit is written down before it goes out, whoever makes it. In the lane's thread. Raises `CallNotSent`."""
+        if call.endpoint == "EditOrder":
+            try:
+                self._actors.ref(ORDERS).ask(EditComes(call.account, _txid(call)), timeout=WRITTEN_WITHIN)
+            except (pykka.ActorDeadError, pykka.Timeout, KeyError):
+                raise CallNotSent("The edit could not be written down in time, so it was not sent.") from None
+
+    def _told(self, call: PrivateCall, result: Any, error: CallError | None) -> None:
         """What a call did to orders concerns their placements, whoever made it. In the lane's thread."""
         message: Any = None
+        is_possible = error is None or error.outcome is Outcome.UNKNOWN
         match call.endpoint:
             case "EditOrder" if (replacement := Replacement.of(call.params, result)) is not None:
                 message = OrderReplaced(call.account, replacement)
-            case "EditOrder" | "AmendOrder":
-                message = OrdersTouched(call.account, str(call.params.get("txid")))
+            case "EditOrder" if not is_possible:
+                message = EditFailed(call.account, _txid(call))
+            case "EditOrder" | "AmendOrder" if is_possible:
+                message = OrdersTouched(call.account)
             case "CancelAll" if result is not None:
                 message = AllCanceled(call.account, self._clock.wall_ns() / 1e9)
         if message is not None:
@@ -316,3 +327,7 @@ class ActorSystem:
         except StoreError as error:
             self.publish(EngineWarning("balances-lost", f"The last known balances cannot be read: {error}"))
             return {}
+
+
+def _txid(call: PrivateCall) -> str:
+    return str(call.params.get("txid"))

@@ -41,9 +41,16 @@ def prepare_directory(path: Path) -> Path:
     if mode & 0o022:
         raise StoreError(f"Others may write to the state directory {path}: run 'chmod 700 {path}'.")
     if not os.access(path, os.W_OK | os.X_OK):
-        raise StoreError(f"The state directory {path} is not writable for this user.")
+        where = "on a read-only file system" if _is_read_only(path) else "not writable for this user"
+        raise StoreError(f"The state directory {path} is {where}.")
     _check_above(path)
     return path
+
+
+def _is_read_only(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
 
 
 def _check_above(path: Path) -> None:

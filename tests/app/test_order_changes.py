@@ -21,7 +21,7 @@ from engine import (
     OrderState,
     OrderUnknown,
 )
-from engine.errors import ConfigError, OrderRejected, PermissionDenied, UnknownName
+from engine.errors import CallNotSent, ConfigError, OrderRejected, PermissionDenied, UnknownName
 from engine.simulator import Fault, Simulator
 from tests.app.test_place import QUICK, RESTS, live, running, seen
 from tests.conftest import Events
@@ -298,6 +298,34 @@ def test_an_edit_by_call_keeps_the_placement_and_a_cancel_reaches_its_successor(
     assert (over.txids, over.state, over.filled) == ((new,), OrderState.CANCELED, Decimal("0.005"))
     assert live.order("MASTER", placed.txids[0]) == live.order("MASTER", "x")
     assert open_at(sim) == []
+
+
+def test_an_edit_whose_answer_was_lost_is_known_after_a_restart(sim: Simulator, tmp_path: Path) -> None:
+    """No list can be read before the engine ends, and the cancel comes before one can be read by the next."""
+    with running(sim, tmp_path) as engine:
+        placed = engine.place("MASTER", RESTS, id="x")
+        for each in ("OpenOrders", "QueryOrders", "ClosedOrders"):
+            sim.fault(Fault.http(502, endpoint=each))
+        sim.fault(Fault.http(502, endpoint="EditOrder", times=1, executed=True))
+        edited = {"txid": placed.txids[0], "pair": "XBTUSD", "price": "31000"}
+        assert engine.submit("MASTER", "EditOrder", edited).exception(PATIENCE) is not None
+    (new,) = open_at(sim)
+    with running(sim, tmp_path) as engine:
+        with pytest.raises(OrderUnknown):
+            engine.cancel("MASTER", placed, timeout=0.2)
+        sim.clear_faults()
+        over = engine.cancel("MASTER", placed)
+        assert (over.txids, over.state) == ((new,), OrderState.CANCELED)
+    assert open_at(sim) == []
+
+
+def test_an_edit_that_cannot_be_written_down_is_not_sent(sim: Simulator, live: Engine, tmp_path: Path) -> None:
+    placed = live.place("MASTER", RESTS, id="x")
+    (tmp_path / "state").rename(tmp_path / "moved")
+    edit = live.submit("MASTER", "EditOrder", {"txid": placed.txids[0], "pair": "XBTUSD", "price": "31000"})
+    assert isinstance(edit.exception(PATIENCE), CallNotSent)
+    assert not any(call.endpoint == "EditOrder" for call in sim.calls)
+    assert open_at(sim) == [*placed.txids]
 
 
 def test_the_orders_of_others_are_listed_and_marked(sim: Simulator, live: Engine) -> None:
