@@ -114,7 +114,11 @@ class Engine(GateMethods):
         thread and no descriptor. It may then be called again.
         """
         if not self._state.is_running:
-            uninterrupted(self._start_in_turn, undo=self.stop)
+            try:
+                uninterrupted(self._start_in_turn, undo=self.stop)
+            except BaseException:
+                self.stop()  # what came in the last moment found it started
+                raise
         return self
 
     def _start_in_turn(self) -> None:
