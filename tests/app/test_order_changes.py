@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,37 +20,14 @@ from engine import (
     OrderReceipt,
     OrderState,
     OrderUnknown,
-    Settings,
 )
 from engine.errors import CallNotSent, ConfigError, OrderRejected, PermissionDenied, UnknownName
 from engine.simulator import Fault, Simulator
+from tests.app.test_place import QUICK, RESTS, live, running, seen
 from tests.conftest import Events
 from tests.stopwatch import PATIENCE
 
-RESTS = Order("XBTUSD", "buy", "limit", "0.01", "30000")
-QUICK = Settings(
-    refresh_every=60.0, call_timeout=PATIENCE, local_limits=False, order_deadline=50.0, settle_margin=0.3,
-    follow_every=0.2,
-)  # fmt: skip
-
-
-def running(sim: Simulator, directory: Path, settings: Settings = QUICK, accounts: Any = None) -> Engine:
-    return Engine(
-        accounts or sim.accounts, url=sim.url, state_dir=directory / "state", settings=settings, live=True
-    )  # fmt: skip
-
-
-@pytest.fixture
-def live(sim: Simulator, tmp_path: Path) -> Iterator[Engine]:
-    with running(sim, tmp_path) as engine:
-        yield engine
-
-
-@pytest.fixture
-def seen(live: Engine) -> Events:
-    events = Events()
-    live.subscribe(events)
-    return events
+__all__ = ["live", "seen"]  # fixtures
 
 
 def wait_for(seen: Events, *states: OrderState, final: bool = True) -> OrderReceipt:
@@ -256,7 +232,7 @@ def test_an_amend_keeps_the_order_and_the_receipt_shows_what_is_open(sim: Simula
     assert amended.order == RESTS
     (row,) = sim.orders("MASTER")
     assert (row["descr"]["price"], row["vol"]) == ("30100.0", "0.02000000")
-    assert live.amend("MASTER", "x", price="30100.01") == amended, "less than a tick is no change, and not sent"
+    assert live.amend("MASTER", "x", price="30100.01") == amended, "a change of less than a tick is not sent"
     assert sum(call.endpoint == "AmendOrder" for call in sim.calls) == 1
     assert live.order("MASTER", "x").sent == amended.sent
 

@@ -119,7 +119,7 @@ class KrakenPrivateActor(EngineActor):
         """Handle one message. Runs in the actor's thread."""
         match message:
             case QueuedCall():
-                return self._serve(message) if message.claim() else None
+                return self._serve(message) if message.take() else None
             case Resume(account=account):
                 return self._lane.resume(account)
             case AccountChange():
