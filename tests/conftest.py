@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import random
 import signal
 import threading
 import time
@@ -25,10 +27,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing here: the machine may stand still.
-hypothesis.settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("patient")
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("search", PATIENT)
+hypothesis.settings.register_profile("same", PATIENT, derandomize=True)
+hypothesis.settings.load_profile("same")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The default run tries the same examples each time; ``-m torture`` searches for new ones."""
+    if str(config.getoption("markexpr")) == "torture":
+        hypothesis.settings.load_profile("search")
+        os.environ.setdefault("TORTURE_SEED", str(random.SystemRandom().randrange(2**32)))
 
 
 @pytest.fixture(autouse=True)

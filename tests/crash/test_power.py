@@ -7,6 +7,7 @@ With synchronous=OFF some are lost; of the journal, that is noticed.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from engine.actors.order.journal import Journal
-from engine.errors import StoreError
+from engine.errors import CallNotSent, StoreError
 from engine.rules.order.states import OrderState
 from engine.store import read_documents
 from engine.store.nonces import Nonces, read_marks
@@ -88,11 +89,16 @@ def marks(directory: Path, highest: int) -> str:
 
 
 def placements(directory: Path, last: int) -> str:
-    """What is lost of the placements up to the last that was sent (all were): gone, or thought not to be sent."""
-    journal = Journal(directory, wall=lambda: 1000.0)
-    told = journal.obstacle or journal.damage
-    rows = {number: journal.find("MASTER", f"id{number}") for number in range(1, last + 1)}
-    journal.close()
+    """What is lost of the placements up to the last that was sent (all were): gone, or thought not to be sent.
+
+    A row that cannot be read is noticed: the journal raises, and nothing is placed.
+    """
+    with contextlib.closing(Journal(directory, wall=lambda: 1000.0)) as journal:
+        told = journal.obstacle or journal.damage
+        try:
+            rows = {number: journal.find("MASTER", f"id{number}") for number in range(1, last + 1)}
+        except CallNotSent as error:
+            return f"noticed: {error}"
     gone = [number for number, row in rows.items() if row is None or row.state is OrderState.NOT_PLACED]
     return f"noticed: {told}" if told else f"not noticed: {gone}" if gone else ""
 
