@@ -17,14 +17,14 @@ from typing import Any
 
 from engine import Engine, Settings
 
-TURNS = 60  # of freqtrade's loop, a second each, until something has to have happened
+TURNS = 25  # of freqtrade's loop, a second each, until something has to have happened
 
 
 def bot_of(directory: str) -> Any:
     """freqtrade as ``freqtrade trade`` starts it."""
-    from freqtrade.configuration import Configuration  # noqa: PLC0415 - freqtrade is only in an environment of its own
-    from freqtrade.enums import RunMode, State  # noqa: PLC0415
-    from freqtrade.freqtradebot import FreqtradeBot  # noqa: PLC0415
+    from freqtrade.configuration import Configuration
+    from freqtrade.enums import RunMode, State
+    from freqtrade.freqtradebot import FreqtradeBot
 
     arguments = {
         "config": [f"{directory}/config.json"], "strategy": "AtOnce", "strategy_path": directory,
@@ -38,7 +38,7 @@ def bot_of(directory: str) -> Any:
 
 def trade(bot: Any) -> None:
     """One trade from its entry to its exit."""
-    from freqtrade.persistence import Trade  # noqa: PLC0415
+    from freqtrade.persistence import Trade
 
     def has_stop_loss() -> bool:
         return any(each.has_open_sl_orders for each in Trade.get_open_trades())
@@ -66,7 +66,7 @@ def main(directory: str) -> None:
     """Trade once."""
     with contextlib.ExitStack() as undo:
         if "KRAKEN_API_KEY" in os.environ:
-            from engine.adapters import ccxt  # noqa: PLC0415 - the gateway needs no adapter
+            from engine.adapters import ccxt
 
             settings = Settings(tier="pro", local_limits=False)
             engine = undo.enter_context(Engine.from_env(settings=settings, live=True))

@@ -15,7 +15,7 @@ from tests.served import served
 
 pytestmark = pytest.mark.hosts
 
-TRADES_WITHIN = 180.0  # seconds
+TRADES_WITHIN = 120.0  # seconds
 STRATEGY = '''
 from freqtrade.strategy import IStrategy
 
