@@ -18,7 +18,7 @@ ROWS = (
     {"version", "errors", "values"},
     {"kraken"},
     {"rules"},
-    {"store", "ownership", "claims", "transport", "stream", "config"},
+    {"store", "ownership", "claims", "local_socket", "transport", "stream", "config"},
     {"actors"},
     {"app", "broker"},
     {"cli", "web", "doctor", "demo", "adapters", "cluster", "__main__"},

@@ -17,6 +17,7 @@ import uvicorn
 
 from engine.app import Engine
 from engine.errors import ConfigError, StoreError
+from engine.local_socket import SOCKET_NAME
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app
 from engine.web.event_counters import EventCounters
@@ -26,7 +27,8 @@ from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 from engine.web.options import WebOptions
 from engine.web.protocol import CONNECTIONS_AT_MOST, PatientProtocol
-from engine.web.unix_socket import SOCKET_NAME, listen
+from engine.web.remote_calls import RemoteCalls
+from engine.web.unix_socket import LocalProtocol, listen
 from engine.web.web_state import WebState
 
 logger = logging.getLogger("engine")
@@ -84,10 +86,12 @@ def opened(
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
     gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-    service = WebState(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings)
+    metrics = Metrics(engine.status, counters, feed, gateway)
+    service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls())
     servers = (
-        Server(_config(tcp_app(service, options), options), tcp), Server(_config(socket_app(service)), local)
-    )  # fmt: skip
+        Server(_config(tcp_app(service, options), options), tcp),
+        Server(_config(socket_app(service), protocol=LocalProtocol), local),
+    )
     host = f"[{options.host}]" if ":" in options.host else options.host
     return Parts(service, servers, f"{options.scheme}://{host}:{tcp.getsockname()[1]}/")
 
@@ -139,6 +143,7 @@ async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], endi
         for server in servers:
             server.should_exit = True
         service.feed.close()
+        service.remote.close()
         await ending
         await asyncio.gather(*running)
         await learning
@@ -172,11 +177,13 @@ async def _announce(servers: Sequence[Server], ready: Callable[[], None]) -> Non
     ready()
 
 
-def _config(app: Any, options: WebOptions | None = None) -> uvicorn.Config:
+def _config(
+    app: Any, options: WebOptions | None = None, protocol: type[PatientProtocol] = PatientProtocol
+) -> uvicorn.Config:
     certificate = None if options is None else options.certificate
     key = None if options is None or options.key is None else str(options.key)
     config = uvicorn.Config(
-        app, http=PatientProtocol, ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
+        app, http=protocol, ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS_AT_MOST, backlog=512,
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=round(STOP_PATIENCE),
         h11_max_incomplete_event_size=LONGEST_HEAD, ssl_certfile=certificate, ssl_keyfile=key,
