@@ -76,11 +76,15 @@ def write(value: Any) -> bytes:
 def read(raw: bytes) -> Any:
     """The value that was written. Raises `Unreadable`, or the `ConfigError` of an order that is none."""
     try:
-        return decoded(json.loads(raw))
+        return decoded(json.loads(raw, parse_constant=_not_json))
     except EngineError:
         raise
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise Unreadable(f"This is no message of the engine's: {type(error).__name__}.") from None
+
+
+def _not_json(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON's")
 
 
 def encoded(value: Any) -> Any:
