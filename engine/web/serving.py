@@ -9,8 +9,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -18,6 +19,7 @@ import uvicorn
 from engine.app import Engine
 from engine.errors import ConfigError, StoreError
 from engine.local_socket import SOCKET_NAME
+from engine.rules.gates.plan import TradePlan
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app
 from engine.web.event_counters import EventCounters
@@ -48,9 +50,12 @@ class Parts(NamedTuple):
 
 
 def serve(
-    engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None]
-) -> None:
+    engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None],
+    plans: Mapping[str, TradePlan] = MappingProxyType({}),
+) -> None:  # fmt: skip
     """Start the engine and serve it until SIGTERM or SIGINT, then stop both; `ready` gets the URL once it listens.
+
+    The accounts that have one of the `plans` trade by it meanwhile.
 
     Runs in the main thread. Raises what `Engine.start` raises, `ConfigError` when the address or a TLS file cannot be
     used, and `StoreError`.
@@ -61,6 +66,8 @@ def serve(
         undo.callback(engine.stop)
         engine.start()
         parts = opened(engine, counters, feed, options, state_dir, settings, undo)
+        for account, plan in plans.items():
+            engine.start_trading(account, plan)
         asyncio.run(_until_signalled(parts, ready))
 
 

@@ -52,7 +52,8 @@ def raised(draw: st.DrawFn, kinds: tuple[type[EngineError], ...] = tuple(ERRORS)
         return kind(sentence, draw(st.none() | st.integers(1)))
     if not issubclass(kind, CallError):
         return kind(sentence)
-    about: dict[str, Any] = {"account": draw(texts), "endpoint": draw(texts), "kraken_code": draw(texts), "retry_after": draw(numbers)}
+    about: dict[str, Any] = {name: draw(texts) for name in ("account", "endpoint", "kraken_code")}
+    about["retry_after"] = draw(numbers)
     receipt = {"receipt": draw(st.none() | of(OrderReceipt))} if issubclass(kind, OrderUnknown) else {}
     return kind(sentence, **receipt, **about)
 
