@@ -1,10 +1,7 @@
-"""A web application whose workers share one engine; no request blocks a worker's event loop.
+"""A web application whose workers share one engine; no request blocks a worker's event loop. FastAPI does it alike.
 
-Beside a ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. FastAPI takes the same lifespan. Run as a
-program it tries itself with two workers on the built-in simulator; no key is needed.
+Beside ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. As a program it tries itself on the simulator.
 """
-
-from __future__ import annotations
 
 import contextlib
 import json
@@ -51,8 +48,8 @@ def main() -> None:
         with engine, engine.serve(port=0):
             command = [sys.executable, "-B", "-m", "uvicorn", "web_app:app", "--workers", "2", "--log-level", "warning",
                        "--app-dir", str(Path(__file__).parent), "--fd", str(listener.fileno())]  # fmt: skip
-            environment = {**os.environ, "KRAKEN_ENGINE_STATE": state}
-            with subprocess.Popen(command, pass_fds=[listener.fileno()], env=environment) as workers:
+            os.environ["KRAKEN_ENGINE_STATE"] = state
+            with subprocess.Popen(command, pass_fds=[listener.fileno()]) as workers:
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}/orders/signal-42"
                 told = [urlopen(url, order).read() for _ in range(8)]
                 workers.terminate()
