@@ -1,6 +1,6 @@
 """A web application whose workers share one engine; no request blocks a worker's event loop. FastAPI does it alike.
 
-Beside ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. As a program it tries itself on the simulator.
+Beside ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. As a program it tries the simulator.
 """
 
 import contextlib
@@ -45,11 +45,12 @@ def main() -> None:
     order = json.dumps({"pair": "XBTUSD", "side": "buy", "type": "limit", "volume": "0.001", "price": "20000"}).encode()
     with Simulator() as kraken, tempfile.TemporaryDirectory() as state, create_server(("127.0.0.1", 0)) as listener:
         engine = Engine(kraken.accounts, url=kraken.url, state_dir=state, settings=Settings(tier="pro"), live=True)
+        os.environ["KRAKEN_ENGINE_STATE"] = state
         with engine, engine.serve(port=0):
-            command = [sys.executable, "-B", "-m", "uvicorn", "web_app:app", "--workers", "2", "--log-level", "warning",
-                       "--app-dir", str(Path(__file__).parent), "--fd", str(listener.fileno())]  # fmt: skip
-            os.environ["KRAKEN_ENGINE_STATE"] = state
-            with subprocess.Popen(command, pass_fds=[listener.fileno()]) as workers:
+            command = f"-B -m uvicorn web_app:app --workers 2 --log-level warning --fd {listener.fileno()} --app-dir"
+            with subprocess.Popen(
+                [sys.executable, *command.split(), Path(__file__).parent], pass_fds=[listener.fileno()]
+            ) as workers:
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}/orders/signal-42"
                 told = [urlopen(url, order).read() for _ in range(8)]
                 workers.terminate()

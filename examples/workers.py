@@ -1,7 +1,7 @@
 """Four worker processes that trade through one engine: it has the key, the lane and the journal, they have none of it.
 
-Runs on the built-in simulator; no key is needed. For real Kraken the engine is a ``kraken-engine serve --live``, and the
-workers are those of Celery, Django or uvicorn.
+Runs on the built-in simulator; no key is needed. For real Kraken the engine is a ``kraken-engine serve --live``, and
+the workers are those of Celery, Django or uvicorn.
 """
 
 from __future__ import annotations

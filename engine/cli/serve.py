@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from engine.alerts import Alerts, AlertSettings
 from engine.cli.exits import Exit
 from engine.cli.logs import log_changes, log_to_stderr
 from engine.cli.options import Options, common, pass_options
@@ -59,6 +61,7 @@ def serve(
     plans = plans_of(trades, [account.name for account in found.accounts])
     log_to_stderr(log_format, verbose=options.verbose)
     engine = options.engine(found)
+    alerts = None if found.alerts is None else Alerts(engine, AlertSettings.read(found.alerts))
     if not options.verbose:
         engine.subscribe(log_changes)  # as --verbose has done already
 
@@ -69,7 +72,11 @@ def serve(
         for account, plan in plans.items():
             say(_trades(account, plan, live=options.live))
 
-    web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready, plans=plans)
+    with contextlib.ExitStack() as undo:
+        if alerts is not None:
+            undo.callback(alerts.stop)
+            alerts.start()
+        web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready, plans=plans)
     return Exit.DONE
 
 
@@ -88,7 +95,7 @@ def _web() -> Any:
         import engine.web.options  # noqa: PLC0415 - an extra
         import engine.web.serving  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'kraken-engine[web]' from the clone.") from None
+        raise ConfigError(f"{error.name} is not installed: run pip install '.[web]' in the clone.") from None
     return engine.web
 
 

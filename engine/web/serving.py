@@ -18,7 +18,7 @@ import uvicorn
 
 from engine.app import Engine
 from engine.errors import ConfigError, StoreError
-from engine.local_socket import SOCKET_NAME
+from engine.ownership.local_socket import SOCKET_NAME
 from engine.rules.gates.plan import TradePlan
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app

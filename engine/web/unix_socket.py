@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from engine.local_socket import SOCKET_NAME, peer_user, socket_address
+from engine.ownership.local_socket import SOCKET_NAME, peer_user, socket_address
 from engine.web.protocol import PatientProtocol
 
 END_PATIENCE = 1.0  # seconds that a client which does not read gets at the end

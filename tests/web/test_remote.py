@@ -22,7 +22,7 @@ from engine import AvailabilityChanged, Engine, EngineWarning, Settings
 from engine.app.remote import codec
 from engine.app.remote.link import VERSION
 from engine.errors import ConfigError, EngineStopped, StoreError, StoreInUse
-from engine.local_socket import SOCKET_NAME, is_served, socket_address
+from engine.ownership.local_socket import SOCKET_NAME, is_served, socket_address
 from engine.simulator import Fault, Simulator
 from engine.version import __version__
 from engine.web.event_lines import KEPT

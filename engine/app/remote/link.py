@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.app.remote import codec
 from engine.errors import CallNotSent, ConfigError, EngineError, MailboxFull
-from engine.local_socket import connected
+from engine.ownership.local_socket import connected
 from engine.version import __version__
 
 CONNECT_WITHIN = 2.0  # seconds

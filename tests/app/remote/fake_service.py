@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.app.remote import codec
-from engine.local_socket import SOCKET_NAME
+from engine.ownership.local_socket import SOCKET_NAME
 from tests.stopwatch import PATIENCE
 
 HELLO = {"pid": os.getpid(), "live": True, "call_timeout": PATIENCE}
