@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ DEFAULT_PORT = 8710
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
 @click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")
+@click.option("--push", is_flag=True, help="Hear of changes from Kraken's WebSocket as well (help push).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @pass_options
 def serve(
     options: Options, host: str, port: int, allow_host: tuple[str, ...], token_file: Path | None,
-    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, log_format: str,
+    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, push: bool, log_format: str,
 ) -> int:  # fmt: skip
     """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
 
@@ -45,6 +47,8 @@ def serve(
     """
     web = _web()
     found = options.load()
+    if push:
+        found = replace(found, settings=replace(found.settings, push=True))
     shown = web.options.WebOptions(
         host=host, port=port, names=allow_host, token=_token(token_file), certificate=tls_cert, key=tls_key,
         plain=plain_http,
