@@ -67,6 +67,7 @@ from engine.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from engine.actors.balance.balance import BalanceActor
+    from engine.actors.balance.messages import ReadBalance
     from engine.actors.events import (
         AvailabilityChanged,
         BalanceChanged,
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
         OrderFilled,
         PassFinished,
     )
-    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall, ReadBalance
+    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
     from engine.actors.lane.private import KrakenPrivateActor
     from engine.actors.trading.trading import RunPass, TradingActor
     from engine.app import Engine
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
     from engine.rules.gates.plan import Candidate, TradePlan
     from engine.rules.gates.report import GateReport, GateResult, GateState
     from engine.rules.gates.view import TradeView
+    from engine.rules.order.close import ConditionalClose
     from engine.rules.order.open_order import OpenOrder
     from engine.rules.order.order import Order, OrderReceipt
     from engine.rules.order.states import OrderState
@@ -136,6 +138,7 @@ __all__ = [
     "CallRefused",
     "CallUnknown",
     "Candidate",
+    "ConditionalClose",
     "ConfigError",
     "Deny",
     "Drift",
@@ -189,7 +192,8 @@ _ROOMS = {
         "OrderFilled",
         "PassFinished",
     ),
-    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
+    "engine.actors.balance.messages": ("ReadBalance",),
+    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall"),
     "engine.actors.lane.private": ("KrakenPrivateActor",),
     "engine.actors.trading.trading": ("RunPass", "TradingActor"),
     "engine.app": ("Engine",),
@@ -219,6 +223,7 @@ _ROOMS = {
     "engine.rules.gates.gates": ("FIVE_GATES",),
     "engine.rules.balance.history": ("BalancePoint",),
     "engine.rules.order.states": ("OrderState",),
+    "engine.rules.order.close": ("ConditionalClose",),
     "engine.rules.order.open_order": ("OpenOrder",),
     "engine.rules.order.order": ("Order", "OrderReceipt"),
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),

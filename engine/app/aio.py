@@ -62,6 +62,10 @@ class Verbs(Protocol):
         """`Engine.open_orders`."""
         ...
 
+    def order(self, account: str, id: str) -> OrderReceipt:
+        """`Engine.order`."""
+        ...
+
     def gates(
         self, account: str, plan: TradePlan | None = None, *, dry: bool = True, timeout: float | None = None
     ) -> GateReport:
@@ -114,6 +118,11 @@ class AsyncVerbs:
         call = partial(self._verbs.open_orders, account, *args, **options)
         found: tuple[OrderReceipt, ...] = await self._threads.run(call)
         return found
+
+    async def order(self, account: str, id: str) -> OrderReceipt:
+        """`Engine.order`."""
+        receipt: OrderReceipt = await self._threads.run(partial(self._verbs.order, account, id))
+        return receipt
 
     async def gates(self, account: str, plan: TradePlan | None = None, **options: Any) -> GateReport:
         """`Engine.gates`."""

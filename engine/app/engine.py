@@ -18,10 +18,11 @@ from typing import Any
 import pykka
 
 from engine import config
+from engine.actors.event_bus import PUBLISHER
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
 from engine.actors.lane.attempt import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
-from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
+from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.aio import AsyncEngine
 from engine.app.gates import GateMethods
@@ -270,13 +271,13 @@ class Engine(GateMethods):
         """
         self._subscribers.append(subscriber)
         if self._state.is_running:
-            self._state.system.tell(EVENTS, Subscribe(subscriber))
+            self._state.system.tell(PUBLISHER, Subscribe(subscriber))
 
     def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give no more events to `subscriber`."""
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:
-            self._state.system.tell(EVENTS, Unsubscribe(subscriber))
+            self._state.system.tell(PUBLISHER, Unsubscribe(subscriber))
 
     def _notice(self, event: Any) -> None:
         """What the engine itself takes from its events; finished calls are not among them. Must not wait."""

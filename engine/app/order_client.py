@@ -23,7 +23,7 @@ class OrderClient:
         self._state = state
 
     def deadline(self, timeout: float | None) -> float:
-        """Until when a caller is willing to wait. Raises `ConfigError` for what is no time."""
+        """Until when a caller is willing to wait. Raises `ConfigError` for an invalid timeout."""
         return self._state.clock.monotonic() + self._state.seconds(timeout)
 
     def left(self, deadline: float) -> float:

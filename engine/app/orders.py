@@ -143,7 +143,7 @@ class OrderMethods(AccountMethods):
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
             owner = self._check_key(account, deadline)
-        except CallUnknown as error:  # a question that was not answered is no order that may have been placed
+        except CallUnknown as error:  # the check failed, so no order can have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
         cl_ord_id = uuid.uuid4().hex
         return Placement(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from engine.alerts import Alerts, AlertSettings
 from engine.cli.exits import Exit
 from engine.cli.logs import log_changes, log_to_stderr
 from engine.cli.options import Options, common, pass_options
@@ -55,6 +57,7 @@ def serve(
     )  # fmt: skip
     log_to_stderr(log_format, verbose=options.verbose)
     engine = options.engine(found)
+    alerts = None if found.alerts is None else Alerts(engine, AlertSettings.read(found.alerts))
     if not options.verbose:
         engine.subscribe(log_changes)  # as --verbose has done already
 
@@ -63,7 +66,11 @@ def serve(
             document({"url": url, "pid": os.getpid(), "state_dir": str(found.state_dir)})
         say(f"The dashboard is at {url} - end it with Ctrl-C.")
 
-    web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready)
+    with contextlib.ExitStack() as undo:
+        if alerts is not None:
+            undo.callback(alerts.stop)
+            alerts.start()
+        web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready)
     return Exit.DONE
 
 
@@ -73,7 +80,7 @@ def _web() -> Any:
         import engine.web.options  # noqa: PLC0415 - an extra
         import engine.web.serving  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'kraken-engine[web]' from the clone.") from None
+        raise ConfigError(f"{error.name} is not installed: run pip install '.[web]' in the clone.") from None
     return engine.web
 
 

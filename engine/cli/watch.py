@@ -37,7 +37,7 @@ def watch(options: Options) -> int:
     """Show live in the terminal what the engine is doing, until Ctrl-C.
 
     While a serve is running on the same state directory, that engine is watched; otherwise one is started here, which
-    is not live. Where the output is no terminal, or with --json, it is shown once.
+    is not live. Where the output is not a terminal, or with --json, it is shown once.
     """
     found = options.load(need_accounts=False)
     with status_source(options, found) as look:

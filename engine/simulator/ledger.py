@@ -88,7 +88,7 @@ def page(params: Params, found: Sequence[Listed], window: Window = (0, 0)) -> tu
     """The newest 50 after ``ofs`` others of those that happened after ``start`` and by ``end``, and how many in all.
 
     `found` begins with the oldest. ``start`` and ``end`` are times, or the id of one of `found`. `window` is what the
-    key may see, Unix seconds; 0 is no limit.
+    key may see, Unix seconds; 0 is not a limit.
     """
     start, end = (_moment(params, name, found) for name in ("start", "end"))
     low = max(start if start is not None else float("-inf"), window[0] or float("-inf"))

@@ -109,7 +109,8 @@ class Simulator:
     @property
     def url(self) -> str:
         """The base URL, in place of Kraken's."""
-        return f"http://{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
 
     @property
     def ws_url(self) -> str:

@@ -22,8 +22,8 @@ logger = logging.getLogger("engine.stream")
 THREAD = "kraken-engine push"
 RESOLVERS = 2  # threads that look names up for the loop
 _NOT_KEPT = (
-    "How often this machine connects to Kraken's stream cannot be kept in a file, so other engines and a restart do not "
-    "see it: Kraken bans a machine that connects too often."
+    "How often this machine connects to Kraken's stream cannot be kept in a file, so other engines and a restart do "
+    "not see it: Kraken bans a machine that connects too often."
 )
 
 

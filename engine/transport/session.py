@@ -28,8 +28,9 @@ from engine.transport.address import check_proxy, check_url, is_loopback
 from engine.transport.failures import failure
 from engine.transport.framing import WireError
 from engine.transport.resolver import Resolver
+from engine.transport.route import Route
 from engine.transport.tls_socket import TlsSocket
-from engine.transport.wire import LONGEST_WAIT, Route, Wire, WireClosed
+from engine.transport.wire import LONGEST_WAIT, Wire, WireClosed
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
 from engine.version import __version__
 

@@ -22,8 +22,8 @@ from engine.doctor import examine_running
 from engine.errors import CallError, ConfigError, EngineError, NotLive
 from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import is_dry_run
+from engine.kraken.json_text import written
 from engine.kraken.unlisted import endpoint_of
-from engine.web.gateway.responses import written
 from engine.web.web_state import WebState
 
 _NOT_UNDERSTOOD = "The service does not understand this request: use the command line of the same version."

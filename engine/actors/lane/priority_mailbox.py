@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
 LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
+GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -123,8 +125,20 @@ class PriorityMailbox(Mailbox):
         """Cut the call under way, whatever it is: the engine stops."""
         queued_call = self.under_way
         if queued_call is not None:
-            queued_call.was_cut = True
+            queued_call.cut()
             self._cut(queued_call)
+
+    def end_calls(self, deadline: float) -> None:
+        """Answer the calls that wait, cut the one under way, and wait until the lane is idle, all by `deadline`
+        (`time.monotonic()`). A write is cut after a part of the time."""
+        self.close()
+        grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
+        while not self.is_idle and time.monotonic() < deadline:
+            queued_call = self.under_way
+            if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
+                self.cut_under_way()  # again and again: it may have been between two exchanges
+            time.sleep(LOOK_AGAIN)
+        self.cut_under_way()
 
     def waiting(self) -> dict[CallClass, int]:
         """How many calls wait, by class."""
@@ -181,7 +195,7 @@ class PriorityMailbox(Mailbox):
     def _watch_first(self) -> None:
         """The call that an idle lane was about to take may be overtaken now, or wait. Holds the lock."""
         first, self._at_once = self._at_once, None
-        if first is not None and not first.claimed:
+        if first is not None and not first.has_left:
             self._push_deadline(first)
 
     def _push_deadline(self, queued_call: QueuedCall) -> None:
@@ -199,7 +213,7 @@ class PriorityMailbox(Mailbox):
         with self._lock:
             while self._deadlines and swept < SWEPT_AT_ONCE:
                 deadline, _, queued_call = self._deadlines[0]
-                if not queued_call.claimed:
+                if not queued_call.has_left:
                     if deadline > now:
                         break
                     expired.append(queued_call)
@@ -224,7 +238,7 @@ class PriorityMailbox(Mailbox):
                 return
             queued_call, wait = due
             if wait <= 0:
-                queued_call.was_cut = True
+                queued_call.cut()
                 self._history = self._history.after_cut(_kind(queued_call), self._monotonic())
         if wait > 0:
             self._after(wait, self._look_for_cut)

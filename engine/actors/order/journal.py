@@ -152,11 +152,14 @@ class Journal:
         with self._lock:
             row = self._known(cl_ord_id)
             is_wish = row.cancel_wanted or not row.state.is_over or row.recheck
-            wanted = replace(row, may_repeat=False, cancel_wanted=is_wish)
-            if wanted != row:
-                self._take(wanted)
-                self._unsaved.add(cl_ord_id)
-            return wanted
+            is_replaced = row.recheck and not row.cancel_wanted  # perhaps: nobody here has canceled it
+            edits = (*row.edits, *row.txids) if is_replaced else row.edits
+            return self._change(row, may_repeat=False, cancel_wanted=is_wish, edits=edits)
+
+    def note_edits(self, cl_ord_id: str, edits: tuple[str, ...]) -> Placement:
+        """Take in which edits may still replace its order, in memory as with `note`."""
+        with self._lock:
+            return self._change(self._known(cl_ord_id), edits=edits)
 
     def verify(self) -> None:
         """Raise `StoreError` when the directory is not this engine's any more, so that nothing more is kept."""
@@ -243,6 +246,13 @@ class Journal:
     def _take(self, row: Placement) -> None:
         self._rows[row.cl_ord_id] = row
         self._by_id[row.account, row.id] = row.cl_ord_id
+
+    def _change(self, row: Placement, **changes: Any) -> Placement:
+        changed = replace(row, **changes)
+        if changed != row:
+            self._take(changed)
+            self._unsaved.add(row.cl_ord_id)
+        return changed
 
     def _leave(self, row: Placement) -> None:
         """It is over, and found in the file."""

@@ -81,8 +81,27 @@ class AllCanceled:
 
 
 @dataclass(frozen=True, slots=True)
+class EditComes:
+    """Asks to write down that an EditOrder goes out now, as its answer may be lost; answered when that is durable.
+
+    Raises `CallNotSent` when it cannot be written.
+    """
+
+    account: str
+    txid: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditFailed:
+    """Tells that the edit of the last `EditComes` with this txid was not done."""
+
+    account: str
+    txid: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReplaced:
-    """Tells that an EditOrder has given an order a new name."""
+    """Tells that an EditOrder has given an order a new name: how one ended that `EditComes` has announced."""
 
     account: str
     replacement: Replacement
@@ -101,7 +120,6 @@ class OrdersTouched:
     """Tells that an order of the account was changed by a call, or may have been: they are looked at soon."""
 
     account: str
-    txid: str
 
 
 @dataclass(frozen=True, slots=True)

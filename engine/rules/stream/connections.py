@@ -1,6 +1,7 @@
 """How often a machine may connect to Kraken's stream, and how long it pauses after a failure.
 
-Kraken bans an address for ten minutes after about 150 attempts in ten minutes; its own command-line client stays at 120.
+Kraken bans an address for ten minutes after about 150 attempts in ten minutes; its own command-line client makes 120 at
+most.
 Source: Kraken's support article on WebSocket rate limits, and the source of kraken-cli.
 """
 

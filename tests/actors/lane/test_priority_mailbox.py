@@ -130,7 +130,7 @@ class MailboxMachine(RuleBasedStateMachine):
         numbers = [each.number for each in self.queued]
         self.drop(numbers.index(queued_call.call.params["n"]))
         expected = self.queued.pop(0)
-        claimed = queued_call.claim()
+        claimed = queued_call.take()
         assert claimed is not expected.cancelled
         if claimed:
             self.serving, self.queued_call, self.began = expected, queued_call, self.timers.now
@@ -187,7 +187,7 @@ class MailboxMachine(RuleBasedStateMachine):
     @invariant()
     def no_answered_call_is_served(self) -> None:
         if self.queued_call is not None:
-            assert self.queued_call.claimed
+            assert self.queued_call.has_left
 
 
 TestMailboxMachine = MailboxMachine.TestCase

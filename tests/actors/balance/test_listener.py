@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from engine import BalanceSnapshot, Settings
+from engine.actors.balance.listener import Listener
+from engine.actors.balance.silence_watch import SilenceWatch
 from engine.actors.events import EngineWarning
-from engine.actors.lane.listener import Listener, SilenceWatch
+from engine.errors import Outcome
 from engine.rules.balance.availability import Availability, Standing
 from tests.rules.balance.test_snapshot import Clocks
 
@@ -77,7 +79,7 @@ def test_refusals_are_no_good_replies_and_are_told_apart() -> None:
     clocks = Clocks()
     listener = listener_of(clocks)
     clocks.passed = 30.0
-    listener.answered()
+    listener.ended("A0", Outcome.REFUSED)
     clocks.passed = 61.0
     assert "no good reply since" in (listener.judged(well("A0")).last_error or "")
 

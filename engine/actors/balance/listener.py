@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from engine.actors.events import EngineWarning
+from engine.errors import Outcome
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.silence import SILENT, Silence, patience
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
 from engine.values import Clock, Settings
-
-LOOK_AGAIN = 0.01  # seconds: the shortest pause between two checks
 
 
 @dataclass(slots=True)
@@ -65,9 +61,12 @@ class Listener:
                 if each is not None:
                     each.at, each.wall_ns = self._clock.monotonic(), self._clock.wall_ns()
 
-    def answered(self) -> None:
-        """Kraken refused a call."""
-        self._answered_at = self._clock.monotonic()
+    def ended(self, account: str, outcome: Outcome) -> None:
+        """A call of the account ended: it was a good reply, or Kraken refused it, or neither."""
+        if outcome is Outcome.DONE:
+            self.heard(account)
+        elif outcome is Outcome.REFUSED:
+            self._answered_at = self._clock.monotonic()
 
     def forget(self, account: str) -> None:
         """Nothing is expected of the account any more."""
@@ -125,35 +124,3 @@ class Listener:
 
     def _now(self) -> _Heard:
         return _Heard(self._clock.monotonic(), self._clock.wall_ns(), self._settings.silence_to_unavailable)
-
-
-class SilenceWatch:
-    """Checks one account at the moment its silence would begin, so that it is reported in time.
-
-    Belongs to the actor's thread. `later(seconds)` arranges for `look` to be called.
-    """
-
-    def __init__(
-        self, account: str, listener: Listener, publish: Callable[[Any], None], later: Callable[[float], None]
-    ) -> None:
-        self._account, self._listener, self._publish, self._later = account, listener, publish, later
-        self._is_watching = False
-
-    def asks(self, interval: float, spacing: float) -> None:
-        """A balance is asked for: see `Listener.expect`."""
-        self._listener.expect(self._account, interval, spacing)
-        if not self._is_watching:
-            self._is_watching = True
-            self._later(max(self._listener.left(self._account), LOOK_AGAIN))
-
-    def look(self) -> str | None:
-        """The sentence about silence when it has begun; else `None`, and the account is checked again in time."""
-        left = self._listener.left(self._account)
-        self._is_watching = left > 0
-        if self._is_watching:
-            self._later(max(left, LOOK_AGAIN))
-            return None
-        sentence = self._listener.sentence(self._account)
-        if sentence is not None and self._listener.first_to_tell():
-            self._publish(EngineWarning("silence", f"{sentence} No account is available until it answers."))
-        return sentence

@@ -1,9 +1,4 @@
-"""Who owns a state directory and an API key (promise G2): at most one engine on the machine.
-
-A directory is owned through ``owner.lock``; on Linux it is claimed by its inode as well, for the case that somebody
-deletes that file. An API key is claimed by name, machine-wide: by an abstract Unix socket on Linux, which is one for
-each network namespace, and by lock files, which all see that share a file system (`claims`).
-"""
+"""The hold of one engine on its state directory and its API keys."""
 
 from __future__ import annotations
 
@@ -15,8 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from engine.claims import Claim, FileLock, KeyFile, SocketClaim, Warn, holder_of, places_of_keys
 from engine.errors import OwnershipLost, StoreError, StoreInUse
+from engine.ownership.claim import Claim, Warn
+from engine.ownership.file_lock import FileLock, holder_of
+from engine.ownership.key_file import KeyFile, places_of_keys
+from engine.ownership.socket_claim import SocketClaim
 from engine.store import prepare_directory
 
 LOCK_NAME = "owner.lock"

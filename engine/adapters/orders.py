@@ -1,0 +1,157 @@
+"""Kraken's calls that place and cancel, as placements of the engine's (promise G9)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from engine.adapters.asking import Steps, ask
+from engine.adapters.intents import Intents, key_of
+from engine.adapters.names import NAME, Names, fresh
+from engine.adapters.words import code_of
+from engine.errors import CallNotSent, CallRefused, ConfigError, InvalidArguments, OrderRejected, OrderUnknown
+from engine.rules.order.order import Order
+from engine.rules.order.states import OrderState
+from engine.web.gateway.orders import order_of, result_of
+
+UNKNOWN_ORDER = "EOrder:Unknown order"
+"""What a cancel gets where there is nothing to cancel: of the two words that Kraken has for it, the one that the
+libraries know as such."""
+_NOTHING_TO_CANCEL = frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
+BATCH_AT_LEAST, BATCH_AT_MOST = 2, 15  # orders, by Kraken's reference of AddOrderBatch
+
+
+class _Row(NamedTuple):
+    """One order that is to be placed: what it is, the client's name, and what its retry would look like."""
+
+    order: Order
+    client_id: str | None
+    key: str
+
+
+class _Attempt(NamedTuple):
+    """A try of an order: under which name, and whether its placement may be there already."""
+
+    key: str
+    name: str
+    is_again: bool
+
+
+class Orders:
+    """Places and cancels one account's orders. Thread-safe.
+
+    A placement has the client's name, or one of its own. While the host is not told how it ended, the host's retry with
+    the same parameters ends at the same placement.
+    """
+
+    def __init__(self, account: str, names: Names) -> None:
+        self._account, self._names = account, names
+        self._intents = Intents()
+
+    def place(self, params: Mapping[str, Any], seconds: float) -> Steps[dict[str, Any]]:
+        """`AddOrder`. Raises what `Engine.place` raises."""
+        row = _row("AddOrder", params)
+        attempt = yield from self._begin(row)
+        try:
+            receipt = yield from ask("place", self._account, row.order, id=attempt.name, timeout=seconds)
+        except BaseException as error:
+            if not _is_certain(error):
+                self._keep([attempt])
+            raise
+        return result_of(receipt)
+
+    def place_batch(self, params: Mapping[str, Any], seconds: float) -> Steps[dict[str, Any]]:
+        """`AddOrderBatch`: each order is a placement, one after the other; what is refused is told in its row.
+
+        All are read before the first is placed. When the outcome of one is unknown, the later ones are not placed, and
+        a retry of the batch ends at the placements of this one.
+        """
+        deadline = time.monotonic() + seconds
+        told: list[dict[str, Any]] = []
+        tried: list[_Attempt] = []
+        for row in _rows(params):
+            try:
+                tried.append((yield from self._begin(row)))
+                told.append((yield from self._place_row(row, tried[-1], deadline)))
+            except BaseException:
+                self._keep(tried)
+                raise
+        return {"orders": told}
+
+    def _place_row(self, row: _Row, attempt: _Attempt, deadline: float) -> Steps[dict[str, Any]]:
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            receipt = yield from ask("place", self._account, row.order, id=attempt.name, timeout=left)
+        except (CallRefused, CallNotSent) as error:
+            if attempt.is_again and not _is_certain(error):
+                raise OrderUnknown(f"Whether an order of the batch was placed is not known yet. {error}") from None
+            return {"error": code_of(error)}
+        result = result_of(receipt)
+        return result | {"txid": result["txid"][0]} if result["txid"] else {"descr": result["descr"]}
+
+    def cancel(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
+        """`CancelOrder`, until the order is seen to be over; one that is not the engine's goes out as it is.
+
+        Raises `OrderRejected` for an order that is over, as Kraken does.
+        """
+        if NAME in params:
+            found = yield from self._names.receipt(str(params[NAME]))
+        else:
+            found = yield from self._names.find(str(params.get("txid", "")))
+        if found is None:
+            return (yield from self._cancel_another_s(params, seconds))
+        over = found if found.state.is_over else (yield from ask("cancel", self._account, found, seconds))
+        if found.state.is_over or over.state is not OrderState.CANCELED:
+            raise OrderRejected(f"Order {found.id!r} is over.", kraken_code=UNKNOWN_ORDER, account=self._account)
+        return {"count": 1}
+
+    def _cancel_another_s(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
+        try:
+            return (yield from ask("call", self._account, "CancelOrder", params, seconds))
+        except OrderRejected as error:
+            if error.kraken_code in _NOTHING_TO_CANCEL:
+                error.kraken_code = UNKNOWN_ORDER
+            raise
+
+    def cancel_all(self, seconds: float) -> Steps[dict[str, int]]:
+        """`CancelAll`."""
+        return {"count": (yield from ask("cancel_all", self._account, seconds))}
+
+    def _begin(self, row: _Row) -> Steps[_Attempt]:
+        before = self._intents.take(row.key)
+        if before is not None:
+            return _Attempt(row.key, before, is_again=True)
+        name = fresh() if row.client_id is None else (yield from self._names.next(row.client_id))
+        return _Attempt(row.key, name, is_again=False)
+
+    def _keep(self, attempts: list[_Attempt]) -> None:
+        """The host is not told how these ended: its next try of them takes their names."""
+        for each in attempts:
+            self._intents.keep(each.key, each.name)
+
+
+def _is_certain(error: BaseException) -> bool:
+    """Whether an error says how the placement ended, and that its name is used up.
+
+    Others may mean that the host's task was cancelled or its thread interrupted, or that nothing was sent this time: a
+    name that was not sent may be tried again.
+    """
+    return isinstance(error, CallRefused | ConfigError) or type(error) is CallNotSent
+
+
+def _row(endpoint: str, params: Mapping[str, Any]) -> _Row:
+    order, client_id = order_of(params)
+    return _Row(order, client_id, key_of(endpoint, params))
+
+
+def _rows(params: Mapping[str, Any]) -> list[_Row]:
+    """The orders of a batch. Raises `ConfigError` and `InvalidArguments` for what Kraken refuses as a whole."""
+    orders = params.get("orders")
+    if not isinstance(orders, list | tuple) or not all(isinstance(each, Mapping) for each in orders):
+        raise InvalidArguments("A batch has a list of orders.", kraken_code="EGeneral:Invalid arguments:orders")
+    if not BATCH_AT_LEAST <= len(orders) <= BATCH_AT_MOST:
+        told = f"A batch has {BATCH_AT_LEAST} to {BATCH_AT_MOST} orders."
+        raise InvalidArguments(told, kraken_code="EGeneral:Invalid arguments:orders")
+    beside = {name: value for name, value in params.items() if name not in ("orders", "validate")}
+    return [_row("AddOrderBatch", {**beside, **each}) for each in orders]
