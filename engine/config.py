@@ -17,13 +17,8 @@ from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, sh
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-<<<<<<< HEAD
 _TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
-_TOP_LEVEL = {"url", "state_dir", "settings", "accounts"}
-=======
-_TEXTS = {"tier", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
->>>>>>> main
 
 
 @dataclass(frozen=True)

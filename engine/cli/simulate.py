@@ -38,14 +38,9 @@ def simulate(options: Options, port: int, accounts: str, keys: Path | None, faul
 
     Orders rest, hold, fill and are listed as on Kraken; prices stand still, since nobody else trades there.
 
-<<<<<<< HEAD
-    Prints lines to paste into another shell: the URLs of REST and of the WebSocket, new credentials, and a state
-    directory for trying things out that is removed at the end.
-=======
-    Prints lines to paste into another shell: the URL, credentials, and a state directory for trying things out. That is
-    --state-dir, or one that is removed at the end. While it runs, type faults and events to rehearse an outage: help
+    Prints lines to paste into another shell: the URLs, credentials, and a state directory for trying things out. That
+    is --state-dir, or one that is removed at the end. While it runs, type faults and events to rehearse an outage: help
     lists them.
->>>>>>> main
     """
     names = _names(accounts)
     started = [fault_of(each, names) for each in faults]

@@ -181,7 +181,8 @@ def _execution(row: Mapping[str, Any], note: Note) -> Execution | None:
     return Execution(
         txid, _text(row, "cl_ord_id"), _text(row, "exec_type"), _text(row, "order_status"), _text(row, "exec_id"),
         filled=_floored(row, "cum_qty", note), cost=_amount(row, "cum_cost", note),
-        last=_floored(row, "last_qty", note), fee=_fee(row.get("fees")), reason=_text(row, "reason"), symbol=_text(row, "symbol"), side=_text(row, "side"),
+        last=_floored(row, "last_qty", note), fee=_fee(row.get("fees")), reason=_text(row, "reason"),
+        symbol=_text(row, "symbol"), side=_text(row, "side"),
         type=_text(row, "order_type"), volume=_amount(row, "order_qty", note), price=_amount(row, "limit_price", note),
         opened=_text(row, "timestamp"),
     )  # fmt: skip

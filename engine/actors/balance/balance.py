@@ -16,15 +16,20 @@ from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.change_events import ChangeEvents
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.listener import Listener
-from engine.actors.balance.messages import BalanceRecord, ForgetBalance, GiveUp, Invalidated, Listen, ReadBalance, Wake
+from engine.actors.balance.messages import (
+    BalanceRecord,
+    Compare,
+    ForgetBalance,
+    GiveUp,
+    Invalidated,
+    Listen,
+    ReadBalance,
+    Wake,
+)
 from engine.actors.balance.poller import Poller
 from engine.actors.balance.push_watch import PushWatch
 from engine.actors.balance.reader import BalanceReader
-<<<<<<< HEAD
-from engine.actors.balance.timers import Compare, GiveUp, Listen, Wake
-=======
 from engine.actors.balance.silence_watch import SilenceWatch
->>>>>>> main
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.lane.private import ignore
@@ -238,16 +243,11 @@ class BalanceActor(EngineActor):
             before, as_of=call.tag.as_of, cash=reading.cash, available_cash=reading.available_cash,
             cash_assets=reading.cash_assets, assets=reading.assets, restored=False, _as_of_monotonic=at,
         )  # fmt: skip
-<<<<<<< HEAD
         is_behind = self._push.compare(reading.assets)
         if is_behind:
             self._invalidation.note(self._clock.monotonic())
         self._settle(fresh, self._availability.after_success(), None, is_behind=is_behind)
-        self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id, self._snapshot))
-=======
-        self._settle(fresh, self._availability.after_success(), None)
         self._record(BalanceRecord(self._snapshot, call.endpoint, done.result, done.key_id))
->>>>>>> main
         self._events.balance(self._snapshot, reading, is_first=before.as_of is None)
 
     def _failed(self, call: PrivateCall, error: CallError) -> None:

@@ -66,6 +66,12 @@ class GiveUp:
         self.waiter = waiter
 
 
+class Compare:
+    """Kraken's stream is believed from now on: what it has told is compared with what is known."""
+
+    __slots__ = ()
+
+
 class Listen:
     """Kraken is silent now, unless there was a good reply meanwhile."""
 

@@ -49,7 +49,7 @@ class Poller:
         return self._interval(len(self._wakes), decay)
 
     def spacing(self, decay: float | None, at_least: float = 0.0) -> float:
-        """Seconds between the refreshes of successive accounts, if all have that `decay` and `at_least` that interval."""
+        """Seconds between the refreshes of successive accounts with that `decay` and `at_least` that interval."""
         return max(self.interval(decay), at_least) / max(1, len(self._wakes))
 
     def slot_in(self, who: str) -> float:
