@@ -50,10 +50,14 @@ def places_of_keys(directory: Path) -> list[Path]:
     other's abstract sockets.
     """
     name = f"kraken-engine-keys-{os.getuid()}"
+    return list(dict.fromkeys((runtime_directory() / name, directory.parent / name)))
+
+
+def runtime_directory() -> Path:
+    """A directory of this machine, for what all engines of this user share."""
     given = os.environ.get("XDG_RUNTIME_DIR", "")
     usual = f"/run/user/{os.getuid()}"
-    runtime = next((each for each in (given, usual) if os.path.isabs(each) and os.path.isdir(each)), _temporary())
-    return list(dict.fromkeys((Path(runtime) / name, directory.parent / name)))
+    return Path(next((each for each in (given, usual) if os.path.isabs(each) and os.path.isdir(each)), _temporary()))
 
 
 def _temporary() -> str:
