@@ -17,7 +17,7 @@ from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, sh
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-_TEXTS = {"tier", "proxy", "ca_file"}
+_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
 
 
@@ -64,6 +64,8 @@ def _load(
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
+    if environ.get("KRAKEN_WS_URL"):
+        settings = dataclasses.replace(settings, ws_url=environ["KRAKEN_WS_URL"])
     accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(

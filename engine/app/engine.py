@@ -36,6 +36,7 @@ from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, EngineStopped
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
+from engine.stream.address import check_ws_url
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -80,6 +81,8 @@ class Engine(GateMethods):
         distinct_accounts = distinct(accounts)
         check_url(url, settings)
         check_proxy(settings.proxy)
+        if settings.push:
+            check_ws_url(settings)
         directory = config.state_directory(state_dir)
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
         self._url = url
