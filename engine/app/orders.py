@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import secrets
 import threading
-import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,7 +14,15 @@ from typing import Any
 import pykka
 
 from engine.actors.order.fee_cache import FeeCache
-from engine.actors.order.messages import ArmSwitch, FindOrder, PlaceOrder, UnsettledFunds
+from engine.actors.order.messages import (
+    ArmSwitch,
+    ClientOrders,
+    FindOrder,
+    FindOrders,
+    LookNow,
+    PlaceOrder,
+    UnsettledFunds,
+)
 from engine.actors.system import ORDERS
 from engine.app.accounts import AccountMethods
 from engine.app.state import AppState
@@ -24,6 +33,7 @@ from engine.errors import (
     ConfigError,
     DeadlinePassed,
     EngineStopped,
+    IdInUse,
     NotLive,
     OrderUnknown,
     PermissionDenied,
@@ -34,6 +44,7 @@ from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
 from engine.rules.order.order import Order, OrderReceipt, check_id
+from engine.rules.order.own_name import RANDOM_BYTES, own_name
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
@@ -88,6 +99,46 @@ class OrderMethods(AccountMethods):
         if not self._live:
             return self._validate(plan, deadline)
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
+
+    def place_for(
+        self, client: str, client_id: str | None, account: str, order: Order, timeout: float
+    ) -> OrderReceipt:
+        """Place an order for a client of the gateway, whose key is `client` and whose own name for it is `client_id`.
+
+        The name is one among that client's orders that are not over, as at Kraken: for another order it raises
+        `IdInUse`, for the same one it gives what is there. Otherwise like `place`.
+        """
+        self._state.check_account(account)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        known = None if client_id is None else self._open_named(account, client, client_id, deadline)
+        if known is not None and known.order != order:
+            raise IdInUse(f"The name {client_id!r} is that of another open order of this client.", account=account)
+        plan = known or self._plan(account, order, None, deadline, client, client_id)
+        return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
+
+    def _open_named(self, account: str, client: str, client_id: str, deadline: float) -> Placement | None:
+        """The client's placement of that name that is not over; Kraken is asked before one counts as open."""
+        asked = ClientOrders(account, client, "cl_ord_id", client_id, is_open=True)
+        found: list[Placement] = self._ask(asked, deadline)
+        if found and found[0].state is OrderState.PLACED:
+            with contextlib.suppress(CallError):  # then what is known counts
+                self._ask(LookNow(account), deadline)
+            found = self._ask(asked, deadline)
+        return found[0] if found else None
+
+    def placements(self, account: str, names: Mapping[str, str | None]) -> Mapping[str, Placement]:
+        """The placements of orders at Kraken, by txid; `names` has the `cl_ord_id` that Kraken has for each, if any."""
+        deadline = self._deadline(None)
+        found: dict[str, Placement] = self._ask(FindOrders(account, names), deadline)
+        return found
+
+    def placements_of(
+        self, account: str, client: str | None, param: str, value: str | int, *, is_open: bool
+    ) -> list[Placement]:
+        """The placements to which a client has given this `cl_ord_id` or `userref`; the newest first."""
+        asked = ClientOrders(account, client, param, value, is_open)
+        found: list[Placement] = self._ask(asked, self._deadline(None))
+        return found
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
@@ -144,7 +195,10 @@ class OrderMethods(AccountMethods):
 
     # Before anything is sent
 
-    def _plan(self, account: str, order: Order, name: str | None, deadline: float) -> Placement:
+    def _plan(
+        self, account: str, order: Order, name: str | None, deadline: float, client: str | None = None,
+        client_id: str | None = None,
+    ) -> Placement:  # fmt: skip
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
@@ -152,7 +206,9 @@ class OrderMethods(AccountMethods):
             owner = self._check_key(account, deadline)
         except CallUnknown as error:  # the check failed, so no order can have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
-        cl_ord_id = uuid.uuid4().hex
+        cl_ord_id = own_name(secrets.token_bytes(RANDOM_BYTES))
+        if client is not None:
+            name = "/".join((client.partition(".")[2], client_id or "order", cl_ord_id[:8]))
         return Placement(
             account=account,
             id=name or cl_ord_id,
@@ -166,6 +222,8 @@ class OrderMethods(AccountMethods):
             params=params_of(fitted, pair),
             reserved=reserves(fitted, pair, self._fees.fee(account, pair).rate),
             times={OrderState.PLANNED.value: self._state.clock.wall_ns() / 1e9},
+            client=client,
+            client_id=client_id,
         )
 
     def _check_key(self, account: str, deadline: float) -> str | None:
@@ -189,7 +247,7 @@ class OrderMethods(AccountMethods):
 
     def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""
-        params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
+        params = {**plan.params, **plan.kraken_name.filter(), "validate": True}
         try:
             accept_in = self._state.settings.order_deadline
             result = self._call(plan.account, "AddOrder", params, self._left(deadline), deadline_in=accept_in)

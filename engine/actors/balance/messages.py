@@ -63,5 +63,10 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Compare:
+    """Tells that Kraken's stream is believed from now on: what it has told is compared with what is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Tells that Kraken is silent now, unless there was a good reply meanwhile."""

@@ -110,7 +110,7 @@ class Canceller:
             self._send(row, Wish(name, txid, case.turn))
 
     def _send(self, row: Placement, wish: Wish) -> None:
-        params = {"cl_ord_id": row.cl_ord_id} if wish.txid is None else {"txid": wish.txid}
+        params = row.kraken_name.to_cancel() if wish.txid is None else {"txid": wish.txid}
         call = PrivateCall(
             row.account, "CancelOrder", params, reply_to=self._me, tag=wish, key_id=self._key_of(row.account)
         )

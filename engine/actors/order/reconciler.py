@@ -31,7 +31,7 @@ _ABSENT = "Kraken has no such order, as it says after the time in which one coul
 _DOUBTFUL = (
     "Whether order {id!r} on {pair} of account {account} was placed cannot be told: {why} It is looked up again, and "
     "until that is known no other goes out on that pair. Look for it among the open and closed orders on Kraken's "
-    "page, under the client order id {name}, and cancel it there if you do not want it."
+    "page, under the client order id or user reference {name}, and cancel it there if you do not want it."
 )
 
 
@@ -125,8 +125,9 @@ class Reconciler:
         case.is_looking = True
         case.counted += left <= 0
         steps = look_up(
-            name, case.row.deadline or 0.0, thorough=left <= 0, open_only=left > 0 and spare < BOTH_LISTS,
-            like=case.row.fitted, noter=self._noter, is_others=partial(self._is_others, case.row),
+            case.row.kraken_name, case.row.deadline or 0.0, thorough=left <= 0,
+            open_only=left > 0 and spare < BOTH_LISTS, like=case.row.fitted, noter=self._noter,
+            is_others=partial(self._is_others, case.row),
         )  # fmt: skip
         self._lookups.begin(
             case.row.account, steps, partial(self._looked, name, left <= 0), partial(self._failed, name),
@@ -159,8 +160,8 @@ class Reconciler:
         logger.info("What became of a placement could not be looked up: %s", error)
         case = self._cases[name]
         if case.counted == TELL_AFTER and not isinstance(error, CallNotSent):
-            row = case.row
-            told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=name)
+            row, ours = case.row, case.row.kraken_name.value
+            told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=ours)
             self._publish(EngineWarning("order-doubtful", told))
         self._look_again(name, error.retry_after or 0.0)
 
