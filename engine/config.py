@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, sh
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-_TEXTS = {"tier", "proxy", "ca_file"}
-_TOP_LEVEL = {"url", "state_dir", "settings", "accounts"}
+_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
+_TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Config:
     url: str
     state_dir: Path
     settings: Settings
+    alerts: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The table ``[alerts]`` as it is in the file, for `engine.alerts.AlertSettings.read`."""
 
 
 def load(
@@ -62,6 +64,8 @@ def _load(
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
+    if environ.get("KRAKEN_WS_URL"):
+        settings = dataclasses.replace(settings, ws_url=environ["KRAKEN_WS_URL"])
     accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(
@@ -73,7 +77,15 @@ def _load(
         url=url or environ.get("KRAKEN_SPOT_URL") or table.get("url") or KRAKEN_URL,
         state_dir=state_directory(state_dir or environ.get("KRAKEN_ENGINE_STATE") or table.get("state_dir"), environ),
         settings=settings,
+        alerts=_alerts(table),
     )
+
+
+def _alerts(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    alerts = table.get("alerts")
+    if alerts is not None and not isinstance(alerts, Mapping):
+        raise ConfigError("In the configuration file [alerts] is a table.")
+    return alerts
 
 
 def state_directory(

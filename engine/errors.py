@@ -8,7 +8,7 @@
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut ── KeyRefused ·
     │   │                 ConnectFailed · NotLive · PairUnsettled · EngineStopped · UnknownName¹ ·
-    │   │                 IdInUse¹ · OtherKey · OwnershipLost² · NonceNotDurable² ── NoncesUsedUp
+    │   │                 IdInUse¹ · WrongParameter¹ · OtherKey · OwnershipLost² · NonceNotDurable² ── NoncesUsedUp
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -181,6 +181,14 @@ class IdInUse(ConfigError, CallNotSent):
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)
+
+
+class WrongParameter(ConfigError, CallNotSent):
+    """A parameter of a call is not known, or its value cannot be understood; `name` is that of the parameter."""
+
+    def __init__(self, message: str, *, name: str = "", **about: Any) -> None:
+        CallError.__init__(self, message, **about)
+        self.name = name
 
 
 class NonceNotDurable(StoreError, CallNotSent):

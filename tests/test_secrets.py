@@ -505,7 +505,7 @@ def test_what_is_said_about_a_wrong_file_does_not_repeat_it(written: Written, tm
     file.write_text(text)
     with pytest.raises(Exception) as caught:  # noqa: PT011
         Engine.from_env({}, config_file=file, state_dir=tmp_path / "s").start()
-    if f'"{OTP}" =' not in text:  # the name of an entry is repeated, and that is no secret
+    if f'"{OTP}" =' not in text:  # the name of an entry is repeated, and that is not a secret
         written.error("a file", caught.value, with_locals=False)
     assert isinstance(caught.value, ConfigError), repr(caught.value)
 

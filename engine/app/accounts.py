@@ -9,16 +9,9 @@ import threading
 import pykka
 
 from engine.actors.balance.archive import read_history
+from engine.actors.balance.messages import ForgetBalance, ReadBalance
 from engine.actors.lane.attempt import distinct
-from engine.actors.lane.messages import (
-    AccountChange,
-    AddAccount,
-    ForgetBalance,
-    ReadBalance,
-    RemoveAccount,
-    ReplaceKey,
-    Resume,
-)
+from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount, ReplaceKey, Resume
 from engine.actors.order.messages import KeyReplaced
 from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
 from engine.app.calls import ANSWER_GRACE, CallMethods

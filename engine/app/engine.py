@@ -18,15 +18,17 @@ from typing import Any
 import pykka
 
 from engine import config
+from engine.actors.event_bus import PUBLISHER
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
 from engine.actors.lane.attempt import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
-from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
+from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
-from engine.app.aio import AsyncEngine
+from engine.app.aio import AsyncEngine, Subscription
 from engine.app.gates import GateMethods
 from engine.app.host import check_host
 from engine.app.one_type import one_type
+from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
@@ -34,6 +36,7 @@ from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, EngineStopped
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
+from engine.stream.address import check_ws_url
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -78,6 +81,8 @@ class Engine(GateMethods):
         distinct_accounts = distinct(accounts)
         check_url(url, settings)
         check_proxy(settings.proxy)
+        if settings.push:
+            check_ws_url(settings)
         directory = config.state_directory(state_dir)
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
         self._url = url
@@ -85,7 +90,7 @@ class Engine(GateMethods):
         self._services: list[Service] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
-        self._aio = AsyncEngine(self, self.subscribe, self.unsubscribe, lambda: self._state.is_running)
+        self._aio = AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
         self._before: ActorSystem | None = None  # of the last start
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
@@ -105,6 +110,17 @@ class Engine(GateMethods):
         return cls(
             found.accounts, url=found.url, state_dir=found.state_dir, settings=settings or found.settings, live=live
         )
+
+    @classmethod
+    def connect(cls, state_dir: str | os.PathLike[str] | None = None) -> RemoteEngine:
+        """The engine that another process of this user runs and serves, by its state directory, as that of `Engine`.
+
+        That is a `kraken-engine serve`, or an engine with `engine.serve()`. Any number of processes may connect: their
+        calls and orders go through its one lane. Raises `EngineStopped` when nobody serves, `StoreInUse` (with `pid`)
+        when an engine has the directory and does not serve it, `StoreError` when another user does, and `ConfigError`
+        when the service is of another version.
+        """
+        return RemoteEngine(state_dir)
 
     def start(self) -> Engine:
         """Take the state directory and the keys, and start the actors; a second call does nothing.
@@ -228,6 +244,11 @@ class Engine(GateMethods):
         return service
 
     @property
+    def live(self) -> bool:
+        """Whether it may trade, as given."""
+        return self._state.live
+
+    @property
     def aio(self) -> AsyncEngine:
         """The same methods as coroutines, and the events as an asynchronous iterator."""
         return self._aio
@@ -271,13 +292,13 @@ class Engine(GateMethods):
         """
         self._subscribers.append(subscriber)
         if self._state.is_running:
-            self._state.system.tell(EVENTS, Subscribe(subscriber))
+            self._state.system.tell(PUBLISHER, Subscribe(subscriber))
 
     def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give no more events to `subscriber`."""
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:
-            self._state.system.tell(EVENTS, Unsubscribe(subscriber))
+            self._state.system.tell(PUBLISHER, Unsubscribe(subscriber))
 
     def _notice(self, event: Any) -> None:
         """What the engine itself takes from its events; finished calls are not among them. Must not wait."""

@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from engine.cli.alert import alert
 from engine.cli.balances import balances
 from engine.cli.call import call
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
 from engine.cli.gateway_key import gateway_key
+from engine.cli.init import init
 from engine.cli.manual import help_
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
@@ -53,8 +55,8 @@ def program() -> None:
 
 
 for command in (
-    demo, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
-    gateway_key, help_,
+    demo, init, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
+    gateway_key, alert, help_,
 ):  # fmt: skip
     program.add_command(command)
 

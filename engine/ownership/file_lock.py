@@ -108,7 +108,7 @@ def _locked(path: Path, what: str) -> int:
         raise StoreError(f"The lock file {path} cannot be opened: {error.strerror}.") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StoreError(f"The lock file {path} is no regular file: move it away.")
+            raise StoreError(f"The lock file {path} is not a regular file: move it away.")
         # An owner that ends between our try and our question leaves nobody to name: try again.
         for _ in range(100):
             try:

@@ -56,6 +56,13 @@ def places_of_keys(directory: Path) -> list[Path]:
     return list(dict.fromkeys(each / name for each in (*there, directory.parent)))
 
 
+def runtime_directory() -> Path:
+    """A directory of this machine, for what all engines of this user share."""
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    usual = f"/run/user/{os.getuid()}"
+    return Path(next((each for each in (given, usual) if os.path.isabs(each) and os.path.isdir(each)), _temporary()))
+
+
 def _temporary() -> str:
     """A directory that all processes of the user share; on macOS every user has one of his own."""
     return os.environ.get("TMPDIR", "/tmp") if sys.platform == "darwin" else "/tmp"  # noqa: S108

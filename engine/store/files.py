@@ -20,7 +20,7 @@ Identity = tuple[int, int]
 def prepare_directory(path: Path) -> Path:
     """Create the state directory (mode 0700) unless it is there; returns its absolute path.
 
-    Raises `StoreError` when it is no directory, is a symbolic link, cannot be made, or others may write to it or put
+    Raises `StoreError` when it is not a directory, is a symbolic link, cannot be made, or others may write to it or put
     another in its place: a directory above it that all may write to has the sticky bit, as ``/tmp`` has.
     """
     path = Path(os.path.abspath(path))

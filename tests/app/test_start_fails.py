@@ -141,7 +141,7 @@ def test_an_exception_of_a_signal_handler_at_any_moment(tmp_path: Path, what: st
 
 
 def test_what_cannot_be_used_leaves_nothing(tmp_path: Path) -> None:
-    """The directory, one of its files, the CA file; and when it is mended the same engine starts."""
+    """The directory, one of its files, the CA file; and when it is fixed the same engine starts."""
     for name in ("owner.lock", "nonces.sqlite", "nonces-copy.sqlite", "limits.sqlite", "balances.sqlite",
                  "history.sqlite", "catalogue.sqlite", "orders.sqlite"):  # fmt: skip
         directory = tmp_path / name.partition(".")[0]

@@ -41,7 +41,7 @@ class KeyLimits:
         self.admission = Admission(self.calls, self.trades, kept)
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
-        # A lost file is no lockout: to assume one would hold back cancels.
+        # A lost file is not a lockout: to assume one would hold back cancels.
         self.breaker = KeyBreaker.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
 
     def document(self, now: float, wall: float) -> dict[str, Any]:

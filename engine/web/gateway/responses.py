@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -34,6 +33,7 @@ from engine.errors import (
     UnknownMethod,
     UnknownName,
 )
+from engine.kraken.json_text import written
 
 INVALID_KEY = "EAPI:Invalid key"
 INVALID_SIGNATURE = "EAPI:Invalid signature"
@@ -86,19 +86,6 @@ def failure(error: EngineError) -> Response:
     if isinstance(error, CallError) and error.kraken_code:
         return refusal(error.kraken_code)
     return refusal(next((word for kind, word in _WORDS if isinstance(error, kind)), UNAVAILABLE))
-
-
-def written(value: Any) -> str:
-    """JSON as Kraken wrote it: fractional numbers keep their digits."""
-    match value:
-        case Decimal():
-            return str(value)
-        case dict():
-            return "{" + ",".join(f"{json.dumps(name)}:{written(each)}" for name, each in value.items()) + "}"
-        case list():
-            return "[" + ",".join(map(written, value)) + "]"
-        case _:
-            return json.dumps(value)
 
 
 def _json(text: str) -> Response:

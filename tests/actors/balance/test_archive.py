@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from engine import BalanceChanged, BalancePoint, BalanceSnapshot, Engine
 from engine.actors.balance.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, Flush, read_history
-from engine.actors.lane.messages import BalanceRecord
+from engine.actors.balance.messages import BalanceRecord
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import UnknownName
 from engine.rules.balance.history import AT_LEAST_EVERY, MOST
@@ -94,7 +94,7 @@ def test_the_oldest_fall_out(tmp_path: Path) -> None:
 def record(cash: int, result: dict[str, Any] | None = None) -> BalanceRecord:
     asked = BEGAN + timedelta(seconds=cash)
     snapshot = BalanceSnapshot("MASTER", as_of=asked, cash=Decimal(cash), available_cash=Decimal(cash))
-    return BalanceRecord("MASTER", "BalanceEx", {} if result is None else result, asked, "key", snapshot)
+    return BalanceRecord(snapshot, "BalanceEx", {} if result is None else result, "key")
 
 
 class Held(dict[str, Any]):

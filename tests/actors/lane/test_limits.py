@@ -226,7 +226,7 @@ def test_reads_wait_at_their_sender(sim: Simulator, tmp_path: Path) -> None:
 
 
 def test_damaged_limits_count_as_full_and_lock_nobody_out(sim: Simulator, tmp_path: Path) -> None:
-    """A lost file of ours is no word of Kraken's: reads wait for the counter, a cancel goes at once."""
+    """A file that we lost says nothing about Kraken: reads wait for the counter, a cancel goes at once."""
     settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
     with calm_engine(sim, tmp_path, settings):
         pass

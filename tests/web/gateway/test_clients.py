@@ -174,7 +174,7 @@ def test_replays_and_old_nonces_are_refused_also_over_a_kill(sim: Simulator, tmp
 
 
 def test_answers_are_krakens_own_or_in_its_words(sim: Simulator, tmp_path: Path) -> None:
-    """G5: an unknown outcome is no error that a client would answer by sending again."""
+    """G5: an unknown outcome is not an error that a client would answer by sending again."""
     with served(sim, tmp_path, "--live") as service:
         key = key_of(service, "MASTER", "bot", "--trading")
         nonce = iter(range(time.time_ns(), 2**63, 1000))
