@@ -11,9 +11,11 @@ from engine.adapters.intents import Intents, key_of
 from engine.adapters.names import NAME, Names, fresh
 from engine.adapters.words import code_of
 from engine.errors import CallNotSent, CallRefused, ConfigError, InvalidArguments, OrderRejected, OrderUnknown
-from engine.rules.order.order import Order
+from engine.kraken.endpoints import private_endpoint
+from engine.kraken.params import CLIENT_ID, canonical
+from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.order.order_params import order_of
 from engine.rules.order.states import OrderState
-from engine.web.gateway.orders import order_of, result_of
 
 UNKNOWN_ORDER = "EOrder:Unknown order"
 """What a cancel gets where there is nothing to cancel: of the two words that Kraken has for it, the one that the
@@ -141,8 +143,13 @@ def _is_certain(error: BaseException) -> bool:
 
 
 def _row(endpoint: str, params: Mapping[str, Any]) -> _Row:
-    order, client_id = order_of(params)
-    return _Row(order, client_id, key_of(endpoint, params))
+    read = canonical(private_endpoint("AddOrder"), params)
+    return _Row(order_of(read), read.get(CLIENT_ID), key_of(endpoint, params))
+
+
+def result_of(receipt: OrderReceipt) -> dict[str, Any]:
+    """A placement as AddOrder's result."""
+    return {"descr": {"order": receipt.description or ""}, "txid": list(receipt.txids)}
 
 
 def _rows(params: Mapping[str, Any]) -> list[_Row]:

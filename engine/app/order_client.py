@@ -6,7 +6,7 @@ from typing import Any
 
 import pykka
 
-from engine.actors.order.messages import FindOrder, PlaceOrder
+from engine.actors.order.messages import FindOrder, PlaceBatch, PlaceOrder
 from engine.actors.system import ORDERS
 from engine.app.state import AppState
 from engine.errors import CallError, DeadlinePassed, EngineStopped, OrderUnknown, UnknownName
@@ -46,8 +46,8 @@ class OrderClient:
         except pykka.ActorDeadError:
             raise EngineStopped("The engine is not running.") from None
         except pykka.Timeout:
-            if isinstance(message, PlaceOrder):
-                receipt = message.plan.receipt
+            if isinstance(message, PlaceOrder | PlaceBatch):
+                receipt = (message.plan if isinstance(message, PlaceOrder) else message.plans[0]).receipt
                 raise OrderUnknown("The journal does not answer: look the order up.", receipt) from None
             raise DeadlinePassed("The journal of orders does not answer.") from None
         except CallError as error:

@@ -125,7 +125,8 @@ class Reconciler:
         case.counted += left <= 0
         steps = look_up(
             case.row.kraken_name, case.row.deadline or 0.0, thorough=left <= 0,
-            open_only=left > 0 and spare < BOTH_LISTS, like=case.row.fitted, noter=self._noter, is_others=partial(self._is_others, case.row),
+            open_only=left > 0 and spare < BOTH_LISTS, like=case.row.fitted, noter=self._noter,
+            is_others=partial(self._is_others, case.row),
         )  # fmt: skip
         self._lookups.begin(
             case.row.account, steps, partial(self._looked, name, left <= 0), partial(self._failed, name),

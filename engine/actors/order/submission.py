@@ -112,8 +112,9 @@ def _accepted(result: Any) -> _Told:
     if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
         return OrderEvent.NO_ANSWER, {"reason": "Kraken's answer names no order."}
     described = result.get("descr")
-    order = described.get("order") if isinstance(described, dict) else None
-    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order if isinstance(order, str) else None}
+    texts = [described.get(name) if isinstance(described, dict) else None for name in ("order", "close")]
+    order, close = (text if isinstance(text, str) and text else None for text in texts)
+    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order, "close_description": close}
 
 
 def _failed(error: CallError) -> _Told:
