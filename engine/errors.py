@@ -26,7 +26,7 @@ never sent again blindly; only a cancel that names its order, or all, may be sen
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Outcome(Enum):
@@ -104,9 +104,18 @@ class CallError(EngineError):
 
 
 class CallNotSent(CallError):
-    """Nothing reached Kraken: the same call may be made again."""
+    """Nothing reached Kraken: the same call may be made again.
+
+    `kraken_word`: the error string that Kraken uses for the same, where it has one: for clients that know no other.
+    """
 
     outcome = Outcome.NOT_SENT
+    kraken_word: str | None = None
+
+    def in_krakens_words(self, word: str | None) -> Self:
+        """Say which error string Kraken uses for the same; returns itself."""
+        self.kraken_word = word
+        return self
 
 
 class DeadlinePassed(CallNotSent):

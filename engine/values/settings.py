@@ -35,6 +35,8 @@ class Settings:
     fee_bound: the fee that a purchase is counted with where Kraken does not tell the account's own, as a part: 0.008
         is 0.8 %, the highest taker's fee that Kraken publishes (lowest tier). A fee that is told and higher counts
         instead. Kept as a `Decimal`; may be given as a text or a number.
+    serve_snapshots: give a client of the gateway that accepts an age (``Cache-Control: max-age=5``) a balance that is
+        known and younger, instead of a call of its own.
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
     any_host: talk to hosts that are not Kraken's.
@@ -59,6 +61,7 @@ class Settings:
     polling_share: float = 0.5
     allow_withdrawals: bool = False
     fee_bound: Decimal = Decimal("0.008")
+    serve_snapshots: bool = False
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
     any_host: bool = False
@@ -69,7 +72,7 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
                 raise ConfigError(f"The setting {name} is {value!r}: it has to be a positive number.")
-        for name in ("local_limits", "allow_withdrawals", "any_host"):
+        for name in ("local_limits", "allow_withdrawals", "any_host", "serve_snapshots"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"The setting {name} is a switch: True or False.")
         if not isinstance(self.ca_file, str | None) or not isinstance(self.proxy, str | Secret | None):

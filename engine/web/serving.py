@@ -83,7 +83,7 @@ def opened(
     tcp = undo.enter_context(contextlib.closing(_bound(options)))
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
-    gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
+    gateway = Gateway(engine, credentials, settings=settings)
     service = WebState(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings)
     servers = (
         Server(_config(tcp_app(service, options), options), tcp), Server(_config(socket_app(service)), local)

@@ -101,7 +101,7 @@ def _checked(deadline: float, now: float) -> float:
         raise WrongParameter(told, name="deadline")
     if deadline < now + SOONEST:
         told = f"The deadline of the order is less than {SOONEST:.0f} seconds away, or over; it was not sent."
-        raise DeadlinePassed(told, kraken_code="EService:Deadline elapsed")
+        raise DeadlinePassed(told).in_krakens_words("EService:Deadline elapsed")
     return deadline
 
 

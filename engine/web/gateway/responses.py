@@ -112,6 +112,8 @@ def code_of(error: EngineError) -> str:
     """The error string that Kraken uses for it."""
     if isinstance(error, CallError) and error.kraken_code:
         return error.kraken_code
+    if isinstance(error, CallNotSent) and error.kraken_word:
+        return error.kraken_word
     if isinstance(error, WrongParameter):
         return f"{INVALID_ARGUMENTS}:{error.name}"
     return next((word for kind, word in _WORDS if isinstance(error, kind)), UNAVAILABLE)
