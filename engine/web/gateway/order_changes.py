@@ -36,7 +36,7 @@ class OrderChanges:
         """The answer of that endpoint. Raises a `CallError`."""
         match name:
             case "CancelOrder" if _is_number(params.get("txid")):
-                return await self._cancel(client, [params["txid"]], [])
+                return _some(await self._cancel(client, [params["txid"]], []))
             case "CancelOrderBatch":
                 return await self._cancel(client, _listed(params, ORDERS), _listed(params, _CLIENT_IDS))
             case "CancelOrder" if CLIENT_ID in params and "txid" not in params:
@@ -124,6 +124,13 @@ async def _summed(cancels: Sequence[Callable[[], Awaitable[CallDone]]]) -> CallD
     if not done and nothing is not None:
         raise nothing
     return _sum(done)
+
+
+def _some(done: CallDone) -> CallDone:
+    """CancelOrder by a number that no open order bears is an error, as at Kraken."""
+    if not done.result.get("count") and not done.result.get("pending"):
+        raise OrderRejected("No open order has this userref.", kraken_code=UNKNOWN_ORDER)
+    return done
 
 
 def _sum(done: Sequence[CallDone]) -> CallDone:

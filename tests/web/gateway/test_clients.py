@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.parse
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -21,13 +20,12 @@ from kraken.exceptions import KrakenPermissionDeniedError
 from kraken.spot import Trade, User
 
 from engine.errors import ConfigError, StoreError
-from engine.kraken.signing import sign
 from engine.simulator import Fault, Simulator
-from engine.values import Secret
 from engine.web.gateway.credentials import Credentials
 from tests.conftest import private_calls
 from tests.served import Served, ServiceReply, served, until
 from tests.stopwatch import PATIENCE
+from tests.web.gateway.asking import key_of, send, signed
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ccxt.*"),
@@ -36,13 +34,6 @@ pytestmark = [
 ]
 
 ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "30000", "volume": "0.01"}
-
-
-def key_of(service: Served, account: str = "MASTER", label: str = "default", *options: str) -> tuple[str, str]:
-    done = service.command("gateway-key", account, "--label", label, "--json", *options)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    return told["key"], told["secret"]
 
 
 def with_krakenex(service: Served, key: tuple[str, str]) -> krakenex.API:
@@ -55,22 +46,6 @@ def with_ccxt(service: Served, key: tuple[str, str], module: Any = ccxt) -> Any:
     client = module.kraken({"apiKey": key[0], "secret": key[1], "enableRateLimit": False})
     client.urls["api"] = dict.fromkeys(client.urls["api"], service.url)
     return client
-
-
-def signed(
-    service: Served, key: tuple[str, str], endpoint: str, nonce: int, params: dict[str, str] | None = None
-) -> tuple[str, bytes, dict[str, str]]:
-    """Path, body and headers of one call, signed as Kraken's guide says."""
-    path = f"/0/private/{endpoint}"
-    body = urllib.parse.urlencode({"nonce": nonce, **(params or {})}).encode()
-    headers = {"API_Key": key[0], "API_Sign": sign(path, body, nonce, Secret(key[1])),
-               "Content_Type": "application/x-www-form-urlencoded"}  # fmt: skip
-    return path, body, headers
-
-
-def send(service: Served, call: tuple[str, bytes, dict[str, str]], **more: str) -> ServiceReply:
-    path, body, headers = call
-    return service.ask(path, method="POST", body=body, **{**headers, **more})
 
 
 def test_krakenex_python_kraken_sdk_and_ccxt_work_unmodified(sim: Simulator, tmp_path: Path) -> None:
