@@ -293,7 +293,7 @@ class _Adapter(BaseAdapter):
 def _route(url: str, settings: Settings, clock: Clock, limit: int, resolver: Resolver) -> Route:
     base = check_url(url, settings)
     proxy = check_proxy(settings.proxy)
-    tls = _tls(settings.ca_file) if base.is_tls else None
+    tls = tls_context(settings.ca_file) if base.is_tls else None
     return Route(
         base=base,
         tls=tls,
@@ -305,8 +305,11 @@ def _route(url: str, settings: Settings, clock: Clock, limit: int, resolver: Res
     )
 
 
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """Made once per route: reading the certificates takes 20 ms."""
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """A context that verifies certificate and host name. Raises `ConfigError` for a CA file that cannot be used.
+
+    Made once per route: reading the certificates takes 20 ms.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
