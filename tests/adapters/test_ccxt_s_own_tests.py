@@ -50,8 +50,8 @@ def traded(exchange: Any) -> Any:
 def test_they_say_of_the_adapter_what_they_say_of_ccxt_itself(
     live: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("ccxt.test.exchange.sync.test_fetch_balance", reason="this ccxt comes without its tests")
     monkeypatch.setattr(sys, "path", [*sys.path])  # to which they add
+    pytest.importorskip("ccxt.test.exchange.sync.test_fetch_balance", reason="this ccxt comes without its tests")
     on_engine = traded(adapter.kraken({"timeout": PATIENCE * 1000, "enableRateLimit": False}, engine=live))
     with Simulator() as other:
         other.set_balance("MASTER", {"ZUSD": "900000.0000", "XXBT": "9.0000000000"})
