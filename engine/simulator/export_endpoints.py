@@ -1,4 +1,4 @@
-"""The export endpoints: a report is ready at once and can be removed. Its file cannot be downloaded."""
+"""The export endpoints: a report is ready at once, and can be downloaded (`export_file`) and removed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import string
 from typing import Any
 
 from engine.simulator.customers import Customer
+from engine.simulator.export_file import COLUMNS
 from engine.simulator.parameters import Params, require, text, when
 
 _REPORTS, _FORMATS = frozenset({"trades", "ledgers"}), frozenset({"CSV", "TSV"})
@@ -19,11 +20,13 @@ def add_export(customer: Customer, params: Params) -> dict[str, str]:
     require(report in _REPORTS, "EGeneral:Invalid arguments:report")
     require(text(params, "description"), "EGeneral:Invalid arguments:description")
     require(form in _FORMATS, "EGeneral:Invalid arguments:format")
+    fields = text(params, "fields", "all")
+    require(fields == "all" or set(fields.split(",")) <= set(COLUMNS[report]), "EGeneral:Invalid arguments:fields")
     now = int(customer.orders.now())
     id = "".join(secrets.choice(string.ascii_uppercase) for _ in range(4))
     customer.exports[id] = {
         "id": id, "descr": text(params, "description"), "format": form, "report": report, "subtype": "all",
-        "status": "Processed", "flags": "0", "fields": text(params, "fields", "all"), "createdtm": f"{now}",
+        "status": "Processed", "flags": "0", "fields": fields, "createdtm": f"{now}",
         "expiretm": f"{now + _TWO_WEEKS}", "starttm": f"{now}", "completedtm": f"{now}",
         "datastarttm": f"{when(params, 'starttm', now):.0f}", "dataendtm": f"{when(params, 'endtm', now) or now:.0f}",
         "aclass": "forex", "asset": text(params, "asset", "all"),
