@@ -12,7 +12,7 @@ from typing import Any
 import pykka
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning
+from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Wish
@@ -195,7 +195,7 @@ class OrderActor(EngineActor):
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         self._journal.plan(plan)
-        self._announcer.changed(plan)
+        self._publish(OrderChanged(plan.account, plan.receipt))
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
