@@ -38,6 +38,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.fees import Fee
 from engine.rules.gates.plan import Candidate, TradePlan, every_pair, no_order
 from engine.rules.gates.report import GateReport, GateResult, GateState
+from engine.rules.order.close import ConditionalClose
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.states import OrderState
@@ -49,8 +50,8 @@ def _is_event(kind: type[Any]) -> bool:
 
 
 _DATA: tuple[type[Any], ...] = (
-    AssetBalance, BalancePoint, BalanceRow, BalanceSnapshot, Candidate, Drift, EngineStatus, Fee, GateReport,
-    GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, TradePlan,
+    AssetBalance, BalancePoint, BalanceRow, BalanceSnapshot, Candidate, ConditionalClose, Drift, EngineStatus, Fee,
+    GateReport, GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, TradePlan,
     *(each for each in vars(events).values() if isinstance(each, type) and _is_event(each)),
 )  # fmt: skip
 _ENUMS: tuple[type[Enum], ...] = (Bucket, GateState, OrderState, Outcome, Standing)

@@ -25,6 +25,7 @@ from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.verbs import Verbs
 from engine.errors import CallError, ConfigError, EngineError, OrderUnknown, StoreInUse
 from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
+from engine.rules.order.close import ConditionalClose
 from engine.values import SYSTEM_CLOCK, Secret
 
 ERRORS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, EngineError)]
@@ -37,10 +38,16 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
     lambda moment: moment.replace(fold=0)
 )
 numbers = st.floats(allow_nan=False)
-orders = st.sampled_from([LIMIT, MARKET])
+WITH_ALL = Order(
+    "XBTUSD", "buy", "limit", "1", "30000", starts=datetime(2026, 1, 1, tzinfo=UTC), userref=7,
+    self_trade="cancel-both", deadline=datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC),
+    close=ConditionalClose("stop-loss-limit", "#5%", "1.50"),
+)  # fmt: skip
+orders = st.sampled_from([LIMIT, MARKET, WITH_ALL])
+closes = st.just(WITH_ALL.close)
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     str: texts, int: st.integers(), float: numbers, bool: st.booleans(), Decimal: amounts, datetime: moments,
-    type(None): st.none(), Any: st.none(), Path: texts.map(Path), Order: orders,
+    type(None): st.none(), Any: st.none(), Path: texts.map(Path), Order: orders, ConditionalClose: closes,
 }  # fmt: skip
 
 
