@@ -50,6 +50,8 @@ def test_it_serves_that_engine_and_leaves_nothing_when_it_ends(engine: Engine, t
     assert engine.call("MASTER", "TradeBalance", timeout=PATIENCE), "the engine goes on"
     with engine.serve(port=0) as again:
         assert get(again.url + "healthz")
+        with pytest.raises(ConfigError, match="served already"):
+            engine.serve(port=0)
 
 
 def test_it_ends_with_its_engine_while_the_exchange_hangs(sim: Simulator, tmp_path: Path) -> None:

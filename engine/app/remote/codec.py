@@ -97,8 +97,9 @@ def encoded(value: Any) -> Any:
         return _WRITERS[kind](value)
     if isinstance(value, EngineError):
         return _error(value)
-    if isinstance(value, Path):
-        return ["Path", str(value)]
+    for base, writer in _BASES:
+        if isinstance(value, base) and not isinstance(value, Enum):
+            return writer(value)
     raise ConfigError(f"A {kind.__name__} cannot be sent to another process.")
 
 
@@ -192,6 +193,15 @@ _WRITERS: dict[type[Any], Callable[[Any], Any]] = {
     **{each: _writer(each) for each in _DATA},
     **{each: lambda value: [type(value).__name__, value.value] for each in _ENUMS},
 }
+_BASES: tuple[tuple[type[Any], Callable[[Any], Any]], ...] = (
+    (Path, lambda value: ["Path", str(value)]),
+    (Mapping, _mapping),
+    (tuple, _WRITERS[tuple]),
+    (list, _WRITERS[list]),
+    (str, "".join),
+    (int, int),
+)
+"""What a value is sent as that is of a class of a caller's own, such as an `OrderedDict`."""
 _READERS: dict[str, Callable[..., Any]] = {
     "float": float,
     "map": lambda parts: MappingProxyType(decoded(parts)),

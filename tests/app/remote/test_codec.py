@@ -7,6 +7,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -218,6 +219,21 @@ def test_what_is_no_message_is_not_read(raw: bytes) -> None:
 def test_nothing_that_comes_raises_anything_else(raw: bytes) -> None:
     with contextlib.suppress(codec.Unreadable, EngineError):
         codec.read(raw)
+
+
+class Word(str):
+    __slots__ = ()
+
+
+class Number(int):
+    pass
+
+
+def test_parameters_of_a_callers_own_classes_are_sent_as_what_they_are() -> None:
+    given = OrderedDict(pair=Word("XBTUSD"), count=Number(5), orders=[OrderedDict(volume=Decimal("0.10"))])
+    again = codec.read(codec.write(given))
+    assert again == {"pair": "XBTUSD", "count": 5, "orders": [{"volume": Decimal("0.10")}]}
+    assert [type(each) for each in again.values()] == [str, int, list]
 
 
 def test_an_order_that_is_none_is_said() -> None:
