@@ -93,13 +93,11 @@ def encoded(value: Any) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
-    if kind in _WRITERS:
-        return _WRITERS[kind](value)
-    if isinstance(value, EngineError):
-        return _error(value)
-    for base, writer in _BASES:
-        if isinstance(value, base) and not isinstance(value, Enum):
-            return writer(value)
+    for base in kind.__mro__:  # what is of a caller's own class, such as an `OrderedDict`, is sent as what it is
+        if base in _WRITERS:
+            return _WRITERS[base](value)
+    if isinstance(value, Mapping):
+        return _mapping(value)
     raise ConfigError(f"A {kind.__name__} cannot be sent to another process.")
 
 
@@ -173,6 +171,10 @@ _PARTS: Mapping[type[Any], Callable[[Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def _enum(value: Enum) -> list[Any]:
+    return [type(value).__name__, value.value]
+
+
 def _writer(kind: type[Any]) -> Callable[[Any], Any]:
     parts = _PARTS.get(kind, _parts)
     return lambda value: [kind.__name__, _mapping(parts(value))]
@@ -183,6 +185,8 @@ def _reader(kind: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 _WRITERS: dict[type[Any], Callable[[Any], Any]] = {
+    str: "".join,
+    int: int,
     float: _float,
     dict: _mapping,
     MappingProxyType: lambda value: ["map", _mapping(value)],
@@ -190,18 +194,11 @@ _WRITERS: dict[type[Any], Callable[[Any], Any]] = {
     tuple: lambda value: ["tuple", *map(encoded, value)],
     Decimal: lambda value: ["Decimal", str(value)],
     datetime: lambda value: ["datetime", value.isoformat()],
+    Path: lambda value: ["Path", str(value)],
+    EngineError: _error,
     **{each: _writer(each) for each in _DATA},
-    **{each: lambda value: [type(value).__name__, value.value] for each in _ENUMS},
+    **dict.fromkeys(_ENUMS, _enum),
 }
-_BASES: tuple[tuple[type[Any], Callable[[Any], Any]], ...] = (
-    (Path, lambda value: ["Path", str(value)]),
-    (Mapping, _mapping),
-    (tuple, _WRITERS[tuple]),
-    (list, _WRITERS[list]),
-    (str, "".join),
-    (int, int),
-)
-"""What a value is sent as that is of a class of a caller's own, such as an `OrderedDict`."""
 _READERS: dict[str, Callable[..., Any]] = {
     "float": float,
     "map": lambda parts: MappingProxyType(decoded(parts)),

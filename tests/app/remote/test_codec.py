@@ -229,11 +229,16 @@ class Number(int):
     pass
 
 
+class Own(Order):
+    __slots__ = ()
+
+
 def test_parameters_of_a_callers_own_classes_are_sent_as_what_they_are() -> None:
     given = OrderedDict(pair=Word("XBTUSD"), count=Number(5), orders=[OrderedDict(volume=Decimal("0.10"))])
     again = codec.read(codec.write(given))
     assert again == {"pair": "XBTUSD", "count": 5, "orders": [{"volume": Decimal("0.10")}]}
     assert [type(each) for each in again.values()] == [str, int, list]
+    assert codec.read(codec.write(Own("XBTUSD", "buy", "market", 1))) == Order("XBTUSD", "buy", "market", 1)
 
 
 def test_an_order_that_is_none_is_said() -> None:
