@@ -51,7 +51,7 @@ class Push:
         self._thread.start()
         self._is_running.wait()
         names = tuple(accounts)
-        self._soon(lambda: [self._begin(account) for account in names])  # together, so that some can come first
+        self._soon(lambda: self._begin_all(names))
 
     def keep(self, account: str) -> None:
         """Begin the account's line; one that is there ends, and another begins."""
@@ -103,6 +103,11 @@ class Push:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._turns.end()
+
+    def _begin_all(self, accounts: Iterable[str]) -> None:
+        """Begin them together, so that those with orders can come first."""
+        for account in accounts:
+            self._begin(account)
 
     def _begin(self, account: str) -> None:
         before = self._end(account)

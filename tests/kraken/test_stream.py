@@ -120,7 +120,8 @@ def test_the_state_of_an_order(row: dict[str, str], state: str | None) -> None:
 
 def test_a_row_of_no_order_is_passed_over_and_noted() -> None:
     noted: list[tuple[str, str]] = []
-    rows = [{"exec_type": "trade"}, {"order_id": 5}, {"order_id": "O1", "cum_qty": "1", "fees": "none"}]
+    odd: dict[str, object] = {"order_id": "O1", "cum_qty": "1", "fees": "none"}
+    rows: list[dict[str, object]] = [{"exec_type": "trade"}, {"order_id": 5}, odd]
     assert executions_of(rows, lambda *what: noted.append(what)) == (Execution("O1"),)
     assert noted == [("order_id", MISSING), ("order_id", MISSING), ("cum_qty", ODD)]
 

@@ -23,9 +23,9 @@ def rest(**rows: str) -> Mapping[str, AssetBalance]:
     }, AssetTable.shipped())  # fmt: skip
 
 
-def told(at: float = NOW, *, is_snapshot: bool = False, **totals: str) -> PushedTotals:
+def told(totals: Mapping[str, str], *, is_snapshot: bool = False) -> PushedTotals:
     amounts = {name: Decimal(total) for name, total in totals.items()}
-    return PushedTotals().told(amounts, at, is_snapshot=is_snapshot)
+    return PushedTotals().told(amounts, NOW, is_snapshot=is_snapshot)
 
 
 @pytest.mark.parametrize(("pushed", "rows", "behind"), [
@@ -42,11 +42,11 @@ def told(at: float = NOW, *, is_snapshot: bool = False, **totals: str) -> Pushed
 def test_a_total_is_compared_at_the_asset_s_decimals(
     pushed: dict[str, str], rows: dict[str, str], behind: bool
 ) -> None:
-    assert told(**pushed).compared(rest(**rows), NOW)[1] is behind
+    assert told(pushed).compared(rest(**rows), NOW)[1] is behind
 
 
 def test_after_the_lag_rest_is_believed_until_it_agrees_again() -> None:
-    one = told(USD="10")
+    one = told({"USD": "10"})
     one, behind = one.compared(rest(ZUSD="9"), NOW + LAG - 1)
     assert behind
     one, behind = one.compared(rest(ZUSD="9"), NOW + LAG)
@@ -58,21 +58,21 @@ def test_after_the_lag_rest_is_believed_until_it_agrees_again() -> None:
 
 
 def test_a_total_that_cannot_be_read_is_not_compared() -> None:
-    one = told(USD="10").told({"USD": None}, NOW)
+    one = told({"USD": "10"}).told({"USD": None}, NOW)
     assert not one.compared(rest(ZUSD="9"), NOW)[1]
 
 
 def test_a_snapshot_takes_the_place_of_what_was_told() -> None:
-    one = told(USD="10").told({"XBT": Decimal(1)}, NOW, is_snapshot=True)
+    one = told({"USD": "10"}).told({"XBT": Decimal(1)}, NOW, is_snapshot=True)
     assert not one.compared(rest(ZUSD="9", XXBT="1.0000000000"), NOW)[1]
 
 
 def test_a_name_that_only_a_snapshot_has_may_be_another_one_at_rest() -> None:
-    one = told(is_snapshot=True, FEE="120", USD="10")
+    one = told({"FEE": "120", "USD": "10"}, is_snapshot=True)
     assert not one.compared(rest(ZUSD="10", KFEE="120.00"), NOW)[1]
     assert one.told({"FEE": Decimal(121)}, NOW).compared(rest(ZUSD="10"), NOW)[1]
 
 
 @given(st.decimals(0, 10**6, places=4), st.decimals(0, 10**6, places=4))
 def test_it_is_behind_exactly_when_the_amounts_differ(first: Decimal, second: Decimal) -> None:
-    assert told(USD=str(first)).compared(rest(ZUSD=str(second)), NOW)[1] is (first != second)
+    assert told({"USD": str(first)}).compared(rest(ZUSD=str(second)), NOW)[1] is (first != second)

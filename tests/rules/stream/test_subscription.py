@@ -166,7 +166,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
             self.one = self.one.doubted()
             self.model.broken = True
             return
-        assert not (breaks or is_late)
+        assert not breaks
+        assert not is_late
         if not isinstance(frame, Pong):
             self.model.heard = self.now
 
