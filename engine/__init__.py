@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from engine.actors.lane.private import KrakenPrivateActor
     from engine.actors.trading.trading import RunPass, TradingActor
     from engine.app import Engine
+    from engine.app.remote.remote_engine import RemoteEngine
     from engine.app.status import EngineStatus
     from engine.broker import AccountType, KrakenBroker
     from engine.errors import (
@@ -168,6 +169,7 @@ __all__ = [
     "PassFinished",
     "PrivateCall",
     "ReadBalance",
+    "RemoteEngine",
     "RunPass",
     "Secret",
     "Settings",
@@ -229,6 +231,7 @@ _ROOMS = {
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),
     "engine.rules.gates.gate": ("Allow", "Deny", "Gate"),
     "engine.rules.gates.view": ("TradeView",),
+    "engine.app.remote.remote_engine": ("RemoteEngine",),
     "engine.app.status": ("EngineStatus",),
     "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
 }

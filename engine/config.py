@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, shown
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
@@ -96,6 +96,8 @@ def state_directory(
     chosen = given or environ.get("KRAKEN_ENGINE_STATE")
     base = environ.get("XDG_STATE_HOME")
     path = Path(chosen) if chosen else (Path(base) if base else Path("~/.local/state")) / "kraken-engine"
+    if without_secrets(str(path)) != str(path) and not (path.is_absolute() and path.parent.exists()):
+        raise ConfigError(f"{str(path)!r} is no state directory: it looks like a key or a secret. Name a directory.")
     try:
         absolute = Path(os.path.abspath(path.expanduser()))  # the host may change its directory
         os.fsencode(absolute)

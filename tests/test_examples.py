@@ -23,6 +23,8 @@ SAYS = {
     "place_and_lose_the_reply": "Orders on the exchange: 1",
     "outage": "available: False, errors: 3",
     "sixty_second_test": "available:      True",
+    "web_app": "1 receipt for 8 requests, 1 order",
+    "workers": "4 workers: 12 orders on the exchange",
 }
 
 

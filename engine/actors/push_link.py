@@ -84,7 +84,8 @@ class PushLink:
             push = importlib.import_module("engine.stream.push")
         except ImportError as error:
             self._is_off = True
-            self._publish(EngineWarning("push-not-installed", _NOT_INSTALLED.format(library=str(error.name).partition(".")[0])))
+            library = str(error.name).partition(".")[0]
+            self._publish(EngineWarning("push-not-installed", _NOT_INSTALLED.format(library=library)))
             return
         ears = Ears(
             self._ask_token, self._invalidate, self._live, self._executions, self._first,

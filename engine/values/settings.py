@@ -91,7 +91,7 @@ class Settings:
         check_tier(self.tier)
         object.__setattr__(self, "fee_bound", _fee_bound(self.fee_bound))
         names = self.cash if isinstance(self.cash, list | tuple) else (None,)
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(name, str) and len(name) <= _LONGEST_ASSET for name in names):
             raise ConfigError("The setting cash is a tuple of asset names, such as ('USD', 'USDT').")
         object.__setattr__(self, "cash", tuple(self.cash))
         if isinstance(self.proxy, str):
@@ -104,6 +104,7 @@ _POSITIVE = (
 )  # fmt: skip
 
 
+_LONGEST_ASSET = 32  # characters; what is longer is no name of Kraken's, and may be a secret in the wrong place
 _HIGHEST_BOUND = Decimal("0.1")  # far above every fee of Kraken's: a percentage in place of a part is noticed
 
 

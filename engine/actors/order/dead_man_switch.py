@@ -13,10 +13,11 @@ from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.journal import Journal
 from engine.errors import CallError, CallUnknown, EngineStopped, StoreError
+from engine.rules.backoff import Backoff
 
 ENDPOINT = "CancelAllOrdersAfter"
 FEEDS = 3  # within the switch's time, so that two may be lost
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds until a lost disarm is sent again
+BACKOFF = Backoff(first=1.0, longest=30.0)  # until a lost disarm is sent again
 
 
 class Fed(NamedTuple):
@@ -168,7 +169,7 @@ class DeadManSwitch:
             code, told = ("dead-man-not-fed", "fed") if switch.seconds else ("dead-man-not-disarmed", "disarmed")
             self._warn(code, f"The dead man's switch of account {switch.account} could not be {told}, so Kraken may "
                        f"cancel all its orders; it is tried again. {error}")  # fmt: skip
-        pause = min(FIRST_PAUSE * 2.0 ** min(switch.failures - 1, 10), LONGEST_PAUSE)
+        pause = BACKOFF.pause(switch.failures - 1)
         if switch.seconds:
             pause = min(pause, switch.seconds / FEEDS)
         self._again(switch, max(pause, error.retry_after or 0.0))

@@ -190,7 +190,7 @@ class Lifecycle:
         for row in rows:
             self._take_up(self._journal.row(row.cl_ord_id) or row)
         unsettled = [row for row in rows if not row.state.is_settled]
-        return _all([self.waiters.wait(row, Until.OVER, came.timeout) for row in unsettled])
+        return self.waiters.wait_over(unsettled, came.timeout)
 
     def all_canceled(self, account: str, at: float) -> None:
         """`AllCanceled`."""
@@ -376,24 +376,3 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
-
-
-def _all(answers: list[Placement | Future[Placement]]) -> Future[list[Placement]]:
-    """The placements, once all of them are answered, of those that are not over."""
-    done: Future[list[Placement]] = Future()
-    rows: list[Placement] = [each for each in answers if isinstance(each, Placement)]
-    waiting = [each for each in answers if not isinstance(each, Placement)]
-
-    def answered(each: Future[Placement]) -> None:
-        rows.append(each.result())
-        finish()
-
-    def finish() -> None:
-        if len(rows) == len(answers):
-            done.set_result([row for row in rows if not row.state.is_over])
-
-    if not waiting:
-        finish()
-    for each in waiting:
-        each.add_done_callback(answered)
-    return done

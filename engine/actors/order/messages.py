@@ -15,8 +15,8 @@ from engine.rules.order.replacement import Replacement
 class PlaceOrder:
     """Asks for an order to be placed; answered with its `Placement` when it is settled or the time is over.
 
-    An id that is placed already, or under way, gets the placement that is there. Raises `IdInUse`, `PairUnsettled`, or
-    how the attempt failed.
+    An id that is placed already, or under way, gets the placement that is there; so does a client's name for the same
+    order while that is not over. Raises `IdInUse`, `PairUnsettled`, or how the attempt failed.
     """
 
     plan: Placement
@@ -29,6 +29,31 @@ class FindOrder:
 
     account: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindOrders:
+    """Asks for the placements of orders at Kraken, by txid.
+
+    names: each txid with the `cl_ord_id` that Kraken has for it, if any.
+    """
+
+    account: str
+    names: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOrders:
+    """Asks for the placements to which a client has given this `cl_ord_id` or `userref`; the newest first.
+
+    client: the gateway's key; `None` for orders that were placed in the process. is_open: only those not over.
+    """
+
+    account: str
+    client: str | None
+    param: str
+    value: str | int
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,12 @@ from engine.actors.order.messages import (
     CancelAllCame,
     CancelAllComes,
     CancelPlacement,
+    ClientOrders,
     DisarmAll,
     EditComes,
     EditFailed,
     FindOrder,
+    FindOrders,
     KeyReplaced,
     LookNow,
     OpenByStream,
@@ -144,6 +146,8 @@ class OrderActor(EngineActor):
             _Do: lambda m: m.action(),
             PlaceOrder: lambda m: self._place(m.plan, m.timeout),
             FindOrder: lambda m: journal.find(m.account, m.name),
+            FindOrders: lambda m: journal.find_all(m.account, m.names),
+            ClientOrders: self._of_client,
             WhoseOrders: self._whose,
             UnsettledFunds: lambda m: journal.reserved(m.account),
             CancelPlacement: lambda m: orders.cancel(m.cl_ord_id, m.timeout),
@@ -174,10 +178,11 @@ class OrderActor(EngineActor):
     # Placing
 
     def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        known = self._journal.find(plan.account, plan.id)
-        if known is not None and known.id == plan.id:
+        known = self._known(plan)
+        if known is not None:
             if known.order != plan.order:
-                raise IdInUse(f"The id {plan.id!r} names another order already: give this one an id of its own.")
+                name = plan.client_id or plan.id
+                raise IdInUse(f"The id {name!r} names another order already: give this one an id of its own.")
             if not known.may_repeat:
                 return self._orders.waiters.wait(known, Until.SETTLED, timeout)
         try:
@@ -186,6 +191,16 @@ class OrderActor(EngineActor):
             raise
         except Exception as error:  # noqa: BLE001 - no descriptors, no memory
             raise self._broken_off(plan, error) from None
+
+    def _known(self, plan: Placement) -> Placement | None:
+        """The placement that has its id, or an open one of its client's that has the client's name for it."""
+        found = self._journal.find(plan.account, plan.id)
+        if found is not None and found.id == plan.id:
+            return found
+        if plan.client_id is None:
+            return None
+        named = self._journal.open_of_client(plan.account, plan.client, "cl_ord_id", plan.client_id)
+        return named[0] if named else None
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         self._journal.plan(plan)
@@ -208,8 +223,10 @@ class OrderActor(EngineActor):
     def _send(self, plan: Placement, timeout: float) -> None:
         name = plan.cl_ord_id
         told = partial(self._tell_answered, name)
-        submission = Submission(self._journal, name, told, self._announcer.shared, self._later)
-        params = {**plan.params, "cl_ord_id": name}
+        submission = Submission(
+            self._journal, name, told, self._announcer.shared, self._later, self._settings.order_deadline
+        )
+        params = {**plan.params, **plan.kraken_name.filter()}
         call = PrivateCall(
             plan.account, "AddOrder", params, timeout, reply_to=submission,
             deadline_in=self._settings.order_deadline, key_id=plan.key_id,
@@ -222,6 +239,10 @@ class OrderActor(EngineActor):
     def _tell_answered(self, name: str, error: CallError | None) -> None:
         """Run by the lane's thread."""
         tell_if_alive(self.actor_ref, _Do(partial(self._orders.answered, name, error)))
+
+    def _of_client(self, asked: ClientOrders) -> list[Placement]:
+        find = self._journal.open_of_client if asked.is_open else self._journal.of_client
+        return find(asked.account, asked.client, asked.param, asked.value)
 
     def _whose(self, asked: WhoseOrders) -> tuple[dict[str, Placement], list[Placement]]:
         """Placements by txid, and those that are not over and not among them."""

@@ -10,6 +10,7 @@ from functools import partial
 
 from engine.actors.order.lookup import Lookups
 from engine.errors import CallError
+from engine.rules.backoff import Backoff
 from engine.rules.order.reconciliation import Look, LookupSteps
 
 logger = logging.getLogger(__name__)
@@ -116,14 +117,13 @@ class Tracker:
     def _pause(self, account: str, error: CallError | None) -> float:
         pause = self._every
         if self._doubles:
-            looks = self._watches[account].looks
-            pause = min(SOON * 2.0**looks, max(self._every, LONGEST_PAUSE))
+            pause = Backoff(SOON, max(self._every, LONGEST_PAUSE)).pause(self._watches[account].looks)
         return max(pause, getattr(error, "retry_after", None) or 0.0)
 
     def _end_look(self, account: str, error: CallError | None, pause: float) -> None:
         watch = self._watches[account]
         watch.is_looking = False
-        watch.looks = min(watch.looks + 1, 10)
+        watch.looks += 1
         self._answer(watch, error)
         hurried, watch.is_hurried = watch.is_hurried, False
         self._plan(account, 0.0 if hurried and error is None else pause)
