@@ -283,6 +283,7 @@ class Engine(GateMethods):
             dead=system.dead() if system else (),
             passes=dict(state.passes),
             drift=state.drift.read(),
+            push=system.push.reports() if system else (),
             silent_since=system.listener.silent_since() if system else None,
         )
 
