@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import random
@@ -177,6 +178,7 @@ def test_a_bot_for_some_seconds_with_faults_and_clients(tmp_path: Path) -> None:
 @pytest.mark.torture
 def test_a_bot_for_an_hour_holds_no_more_at_its_end(tmp_path: Path) -> None:
     """``SOAK_SECONDS=N`` for another time than an hour. Prints every sixth sample."""
+    faulthandler.cancel_dump_traceback_later()  # pytest would print what all threads do after some minutes
     seconds = float(os.environ.get("SOAK_SECONDS") or 3600)
     samples, told, weather = soak(tmp_path / "state", seconds, 10.0)
     print("\n".join(map(str, samples[::6])))
