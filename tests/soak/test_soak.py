@@ -159,11 +159,12 @@ def soak(state: Path, seconds: float, every: float) -> tuple[list[Usage], dict[s
         for name in NAMES:
             sim.set_balance(name, BALANCE)
         with running_bot(sim, state, rng.randrange(2**32)) as service:
-            with Sampler(service.process.pid, every) as sampler, Weather(sim, service, rng) as weather:
+            log = state.with_name("usage.tsv")
+            with Sampler(service.process.pid, every, log) as sampler, Weather(sim, service, rng) as weather:
                 threading.Event().wait(seconds)
             told, _ = service.process.communicate("", timeout=LONG)
-            log = state.with_name("bot.log").read_text(encoding="utf-8")
-            assert service.process.returncode == 0, log[-2000:]
+            said = state.with_name("bot.log").read_text(encoding="utf-8")
+            assert service.process.returncode == 0, said[-2000:]
     return sampler.samples, json.loads(told), weather
 
 
