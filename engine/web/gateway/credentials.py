@@ -160,7 +160,7 @@ def _read_root(path: Path) -> bytes | None:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):  # a pipe would be waited for
         os.close(descriptor)
-        raise StoreError(f"The gateway's root key {path} is no regular file: move it away.")
+        raise StoreError(f"The gateway's root key {path} is not a regular file: move it away.")
     with os.fdopen(descriptor, "rb") as opened:
         root = opened.read(ROOT_BYTES + 1)
     if mode & 0o077:
