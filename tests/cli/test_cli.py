@@ -777,7 +777,7 @@ def test_simulate_prints_what_to_paste_and_ends_cleanly(
     with _process("simulate", "--accounts", "MASTER,CAROL", env=_environment(tmp_path)) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(7)]
         process.stderr.readline()
         pasted = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
         ran = cli("balances", "--json", env=pasted)
