@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from engine.actors.order.journal import Journal
 from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
     AllCanceled,
+    Answered,
     ArmSwitch,
     CancelAllCame,
     CancelAllComes,
@@ -44,17 +44,11 @@ from engine.actors.order.submission import Submission
 from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
 from engine.actors.runtime.mailbox import PatientMailbox
+from engine.actors.runtime.scheduler import ActorTimers, Due
 from engine.errors import CallError, CallNotSent, EngineError, EngineStopped, IdInUse, OrderUnknown
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Clock, Settings
-
-
-@dataclass(frozen=True, slots=True)
-class _Do:
-    """Tells the actor to do something in its own thread, now that its time has come."""
-
-    action: Callable[[], object]
 
 
 class OrderActor(EngineActor):
@@ -97,15 +91,17 @@ class OrderActor(EngineActor):
         verify: Callable[[], None],
     ) -> None:
         super().__init__()
-        self._private, self._settings, self._after, self._publish = private, settings, after, publish
+        self._private, self._settings, self._publish = private, settings, publish
+        self._timers = ActorTimers(self.actor_ref, after)
         self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9, verify=verify)
         self._announcer = Announcer(publish, invalidate)
         self._orders = Lifecycle(
-            self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic, later=self._later,
-            publish=publish, announcer=self._announcer, drift=drift, key_of=key_of, spare=spare,
+            self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic,
+            later=self._timers.later, publish=publish, announcer=self._announcer, drift=drift, key_of=key_of,
+            spare=spare,
         )  # fmt: skip
         self._dead_man_switch = DeadManSwitch(
-            self._journal, private, self.actor_ref, self._later, publish, live=live
+            self._journal, private, self.actor_ref, self._timers.later, publish, live=live
         )
         self._handlers = self._table()
 
@@ -138,7 +134,8 @@ class OrderActor(EngineActor):
         """What is done with each message."""
         orders, journal, switch = self._orders, self._journal, self._dead_man_switch
         return {
-            _Do: lambda m: m.action(),
+            Due: self._timers.run,
+            Answered: lambda m: orders.answered(m.cl_ord_id, m.error),
             PlaceOrder: lambda m: self._place(m.plan, m.timeout),
             FindOrder: lambda m: journal.find(m.account, m.name),
             FindOrders: lambda m: journal.find_all(m.account, m.names),
@@ -215,7 +212,7 @@ class OrderActor(EngineActor):
         name = plan.cl_ord_id
         told = partial(self._tell_answered, name)
         submission = Submission(
-            self._journal, name, told, self._announcer.shared, self._later, self._settings.order_deadline
+            self._journal, name, told, self._announcer.shared, self._timers.later, self._settings.order_deadline
         )
         params = {**plan.params, **plan.kraken_name.filter()}
         call = PrivateCall(
@@ -229,7 +226,7 @@ class OrderActor(EngineActor):
 
     def _tell_answered(self, name: str, error: CallError | None) -> None:
         """Run by the lane's thread."""
-        tell_if_alive(self.actor_ref, _Do(partial(self._orders.answered, name, error)))
+        tell_if_alive(self.actor_ref, Answered(name, error))
 
     def _of_client(self, asked: ClientOrders) -> list[Placement]:
         find = self._journal.open_of_client if asked.is_open else self._journal.of_client
@@ -247,6 +244,3 @@ class OrderActor(EngineActor):
         listed = {row.cl_ord_id for row in ours.values()}
         live = self._journal.rows(*(state for state in OrderState if not state.is_over))
         return ours, [row for row in live if row.account == asked.account and row.cl_ord_id not in listed]
-
-    def _later(self, seconds: float, action: Callable[[], object]) -> None:
-        self._after(seconds, partial(tell_if_alive, self.actor_ref, _Do(action)))
