@@ -77,6 +77,10 @@ class Journal:
             rows = [row for row in self._rows.values() if row.is_live and (not states or row.state in states)]
             return sorted(rows, key=_age)
 
+    def rows_of(self, account: str) -> list[Placement]:
+        """The placements of an account that are live, the oldest first."""
+        return [row for row in self.rows() if row.account == account]
+
     def row(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name."""
         with self._lock:
