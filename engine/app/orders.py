@@ -97,7 +97,7 @@ class OrderMethods(AccountMethods):
         name = None if id is None else check_id(id)
         if name is not None and self._live:
             known = self._ask(FindOrder(account, name), deadline)
-            if known is not None and known.id == name and known.order == order and not known.may_repeat:
+            if known is not None and known.id == name and known.is_again(order):
                 return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
         plan = self._plan(account, order, name, deadline)
         if not self._live:

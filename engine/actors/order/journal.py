@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.actors.order.journal_file import FILE_NAME, JournalFile, owned
-from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
+from engine.errors import CallNotSent, ConfigError, PairUnsettled, StoreError
 from engine.rules.order.own_name import same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
@@ -251,9 +251,7 @@ class Journal:
         if obstacle is not None:
             raise CallNotSent(obstacle)
         known = self._of_id(row.account, row.id)
-        if known is not None and known.order != row.order:
-            raise IdInUse(f"The id {row.id!r} of account {row.account} names another order: give this one its own.")
-        if known is not None and not known.may_repeat:
+        if known is not None and known.is_again(row.order):
             raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first
         self._check_pair(row)
         return known

@@ -180,12 +180,8 @@ class OrderActor(EngineActor):
 
     def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         known = self._known(plan)
-        if known is not None:
-            if known.order != plan.order:
-                name = plan.client_id or plan.id
-                raise IdInUse(f"The id {name!r} names another order already: give this one an id of its own.")
-            if not known.may_repeat:
-                return self._orders.waiters.wait(known, Until.SETTLED, timeout)
+        if known is not None and known.is_again(plan.order):
+            return self._orders.waiters.wait(known, Until.SETTLED, timeout)
         try:
             return self._planned(plan, timeout)
         except EngineError:
