@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -21,10 +21,12 @@ from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
 from engine.errors import CallError, CallNotSent, OrderUnknown, StoreError
+from engine.rules.order.following import Look, follow, query
+from engine.rules.order.found import Found
+from engine.rules.order.lists import LookupSteps
 from engine.rules.order.order import Order
 from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import OrderEvent, OrderState, can_take
 from engine.values import Settings
@@ -205,6 +207,7 @@ class Lifecycle:
         edits = tuple(txid for txid in row.edits if txid != told.old)
         self._learn(row.cl_ord_id, OrderEvent.FOUND_OPEN, {
             "txids": txids, "former": {**row.former, told.old: None}, "edits": edits,
+            "recheck": False,
             "fitted": changed(row.fitted, told.volume, told.price, told.price2),
         })  # fmt: skip
 
@@ -254,7 +257,7 @@ class Lifecycle:
             self._announcer.changed(row)
 
     def _take_in(self, account: str, look: Look) -> None:
-        """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
+        """What a look tells of each. Only with whole lists of the others is it told that nothing replaced one."""
         for row in self._live(account):
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
@@ -268,15 +271,15 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            elif not row.recheck or look.listing is not None or not row.may_be_edited:
+            elif not row.recheck or not row.may_be_edited or _is_searched(orders, look):
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
 
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
         is_open = row.state is OrderState.PLACED or row.recheck
-        if not is_open or not row.may_be_edited or look.listing is None or len(orders) != 1:
+        if not is_open or not row.may_be_edited or len(orders) != 1:
             return None
-        return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
+        return successor(row.fitted, orders[0], look.others, partial(self._is_known, row.account))
 
     def _is_known(self, account: str, txid: str) -> bool:
         return holder(self._journal, account, txid) is not None
@@ -321,7 +324,8 @@ class Lifecycle:
         return [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
 
     def _follow(self, account: str, txids: list[str]) -> LookupSteps:
-        return follow(txids, self._since(account), self._noter)
+        replaced = {txid for row in self._due(account) if row.may_be_edited for txid in row.txids}
+        return follow(txids, self._since(account), self._noter, replaced=replaced)
 
     def _query(self, account: str, txids: list[str]) -> LookupSteps:
         return query(txids, self._since(account), self._noter)
@@ -347,6 +351,10 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
+
+
+def _is_searched(orders: Iterable[Found], look: Look) -> bool:
+    return all(each.event is not OrderEvent.FOUND_CANCELED or each.txid in look.searched for each in orders)
 
 
 def _all(answers: list[Placement | Future[Placement]]) -> Future[list[Placement]]:

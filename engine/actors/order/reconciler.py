@@ -12,9 +12,11 @@ from engine.actors.events import EngineWarning
 from engine.actors.order.identity import Identity
 from engine.actors.order.lookup import Lookups
 from engine.errors import CallError, CallNotSent
+from engine.rules.order.found import Found
+from engine.rules.order.lists import NoteOf
 from engine.rules.order.outcome import outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, NoteOf, look_up
+from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Settings
 
