@@ -30,7 +30,7 @@ def test_names_come_back_wherever_orders_are_told(sim: Simulator, tmp_path: Path
             place(bot, cl_ord_id=UUID): (UUID, None), place(bot, cl_ord_id="grid1"): ("grid1", None),
             place(bot, userref="-7"): (None, -7), place(bot): (None, None),
         }  # fmt: skip
-        hidden = {txid: (None, None) for txid in want}
+        hidden = dict.fromkeys(want, (None, None))
         assert names(bot.result("OpenOrders")["open"]) == want
         assert names(bot.result("QueryOrders", txid=",".join(want))) == want
         assert names(other.result("OpenOrders")["open"]) == hidden, "the names are one client's own"
@@ -41,7 +41,7 @@ def test_names_come_back_wherever_orders_are_told(sim: Simulator, tmp_path: Path
             assert list(bot.result("QueryOrders", txid=",".join(want), **asked)) == [list(want)[found]]
         amended = bot.result("AmendOrder", cl_ord_id="grid1", limit_price="30001")
         assert amended["amend_id"]
-        edited = bot.result("EditOrder", txid=list(want)[0], pair="XBTUSD", price="29000")["txid"]
+        edited = bot.result("EditOrder", txid=next(iter(want)), pair="XBTUSD", price="29000")["txid"]
         assert names(bot.result("OpenOrders", cl_ord_id=UUID)["open"]) == {edited: (UUID, None)}, "also after an edit"
         assert bot.result("CancelOrder", cl_ord_id=UUID) == {"count": 1}
         told = bot.json("CancelOrderBatch", orders=[list(want)[3], -7], cl_ord_ids=["grid1"]).json
@@ -50,7 +50,7 @@ def test_names_come_back_wherever_orders_are_told(sim: Simulator, tmp_path: Path
         assert closed == {**want, edited: (UUID, None)}
         mine = bot.result("ClosedOrders", userref="-7")
         assert (list(mine["closed"]), mine["count"]) == ([list(want)[2]], 1)
-        assert set(bot.result("ClosedOrders", cl_ord_id=UUID)["closed"]) == {edited, list(want)[0]}
+        assert set(bot.result("ClosedOrders", cl_ord_id=UUID)["closed"]) == {edited, next(iter(want))}
         assert bot.result("ClosedOrders", cl_ord_id=UUID, end="1000000000")["closed"] == {}
         sold = place(bot, type="sell", ordertype="market", cl_ord_id="sold")
         (trade,) = (row for row in bot.result("TradesHistory")["trades"].values() if row["ordertxid"] == sold)
