@@ -16,12 +16,13 @@ Rooms are named by subject; a row imports only from the rows above it, and nothi
     actors/ runtime                   actors, mailboxes, timers and supervision; knows nothing of Kraken
             lane                      the one owner of the nonces, which makes every private call
             balance  order  trading   one balance for each account, the journal of orders, passes through the gates
-            events publisher system   what subscribers are told; the actors put together
-    app/  broker                      `Engine` by subject, and `KrakenBroker`
+            events event_bus system   what subscribers are told, and how; the actors put together
+    app/  broker                      `Engine` by subject, `RemoteEngine` for other processes, and `KrakenBroker`
     cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
     simulator/                        a strict Kraken on this machine, which imports nothing of the rest
 
 A private call: ``app/calls`` → ``actors/lane/priority_mailbox`` → ``private`` → ``attempt`` → ``transport/session``.
+From another process: ``app/remote/remote_engine`` → ``link`` → the Unix socket → ``web/remote`` → `Engine`.
 An order: ``app/orders`` → ``actors/order/order`` → ``journal`` → the lane as a call → ``submission``.
 
 Glossary
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from engine.actors.lane.private import KrakenPrivateActor
     from engine.actors.trading.trading import RunPass, TradingActor
     from engine.app import Engine
+    from engine.app.remote.remote_engine import RemoteEngine
     from engine.app.status import EngineStatus
     from engine.broker import AccountType, KrakenBroker
     from engine.errors import (
@@ -168,6 +170,7 @@ __all__ = [
     "PassFinished",
     "PrivateCall",
     "ReadBalance",
+    "RemoteEngine",
     "RunPass",
     "Secret",
     "Settings",
@@ -229,6 +232,7 @@ _ROOMS = {
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),
     "engine.rules.gates.gate": ("Allow", "Deny", "Gate"),
     "engine.rules.gates.view": ("TradeView",),
+    "engine.app.remote.remote_engine": ("RemoteEngine",),
     "engine.app.status": ("EngineStatus",),
     "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
 }

@@ -137,11 +137,13 @@ def test_the_simulator_s_example_ends_as_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", _cases("toml"))
-def test_toml_block_is_a_configuration(text: str) -> None:
+def test_toml_block_is_a_configuration(text: str, tmp_path: Path) -> None:
     table = tomllib.loads(text)
     assert table.keys() <= {"url", "state_dir", "accounts", "settings", "alerts"}
     assert Settings(**table.get("settings", {}))
-    assert AlertSettings.read(table.get("alerts", {}) | {"urls_file": __file__})
+    addresses = tmp_path / "addresses"
+    addresses.write_text("json://localhost")
+    assert AlertSettings.read(table.get("alerts", {}) | {"urls_file": str(addresses)})
 
 
 def _commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
+
+import pykka
 
 from engine.actors.order.fee_cache import FeeCache
 from engine.actors.order.messages import (
@@ -20,8 +24,8 @@ from engine.actors.order.messages import (
     PlaceOrder,
     UnsettledFunds,
 )
+from engine.actors.system import ORDERS
 from engine.app.accounts import AccountMethods
-from engine.app.order_client import OrderClient
 from engine.app.state import AppState
 from engine.errors import (
     CallError,
@@ -29,10 +33,12 @@ from engine.errors import (
     CallUnknown,
     ConfigError,
     DeadlinePassed,
+    EngineStopped,
     IdInUse,
     NotLive,
     OrderUnknown,
     PermissionDenied,
+    UnknownName,
 )
 from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
@@ -45,6 +51,7 @@ from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
 
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
+JOURNAL_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
 
 
 class OrderMethods(AccountMethods):
@@ -53,12 +60,11 @@ class OrderMethods(AccountMethods):
     def __init__(self, state: AppState) -> None:
         super().__init__(state)
         self._live = state.live
-        self._client = OrderClient(state)
         self._fees = FeeCache(
             self.submit, self._key_id, bound=state.settings.fee_bound,
             note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
         )  # fmt: skip
-        self._keys: dict[str, tuple[KeyInfo, float]] = {}
+        self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
         self._lock = threading.Lock()
 
     @property
@@ -89,16 +95,16 @@ class OrderMethods(AccountMethods):
         self._state.check_account(account)
         if not isinstance(order, Order):
             raise ConfigError("What is placed is an Order.")
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        deadline = self._deadline(timeout)
         name = None if id is None else check_id(id)
         if name is not None and self._live:
-            known = self._client.ask(FindOrder(account, name), deadline)
+            known = self._ask(FindOrder(account, name), deadline)
             if known is not None and known.id == name and known.order == order and not known.may_repeat:
-                return self._ended(self._client.ask(PlaceOrder(known, self._left(deadline)), deadline))
+                return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
         plan = self._plan(account, order, name, deadline)
         if not self._live:
             return self._validate(plan, deadline)
-        return self._ended(self._client.ask(PlaceOrder(plan, self._left(deadline)), deadline))
+        return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
     def place_for(
         self, client: str, client_id: str | None, account: str, order: Order, timeout: float
@@ -114,7 +120,7 @@ class OrderMethods(AccountMethods):
         if known is not None and known.order != order:
             raise IdInUse(f"The name {client_id!r} is that of another open order of this client.", account=account)
         plan = known or self._plan(account, order, None, deadline, client, client_id)
-        row: Placement = self._client.ask(PlaceOrder(plan, self._left(deadline)), deadline)
+        row: Placement = self._ask(PlaceOrder(plan, self._left(deadline)), deadline)
         self._ended(row)
         return row
 
@@ -134,7 +140,7 @@ class OrderMethods(AccountMethods):
         for name in names:
             self._open_named(account, client, name, deadline)
         plans = tuple(self._plan(account, order, None, deadline, client, name) for order, name in asked)
-        ended: list[Placement | CallError] = self._client.ask(PlaceBatch(plans, self._left(deadline)), deadline)
+        ended: list[Placement | CallError] = self._ask(PlaceBatch(plans, self._left(deadline)), deadline)
         first = ended[0]
         if isinstance(first, CallError) and all(each is first for each in ended):
             raise first
@@ -146,17 +152,17 @@ class OrderMethods(AccountMethods):
     def _open_named(self, account: str, client: str, client_id: str, deadline: float) -> Placement | None:
         """The client's placement of that name that is not over; Kraken is asked before one counts as open."""
         asked = ClientOrders(account, client, "cl_ord_id", client_id, is_open=True)
-        found: list[Placement] = self._client.ask(asked, deadline)
+        found: list[Placement] = self._ask(asked, deadline)
         if found and found[0].state is OrderState.PLACED:
             with contextlib.suppress(CallError):  # then what is known counts
-                self._client.ask(LookNow(account), deadline)
-            found = self._client.ask(asked, deadline)
+                self._ask(LookNow(account), deadline)
+            found = self._ask(asked, deadline)
         return found[0] if found else None
 
     def placements(self, account: str, names: Mapping[str, str | None]) -> Mapping[str, Placement]:
         """The placements of orders at Kraken, by txid; `names` has the `cl_ord_id` that Kraken has for each, if any."""
-        deadline = self._client.deadline(None)
-        found: dict[str, Placement] = self._client.ask(FindOrders(account, names), deadline)
+        deadline = self._deadline(None)
+        found: dict[str, Placement] = self._ask(FindOrders(account, names), deadline)
         return found
 
     def placements_of(
@@ -164,18 +170,18 @@ class OrderMethods(AccountMethods):
     ) -> list[Placement]:
         """The placements to which a client has given this `cl_ord_id` or `userref`; the newest first."""
         asked = ClientOrders(account, client, param, value, is_open)
-        found: list[Placement] = self._client.ask(asked, self._client.deadline(None))
+        found: list[Placement] = self._ask(asked, self._deadline(None))
         return found
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        deadline = self._deadline(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
     def order(self, account: str, id: str) -> OrderReceipt:
         """What is known of a placement, by its id, `cl_ord_id` or txid; without a call. Raises `UnknownName`."""
-        deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        return self._client.find(account, id, deadline).receipt
+        deadline = self._deadline(None)
+        return self._find(account, id, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
         """The amounts that placements of unknown outcome may take, by plain asset name; they are not available.
@@ -183,8 +189,8 @@ class OrderMethods(AccountMethods):
         Infinite for a market buy, whose cost is not known.
         """
         self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        by_row: dict[str, Decimal] = self._client.ask(UnsettledFunds(account), deadline)
+        deadline = self._deadline(None)
+        by_row: dict[str, Decimal] = self._ask(UnsettledFunds(account), deadline)
         named: dict[str, Decimal] = {}
         for row, amount in by_row.items():
             asset = self._state.system.plain_name(row)
@@ -218,7 +224,7 @@ class OrderMethods(AccountMethods):
             raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
         if seconds and not self._live:
             raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
-        self._client.ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
+        self._ask(ArmSwitch(account, seconds), self._deadline(timeout))
 
     # Before anything is sent
 
@@ -258,17 +264,18 @@ class OrderMethods(AccountMethods):
         key_id = self._state.accounts[account].key_id
         now = self._state.clock.monotonic()
         with self._lock:
-            known, since = self._keys.get(key_id, (None, 0.0))
-        if known is None or now - since > KEY_IS_KNOWN_FOR or known.order_obstacle is not None:
-            known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
-            with self._lock:
-                self._keys[key_id] = (known, now)
+            owner, since = self._owners.get(key_id, (None, -math.inf))
+        if now - since <= KEY_IS_KNOWN_FOR:
+            return owner
+        known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
         if known.order_obstacle is not None:
             what, remedy = known.order_obstacle
             raise PermissionDenied(
                 f"No order is placed with the key of account {account}: {what}. {remedy} on Kraken's API page.",
                 account=account, endpoint="AddOrder",
             )  # fmt: skip
+        with self._lock:
+            self._owners[key_id] = (known.owner, now)
         return known.owner
 
     def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
@@ -286,6 +293,39 @@ class OrderMethods(AccountMethods):
             description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
             reason="Kraken only checked it, and placed nothing.",
         )  # fmt: skip
+
+    # The way to the actor. Deadlines are moments of the monotonic clock.
+
+    def _deadline(self, timeout: float | None) -> float:
+        """Until when a caller is willing to wait. Raises `ConfigError` for an invalid timeout."""
+        return self._state.clock.monotonic() + self._state.seconds(timeout)
+
+    def _seconds_left(self, deadline: float) -> float:
+        """Seconds until then; 0 when it is over."""
+        return max(0.0, deadline - self._state.clock.monotonic())
+
+    def _find(self, account: str, receipt: OrderReceipt | str, deadline: float) -> Placement:
+        """A placement by its receipt, id or txid. Raises `UnknownName`."""
+        self._state.check_account(account)
+        name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
+        row: Placement | None = self._ask(FindOrder(account, name), deadline)
+        if row is None:
+            raise UnknownName(f"Account {account} has no placement {str(name)[:140]!r} here.", account=account)
+        return row
+
+    def _ask(self, message: Any, deadline: float) -> Any:
+        """The answer to a message. Raises what it raises, `EngineStopped`, or that there was no answer in time."""
+        try:
+            return self._state.ref(ORDERS).ask(message, timeout=self._seconds_left(deadline) + JOURNAL_GRACE)
+        except pykka.ActorDeadError:
+            raise EngineStopped("The engine is not running.") from None
+        except pykka.Timeout:
+            if isinstance(message, PlaceOrder | PlaceBatch):
+                receipt = (message.plan if isinstance(message, PlaceOrder) else message.plans[0]).receipt
+                raise OrderUnknown("The journal does not answer: look the order up.", receipt) from None
+            raise DeadlinePassed("The journal of orders does not answer.") from None
+        except CallError as error:
+            raise error.about(getattr(message, "account", None), "AddOrder") from None
 
     # After that
 

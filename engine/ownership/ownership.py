@@ -14,6 +14,7 @@ from engine.errors import OwnershipLost, StoreError, StoreInUse
 from engine.ownership.claim import Claim, Warn
 from engine.ownership.file_lock import FileLock, holder_of
 from engine.ownership.key_file import KeyFile, places_of_keys
+from engine.ownership.local_socket import is_served
 from engine.ownership.socket_claim import SocketClaim
 from engine.store import prepare_directory
 
@@ -46,7 +47,7 @@ class Ownership:
         self._claims: dict[str, tuple[Claim, ...]] = {}
         self._is_lost = False
         what = f"The state directory {self.directory} is in use"
-        self._lock = FileLock(self.directory / LOCK_NAME, what)
+        self._lock = self._locked(what)
         try:
             if _IS_LINUX:  # a lock file that somebody deletes guards nothing any more
                 found = os.stat(self.directory)
@@ -103,6 +104,14 @@ class Ownership:
             self.release_key(key_id)
         self._lock.release()
 
+    def _locked(self, what: str) -> FileLock:
+        try:
+            return FileLock(self.directory / LOCK_NAME, what)
+        except StoreInUse as error:
+            if is_served(self.directory):
+                raise StoreInUse(f"{what} by {_served_by(error.pid)}", error.pid) from None
+            raise
+
     def _verify(self, key_id: str) -> None:
         self._lock.verify()
         for name in {"", key_id}:
@@ -128,6 +137,15 @@ class Ownership:
         except StoreError as error:  # the other places guard it
             logger.info("The key is not claimed in %s: %s", place, error)
             return ()
+
+
+def _served_by(pid: int | None) -> str:
+    return f"a service ({f'process {pid}' if pid else 'another process'}): {_WAYS_IN}."
+
+
+_WAYS_IN = (
+    "go through it, with Engine.connect() from Python or with its gateway from any other program, or stop it first"
+)
 
 
 def verify_owned(directory: Path) -> None:

@@ -9,6 +9,7 @@ from engine.values import Settings
 from engine.web.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
+from engine.web.remote_calls import RemoteCalls
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,4 @@ class WebState:
     metrics: Metrics
     gateway: Gateway
     settings: Settings
+    remote: RemoteCalls

@@ -12,7 +12,7 @@ from typing import Any
 import pykka
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning
+from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.announcer import Announcer
@@ -22,6 +22,7 @@ from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
 from engine.actors.order.journal import Journal
 from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
+    AccountsWithOrders,
     AllCanceled,
     ArmSwitch,
     CancelAllCame,
@@ -35,11 +36,14 @@ from engine.actors.order.messages import (
     FindOrders,
     KeyReplaced,
     LookNow,
+    OpenByStream,
     OrderAmended,
     OrderReplaced,
     OrdersTouched,
     PlaceBatch,
     PlaceOrder,
+    StreamLive,
+    StreamTold,
     UnsettledFunds,
     WhoseOrders,
 )
@@ -48,6 +52,7 @@ from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
 from engine.actors.runtime.mailbox import PatientMailbox
 from engine.errors import CallError, CallNotSent, EngineError, EngineStopped, IdInUse, OrderUnknown
+from engine.kraken.stream import Execution
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Clock, Settings
@@ -158,8 +163,12 @@ class OrderActor(EngineActor):
             OrdersTouched: lambda m: orders.touched(m.account),
             EditComes: lambda m: orders.edits.comes(m.account, m.txid),
             EditFailed: lambda m: orders.edits.failed(m.account, m.txid),
+            StreamTold: lambda m: orders.streamed.take(m.account, m.rows, is_snapshot=m.is_snapshot),
+            StreamLive: lambda m: orders.stream_live(m.account),
+            OpenByStream: self._open_by_stream,
+            AccountsWithOrders: lambda m: m.answer(frozenset(row.account for row in journal.rows())),
             LookNow: lambda m: orders.look_now(m.account),
-            KeyReplaced: lambda m: orders.key_changed(m.account),
+            KeyReplaced: lambda m: orders.key_replaced(m.account),
             ArmSwitch: lambda m: switch.set(m.account, m.seconds),
             DisarmAll: lambda _: switch.disarm_all(),
         }
@@ -215,7 +224,7 @@ class OrderActor(EngineActor):
             self._orders.save()
             raise
         for plan in plans:
-            self._announcer.changed(plan)
+            self._publish(OrderChanged(plan.account, plan.receipt))
 
     def _known(self, plan: Placement) -> Placement | None:
         """The placement that has its id, or an open one of its client's that has the client's name for it."""
@@ -229,7 +238,7 @@ class OrderActor(EngineActor):
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         self._journal.plan(plan)
-        self._announcer.changed(plan)
+        self._publish(OrderChanged(plan.account, plan.receipt))
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
@@ -291,6 +300,11 @@ class OrderActor(EngineActor):
         listed = {row.cl_ord_id for row in ours.values()}
         live = self._journal.rows(*(state for state in OrderState if not state.is_over))
         return ours, [row for row in live if row.account == asked.account and row.cl_ord_id not in listed]
+
+    def _open_by_stream(self, asked: OpenByStream) -> tuple[Mapping[str, Execution], frozenset[str]]:
+        told = self._orders.streamed
+        missing = {txid: each for txid, each in told.open(asked.account).items() if txid not in asked.txids}
+        return missing, frozenset(txid for txid in asked.txids if told.is_over(asked.account, txid))
 
     def _later(self, seconds: float, action: Callable[[], object]) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, _Do(action)))

@@ -12,7 +12,7 @@ from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.journal import Journal
 from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown, DeadlinePassed, WrongParameter
 from engine.rules.order.placement import Placement
-from engine.rules.order.states import OrderEvent, OrderState
+from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState
 
 TAKE_AGAIN = 1.0  # seconds
 SOONEST, LATEST = 2.0, 60.0  # seconds to a deadline (Kraken's reference of AddOrder)
@@ -75,7 +75,10 @@ class Submission(QuickReply):
         else:
             event, changes = _failed(message.error)
         self._tell_shared(row, changes.get("txids", ()))
-        self._journal.note(self._name, event, **changes)
+        try:
+            self._journal.note(self._name, event, **changes)
+        except IllegalTransition:  # Kraken's stream has told of the order at this moment
+            return
         if event is OrderEvent.NO_ANSWER and error is None:
             error = CallUnknown("Kraken's answer names no order: it is looked up.")
         self._then(error)
