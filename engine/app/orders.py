@@ -157,12 +157,13 @@ class OrderMethods(AccountMethods):
         except CallUnknown as error:  # the check failed, so no order can have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
         cl_ord_id = own_name(secrets.token_bytes(RANDOM_BYTES))
+        is_named = name is not None or client_id is not None or (client is not None and order.userref is not None)
         if client is not None:
             name = "/".join((client.partition(".")[2], client_id or "order", cl_ord_id[:8]))
         return Placement(
             account=account,
             id=name or cl_ord_id,
-            named=name is not None,
+            named=is_named,
             cl_ord_id=cl_ord_id,
             key_id=self._state.accounts[account].key_id,
             owner=owner,

@@ -29,6 +29,7 @@ from engine.kraken.param_values import (
     ignored,
     leverage,
     moment,
+    more_than_nothing,
     one_name,
     only,
     price,
@@ -78,16 +79,18 @@ _WHOLE_CALL: Mapping[str, Reader] = {
     "pair": text, "deadline": deadline, "asset_class": asset_class, VALIDATE: switch,
 }  # fmt: skip
 
+_quantity, _price = more_than_nothing(amount), more_than_nothing(price)
+
 PARAMETERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType({
     "AddOrder": {**_ROW, **_WHOLE_CALL},
     "AddOrderBatch": {**_WHOLE_CALL, **_SAYS_NOTHING},
     "EditOrder": {
-        "txid": one_name, "volume": amount, "displayvol": amount, "price": price, "price2": price, "oflags": flags,
+        "txid": one_name, "volume": _quantity, "displayvol": amount, "price": price, "price2": price, "oflags": flags,
         USERREF: userref, "cancel_response": switch, **_WHOLE_CALL, **_SAYS_NOTHING,
     },
     "AmendOrder": {
-        "txid": one_name, CLIENT_ID: client_id, "order_qty": amount, "display_qty": amount, "limit_price": price,
-        "trigger_price": price, "post_only": switch, "pair": text, "deadline": deadline, "asset_class": asset_class,
+        "txid": one_name, CLIENT_ID: client_id, "order_qty": _quantity, "display_qty": _quantity,
+        "limit_price": _price, "trigger_price": _price, "post_only": switch, "pair": text, "deadline": deadline, "asset_class": asset_class,
         **_SAYS_NOTHING,
     },
     "CancelOrder": {"txid": one_name, CLIENT_ID: client_id, USERREF: userref},  # the reference names the first two
