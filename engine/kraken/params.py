@@ -90,8 +90,8 @@ PARAMETERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType({
     },
     "AmendOrder": {
         "txid": one_name, CLIENT_ID: client_id, "order_qty": _quantity, "display_qty": _quantity,
-        "limit_price": _price, "trigger_price": _price, "post_only": switch, "pair": text, "deadline": deadline, "asset_class": asset_class,
-        **_SAYS_NOTHING,
+        "limit_price": _price, "trigger_price": _price, "post_only": switch, "pair": text, "deadline": deadline,
+        "asset_class": asset_class, **_SAYS_NOTHING,
     },
     "CancelOrder": {"txid": one_name, CLIENT_ID: client_id, USERREF: userref},  # the reference names the first two
 })  # fmt: skip
