@@ -48,8 +48,12 @@ class Names:
         _, found = yield from self._latest(client_id)
         return found
 
-    def find(self, name: str) -> Steps[OrderReceipt | None]:
-        """The placement with this txid or `cl_ord_id` of Kraken's, if it is one of the engine's."""
+    def at_kraken(self, txid: str) -> Steps[OrderReceipt | None]:
+        """The placement that has this txid now: an edit gives it another one, and its old one is over."""
+        found = yield from self._find(txid)
+        return found if found is not None and txid in found.txids else None
+
+    def _find(self, name: str) -> Steps[OrderReceipt | None]:
         try:
             found: OrderReceipt = yield from ask("order", self._account, name)
         except UnknownName:
@@ -84,9 +88,9 @@ class Names:
         """Which use of the client id is the latest, and its placement; the first use when there is none."""
         with self._lock:
             use = self._uses.get(client_id, 1)
-        found = yield from self.find(_numbered(client_id, use))
+        found = yield from self._find(_numbered(client_id, use))
         while found is not None and found.state.is_over:
-            later = yield from self.find(_numbered(client_id, use + 1))
+            later = yield from self._find(_numbered(client_id, use + 1))
             if later is None:
                 break
             use, found = use + 1, later
@@ -101,8 +105,10 @@ class Names:
         with self._lock:
             known = self._client.get(cl_ord_id)
         if known is None:
-            receipt = yield from self.find(cl_ord_id)
-            known = {CLIENT_ID: cl_ord_id} if receipt is None else _told_of(receipt)
+            ours = cl_ord_id.replace("-", "").lower()  # as Kraken may tell it
+            receipt = yield from self._find(ours)
+            is_ours = receipt is not None and receipt.cl_ord_id == ours
+            known = _told_of(receipt) if receipt is not None and is_ours else {CLIENT_ID: cl_ord_id}
             with self._lock:
                 self._client[cl_ord_id] = known
                 while len(self._client) > KNOWN_AT_MOST:

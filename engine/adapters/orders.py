@@ -100,7 +100,7 @@ class Orders:
         if CLIENT_ID in params:
             found = yield from self._names.receipt(str(params[CLIENT_ID]))
         else:
-            found = yield from self._names.find(str(params.get("txid", "")))
+            found = yield from self._names.at_kraken(str(params.get("txid", "")))
         if found is not None:
             return {"count": (yield from self._cancel_one(found, seconds))}
         count = 0

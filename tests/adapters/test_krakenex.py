@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import krakenex
 import pytest
 
-from engine import CallUnknown, Engine, OrderUnknown
+from engine import CallUnknown, Engine, Order, OrderUnknown
 from engine.adapters.krakenex import API, seconds_of
 from engine.simulator import Fault, Simulator
 from tests.adapters.conftest import SOON, blind, lose_replies, until_unknown
@@ -114,6 +115,22 @@ def test_a_userref_marks_any_number_of_orders(api: API, sim: Simulator) -> None:
     assert api.query_private("CancelOrder", {"txid": 7})["result"] == {"count": 2}
     assert api.query_private("CancelOrder", {"txid": 7})["error"] == ["EOrder:Unknown order"]
     assert api.query_private("ClosedOrders", {"userref": "7"})["result"]["closed"].keys() == {first, second}
+
+
+def test_only_the_name_that_an_order_has_now_cancels_it(api: API, live: Engine, sim: Simulator) -> None:
+    live.place("MASTER", Order("XBTUSD", "buy", "limit", "0.002", "20000"), id="7")
+    first = add(api)["result"]["txid"][0]
+    edited = api.query_private("EditOrder", {"txid": first, "pair": "XBTUSD", "price": "20001"})
+    second = edited["result"]["txid"]
+    for gone in (first, "7"):
+        assert api.query_private("CancelOrder", {"txid": gone})["error"] == ["EOrder:Unknown order"]
+    assert api.query_private("CancelOrder", {"txid": second})["result"] == {"count": 1}
+
+
+def test_without_live_an_order_is_only_checked(sim: Simulator, tmp_path: Path) -> None:
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "dry") as engine:
+        told = add(API(engine), volume="0.001", cl_ord_id="dry")
+    assert (told["error"], "txid" in told["result"], txids(sim)) == ([], False, [])
 
 
 def test_cancel_all_and_a_batch_of_cancels(api: API, sim: Simulator) -> None:
