@@ -17,12 +17,13 @@ Rooms are named by subject; a row imports only from the rows above it, and nothi
             lane                      the one owner of the nonces, which makes every private call
             balance  order  trading   one balance for each account, the journal of orders, passes through the gates
             events event_bus system   what subscribers are told, and how; the actors put together
-    app/  broker                      `Engine` by subject, and `KrakenBroker`
+    app/  broker                      `Engine` by subject, `RemoteEngine` for other processes, and `KrakenBroker`
     cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
     adapters/                         the engine behind the interfaces of krakenex, ccxt and python-kraken-sdk
     simulator/                        a strict Kraken on this machine, which imports nothing of the rest
 
 A private call: ``app/calls`` → ``actors/lane/priority_mailbox`` → ``private`` → ``attempt`` → ``transport/session``.
+From another process: ``app/remote/remote_engine`` → ``link`` → the Unix socket → ``web/remote`` → `Engine`.
 An order: ``app/orders`` → ``actors/order/order`` → ``journal`` → the lane as a call → ``submission``.
 
 Glossary

@@ -11,6 +11,7 @@ from engine.actors.order.messages import (
     CancelAllComes,
     CancelPlacement,
     LookNow,
+    OpenByStream,
     OrderAmended,
     WhoseOrders,
 )
@@ -93,7 +94,8 @@ class OrderChangeMethods(OrderMethods):
         """The placements of this engine that are not over, after a look at Kraken; the oldest first.
 
         Also those whose outcome is unknown. With `all=True` every open order of the account as an `OpenOrder`, also
-        those placed by hand, by other programs or by `call`: `is_ours` tells them apart. Raises a `CallError` when
+        those placed by hand, by other programs or by `call`: `is_ours` tells them apart. With push, also those that
+        Kraken's list does not have yet, and without those that it still has. Raises a `CallError` when
         Kraken cannot be asked.
         """
         if all:
@@ -110,8 +112,14 @@ class OrderChangeMethods(OrderMethods):
             raise CallUnknown("Kraken's list of open orders cannot be read.", account=account, endpoint="OpenOrders")
         readable = {txid: row if isinstance(row, dict) else {} for txid, row in rows.items()}
         names = {txid: str(row["cl_ord_id"]) if row.get("cl_ord_id") else None for txid, row in readable.items()}
+        told, over = self._ask(OpenByStream(account, frozenset(names)), deadline)
+        streamed = told if self._state.system.push.is_live(account) else {}
+        names |= {txid: each.cl_ord_id for txid, each in streamed.items()}
         ours, unlisted = self._ask(WhoseOrders(account, names), deadline)
-        listed = [OpenOrder.listed(account, txid, row, ours.get(txid)) for txid, row in readable.items()]
+        listed = [OpenOrder.listed(account, txid, row, ours.get(txid)) for txid, row in readable.items()
+                  if txid not in over]  # fmt: skip
+        listed += [OpenOrder.streamed(account, each, ours.get(txid)) for txid, each in streamed.items()
+                   if txid not in ours or not ours[txid].state.is_over]  # fmt: skip
         return (*listed, *(OpenOrder.unlisted(row) for row in unlisted))
 
     def amend(

@@ -90,7 +90,7 @@ PARAMETERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType({
         "trigger_price": price, "post_only": switch, "pair": text, "deadline": deadline, "asset_class": asset_class,
         **_SAYS_NOTHING,
     },
-    "CancelOrder": {"txid": one_name, CLIENT_ID: client_id},
+    "CancelOrder": {"txid": one_name, CLIENT_ID: client_id, USERREF: userref},  # the reference names the first two
 })  # fmt: skip
 """By endpoint, the reader of each parameter that it knows."""
 

@@ -23,8 +23,9 @@ _OVER = {CLOSED: "filled", CANCELED: "canceled", EXPIRED: "expired"}
 
 def shown_asset(row: str) -> str:
     """The name of a balance row's asset on the WebSocket: ``BTC`` for ``XXBT``, ``USD`` for ``USD.F``."""
-    known = find_asset(row) or find_asset(row.partition(".")[0])
-    name = altname_of(known) if known else row
+    plain = row.partition(".")[0]
+    known = find_asset(row) or find_asset(plain)
+    name = altname_of(known) if known else plain
     return _SHOWN.get(name, name)
 
 

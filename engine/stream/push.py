@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from engine.rules.stream.subscription import StreamState
 from engine.stream.budget import ConnectionBudget
 from engine.stream.connection import Endpoint
 from engine.stream.ears import Ears
@@ -49,8 +50,8 @@ class Push:
         """Begin, with a line for each of these."""
         self._thread.start()
         self._is_running.wait()
-        for account in accounts:
-            self.keep(account)
+        names = tuple(accounts)
+        self._soon(lambda: self._begin_all(names))
 
     def keep(self, account: str) -> None:
         """Begin the account's line; one that is there ends, and another begins."""
@@ -91,15 +92,22 @@ class Push:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(RESOLVERS, THREAD))
-        self._turns = Turns(self._budget, self._ears.first)
+        self._turns = Turns(self._budget, self._urgent)
         self._over = asyncio.Event()
         self._is_running.set()
+        if self._budget.room >= 0 and not self._budget.is_kept:
+            self._ears.warn("push-budget", _NOT_KEPT)
         await self._over.wait()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._turns.end()
+
+    def _begin_all(self, accounts: Iterable[str]) -> None:
+        """Begin them together, so that those with orders can come first."""
+        for account in accounts:
+            self._begin(account)
 
     def _begin(self, account: str) -> None:
         before = self._end(account)
@@ -109,13 +117,16 @@ class Push:
     async def _keep(self, account: str, before: asyncio.Task[None] | None) -> None:
         if before is not None:  # its socket is closed first
             await asyncio.wait([before])
-        if not self._budget.is_kept:
-            self._ears.warn("push-budget", _NOT_KEPT)
         line = Line(
             account, self._pulse(account), self._ears, self._turns, self._budget, self._endpoint,
             self._settings.call_timeout,
         )  # fmt: skip
         await line.run()
+
+    def _urgent(self) -> set[str]:
+        """The accounts that have orders and no stream that is believed."""
+        first = [account for account in self._ears.first() if account in self._tasks]
+        return {account for account in first if self._pulse(account).report.state is StreamState.DOWN}
 
     def _end(self, account: str) -> asyncio.Task[None] | None:
         task = self._tasks.pop(account, None)

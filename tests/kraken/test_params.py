@@ -175,7 +175,7 @@ def test_changes_and_cancels() -> None:
         "txid": "O", "pair": "XBTUSD", "cancel_response": True,
     }  # fmt: skip
     assert read({"txid": 12}, "CancelOrder") == {"txid": "12"}
-    for endpoint, name in (("CancelOrder", "userref"), ("EditOrder", "cl_ord_id"), ("AmendOrder", "volume")):
+    for endpoint, name in (("CancelOrder", "pair"), ("EditOrder", "cl_ord_id"), ("AmendOrder", "volume")):
         with pytest.raises(WrongParameter) as raised:
             read({"txid": "O", name: "1"}, endpoint)
         assert raised.value.name == name

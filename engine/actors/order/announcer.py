@@ -37,8 +37,11 @@ class Announcer:
     def __init__(self, publish: Callable[[Any], None], invalidate: Callable[[str], None]) -> None:
         self._publish, self._invalidate = publish, invalidate
 
-    def learnt(self, before: Placement, row: Placement) -> None:
-        """Kraken has told more of a placement: fills, and what contradicts what was told before."""
+    def learnt(self, before: Placement, row: Placement, exec_id: str | None = None) -> None:
+        """Kraken has told more of a placement: fills, and what contradicts what was told before.
+
+        exec_id: the trade's name, where its stream has told of exactly one.
+        """
         if before.is_final and (row.state, row.filled) != (before.state, before.filled):
             self._warn("order-corrected", _CORRECTED, id=row.id, account=row.account, before=before.state.value,
                        had=before.filled, after=row.state.value, has=row.filled)  # fmt: skip
@@ -49,7 +52,7 @@ class Announcer:
             self._invalidate(row.account)
         if row.filled > before.filled:
             amounts = row.filled - before.filled, row.cost - before.cost, row.fee - before.fee
-            self._publish(OrderFilled(row.account, row.receipt, *amounts))
+            self._publish(OrderFilled(row.account, row.receipt, *amounts, exec_id))
 
     def shared(self, row: Placement, other: Placement, txid: str) -> None:
         """Two placements have one order. Any thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
 from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.streamed import StreamedOrders
 from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
@@ -27,7 +29,8 @@ from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
 from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
-from engine.rules.order.states import OrderEvent, OrderState, can_take
+from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState, can_take
+from engine.rules.order.streamed import StreamNews
 from engine.values import Settings
 
 logger = logging.getLogger(__name__)
@@ -77,6 +80,7 @@ class Lifecycle:
             is_others=lambda row, txid: journal.other_of(row, txid) is not None,
             identity=self._identity, publish=publish, noter=self._noter,
         )  # fmt: skip
+        self.streamed = StreamedOrders(journal, self._told, self._hurry)
         self._tracker = Tracker(
             self.lookups, self._every, monotonic, later, self._open_txids, self._follow, self._take_in
         )
@@ -113,6 +117,25 @@ class Lifecycle:
     def touched(self, account: str) -> None:
         """`OrdersTouched`."""
         self._tracker.soon(account)
+
+    def stream_live(self, account: str) -> None:
+        """`StreamLive`: what happened before is looked up once."""
+        self._tracker.hurry(account)
+        self._reconciler.hurry_all(account)
+
+    def _told(self, row: Placement, told: StreamNews) -> None:
+        """Take in what Kraken's stream has told of a placement; the lane may settle a sent one at the same moment."""
+        with contextlib.suppress(IllegalTransition):
+            self._learn(row.cl_ord_id, told.event, told.changes, told.exec_id)
+            self._reconciler.close(row.cl_ord_id)
+
+    def _hurry(self, account: str) -> None:
+        self._tracker.hurry(account)
+
+    def key_replaced(self, account: str) -> None:
+        """`KeyReplaced`."""
+        self.streamed.forget(account)
+        self.key_changed(account)
 
     def key_changed(self, account: str) -> None:
         """The account has another key, or it is known now whose its key is."""
@@ -218,8 +241,8 @@ class Lifecycle:
 
     # What Kraken says of orders
 
-    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any]) -> None:
-        """Take in what a look at Kraken has brought."""
+    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any], exec_id: str | None = None) -> None:
+        """Take in what a look at Kraken has brought, or its stream."""
         before = self._journal.row(name)
         if before is None or not can_take(before.state, event):
             return
@@ -231,10 +254,10 @@ class Lifecycle:
         if row == before:
             return
         self.save()
-        self._tell(before, row, event)
+        self._tell(before, row, event, exec_id)
 
-    def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
-        self._announcer.learnt(before, row)
+    def _tell(self, before: Placement, row: Placement, event: OrderEvent, exec_id: str | None) -> None:
+        self._announcer.learnt(before, row, exec_id)
         if row.recheck:
             self._rechecks[row.cl_ord_id] = self._monotonic() + self._once_more
         else:
@@ -260,6 +283,8 @@ class Lifecycle:
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
                 continue
+            if any(self._is_past(account, each) for each in orders):
+                continue
             try:
                 new = self._successor(row, orders, look)
             except CallNotSent as error:  # an order of ours may be on disk alone: the next look tells more
@@ -271,6 +296,10 @@ class Lifecycle:
                 self._tracker.hurry(account)
             elif not row.recheck or look.listing is not None or not row.may_be_edited:
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+
+    def _is_past(self, account: str, found: Found) -> bool:
+        """Whether a row calls an order open that Kraken's stream has told is over: the lists may lag behind it."""
+        return found.event is OrderEvent.FOUND_OPEN and self.streamed.is_over(account, found.txid)
 
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""

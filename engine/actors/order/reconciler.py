@@ -93,6 +93,12 @@ class Reconciler:
         self._cases[row.cl_ord_id] = _Case(row, counts_from)
         self._look_in(row.cl_ord_id, BACKOFF.first)
 
+    def close(self, cl_ord_id: str) -> None:
+        """It is known otherwise what became of a placement."""
+        row = self._row_of(cl_ord_id)
+        if row is not None and row.state.is_settled and row.txids:
+            self._cases.pop(cl_ord_id, None)
+
     def hurry(self, cl_ord_id: str) -> None:
         """Somebody wants to know now."""
         case = self._cases.get(cl_ord_id)
@@ -135,7 +141,9 @@ class Reconciler:
         )  # fmt: skip
 
     def _looked(self, name: str, counts: bool, found: Mapping[str, Found]) -> None:
-        case = self._cases[name]
+        case = self._cases.get(name)
+        if case is None:
+            return
         try:
             self._conclude(name, counts, found)
         except Exception:  # a failure of ours, such as no memory, must not end the looking
@@ -158,7 +166,9 @@ class Reconciler:
 
     def _failed(self, name: str, error: CallError) -> None:
         logger.info("What became of a placement could not be looked up: %s", error)
-        case = self._cases[name]
+        case = self._cases.get(name)
+        if case is None:
+            return
         if case.counted == TELL_AFTER and not isinstance(error, CallNotSent):
             row, ours = case.row, case.row.kraken_name.value
             told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=ours)

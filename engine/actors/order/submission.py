@@ -12,7 +12,7 @@ from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.journal import Journal
 from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown, DeadlinePassed, WrongParameter
 from engine.rules.order.placement import Placement
-from engine.rules.order.states import OrderEvent, OrderState
+from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState
 
 TAKE_AGAIN = 1.0  # seconds
 SOONEST, LATEST = 2.0, 60.0  # seconds to a deadline (Kraken's reference of AddOrder)
@@ -75,7 +75,10 @@ class Submission(QuickReply):
         else:
             event, changes = _failed(message.error)
         self._tell_shared(row, changes.get("txids", ()))
-        self._journal.note(self._name, event, **changes)
+        try:
+            self._journal.note(self._name, event, **changes)
+        except IllegalTransition:  # Kraken's stream has told of the order at this moment
+            return
         if event is OrderEvent.NO_ANSWER and error is None:
             error = CallUnknown("Kraken's answer names no order: it is looked up.")
         self._then(error)
@@ -101,7 +104,7 @@ def _checked(deadline: float, now: float) -> float:
         raise WrongParameter(told, name="deadline")
     if deadline < now + SOONEST:
         told = f"The deadline of the order is less than {SOONEST:.0f} seconds away, or over; it was not sent."
-        raise DeadlinePassed(told, kraken_code="EService:Deadline elapsed")
+        raise DeadlinePassed(told).in_krakens_words("EService:Deadline elapsed")
     return deadline
 
 
@@ -112,8 +115,9 @@ def _accepted(result: Any) -> _Told:
     if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
         return OrderEvent.NO_ANSWER, {"reason": "Kraken's answer names no order."}
     described = result.get("descr")
-    order = described.get("order") if isinstance(described, dict) else None
-    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order if isinstance(order, str) else None}
+    texts = [described.get(name) if isinstance(described, dict) else None for name in ("order", "close")]
+    order, close = (text if isinstance(text, str) and text else None for text in texts)
+    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order, "close_description": close}
 
 
 def _failed(error: CallError) -> _Told:

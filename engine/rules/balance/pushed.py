@@ -24,22 +24,26 @@ class PushedTotals:
 
     totals: Mapping[str, tuple[Decimal, float]] = field(default_factory=dict)
     """By plain name, the amount and when it was told."""
+    listed: frozenset[str] = frozenset()
+    """The assets that only a snapshot has told: where REST lists none of that name, it may have another one there."""
     ignored: frozenset[str] = frozenset()
     """The assets that are not compared."""
 
     def told(self, totals: Mapping[str, Decimal | None], at: float, *, is_snapshot: bool = False) -> PushedTotals:
         """The stream has told these; `None` is one that could not be read. A snapshot takes the place of all."""
         kept = {} if is_snapshot else dict(self.totals)
+        listed = frozenset(totals) if is_snapshot else self.listed - totals.keys()
         for asset, total in totals.items():
             if total is None:
                 kept.pop(asset, None)
             else:
                 kept[asset] = (total, at)
-        return replace(self, totals=kept)
+        return replace(self, totals=kept, listed=listed)
 
     def compared(self, assets: Mapping[str, AssetBalance], now: float) -> tuple[PushedTotals, bool]:
         """REST has told `assets`: what is kept of that, and whether it is behind."""
-        differing = {name for name, (total, _) in self.totals.items() if not _agrees(assets.get(name), total)}
+        compared = [name for name in self.totals if name in assets or name not in self.listed]
+        differing = {name for name in compared if not _agrees(assets.get(name), self.totals[name][0])}
         lasting = {name for name in differing if now - self.totals[name][1] >= LAG}
         ignored = (self.ignored & differing) | lasting
         return replace(self, ignored=ignored), bool(differing - ignored)
