@@ -18,6 +18,7 @@ from engine.adapters.asking import Steps, ask
 from engine.errors import UnknownName
 from engine.kraken.params import CLIENT_ID, USERREF
 from engine.rules.order.order import OrderReceipt
+from engine.rules.order.own_name import KrakenName, is_own, same
 
 KNOWN_AT_MOST = 10_000
 
@@ -80,6 +81,8 @@ class Names:
         changed = {}
         for name, value in result.items():
             changed[name] = yield from self.told(value)
+            if isinstance(value, dict) and value.get(USERREF) and not value.get(CLIENT_ID):
+                changed[name] |= yield from self._of_numbered(name, value[USERREF])
         if isinstance(changed.get(CLIENT_ID), str):
             changed |= yield from self._of_client(changed[CLIENT_ID])
         return changed
@@ -105,15 +108,26 @@ class Names:
         with self._lock:
             known = self._client.get(cl_ord_id)
         if known is None:
-            ours = cl_ord_id.replace("-", "").lower()  # as Kraken may tell it
+            ours = same(cl_ord_id)
             receipt = yield from self._find(ours)
-            is_ours = receipt is not None and receipt.cl_ord_id == ours
-            known = _told_of(receipt) if receipt is not None and is_ours else {CLIENT_ID: cl_ord_id}
+            if receipt is not None and receipt.cl_ord_id == ours:
+                known = _told_of(receipt)
+            else:
+                known = {CLIENT_ID: None if is_own(cl_ord_id) else cl_ord_id}
             with self._lock:
                 self._client[cl_ord_id] = known
                 while len(self._client) > KNOWN_AT_MOST:
                     self._client.popitem(last=False)
         return known
+
+
+    def _of_numbered(self, txid: str, number: Any) -> Steps[Mapping[str, Any]]:
+        """The same for an order with a conditional close, which bears a number of the engine's at Kraken."""
+        receipt = yield from self._find(txid)
+        if receipt is None or receipt.order.close is None:
+            return {}
+        is_ours = KrakenName.of(receipt.cl_ord_id, has_close=True).value == number
+        return _told_of(receipt) if is_ours else {}
 
 
 def client_id_of(receipt: OrderReceipt) -> str | None:

@@ -117,6 +117,15 @@ def test_a_userref_marks_any_number_of_orders(api: API, sim: Simulator) -> None:
     assert api.query_private("ClosedOrders", {"userref": "7"})["result"]["closed"].keys() == {first, second}
 
 
+def test_an_order_with_a_conditional_close_has_its_names_as_well(api: API, sim: Simulator) -> None:
+    close: dict[str, Any] = {"close[ordertype]": "stop-loss", "close[price]": "15000", "userref": 7}
+    lose_replies(sim)
+    placed = add(api, **close)["result"]["txid"][0]
+    row = api.query_private("OpenOrders")["result"]["open"][placed]
+    assert (row.get("cl_ord_id"), row["userref"]) == (None, 7)
+    assert api.query_private("OpenOrders", {"userref": 7})["result"]["open"].keys() == {placed}
+
+
 def test_only_the_name_that_an_order_has_now_cancels_it(api: API, live: Engine, sim: Simulator) -> None:
     live.place("MASTER", Order("XBTUSD", "buy", "limit", "0.002", "20000"), id="7")
     first = add(api)["result"]["txid"][0]

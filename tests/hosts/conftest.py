@@ -14,7 +14,7 @@ import pytest
 
 FREQTRADE = "freqtrade==2026.9"
 NAUTILUS_TRADER = "nautilus_trader==1.231.0"
-INSTALLS_WITHIN = 150.0  # seconds
+INSTALLS_WITHIN = 120.0  # seconds
 _NEWEST = ("python3.14", "python3.13", "python3.12")
 
 
