@@ -25,7 +25,8 @@ def freqtrade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     needed = importlib.metadata.requires("kraken-engine") or []
     ours = [each for each in needed if "extra ==" not in each]
     packages = [FREQTRADE, CCXT, *ours]
-    with _environment(tmp_path_factory.mktemp("freqtrade"), sys.executable, packages, "freqtrade.freqtradebot") as python:
+    directory = tmp_path_factory.mktemp("freqtrade")
+    with _environment(directory, sys.executable, packages, "freqtrade.freqtradebot") as python:
         yield python
 
 
