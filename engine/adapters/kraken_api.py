@@ -10,12 +10,12 @@ from typing import Any
 from engine.adapters.asking import Steps, ask, run, run_async
 from engine.adapters.names import Names
 from engine.adapters.orders import Orders
-from engine.adapters.words import UNAVAILABLE, code_of
 from engine.app.verbs import Verbs
 from engine.errors import CallUnknown, EngineError
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.json_text import written
 from engine.kraken.params import CLIENT_ID, USERREF, canonical
+from engine.kraken.refusal_words import UNAVAILABLE, code_of, is_own
 
 _LISTS = {"OpenOrders": "open", "ClosedOrders": "closed", "QueryOrders": None}  # and where their rows are
 ORDER_SECONDS = 30.0
@@ -83,7 +83,7 @@ class KrakenApi:
                 raise
             return Answer(errors=(UNAVAILABLE,), sentence=str(error))
         except EngineError as error:
-            return Answer(errors=(code_of(error),), sentence=str(error))
+            return _refused(error)
 
     def _result(self, endpoint: Endpoint, params: Mapping[str, Any], seconds: float | None) -> Steps[Any]:
         wait = ORDER_SECONDS if seconds is None else seconds
@@ -120,7 +120,12 @@ def _public(name: str, params: Mapping[str, Any], seconds: float | None) -> Step
     except CallUnknown as error:
         return Answer(errors=(UNAVAILABLE,), sentence=str(error))
     except EngineError as error:
-        return Answer(errors=(code_of(error),), sentence=str(error))
+        return _refused(error)
+
+
+def _refused(error: EngineError) -> Answer:
+    """In Kraken's words; where the engine has refused it, with a sentence."""
+    return Answer(errors=(code_of(error),), sentence=str(error) if is_own(error) else None)
 
 
 def _is_harmless(endpoint: Endpoint, params: Mapping[str, Any]) -> bool:

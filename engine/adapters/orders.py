@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from engine.adapters.asking import Steps, ask
 from engine.adapters.intents import Intents, key_of
 from engine.adapters.names import Names, fresh
-from engine.adapters.words import code_of
 from engine.errors import CallNotSent, CallRefused, ConfigError, OrderRejected, OrderUnknown, WrongParameter
 from engine.kraken.endpoints import private_endpoint
 from engine.kraken.params import CLIENT_ID, ORDERS, canonical
+from engine.kraken.refusal_words import code_of
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.order_params import order_of
 from engine.rules.order.states import OrderState
