@@ -142,6 +142,11 @@ def test_refusals_keep_the_sdk_s_classes(trade: Trade, sim: Simulator) -> None:
     assert placed(sim) == []
 
 
+def test_what_was_not_sent_is_an_unavailable_service(live: Engine) -> None:
+    with pytest.raises(sdk.KrakenServiceUnavailableError):
+        SpotClient(engine=live).request("POST", "/0/private/Balance", timeout=0)
+
+
 def test_a_dry_run_places_nothing_and_cancel_all_counts(trade: Trade, sim: Simulator) -> None:
     assert trade.create_order(**ASKED, validate=True)["descr"]
     assert placed(sim) == []
