@@ -67,11 +67,6 @@ class OrderMethods(AccountMethods):
         self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
         self._lock = threading.Lock()
 
-    @property
-    def live(self) -> bool:
-        """Whether the engine may trade."""
-        return self._live
-
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
     ) -> OrderReceipt:

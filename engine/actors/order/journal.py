@@ -154,7 +154,8 @@ class Journal:
             if row.state is not OrderState.PLANNED:
                 raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
             if row.cancel_wanted:
-                raise CallNotSent("A cancel that covers this placement came before its turn; it was not sent.")
+                told = "A cancel that covers this placement came before its turn; it was not sent."
+                raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
             self._write(row, lambda: self._file.send(row))
@@ -245,7 +246,7 @@ class Journal:
         """The placement that had its id before, and was not sent."""
         obstacle = self.obstacle
         if obstacle is not None:
-            raise CallNotSent(obstacle)
+            raise CallNotSent(obstacle).in_krakens_words("EService:Market in cancel_only mode")
         known = self._of_id(row.account, row.id)
         if known is not None and known.order != row.order:
             raise IdInUse(f"The id {row.id!r} of account {row.account} names another order: give this one its own.")

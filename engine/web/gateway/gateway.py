@@ -37,6 +37,7 @@ from engine.web.gateway.snapshots import BALANCES, known_balance, max_age_of
 PUBLIC_AT_ONCE = 20
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
 _NOT_UNLESS_LIVE = frozenset({WS_TOKEN, "CancelAllOrdersAfter"})
+SOON = 0.05  # seconds after which it is watched whether a client is still there
 NOBODY = 499  # status of a response whose client has gone
 
 
@@ -216,16 +217,19 @@ class Gateway:
 
     async def _unless_gone(self, request: Request, making: Coroutine[Any, Any, Response]) -> Response:
         """The answer, unless the client disconnects first: then a call that still waits is withdrawn."""
-        call = asyncio.ensure_future(making)
-        gone = asyncio.ensure_future(_until_gone(request))
+        call, gone = asyncio.ensure_future(making), None
         try:
-            await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((call,), timeout=SOON)
+            if not call.done():
+                gone = asyncio.ensure_future(_until_gone(request))
+                await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
             if call.done():
                 return call.result()
         finally:
             for task in (call, gone):
-                task.cancel()
-            await asyncio.gather(call, gone, return_exceptions=True)
+                if task is not None and not task.done():
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
         self.answered["gone"] += 1  # after the call was withdrawn, so that a reader of this can rely on it
         return Response(status_code=NOBODY)
 

@@ -14,7 +14,7 @@ import pytest
 from engine.actors.lane.messages import CallDone, PrivateCall
 from engine.errors import CounterFull, DeadlinePassed, EngineStopped
 from engine.web.gateway.calls import Calls, no_matter
-from engine.web.gateway.reads import Asked, FairReads
+from engine.web.gateway.reads import SETTLE, Asked, FairReads
 from engine.web.gateway.turns import Turns
 from tests.stopwatch import PATIENCE
 
@@ -120,6 +120,21 @@ def test_accounts_do_not_wait_for_each_other() -> None:
         waiting = [asyncio.ensure_future(reads.read("a", asked(account=each), later())) for each in ("MASTER", "ALICE")]
         await settled()
         assert len(lane.attempts) == 2
+        lane.going.set()
+        await asyncio.gather(*waiting)
+
+    run(test())
+
+
+def test_a_look_for_an_order_does_not_wait_for_other_reads() -> None:
+    """G4: in the lane it goes before them, and one that hangs gives way to it."""
+    async def test() -> None:
+        lane = Lane()
+        reads = FairReads(lane)
+        looks = (Asked("MASTER", "OpenOrders", {}, SETTLE), Asked("MASTER", "QueryOrders", {"txid": "O"}))
+        waiting = [asyncio.ensure_future(reads.read("a", each, later())) for each in (asked(1), asked(2), *looks)]
+        await settled()
+        assert len(lane.attempts) == 3, "the first read, and both looks"
         lane.going.set()
         await asyncio.gather(*waiting)
 
