@@ -12,7 +12,7 @@ import pytest
 from engine import CallUnknown, ConfigError, Engine, OrderUnknown
 from engine.adapters.kraken_sdk import Earn, Funding, Market, SpotAsyncClient, SpotClient, Trade, User
 from engine.simulator import Simulator
-from tests.adapters.conftest import blind, lose_replies, until_unknown
+from tests.adapters.conftest import blind, lose_replies, until_raises
 from tests.stopwatch import PATIENCE
 
 ASKED: dict[str, Any] = {
@@ -115,7 +115,7 @@ def test_every_retry_of_an_unknown_order_ends_at_it(trade: Trade, sim: Simulator
     lose_replies(sim)
     with blind(sim):
         for _ in range(2):
-            unknown = until_unknown(OrderUnknown, send)
+            unknown = until_raises(OrderUnknown, send)
             assert not isinstance(unknown, OSError | sdk.KrakenServiceUnavailableError)
     assert send(PATIENCE)["txid"] == placed(sim)
     assert len(placed(sim)) == 1

@@ -12,7 +12,7 @@ import pytest
 from engine import CallUnknown, Engine, Order, OrderUnknown
 from engine.adapters.krakenex import API, seconds_of
 from engine.simulator import Fault, Simulator
-from tests.adapters.conftest import SOON, blind, lose_replies, until_unknown
+from tests.adapters.conftest import SOON, blind, lose_replies, until_raises
 from tests.stopwatch import PATIENCE
 
 ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "20000", "volume": "0.002"}
@@ -77,7 +77,7 @@ def test_every_retry_of_an_unknown_order_ends_at_it(api: API, sim: Simulator, na
     lose_replies(sim)
     with blind(sim):
         for _ in range(2):
-            unknown = until_unknown(OrderUnknown, lambda seconds: add(api, **named, timeout=seconds))
+            unknown = until_raises(OrderUnknown, lambda seconds: add(api, **named, timeout=seconds))
             assert not isinstance(unknown, OSError), "no loop for network errors catches it"
     (txid,) = txids(sim)
     assert add(api, **named)["result"]["txid"] == [txid]
@@ -164,7 +164,7 @@ def test_a_batch_of_unknown_outcome_is_sent_again_without_a_third_order(api: API
     sim.fault(Fault.warning("WOrder:First", endpoint="AddOrder", times=1))
     lose_replies(sim)  # of the second
     with blind(sim):
-        until_unknown(OrderUnknown, lambda seconds: api.query_private("AddOrderBatch", batch, timeout=seconds))
+        until_raises(OrderUnknown, lambda seconds: api.query_private("AddOrderBatch", batch, timeout=seconds))
     told = api.query_private("AddOrderBatch", batch, timeout=PATIENCE)
     assert [each["txid"] for each in told["result"]["orders"]] == txids(sim)
     assert len(txids(sim)) == 2
