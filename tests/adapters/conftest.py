@@ -47,7 +47,7 @@ def blind(sim: Simulator) -> Iterator[None]:
 
 
 def until_raises(error: type[E], send: Callable[[float], Any]) -> E:
-    """Have it sent with longer and longer times to wait until it ends so: in a short one a slow machine sends nothing."""
+    """Send with longer and longer times to wait until it ends so; a slow machine sends nothing in a short one."""
     seconds = SOON
     while seconds < PATIENCE:
         try:
