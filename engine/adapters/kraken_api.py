@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.adapters.asking import Steps, ask, run, run_async
-from engine.adapters.names import Names
-from engine.adapters.orders import Orders
+from engine.adapters.orders import orders_of
 from engine.app.verbs import Verbs
 from engine.errors import CallUnknown, EngineError
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
@@ -48,8 +47,8 @@ class KrakenApi:
 
     def __init__(self, engine: Verbs, account: str = "MASTER") -> None:
         self._engine, self.account = engine, account
-        self._names = Names(account)
-        self._orders = Orders(account, self._names)
+        self._orders = orders_of(engine, account)
+        self._names = self._orders.names
 
     def private(self, endpoint: str, params: Mapping[str, Any], seconds: float | None = None) -> Answer:
         """One private call, in this thread."""

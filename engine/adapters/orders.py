@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.adapters.asking import Steps, ask
 from engine.adapters.intents import Intents, key_of
 from engine.adapters.names import Names, fresh
+from engine.app.verbs import Verbs
 from engine.errors import CallNotSent, CallRefused, ConfigError, OrderRejected, OrderUnknown, WrongParameter
 from engine.kraken.endpoints import private_endpoint
 from engine.kraken.params import CLIENT_ID, ORDERS, canonical
@@ -48,8 +51,9 @@ class Orders:
     the same parameters ends at the same placement.
     """
 
-    def __init__(self, account: str, names: Names) -> None:
-        self._account, self._names = account, names
+    def __init__(self, account: str) -> None:
+        self.names = Names(account)
+        self._account, self._names = account, self.names
         self._intents = Intents()
 
     def place(self, params: Mapping[str, Any], seconds: float) -> Steps[dict[str, Any]]:
@@ -146,6 +150,16 @@ class Orders:
         """The host is not told how these ended: its next try of them takes their names."""
         for each in attempts:
             self._intents.keep(each.key, each.name)
+
+
+_ORDERS: weakref.WeakKeyDictionary[Verbs, dict[str, Orders]] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def orders_of(engine: Verbs, account: str) -> Orders:
+    """The orders of an account, the same for each client of it: a host may make a new client before it tries again."""
+    with _LOCK:
+        return _ORDERS.setdefault(engine, {}).setdefault(account, Orders(account))
 
 
 def _is_certain(error: BaseException) -> bool:

@@ -84,6 +84,14 @@ def test_every_retry_of_an_unknown_order_ends_at_it(api: API, sim: Simulator, na
     assert len(txids(sim)) == 1
 
 
+def test_a_host_that_makes_a_new_client_before_it_tries_again_has_one_order(live: Engine, sim: Simulator) -> None:
+    lose_replies(sim)
+    with blind(sim):
+        until_raises(OrderUnknown, lambda seconds: add(API(live), timeout=seconds))
+    assert add(API(live))["result"]["txid"] == txids(sim)
+    assert len(txids(sim)) == 1
+
+
 def test_the_next_order_of_the_same_parameters_is_another_one(api: API, sim: Simulator) -> None:
     first, second = add(api), add(api)
     assert txids(sim) == [*first["result"]["txid"], *second["result"]["txid"]]
