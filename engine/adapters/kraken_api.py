@@ -92,6 +92,8 @@ class KrakenApi:
                     return (yield from self._orders.place(params, wait))
                 case "AddOrderBatch":
                     return (yield from self._orders.place_batch(params, wait))
+                case "EditOrder":
+                    return (yield from self._orders.edit(params, wait))
                 case "CancelOrder":
                     return (yield from self._orders.cancel(params, wait))
                 case "CancelAll":

@@ -13,7 +13,16 @@ from engine.adapters.asking import Steps, ask
 from engine.adapters.intents import Intents, key_of
 from engine.adapters.names import Names, fresh
 from engine.app.verbs import Verbs
-from engine.errors import CallNotSent, CallRefused, ConfigError, OrderRejected, OrderUnknown, WrongParameter
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallRefused,
+    CallUnknown,
+    ConfigError,
+    OrderRejected,
+    OrderUnknown,
+    WrongParameter,
+)
 from engine.kraken.endpoints import private_endpoint
 from engine.kraken.params import CLIENT_ID, ORDERS, canonical
 from engine.kraken.refusal_words import code_of
@@ -95,6 +104,29 @@ class Orders:
                 raise OrderUnknown(f"Whether an order of the batch was placed is not known yet. {error}") from None
             return {"error": code_of(error)}
         return _result(receipt) | ({"txid": receipt.txids[0]} if receipt.txids else {})
+
+    def edit(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
+        """`EditOrder`; where the reply is lost, a look at the order tells the txid that it has now.
+
+        Raises `CallUnknown` where it does not.
+        """
+        deadline = time.monotonic() + seconds
+        txid = str(params.get("txid", ""))
+        before = yield from self._names.at_kraken(txid)
+        try:
+            return (yield from ask("call", self._account, "EditOrder", params, seconds))
+        except CallUnknown:
+            now = None if before is None else (yield from self._seen(before, max(1.0, deadline - time.monotonic())))
+            if now is None or not now.txids or txid in now.txids:
+                raise
+        return {**_result(now), "txid": now.txids[-1], "originaltxid": txid}
+
+    def _seen(self, known: OrderReceipt, seconds: float) -> Steps[OrderReceipt | None]:
+        """An open order after a look at Kraken."""
+        with contextlib.suppress(CallError):
+            rows = yield from ask("open_orders", self._account, seconds)
+            return next((each for each in rows if each.cl_ord_id == known.cl_ord_id), None)
+        return None
 
     def cancel(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
         """`CancelOrder`, until the order is seen to be over; one that is not the engine's goes out as it is.

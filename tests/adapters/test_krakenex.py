@@ -125,6 +125,18 @@ def test_a_userref_marks_any_number_of_orders(api: API, sim: Simulator) -> None:
     assert api.query_private("ClosedOrders", {"userref": "7"})["result"]["closed"].keys() == {first, second}
 
 
+def test_a_lost_reply_to_an_edit_is_looked_up_and_the_bot_learns_the_new_txid(api: API, sim: Simulator) -> None:
+    first = add(api, cl_ord_id="grid-1")["result"]["txid"][0]
+    lose_replies(sim, "EditOrder")
+    told = api.query_private("EditOrder", {"txid": first, "pair": "XBTUSD", "price": "20001"}, timeout=PATIENCE)
+    assert told["result"]["originaltxid"] == first
+    row = api.query_private("OpenOrders")["result"]["open"][told["result"]["txid"]]
+    assert row["descr"]["price"] == "20001.0"
+    sim.fault(Fault.close(endpoint="EditOrder", times=1))  # this one Kraken never did
+    with pytest.raises(CallUnknown):
+        api.query_private("EditOrder", {"txid": told["result"]["txid"], "pair": "XBTUSD", "price": "20002"})
+
+
 def test_an_order_with_a_conditional_close_has_its_names_as_well(api: API, sim: Simulator) -> None:
     close: dict[str, Any] = {"close[ordertype]": "stop-loss", "close[price]": "15000", "userref": 7}
     lose_replies(sim)
