@@ -34,6 +34,7 @@ from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import AllCanceled, DisarmAll, EditComes, EditFailed, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.publisher import Publisher, Subscribe
+from engine.actors.push_link import PushLink
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.supervisor import Supervisor
@@ -54,6 +55,7 @@ PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "private", "archive", "catalogue", "o
 TRADING = "trading "  # the names of trading actors begin with it
 STOP_PATIENCE = 5.0  # seconds to stop the others, when an actor cannot be started
 WRITTEN_WITHIN = 1.0  # seconds; with a slower disk an account that comes back may lose its very last balance
+PART_FOR_PUSH = 0.3  # of a stop's timeout, to close its sockets
 PART_FOR_DISARMING = 0.3  # of a stop's timeout
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
@@ -112,8 +114,12 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
-        self.publish = EventBus(self.refs, subscribers, notice, self.listener).publish
+        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
+        self.push = PushLink(
+            settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
+            orders=ORDERS, balance_of=balance_of, invalidate=self.invalidate, publish=self.publish,
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start them all. When one cannot be started, the others are stopped again and its error is raised."""
@@ -129,8 +135,10 @@ class ActorSystem:
             self.facts = facts_in_force(self._state_dir, self._accounts, self.publish)
             self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
+            self.push.prepare()
             for name in self._kept:
                 self._actors.start(balance_of(name), partial(self._start_balance, name))
+            self.push.start(self._kept)
         except BaseException:
             self.stop(time.monotonic() + STOP_PATIENCE)
             raise
@@ -141,6 +149,8 @@ class ActorSystem:
         Trading actors are told first and waited for last: their pass under way may wait for the others.
         """
         self._actors.stop_watching(max(0.0, deadline - time.monotonic()))
+        if not self.push.stop((deadline - time.monotonic()) * PART_FOR_PUSH):
+            logger.warning("Push did not stop in time.")
         names = self._actors.names()
         trading = [name for name in names if name.startswith(TRADING)]
         for name in trading:
@@ -182,9 +192,11 @@ class ActorSystem:
             self._actors.ref(ARCHIVE).ask(Flush(), timeout=WRITTEN_WITHIN)
         self._board.update(self._restored([self._accounts[account]]))
         self._actors.start(balance_of(account), partial(self._start_balance, account))
+        self.push.keep(account)
 
     def remove_balance(self, account: str) -> None:
         """Stop keeping an account's balance; callers that wait for it are answered."""
+        self.push.drop(account)
         self._actors.stop(balance_of(account), STOP_PATIENCE)
 
     def is_own_thread(self) -> bool:
@@ -217,7 +229,8 @@ class ActorSystem:
 
     def dead(self) -> tuple[str, ...]:
         """The names of actors and threads that should run and do not; a dead actor is replaced within a second."""
-        return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
+        threads = ("scheduler", not self._scheduler.is_alive), ("push", self.push.is_dead)
+        return (*self._actors.dead(), *(name for name, is_dead in threads if is_dead))
 
     def invalidate(self, account: str) -> None:
         """A call or a fill has changed what the account holds: its balance is STALE now, and fetched again soon.
@@ -311,7 +324,7 @@ class ActorSystem:
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
             invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,
-            auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)],
+            auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)], pulse=self.push.pulse(name),
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:

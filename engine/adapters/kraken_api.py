@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.adapters.asking import Steps, ask, run, run_async
-from engine.adapters.names import NAME, Names
+from engine.adapters.names import Names
 from engine.adapters.orders import Orders
 from engine.adapters.words import UNAVAILABLE, code_of
+from engine.app.verbs import Verbs
 from engine.errors import CallUnknown, EngineError
-from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.json_text import written
+from engine.kraken.params import CLIENT_ID, USERREF, canonical
 
+_LISTS = {"OpenOrders": "open", "ClosedOrders": "closed", "QueryOrders": None}  # and where their rows are
 ORDER_SECONDS = 30.0
 """How long an order is waited for where the library names no time."""
 
@@ -44,7 +46,7 @@ class KrakenApi:
     sending it again is harmless. Everything else is an `Answer`.
     """
 
-    def __init__(self, engine: Any, account: str = "MASTER") -> None:
+    def __init__(self, engine: Verbs, account: str = "MASTER") -> None:
         self._engine, self.account = engine, account
         self._names = Names(account)
         self._orders = Orders(account, self._names)
@@ -72,10 +74,10 @@ class KrakenApi:
         may_be_sent_again = False
         try:
             endpoint = private_endpoint(name).with_params(params)
-            asked = settled(endpoint, params)
+            asked = canonical(endpoint, params)
             may_be_sent_again = _is_harmless(endpoint, asked)
             result = yield from self._result(endpoint, asked, seconds)
-            return Answer((yield from self._names.told(result)))
+            return Answer(result)
         except CallUnknown as error:
             if not may_be_sent_again:
                 raise
@@ -95,8 +97,21 @@ class KrakenApi:
                     return (yield from self._orders.cancel(params, wait))
                 case "CancelAll":
                     return (yield from self._orders.cancel_all(wait))
-            params = params if NAME not in params else (yield from self._names.asked(params))
-        return (yield from ask("call", self.account, endpoint.name, params, seconds))
+            params = params if CLIENT_ID not in params else (yield from self._names.asked(params))
+        if USERREF in params and endpoint.name in _LISTS:
+            return (yield from self._marked(endpoint, params, seconds))
+        result = yield from ask("call", self.account, endpoint.name, params, seconds)
+        return (yield from self._names.told(result))
+
+    def _marked(self, endpoint: Endpoint, params: Mapping[str, Any], seconds: float | None) -> Steps[Any]:
+        """A list of orders with one userref: Kraken does not know those of the engine's placements."""
+        wanted = str(params[USERREF])
+        asked = {name: value for name, value in params.items() if name != USERREF}
+        result = yield from self._names.told((yield from ask("call", self.account, endpoint.name, asked, seconds)))
+        room = _LISTS[endpoint.name]
+        rows = result if room is None else result.get(room, {})
+        kept = {txid: row for txid, row in rows.items() if str(row.get(USERREF)) == wanted}
+        return kept if room is None else {**result, room: kept}
 
 
 def _public(name: str, params: Mapping[str, Any], seconds: float | None) -> Steps[Answer]:

@@ -15,14 +15,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.adapters.asking import Steps, ask
-from engine.errors import InvalidArguments, UnknownName
+from engine.errors import UnknownName
+from engine.kraken.params import CLIENT_ID, USERREF
 from engine.rules.order.order import OrderReceipt
 
-NAME = "cl_ord_id"
 KNOWN_AT_MOST = 10_000
 
-_CLIENT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[A-Za-z0-9_-]{1,18}")
-_PLACED = re.compile(r"(?P<client>[A-Za-z0-9_-]*)#[0-9a-f]+")
+_PLACED = re.compile(r"(?P<client>.*)#[0-9a-f]+")
 
 
 def fresh() -> str:
@@ -37,13 +36,10 @@ class Names:
         self._account = account
         self._lock = threading.Lock()
         self._uses: OrderedDict[str, int] = OrderedDict()
-        self._client: OrderedDict[str, Any] = OrderedDict()
+        self._client: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
 
     def next(self, client_id: str) -> Steps[str]:
-        """The name for an order of this client id: that of its open order, or a new one. Raises `InvalidArguments`."""
-        if not _CLIENT_ID.fullmatch(client_id):
-            told = "A cl_ord_id is a UUID, 32 hexadecimal digits, or up to 18 letters, digits, '-' and '_'."
-            raise InvalidArguments(told, endpoint="AddOrder", kraken_code=f"EGeneral:Invalid arguments:{NAME}")
+        """The name for an order of this client id: that of its open order, or a new one."""
         use, receipt = yield from self._latest(client_id)
         return _numbered(client_id, use + (receipt is not None and receipt.state.is_over))
 
@@ -62,14 +58,14 @@ class Names:
 
     def asked(self, params: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
         """Parameters with the engine's name of an order in the place of the client's."""
-        client_id = params.get(NAME)
+        client_id = params.get(CLIENT_ID)
         if not isinstance(client_id, str):
             return params
         found = yield from self.receipt(client_id)
-        return params if found is None else {**params, NAME: found.cl_ord_id}
+        return params if found is None else {**params, CLIENT_ID: found.cl_ord_id}
 
     def told(self, result: Any) -> Steps[Any]:
-        """A result of Kraken's with the client's names of orders, ``None`` where the client gave none."""
+        """A result of Kraken's with the client's names and marks of orders, ``None`` where the client gave none."""
         if isinstance(result, list):
             rows = []
             for each in result:
@@ -79,10 +75,9 @@ class Names:
             return result
         changed = {}
         for name, value in result.items():
-            if name == NAME and isinstance(value, str):
-                changed[name] = yield from self._of_client(value)
-            else:
-                changed[name] = yield from self.told(value)
+            changed[name] = yield from self.told(value)
+        if isinstance(changed.get(CLIENT_ID), str):
+            changed |= yield from self._of_client(changed[CLIENT_ID])
         return changed
 
     def _latest(self, client_id: str) -> Steps[tuple[int, OrderReceipt | None]]:
@@ -101,18 +96,18 @@ class Names:
                 self._uses.popitem(last=False)
         return use, found
 
-    def _of_client(self, cl_ord_id: str) -> Steps[str | None]:
+    def _of_client(self, cl_ord_id: str) -> Steps[Mapping[str, Any]]:
+        """What an order's row has for its client, who may have given it a name or a mark."""
         with self._lock:
-            if cl_ord_id in self._client:
-                known: str | None = self._client[cl_ord_id]
-                return known
-        receipt = yield from self.find(cl_ord_id)
-        client_id = cl_ord_id if receipt is None else client_id_of(receipt)
-        with self._lock:
-            self._client[cl_ord_id] = client_id
-            while len(self._client) > KNOWN_AT_MOST:
-                self._client.popitem(last=False)
-        return client_id
+            known = self._client.get(cl_ord_id)
+        if known is None:
+            receipt = yield from self.find(cl_ord_id)
+            known = {CLIENT_ID: cl_ord_id} if receipt is None else _told_of(receipt)
+            with self._lock:
+                self._client[cl_ord_id] = known
+                while len(self._client) > KNOWN_AT_MOST:
+                    self._client.popitem(last=False)
+        return known
 
 
 def client_id_of(receipt: OrderReceipt) -> str | None:
@@ -121,6 +116,10 @@ def client_id_of(receipt: OrderReceipt) -> str | None:
         return None
     placed = _PLACED.fullmatch(receipt.id)
     return receipt.id if placed is None else placed["client"] or None
+
+
+def _told_of(receipt: OrderReceipt) -> Mapping[str, Any]:
+    return {CLIENT_ID: client_id_of(receipt), USERREF: receipt.order.userref}
 
 
 def _numbered(client_id: str, use: int) -> str:

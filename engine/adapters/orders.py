@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.adapters.asking import Steps, ask
 from engine.adapters.intents import Intents, key_of
-from engine.adapters.names import NAME, Names, fresh
+from engine.adapters.names import Names, fresh
 from engine.adapters.words import code_of
-from engine.errors import CallNotSent, CallRefused, ConfigError, InvalidArguments, OrderRejected, OrderUnknown
-from engine.rules.order.order import Order
+from engine.errors import CallNotSent, CallRefused, ConfigError, OrderRejected, OrderUnknown, WrongParameter
+from engine.kraken.endpoints import private_endpoint
+from engine.kraken.params import CLIENT_ID, ORDERS, canonical
+from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.order.order_params import order_of
 from engine.rules.order.states import OrderState
-from engine.web.gateway.orders import order_of, result_of
 
 UNKNOWN_ORDER = "EOrder:Unknown order"
 """What a cancel gets where there is nothing to cancel: of the two words that Kraken has for it, the one that the
@@ -59,7 +62,7 @@ class Orders:
             if not _is_certain(error):
                 self._keep([attempt])
             raise
-        return result_of(receipt)
+        return _result(receipt)
 
     def place_batch(self, params: Mapping[str, Any], seconds: float) -> Steps[dict[str, Any]]:
         """`AddOrderBatch`: each order is a placement, one after the other; what is refused is told in its row.
@@ -87,24 +90,38 @@ class Orders:
             if attempt.is_again and not _is_certain(error):
                 raise OrderUnknown(f"Whether an order of the batch was placed is not known yet. {error}") from None
             return {"error": code_of(error)}
-        result = result_of(receipt)
-        return result | {"txid": result["txid"][0]} if result["txid"] else {"descr": result["descr"]}
+        return _result(receipt) | ({"txid": receipt.txids[0]} if receipt.txids else {})
 
     def cancel(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
         """`CancelOrder`, until the order is seen to be over; one that is not the engine's goes out as it is.
 
         Raises `OrderRejected` for an order that is over, as Kraken does.
         """
-        if NAME in params:
-            found = yield from self._names.receipt(str(params[NAME]))
+        deadline = time.monotonic() + seconds
+        if CLIENT_ID in params:
+            found = yield from self._names.receipt(str(params[CLIENT_ID]))
         else:
             found = yield from self._names.find(str(params.get("txid", "")))
-        if found is None:
-            return (yield from self._cancel_another_s(params, seconds))
+        if found is not None:
+            return {"count": (yield from self._cancel_one(found, seconds))}
+        count = 0
+        for each in (yield from self._marked(str(params.get("txid", "")), seconds)):
+            with contextlib.suppress(OrderRejected):
+                count += yield from self._cancel_one(each, max(0.0, deadline - time.monotonic()))
+        return {"count": count} if count else (yield from self._cancel_another_s(params, seconds))
+
+    def _cancel_one(self, found: OrderReceipt, seconds: float) -> Steps[int]:
         over = found if found.state.is_over else (yield from ask("cancel", self._account, found, seconds))
         if found.state.is_over or over.state is not OrderState.CANCELED:
             raise OrderRejected(f"Order {found.id!r} is over.", kraken_code=UNKNOWN_ORDER, account=self._account)
-        return {"count": 1}
+        return 1
+
+    def _marked(self, userref: str, seconds: float) -> Steps[list[OrderReceipt]]:
+        """The open placements that carry a userref, which Kraken takes in the place of a txid."""
+        if not userref.removeprefix("-").isdecimal():
+            return []
+        ours = yield from ask("open_orders", self._account, seconds)
+        return [each for each in ours if each.order.userref == int(userref)]
 
     def _cancel_another_s(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
         try:
@@ -141,17 +158,20 @@ def _is_certain(error: BaseException) -> bool:
 
 
 def _row(endpoint: str, params: Mapping[str, Any]) -> _Row:
-    order, client_id = order_of(params)
-    return _Row(order, client_id, key_of(endpoint, params))
+    read = canonical(private_endpoint("AddOrder"), params)
+    return _Row(order_of(read), read.get(CLIENT_ID), key_of(endpoint, params))
 
 
 def _rows(params: Mapping[str, Any]) -> list[_Row]:
-    """The orders of a batch. Raises `ConfigError` and `InvalidArguments` for what Kraken refuses as a whole."""
-    orders = params.get("orders")
-    if not isinstance(orders, list | tuple) or not all(isinstance(each, Mapping) for each in orders):
-        raise InvalidArguments("A batch has a list of orders.", kraken_code="EGeneral:Invalid arguments:orders")
+    """The orders of a batch. Raises `WrongParameter` for what Kraken refuses as a whole."""
+    orders = params.get(ORDERS, ())
     if not BATCH_AT_LEAST <= len(orders) <= BATCH_AT_MOST:
-        told = f"A batch has {BATCH_AT_LEAST} to {BATCH_AT_MOST} orders."
-        raise InvalidArguments(told, kraken_code="EGeneral:Invalid arguments:orders")
-    beside = {name: value for name, value in params.items() if name not in ("orders", "validate")}
+        raise WrongParameter(f"A batch has {BATCH_AT_LEAST} to {BATCH_AT_MOST} orders.", name=ORDERS)
+    beside = {name: value for name, value in params.items() if name != ORDERS}
     return [_row("AddOrderBatch", {**beside, **each}) for each in orders]
+
+
+def _result(receipt: OrderReceipt) -> dict[str, Any]:
+    """A placement as AddOrder's result; one that Kraken only checked has no txid."""
+    described = {"descr": {"order": receipt.description or ""}}
+    return described | {"txid": list(receipt.txids)} if receipt.txids else described

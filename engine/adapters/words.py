@@ -24,12 +24,15 @@ from engine.errors import (
     RateLimited,
     UnknownMethod,
     UnknownName,
+    WrongParameter,
 )
 
+INVALID = "EGeneral:Invalid arguments"
+UNAVAILABLE = "EService:Unavailable"
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((UnknownName, UnknownMethod), "EGeneral:Unknown method"),
     ((CounterFull, MailboxFull, RateLimited), "EAPI:Rate limit exceeded"),
-    ((IdInUse,), "EGeneral:Invalid arguments:cl_ord_id not unique"),
+    ((IdInUse,), f"{INVALID}:cl_ord_id not unique"),
     ((InsufficientFunds,), "EOrder:Insufficient funds"),
     ((OrderRejected,), "EOrder:Invalid order"),
     ((PermissionDenied, NotLive, KeyRefused), "EGeneral:Permission denied"),
@@ -37,13 +40,14 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((LockedOut,), "EGeneral:Temporary lockout"),
     ((DeadlinePassed,), "EService:Busy"),
     ((ConnectFailed, EngineStopped, NonceNotDurable), "EService:Unavailable"),
-    ((ConfigError, InvalidArguments), "EGeneral:Invalid arguments"),
+    ((ConfigError, InvalidArguments), INVALID),
 )
-UNAVAILABLE = "EService:Unavailable"
 
 
 def code_of(error: EngineError) -> str:
     """Kraken's code for a call that was refused or not sent."""
     if isinstance(error, CallError) and error.kraken_code:
         return error.kraken_code
+    if isinstance(error, WrongParameter) and error.name:
+        return f"{INVALID}:{error.name}"
     return next((word for kinds, word in _WORDS if isinstance(error, kinds)), UNAVAILABLE)

@@ -37,6 +37,7 @@ from engine.errors import ConfigError, EngineStopped
 from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
+from engine.stream.address import check_ws_url
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -81,6 +82,8 @@ class Engine(GateMethods):
         distinct_accounts = distinct(accounts)
         check_url(url, settings)
         check_proxy(settings.proxy)
+        if settings.push:
+            check_ws_url(settings)
         directory = config.state_directory(state_dir)
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
         self._url = url
@@ -127,7 +130,11 @@ class Engine(GateMethods):
         thread and no descriptor. It may then be called again.
         """
         if not self._state.is_running:
-            uninterrupted(self._start_in_turn, undo=self.stop)
+            try:
+                uninterrupted(self._start_in_turn, undo=self.stop)
+            except BaseException:
+                self.stop()  # what came in the last moment found it started
+                raise
         return self
 
     def _start_in_turn(self) -> None:
@@ -276,6 +283,7 @@ class Engine(GateMethods):
             dead=system.dead() if system else (),
             passes=dict(state.passes),
             drift=state.drift.read(),
+            push=system.push.reports() if system else (),
             silent_since=system.listener.silent_since() if system else None,
         )
 

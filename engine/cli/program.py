@@ -33,7 +33,7 @@ from engine.cli.simulate import simulate
 from engine.cli.status import status
 from engine.cli.trade import trade
 from engine.cli.watch import watch
-from engine.errors import EngineError
+from engine.errors import EngineError, without_secrets
 from engine.version import __version__
 
 PROGRAM = "kraken-engine"
@@ -95,8 +95,10 @@ def _run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
-        return _failed(options, error, error.format_message(), error.exit_code)
+        told = io.StringIO()
+        error.show(told)
+        click.echo(without_secrets(told.getvalue()), err=True, nl=False)
+        return _failed(options, error, without_secrets(error.format_message()), error.exit_code)
     except EngineError as error:
         for sentence in (str(error), *advice(error)):
             say(sentence)

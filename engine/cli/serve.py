@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,12 @@ DEFAULT_PORT = 8710
 @click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")
 @click.option("--trade", "trades", multiple=True, metavar="ACCOUNT=MODULE:PLAN",
               help="Let ACCOUNT trade by a TradePlan of a module of yours. May be repeated.")  # fmt: skip
+@click.option("--push", is_flag=True, help="Hear of changes from Kraken's WebSocket as well (help push).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @pass_options
 def serve(
     options: Options, host: str, port: int, allow_host: tuple[str, ...], token_file: Path | None,
-    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, trades: tuple[str, ...], log_format: str,
+    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, trades: tuple[str, ...], push: bool, log_format: str,
 ) -> int:  # fmt: skip
     """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
 
@@ -54,6 +56,8 @@ def serve(
     """
     web = _web()
     found = options.load()
+    if push:
+        found = replace(found, settings=replace(found.settings, push=True))
     shown = web.options.WebOptions(
         host=host, port=port, names=allow_host, token=_token(token_file), certificate=tls_cert, key=tls_key,
         plain=plain_http,

@@ -38,8 +38,8 @@ def simulate(options: Options, port: int, accounts: str, keys: Path | None, faul
 
     Orders rest, hold, fill and are listed as on Kraken; prices stand still, since nobody else trades there.
 
-    Prints lines to paste into another shell: the URL, credentials, and a state directory for trying things out. That is
-    --state-dir, or one that is removed at the end. While it runs, type faults and events to rehearse an outage: help
+    Prints lines to paste into another shell: the URLs, credentials, and a state directory for trying things out. That
+    is --state-dir, or one that is removed at the end. While it runs, type faults and events to rehearse an outage: help
     lists them.
     """
     names = _names(accounts)
@@ -72,9 +72,10 @@ def _names(text: str) -> Sequence[str]:
 def _announce(simulator: Simulator, state_dir: str, as_json: bool) -> None:
     if as_json:
         credentials = [account._asdict() for account in simulator.accounts]
-        document({"url": simulator.url, "state_dir": state_dir, "accounts": credentials})
+        document({"url": simulator.url, "ws_url": simulator.ws_url, "state_dir": state_dir, "accounts": credentials})
     else:
         click.echo(f"export KRAKEN_SPOT_URL={simulator.url}")
+        click.echo(f"export KRAKEN_WS_URL={simulator.ws_url}")
         click.echo(f"export KRAKEN_ENGINE_STATE={state_dir}")
         for account in simulator.accounts:
             prefix = "KRAKEN_API" if account.name == MASTER else f"KRAKEN_USER_{account.name}_API"

@@ -44,16 +44,23 @@ class KeyFile:
 
 
 def places_of_keys(directory: Path) -> list[Path]:
-    """Where the engines of this user claim API keys: a directory of this machine, and one beside the state directory.
+    """Where the engines of this user claim API keys: directories of this machine, and one beside the state directory.
 
-    The second is what containers share whose state directories are side by side on one volume; they do not see each
-    other's abstract sockets.
+    A login session has directories that a service or a container lacks, so a key is claimed in all that are there. The
+    one beside the state directory is what containers share whose state directories are side by side on one volume; they
+    do not see each other's abstract sockets.
     """
     name = f"kraken-engine-keys-{os.getuid()}"
+    machine = (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}", _temporary())
+    there = [Path(each) for each in machine if os.path.isabs(each) and os.path.isdir(each)]
+    return list(dict.fromkeys(each / name for each in (*there, directory.parent)))
+
+
+def runtime_directory() -> Path:
+    """A directory of this machine, for what all engines of this user share."""
     given = os.environ.get("XDG_RUNTIME_DIR", "")
     usual = f"/run/user/{os.getuid()}"
-    runtime = next((each for each in (given, usual) if os.path.isabs(each) and os.path.isdir(each)), _temporary())
-    return list(dict.fromkeys((Path(runtime) / name, directory.parent / name)))
+    return Path(next((each for each in (given, usual) if os.path.isabs(each) and os.path.isdir(each)), _temporary()))
 
 
 def _temporary() -> str:

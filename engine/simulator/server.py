@@ -77,6 +77,11 @@ class Link:
         self._closing = closing
 
     @property
+    def socket(self) -> socket.socket:
+        """The connection itself, for a protocol that is not HTTP."""
+        return self._sock
+
+    @property
     def is_closing(self) -> bool:
         """Whether the server is closing, so that no call should wait."""
         return self._closing.is_set()

@@ -10,6 +10,7 @@ from engine.values.account import check_tier
 from engine.values.secret import Secret
 
 KRAKEN_URL = "https://api.kraken.com"
+KRAKEN_WS_URL = "wss://ws-auth.kraken.com/v2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,11 @@ class Settings:
     fee_bound: the fee that a purchase is counted with where Kraken does not tell the account's own, as a part: 0.008
         is 0.8 %, the highest taker's fee that Kraken publishes (lowest tier). A fee that is told and higher counts
         instead. Kept as a `Decimal`; may be given as a text or a number.
+    push: hear of changed balances and orders from Kraken's WebSocket as they happen (extra ``push``). Every doubt about
+        it ends in what the engine does without it.
+    ws_url: the URL of that WebSocket, for private channels of its version 2.
+    serve_snapshots: give a client of the gateway that accepts an age (``Cache-Control: max-age=5``) a balance that is
+        known and younger, instead of a call of its own.
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
     any_host: talk to hosts that are not Kraken's.
@@ -59,6 +65,9 @@ class Settings:
     polling_share: float = 0.5
     allow_withdrawals: bool = False
     fee_bound: Decimal = Decimal("0.008")
+    push: bool = False
+    ws_url: str = KRAKEN_WS_URL
+    serve_snapshots: bool = False
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
     any_host: bool = False
@@ -69,11 +78,13 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
                 raise ConfigError(f"The setting {name} is {value!r}: it has to be a positive number.")
-        for name in ("local_limits", "allow_withdrawals", "any_host"):
+        for name in ("local_limits", "allow_withdrawals", "push", "any_host", "serve_snapshots"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"The setting {name} is a switch: True or False.")
         if not isinstance(self.ca_file, str | None) or not isinstance(self.proxy, str | Secret | None):
             raise ConfigError("The settings ca_file and proxy are texts, or None.")
+        if not isinstance(self.ws_url, str):
+            raise ConfigError("The setting ws_url is a text, such as 'wss://ws-auth.kraken.com/v2'.")
         if self.errors_to_unavailable != int(self.errors_to_unavailable):
             raise ConfigError("The setting errors_to_unavailable has to be a whole number.")
         if self.order_deadline > 59:
@@ -83,7 +94,7 @@ class Settings:
         check_tier(self.tier)
         object.__setattr__(self, "fee_bound", _fee_bound(self.fee_bound))
         names = self.cash if isinstance(self.cash, list | tuple) else (None,)
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(name, str) and len(name) <= _LONGEST_ASSET for name in names):
             raise ConfigError("The setting cash is a tuple of asset names, such as ('USD', 'USDT').")
         object.__setattr__(self, "cash", tuple(self.cash))
         if isinstance(self.proxy, str):
@@ -96,6 +107,7 @@ _POSITIVE = (
 )  # fmt: skip
 
 
+_LONGEST_ASSET = 32  # characters; what is longer is no name of Kraken's, and may be a secret in the wrong place
 _HIGHEST_BOUND = Decimal("0.1")  # far above every fee of Kraken's: a percentage in place of a part is noticed
 
 

@@ -133,7 +133,7 @@ def test_orders_of_a_batch_are_placements(exchange: Any, sim: Simulator) -> None
 REFUSED: list[tuple[type[Exception], Callable[[Any], Any]]] = [
     (ccxt.InsufficientFunds, lambda exchange: exchange.create_order(SYMBOL, "limit", "buy", 9000, 60000)),
     (ccxt.InvalidOrder, lambda exchange: exchange.create_order(SYMBOL, "limit", "buy", 0.00001, 20000)),
-    (ccxt.BadRequest, lambda exchange: exchange.private_post_addorder({"pair": "XBTUSD"})),
+    (ccxt.InvalidOrder, lambda exchange: exchange.create_order(SYMBOL, "limit", "buy", 1, 2, {"volume": "much"})),
     (ccxt.BadSymbol, lambda exchange: exchange.create_order("NOT/THERE", "market", "buy", 1)),
     (ccxt.OrderNotFound, lambda exchange: exchange.cancel_order("OAAAAA-BBBBB-CCCCCC")),
 ]

@@ -63,8 +63,7 @@ def test_a_user_reads_an_account(user: User, sim: Simulator) -> None:
     assert user.get_open_positions() == []
     with pytest.raises(ConfigError, match="RetrieveExport answers with a file"):
         user.retrieve_export(id_="ABCD")
-    with pytest.raises(sdk.KrakenInvalidOrderError):
-        user.get_orders_info(txid="OXBBSK-EUGDR-TDNIEQ")
+    assert user.get_orders_info(txid="OXBBSK-EUGDR-TDNIEQ") == {}
 
 
 def test_earn_funding_and_any_call(live: Engine, sim: Simulator) -> None:
@@ -99,7 +98,7 @@ def test_an_order_is_placed_truncated_changed_and_canceled(trade: Trade, user: U
     trade.cancel_all_orders_after_x(timeout=0)
 
 
-@pytest.mark.parametrize("named", [{}, {"cl_ord_id": "bot-1"}])
+@pytest.mark.parametrize("named", [{}, {"cl_ord_id": "bot-1"}, {"userref": 42}])
 def test_a_lost_reply_is_looked_up_and_the_bot_learns_its_txid(
     trade: Trade, sim: Simulator, named: dict[str, Any]
 ) -> None:

@@ -60,7 +60,7 @@ def test_it_holds_no_secret_and_no_host(api: API, sim: Simulator) -> None:
     assert sim.url not in shown
 
 
-@pytest.mark.parametrize("named", [{}, {"cl_ord_id": "bot-1"}])
+@pytest.mark.parametrize("named", [{}, {"cl_ord_id": "bot-1"}, {"userref": 42}])
 def test_a_lost_reply_is_looked_up_and_the_bot_learns_its_txid(
     api: API, sim: Simulator, named: dict[str, Any]
 ) -> None:
@@ -68,10 +68,10 @@ def test_a_lost_reply_is_looked_up_and_the_bot_learns_its_txid(
     told = add(api, **named)
     assert (told["error"], told["result"]["txid"]) == ([], txids(sim))
     row = api.query_private("OpenOrders")["result"]["open"][told["result"]["txid"][0]]
-    assert row["cl_ord_id"] == named.get("cl_ord_id")
+    assert {"cl_ord_id": row["cl_ord_id"], "userref": row["userref"]} == {"cl_ord_id": None, "userref": None} | named
 
 
-@pytest.mark.parametrize("named", [{}, {"cl_ord_id": "bot-1"}])
+@pytest.mark.parametrize("named", [{}, {"cl_ord_id": "bot-1"}, {"userref": 42}])
 def test_every_retry_of_an_unknown_order_ends_at_it(api: API, sim: Simulator, named: dict[str, Any]) -> None:
     lose_replies(sim)
     with blind(sim):
@@ -104,6 +104,16 @@ def test_a_cancel_ends_the_order_and_says_when_there_is_none(api: API, sim: Simu
     assert api.query_private("CancelOrder", {"txid": placed}, timeout=PATIENCE)["error"] == []
     for gone in ({"txid": placed}, {"txid": "OAAAAA-BBBBB-CCCCCC"}, {"cl_ord_id": "nobody"}):
         assert api.query_private("CancelOrder", gone)["error"] == ["EOrder:Unknown order"]
+
+
+def test_a_userref_marks_any_number_of_orders(api: API, sim: Simulator) -> None:
+    first, second = (add(api, userref=7)["result"]["txid"][0] for _ in range(2))
+    other = add(api, userref=8)["result"]["txid"][0]
+    assert api.query_private("OpenOrders", {"userref": 7})["result"]["open"].keys() == {first, second}
+    assert api.query_private("QueryOrders", {"txid": f"{first},{other}", "userref": 8})["result"].keys() == {other}
+    assert api.query_private("CancelOrder", {"txid": 7})["result"] == {"count": 2}
+    assert api.query_private("CancelOrder", {"txid": 7})["error"] == ["EOrder:Unknown order"]
+    assert api.query_private("ClosedOrders", {"userref": "7"})["result"]["closed"].keys() == {first, second}
 
 
 def test_cancel_all_and_a_batch_of_cancels(api: API, sim: Simulator) -> None:

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.order.journal import FILE_NAME, Journal
@@ -256,6 +263,11 @@ class LossMachine(OrderMachine):
     def __init__(self) -> None:
         super().__init__()
         self.copy: Path | None = None
+
+    @initialize()
+    def begin(self) -> None:
+        """There is something to lose."""
+        self.place("a", "XBTUSD", 1500, "good", 3.0)
 
     @rule()
     def back_up(self) -> None:

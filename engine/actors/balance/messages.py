@@ -48,25 +48,25 @@ class BalanceRecord:
     """Whose key fetched it: a balance of another key is never shown as this account's."""
 
 
+@dataclass(frozen=True, slots=True)
 class Wake:
-    """A request is due. Only the newest plan's counts: see `Refresh.turn`."""
+    """Tells that a request is due. Only the newest plan's counts: see `Refresh.turn`."""
 
-    __slots__ = ("turn",)
-
-    def __init__(self, turn: int) -> None:
-        self.turn = turn
+    turn: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class GiveUp:
-    """A caller's time is over."""
+    """Tells that a caller's time is over."""
 
-    __slots__ = ("waiter",)
-
-    def __init__(self, waiter: Future[BalanceSnapshot]) -> None:
-        self.waiter = waiter
+    waiter: Future[BalanceSnapshot]
 
 
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Tells that Kraken's stream is believed from now on: what it has told is compared with what is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
-    """Kraken is silent now, unless there was a good reply meanwhile."""
-
-    __slots__ = ()
+    """Tells that Kraken is silent now, unless there was a good reply meanwhile."""

@@ -205,7 +205,7 @@ class Lane:
                 f"{endpoint.name} moves money out: set allow_withdrawals to let it "
                 "through ([settings] allow_withdrawals = true in the configuration file)."
             )
-        if self._live or not endpoint.needs_live or call.disarms or is_dry_run(endpoint, call.params):
+        if self._live or not endpoint.needs_live or call.disarms or call.listens or is_dry_run(endpoint, call.params):
             return
         raise NotLive(
             f"{endpoint.name} can change something at Kraken and the engine is not live: start it live (--live)"

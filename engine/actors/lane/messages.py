@@ -50,6 +50,8 @@ class PrivateCall:
     """The API key (`Account.key_id`) that the call is for: with another one it is not sent. `None`: any."""
     disarms: bool = False
     """Whether it disarms a dead man's switch that the engine has armed: one that is not live may do that, too."""
+    listens: bool = False
+    """Whether it is for the engine's own push, which places nothing: one that is not live may ask for that token."""
 
     def __post_init__(self) -> None:
         """What it was given is what goes out, whatever the caller changes of it later."""
@@ -73,8 +75,8 @@ class CallDone:
     """A private call was done."""
 
     call: PrivateCall
-    result: Any
-    """Kraken's `result` as it came; fractional JSON numbers are `Decimal`."""
+    result: Any = field(repr=False)
+    """Kraken's `result` as it came; fractional JSON numbers are `Decimal`. It may be a token, so no repr shows it."""
     warnings: tuple[str, ...] = ()
     """Kraken's ``W…`` entries beside the result."""
     key_id: str = ""

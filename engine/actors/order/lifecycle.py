@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
+from engine.actors.events import OrderChanged
 from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Canceller
 from engine.actors.order.edits import Edits
@@ -17,6 +19,7 @@ from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
 from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.streamed import StreamedOrders
 from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
@@ -26,7 +29,8 @@ from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
 from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
-from engine.rules.order.states import OrderEvent, OrderState, can_take
+from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState, can_take
+from engine.rules.order.streamed import StreamNews
 from engine.values import Settings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +65,7 @@ class Lifecycle:
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
     ) -> None:
-        self._journal, self._later, self._announcer = journal, later, announcer
+        self._journal, self._later, self._announcer, self._publish = journal, later, announcer, publish
         self._monotonic, self._noter = monotonic, drift.noter
         self._every = settings.follow_every
         self._once_more = max(ONCE_MORE, settings.follow_every)
@@ -76,6 +80,7 @@ class Lifecycle:
             is_others=lambda row, txid: journal.other_of(row, txid) is not None,
             identity=self._identity, publish=publish, noter=self._noter,
         )  # fmt: skip
+        self.streamed = StreamedOrders(journal, self._told, self._hurry)
         self._tracker = Tracker(
             self.lookups, self._every, monotonic, later, self._open_txids, self._follow, self._take_in
         )
@@ -112,6 +117,25 @@ class Lifecycle:
     def touched(self, account: str) -> None:
         """`OrdersTouched`."""
         self._tracker.soon(account)
+
+    def stream_live(self, account: str) -> None:
+        """`StreamLive`: what happened before is looked up once."""
+        self._tracker.hurry(account)
+        self._reconciler.hurry_all(account)
+
+    def _told(self, row: Placement, told: StreamNews) -> None:
+        """Take in what Kraken's stream has told of a placement; the lane may settle a sent one at the same moment."""
+        with contextlib.suppress(IllegalTransition):
+            self._learn(row.cl_ord_id, told.event, told.changes, told.exec_id)
+            self._reconciler.close(row.cl_ord_id)
+
+    def _hurry(self, account: str) -> None:
+        self._tracker.hurry(account)
+
+    def key_replaced(self, account: str) -> None:
+        """`KeyReplaced`."""
+        self.streamed.forget(account)
+        self.key_changed(account)
 
     def key_changed(self, account: str) -> None:
         """The account has another key, or it is known now whose its key is."""
@@ -167,7 +191,7 @@ class Lifecycle:
         for row in rows:
             self._take_up(self._journal.row(row.cl_ord_id) or row)
         unsettled = [row for row in rows if not row.state.is_settled]
-        return _all([self.waiters.wait(row, Until.OVER, came.timeout) for row in unsettled])
+        return self.waiters.wait_over(unsettled, came.timeout)
 
     def all_canceled(self, account: str, at: float) -> None:
         """`AllCanceled`."""
@@ -217,8 +241,8 @@ class Lifecycle:
 
     # What Kraken says of orders
 
-    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any]) -> None:
-        """Take in what a look at Kraken has brought."""
+    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any], exec_id: str | None = None) -> None:
+        """Take in what a look at Kraken has brought, or its stream."""
         before = self._journal.row(name)
         if before is None or not can_take(before.state, event):
             return
@@ -230,10 +254,10 @@ class Lifecycle:
         if row == before:
             return
         self.save()
-        self._tell(before, row, event)
+        self._tell(before, row, event, exec_id)
 
-    def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
-        self._announcer.learnt(before, row)
+    def _tell(self, before: Placement, row: Placement, event: OrderEvent, exec_id: str | None) -> None:
+        self._announcer.learnt(before, row, exec_id)
         if row.recheck:
             self._rechecks[row.cl_ord_id] = self._monotonic() + self._once_more
         else:
@@ -251,13 +275,15 @@ class Lifecycle:
     def _tell_unread(self, name: str) -> None:
         row = self._journal.row(name)
         if row is not None and not row.is_final:
-            self._announcer.changed(row)
+            self._publish(OrderChanged(row.account, row.receipt))
 
     def _take_in(self, account: str, look: Look) -> None:
         """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
         for row in self._live(account):
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
+                continue
+            if any(self._is_past(account, each) for each in orders):
                 continue
             try:
                 new = self._successor(row, orders, look)
@@ -271,15 +297,17 @@ class Lifecycle:
             elif not row.recheck or look.listing is not None or not row.may_be_edited:
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
 
+    def _is_past(self, account: str, found: Found) -> bool:
+        """Whether a row calls an order open that Kraken's stream has told is over: the lists may lag behind it."""
+        return found.event is OrderEvent.FOUND_OPEN and self.streamed.is_over(account, found.txid)
+
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
         is_open = row.state is OrderState.PLACED or row.recheck
         if not is_open or not row.may_be_edited or look.listing is None or len(orders) != 1:
             return None
-        return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
-
-    def _is_known(self, account: str, txid: str) -> bool:
-        return holder(self._journal, account, txid) is not None
+        is_known = partial(holder, self._journal, row.account)
+        return successor(row.fitted, orders[0], look.listing, lambda txid: is_known(txid) is not None)
 
     # What has to be done for a placement
 
@@ -334,7 +362,7 @@ class Lifecycle:
 
     def _changed(self, row: Placement, error: CallError | None = None) -> None:
         """Something happened to a placement: tell everybody whom it concerns."""
-        self._announcer.changed(row)
+        self._publish(OrderChanged(row.account, row.receipt))
         self.waiters.changed(row, error)
 
     def save(self) -> None:
@@ -347,24 +375,3 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
-
-
-def _all(answers: list[Placement | Future[Placement]]) -> Future[list[Placement]]:
-    """The placements, once all of them are answered, of those that are not over."""
-    done: Future[list[Placement]] = Future()
-    rows: list[Placement] = [each for each in answers if isinstance(each, Placement)]
-    waiting = [each for each in answers if not isinstance(each, Placement)]
-
-    def answered(each: Future[Placement]) -> None:
-        rows.append(each.result())
-        finish()
-
-    def finish() -> None:
-        if len(rows) == len(answers):
-            done.set_result([row for row in rows if not row.state.is_over])
-
-    if not waiting:
-        finish()
-    for each in waiting:
-        each.add_done_callback(answered)
-    return done
