@@ -50,7 +50,7 @@ def main() -> None:
         ) as process, contextlib.ExitStack() as ending:  # fmt: skip
             ending.callback(process.terminate)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/orders/signal-42"
-            told = [urlopen(url, json.dumps(order).encode(), 30).read() for _ in range(8)]
+            told = [urlopen(url, json.dumps(order).encode(), 100).read() for _ in range(8)]
         print(f"{len(set(told))} receipt for {len(told)} requests, {len(kraken.placements('MASTER'))} order")
 
 
