@@ -6,7 +6,7 @@ import asyncio
 import pickle
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -307,6 +307,21 @@ def test_events_end_with_the_service(owner: Engine, client: RemoteEngine) -> Non
 
     with pytest.raises(EngineStopped):
         asyncio.run(late())
+
+
+def test_who_waits_while_the_engine_stops_is_answered_by_it(
+    sim: Simulator, owner: Engine, client: RemoteEngine
+) -> None:
+    """G13: also through the service, which ends with its engine and after its answers."""
+    sim.fault(Fault.hang(endpoint="TradeBalance"))
+    with ThreadPoolExecutor(2) as pool:
+        under_way = pool.submit(client.call, "MASTER", "TradeBalance", timeout=4 * PATIENCE)
+        sim.wait_for_calls(1, endpoint="TradeBalance", ended=False, timeout=PATIENCE)
+        submitted = client.submit("MASTER", "ClosedOrders", timeout=4 * PATIENCE)
+        owner.stop(timeout=PATIENCE)
+        for told in (under_way.exception(PATIENCE), submitted.exception(PATIENCE)):
+            assert isinstance(told, EngineStopped | CallUnknown), told
+            assert "gave no answer" not in str(told)
 
 
 # Nobody there
