@@ -135,7 +135,8 @@ class RemoteEngine:
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
     ) -> OrderReceipt:
-        """`Engine.place`. Without an `id` one is made up before the order is sent; the receipt has it.
+        """`Engine.place`. Without an `id` one is made up before the order is sent; the receipt has it, and it is kept
+        as long as one that was given.
 
         When the answer is lost the same id is asked for again, until the time is over: there is one order.
         """
