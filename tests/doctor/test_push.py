@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine import Engine
+from engine import Account, Engine
 from engine.doctor import Finding, Level, examine, examine_running
 from engine.rules.stream.subscription import StreamState
 from engine.simulator import Simulator
@@ -37,9 +37,8 @@ def test_a_key_that_may_not_is_a_warning_where_push_is_wanted(tmp_path: Path) ->
         sim.set_permissions("MASTER", {"query-funds"})
         for wanted, level in ((True, Level.WARN), (False, Level.OK)):
             settings = pushing(sim, push=wanted)
-            found = list(examine(
-                [tuple(sim.accounts[0])], url=sim.url, state_dir=tmp_path, settings=settings  # type: ignore[list-item]
-            ))  # fmt: skip
+            account = Account(*sim.accounts[0])
+            found = list(examine([account], url=sim.url, state_dir=tmp_path, settings=settings))
             (permission,) = push(found)
             assert permission.level is level
         assert sim.streams.state.upgrades == [], "doctor opens no stream"
