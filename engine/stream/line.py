@@ -17,7 +17,6 @@ from engine.rules.stream.subscription import (
     Refusal,
     StreamState,
     Subscription,
-    request_of,
 )
 from engine.stream.budget import ConnectionBudget
 from engine.stream.connection import Connection, Endpoint, Lost, connected
@@ -104,7 +103,7 @@ class Line:
         self._pulse.forget_totals()
         self._take_over(self._subscription.opened(self._pulse.now()))
         for channel in CHANNELS:
-            await socket.send(request(channel, token.reveal(), request_of(channel)))
+            await socket.send(request(channel, token.reveal()))
         try:
             while True:
                 message = await socket.next(self._patience())

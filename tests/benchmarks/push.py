@@ -32,7 +32,7 @@ from engine.stream.push import Push
 from engine.values import SYSTEM_CLOCK, Secret
 from tests.benchmarks.findings import Finding, Sizes, finding, quantile
 
-BUSY = 5  # accounts whose balances change
+BUSY = 10  # accounts whose balances change, each less often than once a second
 PER_SECOND = 200.0
 PATIENCE = 120.0
 
