@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 _SECRET_FROM = 40  # characters; Kraken's keys have 56 and its secrets 88, all of them of base64
 _RUN = re.compile(rf"[A-Za-z0-9+/=_-]{{{_SECRET_FROM},}}")
@@ -125,9 +125,18 @@ class CallError(EngineError):
 
 
 class CallNotSent(CallError):
-    """Nothing reached Kraken: the same call may be made again."""
+    """Nothing reached Kraken: the same call may be made again.
+
+    `kraken_word`: the error string that Kraken uses for the same, where it has one: for clients that know no other.
+    """
 
     outcome = Outcome.NOT_SENT
+    kraken_word: str | None = None
+
+    def in_krakens_words(self, word: str | None) -> Self:
+        """Say which error string Kraken uses for the same; returns itself."""
+        self.kraken_word = word
+        return self
 
 
 class DeadlinePassed(CallNotSent):

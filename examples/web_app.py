@@ -1,6 +1,6 @@
 """A web application whose workers share one engine; no request blocks a worker's event loop. FastAPI does it alike.
 
-Beside ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. As a program it tries the simulator.
+Beside ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. As a program it tries itself without a key.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from socket import create_server
 from urllib.request import urlopen
 
@@ -19,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from engine import Engine, Order, Settings
+from engine import Engine, Order
 from engine.simulator import Simulator
+
+ORDER = json.dumps({"pair": "XBTUSD", "side": "buy", "type": "limit", "volume": "0.001", "price": "20000"}).encode()
 
 
 @contextlib.asynccontextmanager
@@ -42,18 +43,15 @@ app = Starlette(routes=[Route("/orders/{id}", place, methods=["POST"])], lifespa
 
 def main() -> None:
     """Two workers, and eight requests for the same order."""
-    order = json.dumps({"pair": "XBTUSD", "side": "buy", "type": "limit", "volume": "0.001", "price": "20000"}).encode()
     with Simulator() as kraken, tempfile.TemporaryDirectory() as state, create_server(("127.0.0.1", 0)) as listener:
-        engine = Engine(kraken.accounts, url=kraken.url, state_dir=state, settings=Settings(tier="pro"), live=True)
+        workers = f"-B -m uvicorn web_app:app --workers 2 --log-level warning --fd {listener.fileno()}".split()
         os.environ["KRAKEN_ENGINE_STATE"] = state
-        with engine, engine.serve(port=0):
-            command = f"-B -m uvicorn web_app:app --workers 2 --log-level warning --fd {listener.fileno()} --app-dir"
-            with subprocess.Popen(
-                [sys.executable, *command.split(), Path(__file__).parent], pass_fds=[listener.fileno()]
-            ) as workers:
-                url = f"http://127.0.0.1:{listener.getsockname()[1]}/orders/signal-42"
-                told = [urlopen(url, order).read() for _ in range(8)]
-                workers.terminate()
+        with Engine(kraken.accounts, url=kraken.url, live=True) as engine, engine.serve(port=0), subprocess.Popen(
+            [sys.executable, *workers, "--app-dir", sys.path[0]], pass_fds=[listener.fileno()]
+        ) as process:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/orders/signal-42"
+            told = [urlopen(url, ORDER).read() for _ in range(8)]
+            process.terminate()
         print(f"{len(set(told))} receipt for {len(told)} requests, {len(kraken.placements('MASTER'))} order")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pykka
 
-from engine.actors.balance.listener import Listener
 from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
 from engine.actors.runtime.actor import tell_if_alive
+from engine.errors import Outcome
 
 PUBLISHER = "events"  # the name of the actor that hands events to subscribers
 EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
@@ -21,7 +21,8 @@ class EventBus:
     """Takes in events from any thread and never waits.
 
     `refs` has the `Publisher` under its name, while it runs. `subscribers` is the engine's own list, which it changes
-    as they come and go. `notice` is called before the subscribers, with those events that the engine keeps.
+    as they come and go. Before them, `notice` is called with those events that the engine keeps, and `ended` with the
+    account and the outcome of each call.
     """
 
     def __init__(
@@ -29,15 +30,15 @@ class EventBus:
         refs: Mapping[str, pykka.ActorRef[Any]],
         subscribers: Sequence[Any],
         notice: Callable[[Any], None],
-        listener: Listener,
+        ended: Callable[[str, Outcome], None],
     ) -> None:
-        self._refs, self._subscribers, self._notice, self._listener = refs, subscribers, notice, listener
+        self._refs, self._subscribers, self._notice, self._ended = refs, subscribers, notice, ended
         self._is_dropping = False
 
     def publish(self, event: Any) -> None:
         """Give an event to the engine, where it keeps such events, and to every subscriber."""
         if isinstance(event, CallFinished):
-            self._listener.ended(event.account, event.outcome)
+            self._ended(event.account, event.outcome)
         elif isinstance(event, _NOTICED):
             self._notice(event)
         if self._subscribers:  # without subscribers no actor is woken for each call

@@ -114,7 +114,7 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
-        self.publish = EventBus(self.refs, subscribers, notice, self.listener).publish
+        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,

@@ -10,6 +10,7 @@ import ccxt.async_support
 import ccxt.pro
 
 from engine.adapters.kraken_api import Answer, KrakenApi
+from engine.app.verbs import Verbs
 from engine.errors import CallUnknown
 
 _SECRETS = ("apiKey", "secret", "password", "uid", "privateKey", "walletAddress", "token", "twofa")
@@ -43,7 +44,7 @@ class _OnEngine:
     last_http_response: Any
     last_json_response: Any
 
-    def __init__(self, config: Mapping[str, Any] | None = None, *, engine: Any, account: str = "MASTER") -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, *, engine: Verbs, account: str = "MASTER") -> None:
         kept = {name: value for name, value in (config or {}).items() if name not in _SECRETS}
         super().__init__({**kept, "requiredCredentials": _NEEDS_NOTHING})  # type: ignore[call-arg]
         self._api = KrakenApi(engine, account)
@@ -120,7 +121,7 @@ class pro_kraken(_AsyncOnEngine, ccxt.pro.kraken):
         raise ccxt.NotSupported(f"{self.id}: private streams do not pass through the engine; use the calls instead.")
 
 
-def install(engine: Any, account: str = "MASTER") -> Callable[[], None]:
+def install(engine: Verbs, account: str = "MASTER") -> Callable[[], None]:
     """Have every ``ccxt.kraken(...)`` of this process, also asynchronous, be one on this engine and account.
 
     For hosts that construct ccxt themselves. Call it before the host looks the class up. Returns what undoes it.
@@ -137,7 +138,7 @@ def install(engine: Any, account: str = "MASTER") -> Callable[[], None]:
     return undo
 
 
-def _bound(adapted: Any, engine: Any, account: str) -> Any:
+def _bound(adapted: Any, engine: Verbs, account: str) -> Any:
     """A class that is constructed as ccxt's is."""
 
     def construct(self: Any, config: Mapping[str, Any] | None = None) -> None:

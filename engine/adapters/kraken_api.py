@@ -11,6 +11,7 @@ from engine.adapters.asking import Steps, ask, run, run_async
 from engine.adapters.names import Names
 from engine.adapters.orders import Orders
 from engine.adapters.words import UNAVAILABLE, code_of
+from engine.app.verbs import Verbs
 from engine.errors import CallUnknown, EngineError
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.json_text import written
@@ -45,7 +46,7 @@ class KrakenApi:
     sending it again is harmless. Everything else is an `Answer`.
     """
 
-    def __init__(self, engine: Any, account: str = "MASTER") -> None:
+    def __init__(self, engine: Verbs, account: str = "MASTER") -> None:
         self._engine, self.account = engine, account
         self._names = Names(account)
         self._orders = Orders(account, self._names)

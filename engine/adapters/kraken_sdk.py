@@ -11,6 +11,7 @@ import kraken.spot
 from kraken.base_api import ErrorHandler
 
 from engine.adapters.kraken_api import Answer, KrakenApi
+from engine.app.verbs import Verbs
 from engine.errors import ConfigError
 
 DEFAULT_SECONDS = 10
@@ -28,7 +29,7 @@ class _OnEngine:
     URL = ""
     TIMEOUT: int = DEFAULT_SECONDS
 
-    def __init__(self, *, engine: Any, account: str = "MASTER") -> None:
+    def __init__(self, *, engine: Verbs, account: str = "MASTER") -> None:
         self._key = self._secret = ""
         self._use_custom_exceptions = True
         self._err_handler = ErrorHandler()
@@ -75,7 +76,7 @@ class Market(_OnEngine, kraken.spot.Market):
 class Trade(_OnEngine, kraken.spot.Trade):
     """`kraken.spot.Trade` on an engine: its orders are placements."""
 
-    def __init__(self, *, engine: Any, account: str = "MASTER") -> None:
+    def __init__(self, *, engine: Verbs, account: str = "MASTER") -> None:
         super().__init__(engine=engine, account=account)
         self._Trade__market = Market(engine=engine, account=account)  # what `truncate` asks about pairs
 

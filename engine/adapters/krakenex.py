@@ -9,6 +9,7 @@ from typing import Any
 import krakenex
 
 from engine.adapters.kraken_api import Answer, KrakenApi
+from engine.app.verbs import Verbs
 
 
 class API(krakenex.API):
@@ -20,7 +21,7 @@ class API(krakenex.API):
     afterwards ends at the same placement.
     """
 
-    def __init__(self, engine: Any, account: str = "MASTER") -> None:
+    def __init__(self, engine: Verbs, account: str = "MASTER") -> None:
         self.key = self.secret = self.uri = ""
         self.apiversion = "0"
         self.session = self.response = None

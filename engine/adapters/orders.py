@@ -12,7 +12,8 @@ from engine.adapters.intents import Intents, key_of
 from engine.adapters.names import Names, fresh
 from engine.adapters.words import code_of
 from engine.errors import CallNotSent, CallRefused, ConfigError, OrderRejected, OrderUnknown, WrongParameter
-from engine.kraken.params import CLIENT_ID, ORDERS
+from engine.kraken.endpoints import private_endpoint
+from engine.kraken.params import CLIENT_ID, ORDERS, canonical
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.order_params import order_of
 from engine.rules.order.states import OrderState
@@ -157,7 +158,8 @@ def _is_certain(error: BaseException) -> bool:
 
 
 def _row(endpoint: str, params: Mapping[str, Any]) -> _Row:
-    return _Row(order_of(params), params.get(CLIENT_ID), key_of(endpoint, params))
+    read = canonical(private_endpoint("AddOrder"), params)
+    return _Row(order_of(read), read.get(CLIENT_ID), key_of(endpoint, params))
 
 
 def _rows(params: Mapping[str, Any]) -> list[_Row]:

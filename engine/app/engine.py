@@ -34,6 +34,7 @@ from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
 from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, EngineStopped
+from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
 from engine.stream.address import check_ws_url
@@ -233,12 +234,14 @@ class Engine(GateMethods):
         `certificate`, `key` and `plain`: by default only this machine reaches it. The command line and other processes
         of this user go through it as well (`Engine.connect`). It ends with its `stop()` or with the engine.
 
-        Raises `EngineStopped` while the engine does not run, `ConfigError` for an address or an option that cannot be
-        used, or without the extra ``web``, and `StoreError`.
+        Raises `EngineStopped` while the engine does not run, `ConfigError` while it is served already, for an address
+        or an option that cannot be used, and without the extra ``web``, and `StoreError`.
         """
         if not self._state.is_running:
             raise EngineStopped("The engine is not running: start it before it is served.")
         state = self._state
+        if is_served(state.directory):
+            raise ConfigError("This engine is served already: stop that service before it is served anew.")
         service = start_service(self, state_dir=state.directory, settings=state.settings, port=port, **options)
         self._services.append(service)
         return service

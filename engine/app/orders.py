@@ -6,7 +6,7 @@ import contextlib
 import math
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +20,7 @@ from engine.actors.order.messages import (
     FindOrder,
     FindOrders,
     LookNow,
+    PlaceBatch,
     PlaceOrder,
     UnsettledFunds,
 )
@@ -44,7 +45,7 @@ from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
 from engine.rules.order.order import Order, OrderReceipt, check_id
-from engine.rules.order.own_name import RANDOM_BYTES, own_name
+from engine.rules.order.own_name import RANDOM_BYTES, own_name, same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
@@ -65,6 +66,11 @@ class OrderMethods(AccountMethods):
         )  # fmt: skip
         self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
         self._lock = threading.Lock()
+
+    @property
+    def live(self) -> bool:
+        """Whether the engine may trade."""
+        return self._live
 
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
@@ -102,11 +108,11 @@ class OrderMethods(AccountMethods):
 
     def place_for(
         self, client: str, client_id: str | None, account: str, order: Order, timeout: float
-    ) -> OrderReceipt:
+    ) -> Placement:
         """Place an order for a client of the gateway, whose key is `client` and whose own name for it is `client_id`.
 
         The name is one among that client's orders that are not over, as at Kraken: for another order it raises
-        `IdInUse`, for the same one it gives what is there. Otherwise like `place`.
+        `IdInUse`, for the same one it gives what is there. Otherwise like `place` of a live engine.
         """
         self._state.check_account(account)
         deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
@@ -114,7 +120,34 @@ class OrderMethods(AccountMethods):
         if known is not None and known.order != order:
             raise IdInUse(f"The name {client_id!r} is that of another open order of this client.", account=account)
         plan = known or self._plan(account, order, None, deadline, client, client_id)
-        return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
+        row: Placement = self._ask(PlaceOrder(plan, self._left(deadline)), deadline)
+        self._ended(row)
+        return row
+
+    def place_batch_for(
+        self, client: str, asked: Sequence[tuple[Order, str | None]], account: str, timeout: float
+    ) -> list[Placement | CallError]:
+        """Place orders on one pair with one call, for a client of the gateway; each with its name, if it has one.
+
+        Returns for each order its placement, or why Kraken refused it. Raises what `place_for` raises when none of
+        them is placed, and `OrderUnknown` when it is not known of one in time.
+        """
+        self._state.check_account(account)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        names = [same(name) for _, name in asked if name is not None]
+        if len(set(names)) < len(names):
+            raise IdInUse("Two orders of the batch have one name: give each its own.", account=account)
+        for name in names:
+            self._open_named(account, client, name, deadline)
+        plans = tuple(self._plan(account, order, None, deadline, client, name) for order, name in asked)
+        ended: list[Placement | CallError] = self._ask(PlaceBatch(plans, self._left(deadline)), deadline)
+        first = ended[0]
+        if isinstance(first, CallError) and all(each is first for each in ended):
+            raise first
+        for each in ended:
+            if isinstance(each, Placement) and not each.state.is_settled:
+                self._ended(each)
+        return ended
 
     def _open_named(self, account: str, client: str, client_id: str, deadline: float) -> Placement | None:
         """The client's placement of that name that is not over; Kraken is asked before one counts as open."""
@@ -287,8 +320,8 @@ class OrderMethods(AccountMethods):
         except pykka.ActorDeadError:
             raise EngineStopped("The engine is not running.") from None
         except pykka.Timeout:
-            if isinstance(message, PlaceOrder):
-                receipt = message.plan.receipt
+            if isinstance(message, PlaceOrder | PlaceBatch):
+                receipt = (message.plan if isinstance(message, PlaceOrder) else message.plans[0]).receipt
                 raise OrderUnknown("The journal does not answer: look the order up.", receipt) from None
             raise DeadlinePassed("The journal of orders does not answer.") from None
         except CallError as error:

@@ -99,7 +99,7 @@ _ALIASES = {"stp_type": "stptype"}
 
 
 def canonical(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of a call as Kraken takes them, without those that say nothing.
+    """The parameters of a call as Kraken takes them, without those that say nothing; the same object when they are so.
 
     A conditional close is in three parameters, ``close[ordertype]`` and so on; in an order of a batch it is an object,
     as JSON has it. Raises `WrongParameter` for a parameter that is not known or whose value must not be guessed.
@@ -112,7 +112,7 @@ def canonical(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any
     read = _read(endpoint.name, known, {name: value for name, value in found.items() if name != ORDERS})
     if endpoint.name == "AddOrderBatch" and ORDERS in found:
         read[ORDERS] = [_row(each, read) for each in _listed(found[ORDERS])]
-    return read
+    return params if read == params else read
 
 
 def _read(call: str, known: Mapping[str, Reader], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,10 @@ class CallHandler:
         return plan.ending
 
     def _reply(self, answer: CallResult, request: Request) -> HttpResponse:
+        if isinstance(answer.result, bytes):
+            return HttpResponse(
+                200, answer.result, self.date(), "application/octet-stream", keep_alive=request.keep_alive
+            )
         reply = HttpResponse(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
         if answer.wait is None or self._rules.public_refusal == "error":
             return reply

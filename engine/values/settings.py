@@ -39,6 +39,8 @@ class Settings:
     push: hear of changed balances and orders from Kraken's WebSocket as they happen (extra ``push``). Every doubt about
         it ends in what the engine does without it.
     ws_url: the URL of that WebSocket, for private channels of its version 2.
+    serve_snapshots: give a client of the gateway that accepts an age (``Cache-Control: max-age=5``) a balance that is
+        known and younger, instead of a call of its own.
     proxy: ``http://host:port`` of a proxy, or `None`.
     ca_file: a file of CA certificates to trust in place of the usual ones, or `None`.
     any_host: talk to hosts that are not Kraken's.
@@ -65,6 +67,7 @@ class Settings:
     fee_bound: Decimal = Decimal("0.008")
     push: bool = False
     ws_url: str = KRAKEN_WS_URL
+    serve_snapshots: bool = False
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
     any_host: bool = False
@@ -75,7 +78,7 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
                 raise ConfigError(f"The setting {name} is {value!r}: it has to be a positive number.")
-        for name in ("local_limits", "allow_withdrawals", "push", "any_host"):
+        for name in ("local_limits", "allow_withdrawals", "push", "any_host", "serve_snapshots"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"The setting {name} is a switch: True or False.")
         if not isinstance(self.ca_file, str | None) or not isinstance(self.proxy, str | Secret | None):

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from engine.app.remote import codec
 from engine.app.remote.link import OTHER_VERSION, PATH, VERSION
-from engine.errors import ConfigError, EngineError
+from engine.errors import CallUnknown, ConfigError, EngineError
 from engine.version import __version__
 from engine.web.admin import ADMIN
 from engine.web.event_lines import EventLines, line
@@ -92,7 +92,15 @@ def _bound(service: WebState, question: str, asked: Mapping[str, Any]) -> Callab
         answer = _fitting(partial(ADMIN[question], service), asked)
     else:
         raise ConfigError(_NOT_UNDERSTOOD)
-    return lambda: codec.write({"result": answer()})
+    return lambda: _written(answer())
+
+
+def _written(result: Any) -> bytes:
+    """The answer. Raises `CallUnknown` for what cannot be sent: what was asked has been done."""
+    try:
+        return codec.write({"result": result})
+    except ConfigError as error:
+        raise CallUnknown(f"It was done, and the answer cannot be sent: {error}") from None
 
 
 def _fitting(method: Callable[..., Any], asked: Mapping[str, Any]) -> Callable[[], Any]:

@@ -92,7 +92,7 @@ def opened(
     tcp = undo.enter_context(contextlib.closing(_bound(options)))
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
-    gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
+    gateway = Gateway(engine, credentials, settings=settings)
     metrics = Metrics(engine.status, counters, feed, gateway)
     service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls())
     servers = (

@@ -103,10 +103,10 @@ def test_freqtrade_trades_through_the_gateway(freqtrade: str, sim: Simulator, tm
         told = service.command("gateway-key", "MASTER", "--label", "freqtrade", "--trading", "--json")
         assert told.returncode == 0, told.stderr
         credentials = json.loads(told.stdout)
-        urls = {"urls": {"api": {"public": service.url, "private": service.url}}}
+        reached = {"urls": {"api": {"public": service.url, "private": service.url}}, "enableRateLimit": False}
         (tmp_path / "bot").mkdir()
         run(freqtrade, configured(tmp_path / "bot", {
-            "key": credentials["key"], "secret": credentials["secret"], "ccxt_config": urls,
+            "key": credentials["key"], "secret": credentials["secret"], "ccxt_config": reached,
         }))  # fmt: skip
     assert traded(sim) == ONE_TRADE
     assert sim.refused_nonces == 0

@@ -30,7 +30,7 @@ from engine.kraken.endpoints import CallClass, call_class, private_endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pairs import read_pairs
 from engine.kraken.replies import read_reply
-from engine.rules.lane.priority import names_of
+from engine.rules.lane.order_queue import names_of
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement

@@ -26,7 +26,7 @@ from tests.crash.torture import chance
 from tests.served import Served
 from tests.soak.usage import Sampler, Usage, growth
 from tests.stopwatch import LONG, PATIENCE
-from tests.web.gateway.test_clients import key_of, send, signed
+from tests.web.gateway.asking import key_of, send, signed
 
 NAMES = ("MASTER", "ALICE", "BOB", "CAROL")
 BALANCE = {"ZUSD": "1000000.50", "USDT": "1000000"}

@@ -21,11 +21,12 @@ import pytest
 from engine import AvailabilityChanged, Engine, EngineWarning, Settings
 from engine.app.remote import codec
 from engine.app.remote.link import VERSION
-from engine.errors import ConfigError, EngineStopped, StoreError, StoreInUse
+from engine.errors import CallUnknown, ConfigError, EngineStopped, StoreError, StoreInUse
 from engine.ownership.local_socket import SOCKET_NAME, is_served, socket_address
 from engine.simulator import Fault, Simulator
 from engine.version import __version__
 from engine.web.event_lines import KEPT
+from engine.web.remote import _written
 from tests.conftest import Events
 from tests.stopwatch import PATIENCE
 
@@ -81,6 +82,11 @@ def test_what_is_no_question_is_refused_and_harms_nobody(owner: Engine, tmp_path
         assert status == 404 or told["error"][1] == "ConfigError", question
     with Engine.connect(tmp_path) as client:
         assert client.balance("MASTER").account == "MASTER"
+
+
+def test_what_was_done_and_cannot_be_told_is_unknown() -> None:
+    with pytest.raises(CallUnknown, match="was done"):
+        _written(object())
 
 
 def test_bytes_that_are_no_http_end_the_connection_only(owner: Engine, tmp_path: Path) -> None:

@@ -94,11 +94,11 @@ class Limits:
             held = key.breaker.check(endpoint.name, now, pair) or self._check_all(now)
             if held is not None:
                 kind = KeyRefused if held.is_refusal else LockedOut
-                raise kind(held.reason, retry_after=held.retry_after)
+                raise kind(held.reason, retry_after=held.retry_after).in_krakens_words(held.code)
         if self._settings.local_limits:
             held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
             if held is not None:
-                raise CounterFull(held.reason, retry_after=held.retry_after)
+                raise CounterFull(held.reason, retry_after=held.retry_after).in_krakens_words(held.code)
         if not key.breaker.is_quiet:
             key.breaker = key.breaker.started(endpoint.name, now, pair)
 

@@ -17,8 +17,8 @@ import pykka
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
-from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
+from engine.kraken.params import canonical
 from engine.kraken.unlisted import endpoint_of
 from engine.rules.lane.call_state import TABLE, CallEvent, CallState
 
@@ -121,7 +121,7 @@ class QueuedCall:
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
         self.endpoint = endpoint = _endpoint(call)
-        params = settled(endpoint, call.params) if endpoint.writes else call.params
+        params = canonical(endpoint, call.params) if endpoint.writes else call.params
         self.call = call if params is call.params else replace(call, params=params)
         self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
         self.may_change = endpoint.changes_now and not is_dry_run(endpoint, params)

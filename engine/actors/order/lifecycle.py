@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
+from engine.actors.events import OrderChanged
 from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Canceller
 from engine.actors.order.edits import Edits
@@ -64,7 +65,7 @@ class Lifecycle:
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
     ) -> None:
-        self._journal, self._later, self._announcer = journal, later, announcer
+        self._journal, self._later, self._announcer, self._publish = journal, later, announcer, publish
         self._monotonic, self._noter = monotonic, drift.noter
         self._every = settings.follow_every
         self._once_more = max(ONCE_MORE, settings.follow_every)
@@ -274,7 +275,7 @@ class Lifecycle:
     def _tell_unread(self, name: str) -> None:
         row = self._journal.row(name)
         if row is not None and not row.is_final:
-            self._announcer.changed(row)
+            self._publish(OrderChanged(row.account, row.receipt))
 
     def _take_in(self, account: str, look: Look) -> None:
         """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
@@ -305,10 +306,8 @@ class Lifecycle:
         is_open = row.state is OrderState.PLACED or row.recheck
         if not is_open or not row.may_be_edited or look.listing is None or len(orders) != 1:
             return None
-        return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
-
-    def _is_known(self, account: str, txid: str) -> bool:
-        return holder(self._journal, account, txid) is not None
+        is_known = partial(holder, self._journal, row.account)
+        return successor(row.fitted, orders[0], look.listing, lambda txid: is_known(txid) is not None)
 
     # What has to be done for a placement
 
@@ -363,7 +362,7 @@ class Lifecycle:
 
     def _changed(self, row: Placement, error: CallError | None = None) -> None:
         """Something happened to a placement: tell everybody whom it concerns."""
-        self._announcer.changed(row)
+        self._publish(OrderChanged(row.account, row.receipt))
         self.waiters.changed(row, error)
 
     def save(self) -> None:

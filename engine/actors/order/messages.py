@@ -24,6 +24,17 @@ class PlaceOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceBatch:
+    """Asks for orders to be placed by one call; answered with how each of them ended, as `PlaceOrder` is.
+
+    Raises `IdInUse`, `PairUnsettled` or `CallNotSent` when none of them is sent.
+    """
+
+    plans: tuple[Placement, ...]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class FindOrder:
     """Asks for a `Placement` by id, `cl_ord_id` or txid; the answer is `None` when there is none."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,11 @@ from typing import Any
 import pykka
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning
+from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.announcer import Announcer
+from engine.actors.order.batch import BatchSubmission, Ended, batch_params, gathered
 from engine.actors.order.canceller import Wish
 from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
 from engine.actors.order.journal import Journal
@@ -38,6 +40,7 @@ from engine.actors.order.messages import (
     OrderAmended,
     OrderReplaced,
     OrdersTouched,
+    PlaceBatch,
     PlaceOrder,
     StreamLive,
     StreamTold,
@@ -145,6 +148,7 @@ class OrderActor(EngineActor):
         return {
             _Do: lambda m: m.action(),
             PlaceOrder: lambda m: self._place(m.plan, m.timeout),
+            PlaceBatch: lambda m: self._place_batch(m.plans, m.timeout),
             FindOrder: lambda m: journal.find(m.account, m.name),
             FindOrders: lambda m: journal.find_all(m.account, m.names),
             ClientOrders: self._of_client,
@@ -192,6 +196,36 @@ class OrderActor(EngineActor):
         except Exception as error:  # noqa: BLE001 - no descriptors, no memory
             raise self._broken_off(plan, error) from None
 
+    def _place_batch(self, plans: Sequence[Placement], timeout: float) -> Future[list[Ended]]:
+        known = [self._known(plan) for plan in plans]
+        there = [row for row in known if row is not None]
+        if there and [row and row.order for row in known] != [plan.order for plan in plans]:
+            name = there[0].client_id or there[0].id
+            raise IdInUse(f"The name {name!r} is that of an open order already: give this one another.")
+        if not there:
+            self._plan_all(plans)
+        waiting = [self._orders.waiters.wait(row or plan, Until.SETTLED, timeout)
+                   for row, plan in zip(known, plans, strict=True)]  # fmt: skip
+        if not there:
+            self._send_batch(plans, min(timeout, self._settings.call_timeout))
+        return gathered(waiting)
+
+    def _plan_all(self, plans: Sequence[Placement]) -> None:
+        """Write them all down, or none."""
+        written: list[Placement] = []
+        try:
+            for plan in plans:
+                self._journal.plan(plan)
+                written.append(plan)
+        except Exception as error:
+            for plan in written:
+                reason = f"Another order of its batch could not be planned: {error}"
+                self._journal.note(plan.cl_ord_id, OrderEvent.NOT_SENT, reason=reason, may_repeat=True)
+            self._orders.save()
+            raise
+        for plan in plans:
+            self._publish(OrderChanged(plan.account, plan.receipt))
+
     def _known(self, plan: Placement) -> Placement | None:
         """The placement that has its id, or an open one of its client's that has the client's name for it."""
         found = self._journal.find(plan.account, plan.id)
@@ -204,7 +238,7 @@ class OrderActor(EngineActor):
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         self._journal.plan(plan)
-        self._announcer.changed(plan)
+        self._publish(OrderChanged(plan.account, plan.receipt))
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
@@ -221,14 +255,24 @@ class OrderActor(EngineActor):
         return OrderUnknown(f"{reason[:-1]} or after: it is looked up.", row.receipt)
 
     def _send(self, plan: Placement, timeout: float) -> None:
-        name = plan.cl_ord_id
-        told = partial(self._tell_answered, name)
-        submission = Submission(
-            self._journal, name, told, self._announcer.shared, self._later, self._settings.order_deadline
-        )
         params = {**plan.params, **plan.kraken_name.filter()}
+        self._submit(plan, "AddOrder", params, timeout, self._submission(plan))
+
+    def _send_batch(self, plans: Sequence[Placement], timeout: float) -> None:
+        submission = BatchSubmission([self._submission(plan) for plan in plans])
+        self._submit(plans[0], "AddOrderBatch", batch_params(plans), timeout, submission)
+
+    def _submission(self, plan: Placement) -> Submission:
+        told = partial(self._tell_answered, plan.cl_ord_id)
+        return Submission(
+            self._journal, plan.cl_ord_id, told, self._announcer.shared, self._later, self._settings.order_deadline
+        )
+
+    def _submit(
+        self, plan: Placement, endpoint: str, params: Mapping[str, Any], timeout: float, submission: QuickReply
+    ) -> None:
         call = PrivateCall(
-            plan.account, "AddOrder", params, timeout, reply_to=submission,
+            plan.account, endpoint, params, timeout, reply_to=submission,
             deadline_in=self._settings.order_deadline, key_id=plan.key_id,
         )  # fmt: skip
         try:

@@ -104,7 +104,7 @@ def _checked(deadline: float, now: float) -> float:
         raise WrongParameter(told, name="deadline")
     if deadline < now + SOONEST:
         told = f"The deadline of the order is less than {SOONEST:.0f} seconds away, or over; it was not sent."
-        raise DeadlinePassed(told, kraken_code="EService:Deadline elapsed")
+        raise DeadlinePassed(told).in_krakens_words("EService:Deadline elapsed")
     return deadline
 
 
@@ -115,8 +115,9 @@ def _accepted(result: Any) -> _Told:
     if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
         return OrderEvent.NO_ANSWER, {"reason": "Kraken's answer names no order."}
     described = result.get("descr")
-    order = described.get("order") if isinstance(described, dict) else None
-    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order if isinstance(order, str) else None}
+    texts = [described.get(name) if isinstance(described, dict) else None for name in ("order", "close")]
+    order, close = (text if isinstance(text, str) and text else None for text in texts)
+    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order, "close_description": close}
 
 
 def _failed(error: CallError) -> _Told:

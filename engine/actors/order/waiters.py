@@ -95,9 +95,9 @@ class Waiters:
                 waiter.future.set_exception(error)
 
     def refused(self, name: str, error: CallError) -> None:
-        """Kraken does not let it be canceled: whoever waits for that is told."""
+        """Kraken does not let it be canceled: whoever waits for that is told; the others wait on."""
         waiters = self._waiters.pop(name, [])
-        self._waiters[name] = [waiter for waiter in waiters if waiter.until is Until.SETTLED]
+        self._waiters[name] = [waiter for waiter in waiters if waiter.until is not Until.FINAL]
         for waiter in (each for each in waiters if each.until is Until.FINAL):
             waiter.future.set_exception(error)
 

@@ -38,6 +38,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.fees import Fee
 from engine.rules.gates.plan import Candidate, TradePlan, every_pair, no_order
 from engine.rules.gates.report import GateReport, GateResult, GateState
+from engine.rules.order.close import ConditionalClose
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.states import OrderState
@@ -49,8 +50,8 @@ def _is_event(kind: type[Any]) -> bool:
 
 
 _DATA: tuple[type[Any], ...] = (
-    AssetBalance, BalancePoint, BalanceRow, BalanceSnapshot, Candidate, Drift, EngineStatus, Fee, GateReport,
-    GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, TradePlan,
+    AssetBalance, BalancePoint, BalanceRow, BalanceSnapshot, Candidate, ConditionalClose, Drift, EngineStatus, Fee,
+    GateReport, GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, TradePlan,
     *(each for each in vars(events).values() if isinstance(each, type) and _is_event(each)),
 )  # fmt: skip
 _ENUMS: tuple[type[Enum], ...] = (Bucket, GateState, OrderState, Outcome, Standing)
@@ -92,12 +93,11 @@ def encoded(value: Any) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
-    if kind in _WRITERS:
-        return _WRITERS[kind](value)
-    if isinstance(value, EngineError):
-        return _error(value)
-    if isinstance(value, Path):
-        return ["Path", str(value)]
+    for base in kind.__mro__:  # what is of a caller's own class, such as an `OrderedDict`, is sent as what it is
+        if base in _WRITERS:
+            return _WRITERS[base](value)
+    if isinstance(value, Mapping):
+        return _mapping(value)
     raise ConfigError(f"A {kind.__name__} cannot be sent to another process.")
 
 
@@ -171,6 +171,10 @@ _PARTS: Mapping[type[Any], Callable[[Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def _enum(value: Enum) -> list[Any]:
+    return [type(value).__name__, value.value]
+
+
 def _writer(kind: type[Any]) -> Callable[[Any], Any]:
     parts = _PARTS.get(kind, _parts)
     return lambda value: [kind.__name__, _mapping(parts(value))]
@@ -181,6 +185,8 @@ def _reader(kind: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 _WRITERS: dict[type[Any], Callable[[Any], Any]] = {
+    str: "".join,
+    int: int,
     float: _float,
     dict: _mapping,
     MappingProxyType: lambda value: ["map", _mapping(value)],
@@ -188,8 +194,10 @@ _WRITERS: dict[type[Any], Callable[[Any], Any]] = {
     tuple: lambda value: ["tuple", *map(encoded, value)],
     Decimal: lambda value: ["Decimal", str(value)],
     datetime: lambda value: ["datetime", value.isoformat()],
+    Path: lambda value: ["Path", str(value)],
+    EngineError: _error,
     **{each: _writer(each) for each in _DATA},
-    **{each: lambda value: [type(value).__name__, value.value] for each in _ENUMS},
+    **dict.fromkeys(_ENUMS, _enum),
 }
 _READERS: dict[str, Callable[..., Any]] = {
     "float": float,

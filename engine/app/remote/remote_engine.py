@@ -47,6 +47,7 @@ _NOT_SERVED = (
     "or start 'kraken-engine serve' in its place."
 )
 _GONE = f"The service on the state directory {{directory}} has stopped, and nothing was sent: {_START}."
+_NO_ANSWER = "The service on the state directory {directory} gave no answer; nothing was changed."
 _LOST = "The service gave no answer: look up what became of {what}."
 _ORDER_LOST = (
     "The service gave no answer, so whether order {id!r} was placed is not known: place it again under the same id, "
@@ -271,6 +272,8 @@ class RemoteEngine:
         It ends with `unsubscribe`, `close`, or the service. While the callable is busy the service keeps the newest
         10,000 events; an `EngineWarning` ``events-dropped`` says how many were lost.
         """
+        if not callable(subscriber):
+            raise ConfigError("A RemoteEngine gives its events to a callable, such as a function.")
         self.unsubscribe(subscriber)
         lines = self._follow("events")
         with contextlib.suppress(Unanswered):  # then it is over at once
@@ -288,7 +291,8 @@ class RemoteEngine:
 
         Raises `ConfigError` for a question or arguments that it does not know.
         """
-        return self._ask(question, timeout, again=False, is_timed=False, **asked)
+        lost = CallUnknown(_LOST.format(what=question))
+        return self._ask(question, timeout, lost, again=False, is_timed=False, **asked)
 
     def close(self) -> None:
         """End the connections and subscriptions; the engine goes on. A later call raises `EngineStopped`."""
@@ -338,7 +342,7 @@ class RemoteEngine:
                 if not is_sent:
                     raise self._stopped() from None
             if not again or left <= PAUSE:
-                raise lost or CallUnknown(_LOST.format(what=question))
+                raise lost or CallUnknown(_NO_ANSWER.format(directory=self._link.directory))
             time.sleep(PAUSE)
 
     def _follow(self, question: str, **asked: Any) -> Lines:

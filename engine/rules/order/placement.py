@@ -71,6 +71,8 @@ class Placement:
     """Until when Kraken takes it, in Unix seconds by Kraken's clock; `None` before it was sent."""
     txids: tuple[str, ...] = ()
     description: str | None = None
+    close_description: str | None = None
+    """Kraken's words for its conditional close."""
     reason: str | None = None
     code: str | None = None
     """Kraken's error string, when it refused."""

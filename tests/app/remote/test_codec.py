@@ -7,6 +7,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.verbs import Verbs
 from engine.errors import CallError, ConfigError, EngineError, OrderUnknown, StoreInUse
 from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
+from engine.rules.order.close import ConditionalClose
 from engine.values import SYSTEM_CLOCK, Secret
 
 ERRORS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, EngineError)]
@@ -37,10 +39,16 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
     lambda moment: moment.replace(fold=0)
 )
 numbers = st.floats(allow_nan=False)
-orders = st.sampled_from([LIMIT, MARKET])
+WITH_ALL = Order(
+    "XBTUSD", "buy", "limit", "1", "30000", starts=datetime(2026, 1, 1, tzinfo=UTC), userref=7,
+    self_trade="cancel-both", deadline=datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC),
+    close=ConditionalClose("stop-loss-limit", "#5%", "1.50"),
+)  # fmt: skip
+orders = st.sampled_from([LIMIT, MARKET, WITH_ALL])
+closes = st.just(WITH_ALL.close)
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     str: texts, int: st.integers(), float: numbers, bool: st.booleans(), Decimal: amounts, datetime: moments,
-    type(None): st.none(), Any: st.none(), Path: texts.map(Path), Order: orders,
+    type(None): st.none(), Any: st.none(), Path: texts.map(Path), Order: orders, ConditionalClose: closes,
 }  # fmt: skip
 
 
@@ -211,6 +219,26 @@ def test_what_is_no_message_is_not_read(raw: bytes) -> None:
 def test_nothing_that_comes_raises_anything_else(raw: bytes) -> None:
     with contextlib.suppress(codec.Unreadable, EngineError):
         codec.read(raw)
+
+
+class Word(str):
+    __slots__ = ()
+
+
+class Number(int):
+    pass
+
+
+class Own(Order):
+    __slots__ = ()
+
+
+def test_parameters_of_a_callers_own_classes_are_sent_as_what_they_are() -> None:
+    given = OrderedDict(pair=Word("XBTUSD"), count=Number(5), orders=[OrderedDict(volume=Decimal("0.10"))])
+    again = codec.read(codec.write(given))
+    assert again == {"pair": "XBTUSD", "count": 5, "orders": [{"volume": Decimal("0.10")}]}
+    assert [type(each) for each in again.values()] == [str, int, list]
+    assert codec.read(codec.write(Own("XBTUSD", "buy", "market", 1))) == Order("XBTUSD", "buy", "market", 1)
 
 
 def test_an_order_that_is_none_is_said() -> None:
