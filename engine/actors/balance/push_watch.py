@@ -20,6 +20,7 @@ class PushWatch:
     def __init__(self, account: str, pulse: Pulse | None, poller: Poller) -> None:
         self._account, self._pulse, self._poller = account, pulse, poller
         self._behind = 0
+        self._is_settled, self._is_spread = True, False
         self.interval = 0.0
         """Seconds from the last request to the next while the stream is quiet; 0: it is not."""
 
@@ -35,8 +36,8 @@ class PushWatch:
         return is_behind
 
     def changed(self) -> None:
-        """The stream, or a call of ours, has told of a change."""
-        self._behind = 0
+        """The stream, or a call of ours, has told of a change: REST may tell of it late, so one more read follows."""
+        self._behind, self._is_settled = 0, False
 
     def again(self) -> float:
         """Seconds until REST is asked once more, after a reply that was behind."""
@@ -45,7 +46,11 @@ class PushWatch:
     def quiet_pause(self, as_of: float | None) -> float | None:
         """Seconds until the next safety read, while the stream confirms a balance of `as_of`; else `None`."""
         if self._pulse is None or as_of is None or self._pulse.confirmed(as_of) is None:
-            self.interval = 0.0
+            self._is_spread, self.interval = False, 0.0
             return None
-        self.interval = self._poller.safety_pause(self._account, is_first=not self.interval)
+        if not self._is_settled:  # holds may lag too, and no total shows that
+            self._is_settled, self.interval = True, 0.0
+            return None
+        self.interval = self._poller.safety_pause(self._account, is_first=not self._is_spread)
+        self._is_spread = True
         return self.interval
