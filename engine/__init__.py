@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         CallFinished,
         EngineWarning,
         KeyChanged,
+        OperatorActed,
         OrderChanged,
         OrderFilled,
         PassFinished,
@@ -100,10 +101,11 @@ if TYPE_CHECKING:
         StoreDamaged,
         StoreError,
         StoreInUse,
+        TradingPaused,
     )
     from engine.kraken.drift import Drift
     from engine.rules.balance.availability import Standing
-    from engine.rules.balance.history import BalancePoint
+    from engine.rules.balance.history import BalanceMark, BalancePoint
     from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
     from engine.rules.gates.gate import Allow, Deny, Gate
     from engine.rules.gates.gates import FIVE_GATES
@@ -124,6 +126,7 @@ __all__ = [
     "AvailabilityChanged",
     "BalanceActor",
     "BalanceChanged",
+    "BalanceMark",
     "BalancePoint",
     "BalanceSnapshot",
     "BalanceState",
@@ -153,6 +156,7 @@ __all__ = [
     "KrakenPrivateActor",
     "NotLive",
     "OpenOrder",
+    "OperatorActed",
     "Order",
     "OrderChanged",
     "OrderFilled",
@@ -175,6 +179,7 @@ __all__ = [
     "TradePlan",
     "TradeView",
     "TradingActor",
+    "TradingPaused",
 ]
 
 _ROOMS = {
@@ -185,6 +190,7 @@ _ROOMS = {
         "CallFinished",
         "EngineWarning",
         "KeyChanged",
+        "OperatorActed",
         "OrderChanged",
         "OrderFilled",
         "PassFinished",
@@ -211,13 +217,14 @@ _ROOMS = {
         "StoreDamaged",
         "StoreError",
         "StoreInUse",
+        "TradingPaused",
     ),
     "engine.kraken.drift": ("Drift",),
     "engine.rules.balance.availability": ("Standing",),
     "engine.rules.balance.snapshot": ("BalanceSnapshot", "BalanceState"),
     "engine.rules.gates.report": ("GateReport", "GateResult", "GateState"),
     "engine.rules.gates.gates": ("FIVE_GATES",),
-    "engine.rules.balance.history": ("BalancePoint",),
+    "engine.rules.balance.history": ("BalanceMark", "BalancePoint"),
     "engine.rules.order.states": ("OrderState",),
     "engine.rules.order.open_order": ("OpenOrder",),
     "engine.rules.order.order": ("Order", "OrderReceipt"),

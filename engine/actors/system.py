@@ -22,7 +22,15 @@ from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
+from engine.actors.events import (
+    AvailabilityChanged,
+    BalanceChanged,
+    CallFinished,
+    EngineWarning,
+    KeyChanged,
+    OrderFilled,
+    PassFinished,
+)
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.listener import Listener
 from engine.actors.lane.messages import BalanceRecord, Invalidated, PrivateCall
@@ -31,6 +39,7 @@ from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import AllCanceled, DisarmAll, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
+from engine.actors.order.safeguards import Safeguards
 from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
@@ -59,6 +68,7 @@ GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way ge
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
 
 _NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
+_MARKED = (AvailabilityChanged, OrderFilled)  # those that the history marks
 
 After = Callable[[float, Callable[[], None]], None]
 
@@ -103,6 +113,7 @@ class ActorSystem:
         self._notice, self._fetch, self._drift = notice, fetch, drift
         self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
         self.listener = Listener(settings, clock)
+        self.safeguards = Safeguards()
         self._invalidations: defaultdict[str, Invalidation] = defaultdict(Invalidation)
         self.facts = Facts()
         self._is_dropping = False
@@ -123,7 +134,7 @@ class ActorSystem:
             self._actors.watch()
             self._actors.start(EVENTS, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
-            self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
+            self._actors.start(ARCHIVE, self._start_archive)
             kept = read_kept(self._state_dir / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
             self.names.start(kept, self._clock.wall_ns() / 1e9)
@@ -229,6 +240,8 @@ class ActorSystem:
                 self.listener.answered()
         elif isinstance(event, _NOTICED):
             self._notice(event)
+        elif isinstance(event, _MARKED):
+            self.tell(ARCHIVE, event)
         if self._subscribers and self._has_room(event):  # without subscribers no actor is woken for each call
             self.tell(EVENTS, event)
 
@@ -274,7 +287,11 @@ class ActorSystem:
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
             invalidate=self.invalidate, told=self._told, watch=self._watch, drift=self._drift,
+            is_paused=self.safeguards.is_paused,
         )  # fmt: skip
+
+    def _start_archive(self) -> pykka.ActorRef[Any]:
+        return ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
         self._report = report
@@ -297,6 +314,7 @@ class ActorSystem:
             self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
             drift=self._drift, key_of=self._key_of, spare=self._spare, verify=partial(verify_owned, self._state_dir),
+            safeguards=self.safeguards,
         )  # fmt: skip
 
     def _told(self, call: PrivateCall, result: Any) -> None:

@@ -256,6 +256,10 @@ class Engine(GateMethods):
             passes=dict(state.passes),
             drift=state.drift.read(),
             silent_since=system.listener.silent_since() if system else None,
+            heard=system.listener.heard_ago() if system else {},
+            refused=tuple(filter(system.listener.has_answered_since, tuple(state.board))) if system else (),
+            paused=system.safeguards.paused if system else {},
+            switches=system.safeguards.switches if system else {},
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
@@ -274,6 +278,14 @@ class Engine(GateMethods):
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:
             self._state.system.tell(EVENTS, Unsubscribe(subscriber))
+
+    def announce(self, event: object) -> None:
+        """Give an event of the host's own, such as an `OperatorActed`, to every subscriber, in order with the engine's.
+
+        Does nothing while the engine does not run.
+        """
+        if self._state.is_running:
+            self._state.publish(event)
 
     def _notice(self, event: Any) -> None:
         """What the engine itself takes from its events; finished calls are not among them. Must not wait."""

@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
+from engine.actors.lane.attempt import PAUSED
 from engine.actors.order.fee_cache import FeeCache
-from engine.actors.order.messages import ArmSwitch, FindOrder, PlaceOrder, UnsettledFunds
+from engine.actors.order.messages import (
+    ArmSwitch,
+    FindOrder,
+    PauseTrading,
+    PlaceOrder,
+    ResumeTrading,
+    UnsettledFunds,
+)
 from engine.app.accounts import AccountMethods
 from engine.app.order_client import OrderClient
 from engine.app.state import AppState
@@ -21,6 +29,7 @@ from engine.errors import (
     NotLive,
     OrderUnknown,
     PermissionDenied,
+    TradingPaused,
 )
 from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
@@ -62,7 +71,8 @@ class OrderMethods(AccountMethods):
         Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
         `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has the order: how it
         ended is published as `OrderChanged`, and `order()` returns it. Raises `CallNotSent` when nothing was placed
-        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order),
+        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order,
+        `TradingPaused` after `pause_trading`),
         `OrderRejected` or another `CallRefused` when the engine or Kraken refuses the order, `PermissionDenied` for a
         key that may not look orders up, `ConfigError` for an invalid order or id.
 
@@ -127,6 +137,26 @@ class OrderMethods(AccountMethods):
         """
         self._set_switch(account, 0, timeout)
 
+    def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """Let no order of the account go out until `resume_trading`, also after a restart. Returns when it is durable.
+
+        From then on `place`, and every call that places or changes an order, raises `TradingPaused` before it is sent;
+        a placement that waits in the lane ends as *not sent*. One under way is not stopped, open orders stay open, and
+        cancels go on. Everybody who places orders through this engine is kept back: `place`, `call`, plans and the
+        gateway. Raises `StoreError` when it cannot be written down; then nothing has changed.
+        """
+        self._state.check_account(account)
+        self._client.ask(PauseTrading(account), self._client.deadline(timeout))
+
+    def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """Let the account's orders go out again after `pause_trading`; returns when that is durable.
+
+        Does nothing for an account that is not paused. (`resume` is about a key that Kraken refused.) Raises
+        `StoreError` when it cannot be written down; then the account stays paused.
+        """
+        self._state.check_account(account)
+        self._client.ask(ResumeTrading(account), self._client.deadline(timeout))
+
     def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
         self._state.check_account(account)
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
@@ -139,6 +169,8 @@ class OrderMethods(AccountMethods):
 
     def _plan(self, account: str, order: Order, name: str | None, deadline: float) -> Placement:
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
+        if self._state.system.safeguards.is_paused(account):
+            raise TradingPaused(PAUSED.format(account=account, what="the order"), account=account, endpoint="AddOrder")
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)

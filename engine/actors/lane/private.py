@@ -36,6 +36,11 @@ def ignore(event: Any) -> None:
     """A `publish` for an actor without subscribers."""
 
 
+def never_paused(account: str) -> bool:
+    """An `is_paused` for an actor whose accounts nobody can pause."""
+    return False
+
+
 def ignore_call(call: PrivateCall, result: Any) -> None:
     """A `told` for an actor without a journal of orders."""
 
@@ -60,8 +65,9 @@ class KrakenPrivateActor(EngineActor):
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
     holds; `told` is called with every such call and its result (`None`: its outcome is unknown). Both run in the
     actor's thread, before that call is answered, and must not wait. `watch` is given a function that returns the state
-    of the lane. `drift` notes what is new or odd in Kraken's replies. The actor owns the state directory and the keys
-    until it has stopped.
+    of the lane. `drift` notes what is new or odd in Kraken's replies. `is_paused` says of an account, as each
+    call's turn comes, whether what places orders is kept back. The actor owns the state directory and the keys until it
+    has stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -81,6 +87,7 @@ class KrakenPrivateActor(EngineActor):
         told: Callable[[PrivateCall, Any], None] = ignore_call,
         watch: Callable[[Callable[..., LaneReport]], None] = ignore,
         drift: DriftLog | None = None,
+        is_paused: Callable[[str], bool] = never_paused,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
@@ -90,6 +97,7 @@ class KrakenPrivateActor(EngineActor):
             self._lane = _open_lane(
                 distinct(accounts), url, state_directory(state_dir),
                 settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
+                is_paused=is_paused,
             )  # fmt: skip
             undo.callback(self._lane.close)
             self._own_scheduler = Scheduler.started() if scheduler is None else None
@@ -188,6 +196,7 @@ def _open_lane(
     clock: Clock,
     publish: Callable[[Any], None],
     drift: DriftLog,
+    is_paused: Callable[[str], bool],
 ) -> Lane:
     """Everything a lane owns; when a part cannot be opened, the others are released."""
 
@@ -211,7 +220,7 @@ def _open_lane(
         undo.callback(limits.close)
         lane = Lane(
             accounts, ownership, nonces, limits, transport, disk,
-            settings=settings, live=live, clock=trusted, drift=drift,
+            settings=settings, live=live, clock=trusted, drift=drift, is_paused=is_paused,
         )  # fmt: skip
         undo.pop_all()
     return lane

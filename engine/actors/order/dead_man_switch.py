@@ -12,6 +12,7 @@ import pykka
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.journal import Journal
+from engine.actors.order.safeguards import Safeguards
 from engine.errors import CallError, CallUnknown, EngineStopped, StoreError
 
 ENDPOINT = "CancelAllOrdersAfter"
@@ -56,8 +57,9 @@ class DeadManSwitch:
         publish: Callable[[Any], None],
         *,
         live: bool,
+        safeguards: Safeguards,
     ) -> None:
-        self._journal, self._private, self._me = journal, private, me
+        self._journal, self._private, self._me, self._safeguards = journal, private, me, safeguards
         self._later, self._publish, self._live = later, publish, live
         self._switches: dict[str, Switch] = {}
 
@@ -134,6 +136,7 @@ class DeadManSwitch:
     def _send(self, switch: Switch) -> None:
         switch.turn += 1
         switch.is_asking = True
+        self._safeguards.arm(switch.account, switch.seconds)
         try:
             if switch.seconds:
                 self._journal.keep_switch(switch.account, switch.seconds)  # a journal that cannot be written feeds none
@@ -158,6 +161,7 @@ class DeadManSwitch:
             self._again(switch, switch.seconds / FEEDS)
         else:
             del self._switches[switch.account]
+            self._safeguards.disarmed(switch.account)
             self._journal.forget_switch(switch.account)
         self._answer(switch, None)
 
