@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.web import admin
+from engine.web.dashboard import dashboard
+from engine.web.feed.stream import balances, events, history, log, state
 from engine.web.health import healthz, readyz
 from engine.web.metrics import CONTENT_TYPE
 from engine.web.options import WebOptions
-from engine.web.pages import dashboard
 from engine.web.security import BodyLimit, Guard
 from engine.web.static import static
-from engine.web.stream import events, history, state
 from engine.web.web_state import WebState
 
 
@@ -40,6 +40,8 @@ def _routes() -> list[Route]:
         Route("/", dashboard),
         Route("/api/state", state),
         Route("/api/history", history),
+        Route("/api/balances", balances),
+        Route("/api/log", log),
         Route("/api/events", events),
         Route("/static/{name}", static),
         Route("/metrics", _metrics),

@@ -20,7 +20,7 @@ from engine.errors import ConfigError, StoreError
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app
 from engine.web.event_counters import EventCounters
-from engine.web.feed import Feed
+from engine.web.feed.feed import Feed
 from engine.web.gateway.credentials import Credentials
 from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
@@ -154,11 +154,9 @@ async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
     while not stop.is_set():
         due = max(due + TICK, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
-        if feed.clients:  # the orders of others cost calls, so they are asked for only while somebody looks
-            account = feed.others.due([each.account for each in engine.status().accounts], time.monotonic())
-            if account is not None:
-                loop.run_in_executor(None, feed.others.look, engine, account)
         try:
+            for question in feed.questions():
+                loop.run_in_executor(None, question, engine)
             feed.tick()
         except Exception:
             logger.exception("The dashboard could not be brought up to date.")

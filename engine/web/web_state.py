@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.app import Engine
 from engine.values import Settings
-from engine.web.feed import Feed
+from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 
@@ -20,3 +20,5 @@ class WebState:
     metrics: Metrics
     gateway: Gateway
     settings: Settings
+    may_act: bool = False
+    """Whether the page offers actions."""

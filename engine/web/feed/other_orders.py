@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from datetime import datetime
 
 from engine.app import Engine
 from engine.errors import EngineError
 from engine.rules.order.open_order import OpenOrder
 
-EACH_AFTER = 60.0  # seconds between two requests for one account: OpenOrders costs two points of its counter
+EACH_AFTER = 30.0  # seconds between two requests for one account: OpenOrders costs two points of its counter
 NEVER = float("-inf")
 APART = 5.0  # seconds between two requests, so that many accounts do not fill the lane
 
@@ -20,6 +21,7 @@ class OtherOrders:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._orders: dict[str, tuple[OpenOrder, ...] | None] = {}
+        self._opened: dict[str, dict[tuple[str, str], datetime]] = {}
         self._requested: dict[str, float] = {}
         self._last = NEVER
 
@@ -37,15 +39,22 @@ class OtherOrders:
         try:
             found = engine.open_orders(account, all=True)
             others = tuple(each for each in found if not each.is_ours)
+            opened = {(account, each.txid): each.opened for each in found if each.txid and each.opened}
         except EngineError:
-            others = None
+            others, opened = None, {}
         with self._lock:
             self._orders[account] = others
+            self._opened[account] = opened or self._opened.get(account, {})
 
     def orders(self) -> list[OpenOrder]:
         """All that are known, by account."""
         with self._lock:
             return [each for _, orders in sorted(self._orders.items()) for each in orders or ()]
+
+    def opened(self) -> dict[tuple[str, str], datetime]:
+        """Since when each order at Kraken is open, ours among them, by account and txid."""
+        with self._lock:
+            return {name: at for part in self._opened.values() for name, at in part.items()}
 
     def unknown(self) -> list[str]:
         """The accounts for which Kraken could not be asked the last time."""

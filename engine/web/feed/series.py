@@ -11,7 +11,6 @@ from engine.app.status import EngineStatus
 from engine.errors import Outcome
 
 KEPT = 900  # samples
-ACCOUNTS_AT_MOST = 8  # lines that one chart can show
 
 
 class Series:
@@ -23,14 +22,12 @@ class Series:
     def add(self, status: EngineStatus, calls: Sequence[CallFinished], now: float) -> dict[str, Any]:
         """Take one sample of the second that ends now (Unix seconds), and return it."""
         sent = [call.seconds for call in calls if call.outcome is not Outcome.NOT_SENT]
-        known = [each for each in status.accounts[:ACCOUNTS_AT_MOST] if each.cash is not None]
         point = {
             "t": round(now, 3),
             "mean": round(1000 * sum(sent) / len(sent), 3) if sent else None,
             "worst": round(1000 * max(sent), 3) if sent else None,
             "queue": sum(status.waiting.values()),
             "errors": sum(call.outcome is not Outcome.DONE for call in calls),
-            "cash": {each.account: format(each.cash, "f") for each in known if each.cash is not None},
         }
         self._points.append(point)
         return point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-_VOID = frozenset({"meta", "link", "br", "input"})
+_VOID = frozenset({"meta", "link", "br", "input", "hr"})
 
 
 class Markup(str):

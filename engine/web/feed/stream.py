@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from engine.web.feed import Feed
+from engine.web.feed.balance_history import SPANS, chart_of
+from engine.web.feed.feed import Feed
 from engine.web.web_state import WebState
 
 SEND_PATIENCE = 20.0  # seconds that a client may take to read one message
@@ -27,12 +29,28 @@ async def events(request: Request) -> Response:
 
 async def state(request: Request) -> Response:
     """The whole state, once."""
+    _service(request).feed.looked_at()
     return JSONResponse(_service(request).feed.view.to_dict())
 
 
 async def history(request: Request) -> Response:
     """The charts' samples of the last 15 minutes."""
     return JSONResponse(_service(request).feed.series.points())
+
+
+async def balances(request: Request) -> Response:
+    """The history of balances over the last ``days`` (1, 7 or 31), with outages and fills."""
+    engine = _service(request).engine
+    asked = request.query_params.get("days", "1")
+    days = next((each for each in SPANS if f"{each:g}" == asked), SPANS[0])
+    names = [each.account for each in engine.status().accounts]
+    return JSONResponse(await run_in_threadpool(chart_of, engine, names, days))
+
+
+async def log(request: Request) -> Response:
+    """The events as text, the oldest first, to be kept."""
+    headers = {"content-disposition": 'attachment; filename="kraken-engine.log"'}
+    return PlainTextResponse("".join(_service(request).feed.log.lines()), headers=headers)
 
 
 class _Stream(Response):

@@ -1,0 +1,72 @@
+"""What assets are worth in one currency, by the prices of markets. Pure.
+
+A market's price is what one unit of its base costs in its quote. From an asset to a currency it goes by the market
+between them, in either direction, or over one asset in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+CURRENCIES = ("USD", "EUR", "GBP", "CHF", "CAD", "AUD", "JPY", "XBT")
+"""In which a total is offered."""
+_BETWEEN = ("USD", "EUR", "USDT", "XBT")
+
+Market = tuple[str, str]
+"""Base and quote, by plain name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """A sum in one currency. `missing`: the assets without a price, which are not in it."""
+
+    total: Decimal
+    missing: tuple[str, ...] = ()
+
+
+def rate(asset: str, currency: str, prices: Mapping[Market, Decimal]) -> Decimal | None:
+    """What one unit is worth; `None` where no price leads to it."""
+    direct = _direct(asset, currency, prices)
+    if direct is not None:
+        return direct
+    for between in _BETWEEN:
+        first, second = _direct(asset, between, prices), _direct(between, currency, prices)
+        if first is not None and second is not None:
+            return first * second
+    return None
+
+
+def worth(amounts: Mapping[str, Decimal], currency: str, prices: Mapping[Market, Decimal]) -> Valuation:
+    """The value of amounts by plain name, positive or negative."""
+    total, missing = Decimal(0), []
+    for asset, amount in sorted(amounts.items()):
+        price = rate(asset, currency, prices) if amount else Decimal(0)
+        if price is None:
+            missing.append(asset)
+        else:
+            total += amount * price
+    return Valuation(total, tuple(missing))
+
+
+def markets_for(assets: Iterable[str], listed: Iterable[Market]) -> tuple[Market, ...]:
+    """The markets whose prices are needed: from each asset to one in between, and from these to every currency."""
+    there = set(listed)
+    wanted: dict[Market, None] = {}
+    for asset in assets:
+        found = [market for to in _BETWEEN for market in ((asset, to), (to, asset)) if market in there]
+        wanted.update(dict.fromkeys(found[:1]))
+    for currency in (*CURRENCIES, *_BETWEEN):
+        for between in _BETWEEN:
+            wanted.update({each: None for each in ((between, currency), (currency, between)) if each in there})
+    return tuple(wanted)
+
+
+def _direct(asset: str, currency: str, prices: Mapping[Market, Decimal]) -> Decimal | None:
+    if asset == currency:
+        return Decimal(1)
+    if (asset, currency) in prices:
+        return prices[asset, currency]
+    inverse = prices.get((currency, asset))
+    return 1 / inverse if inverse else None

@@ -1,0 +1,162 @@
+"""The headline: the truth of the last seconds in one sentence, with its time and its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engine.app.status import EngineStatus
+from engine.errors import UnknownName
+from engine.kraken.endpoints import private_endpoint
+from engine.rules.balance.silence import SILENT
+from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
+from engine.rules.order.order import OrderReceipt
+from engine.rules.order.states import OrderState
+from engine.web.page.cell import Age, Cell, Moment, Piece, cell
+
+LATE_FACTOR, LATE_GRACE = 1.5, 2.0  # of a refresh interval, and seconds for the reply itself
+NAMED = 3  # accounts that a sentence names
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The sentence, what it means for balances and orders, and the beginning of the tab's title."""
+
+    sentence: Cell
+    consequence: Cell
+    title: str
+
+    @property
+    def state(self) -> str:
+        """``good``, ``warn`` or ``bad``."""
+        return self.sentence.state
+
+
+def late_accounts(status: EngineStatus) -> dict[str, float | None]:
+    """Accounts without a good reply in their last refresh interval: seconds since the last one, `None` for never."""
+    found: dict[str, float | None] = {}
+    for each in status.accounts:
+        heard, interval = status.heard.get(each.account), status.refresh_intervals.get(each.account)
+        if interval is not None and (heard is None or heard > LATE_FACTOR * interval + LATE_GRACE):
+            found[each.account] = heard
+    return found
+
+
+def headline(status: EngineStatus, orders: Sequence[OrderReceipt]) -> Headline:
+    """What is to be known first, the worst first."""
+    late = late_accounts(status)
+    out = [each for each in status.accounts if not each.is_available]
+    state, title, pieces = _sentence(status, orders, late, out)
+    return Headline(cell(*pieces, state=state), _consequence(status, late), title)
+
+
+def _sentence(
+    status: EngineStatus, orders: Sequence[OrderReceipt], late: dict[str, float | None], out: list[BalanceSnapshot]
+) -> tuple[str, str, list[Piece]]:
+    number = len(status.accounts)
+    if not status.running:
+        return "bad", "engine stopped", ["The engine has stopped."]
+    if not number:
+        return "warn", "no account", ["There is no account."]
+    if len(late) == number or status.silent_since is not None:
+        return _silence(status, late, out)
+    if out:
+        return "bad", f"{_few(out)} not available", _not_available(out)
+    unknown = [each for each in orders if each.state is OrderState.UNKNOWN]
+    if unknown:
+        what = "1 order is unknown" if len(unknown) == 1 else f"{len(unknown)} orders are unknown"
+        whose = ", ".join(dict.fromkeys(each.account for each in unknown))
+        return "bad", what, [f"{what} ({whose}): it is not known whether Kraken has placed it, and it is looked up."]
+    if late:
+        name, seconds = max(late.items(), key=lambda item: item[1] or 0.0)
+        return "warn", f"{name} late", [f"No good reply for {name}", *_since(status, seconds), "."]
+    if status.paused:
+        name, since = next(iter(status.paused.items()))
+        more = f" and {len(status.paused) - 1} more" if len(status.paused) > 1 else ""
+        return "warn", f"{name} paused", [f"Trading of {name}{more} is paused since ", Moment(since), "."]
+    sentence = "All accounts are available" if number > 1 else "The account is available"
+    return "good", f"{number} of {number} available", [f"{sentence}."]
+
+
+def _silence(
+    status: EngineStatus, late: dict[str, float | None], out: list[BalanceSnapshot]
+) -> tuple[str, str, list[Piece]]:
+    """Nobody has had a good reply in the last interval."""
+    heard = [seconds for seconds in status.heard.values() if seconds is not None]
+    if not heard and status.silent_since is None and not out_for_good(out):
+        return "warn", "no reply yet", ["No reply of Kraken's yet."]
+    answers = [each for each in status.accounts if each.account in status.refused]
+    what = "Kraken has given no good reply" if answers else "Kraken has not answered"
+    seconds = min(heard) if heard else _seconds_since(status, status.silent_since)
+    pieces: list[Piece] = [what, *_since(status, seconds), "."]
+    cause = _cause(answers or out)
+    if cause:
+        pieces[-1] = f": {cause}"
+    is_bad = bool(out) or any(each.state is not BalanceState.FRESH for each in status.accounts)
+    return "bad" if is_bad else "warn", "Kraken refuses" if answers else "Kraken silent", pieces
+
+
+def out_for_good(out: Sequence[BalanceSnapshot]) -> bool:
+    """Whether an account is out for a reason, and not only because nothing has come yet."""
+    return any(each.error_count or each.last_error for each in out)
+
+
+def _cause(snapshots: Sequence[BalanceSnapshot]) -> str:
+    """What they all say, when they say the same; silence alone says no more than the sentence does."""
+    told = {each.last_error for each in snapshots if each.last_error}
+    text = told.pop() if len(told) == 1 else ""
+    if text.startswith(SILENT):
+        text = text.partition(" UTC.")[2].strip()
+    return text
+
+
+def _not_available(out: list[BalanceSnapshot]) -> list[Piece]:
+    cause = _cause(out)
+    verb = "is" if len(out) == 1 else "are"
+    return [f"{_few(out)} {verb} not available" + (f": {cause}" if cause else ".")]
+
+
+def _consequence(status: EngineStatus, late: dict[str, float | None]) -> Cell:
+    """How old the balances are, and whether anything is being placed."""
+    ages = [each.age for each in status.accounts if each.age is not None]
+    pieces: list[Piece] = []
+    if ages:
+        are = "Balances are" if len(ages) > 1 else "The balance is"
+        oldest = " or younger" if len(ages) > 1 and not late else ""
+        pieces += [f"{are} ", Age(max(ages)), f" old{oldest}. "]
+    available = sum(each.is_available and status.running for each in status.accounts)
+    pieces += [f"{available} of {len(status.accounts)} available. ", _placing(status)]
+    return cell(*pieces)
+
+
+def _placing(status: EngineStatus) -> str:
+    if not status.live:
+        return "Nothing can be placed: this is a dry run."
+    waiting = status.waiting.get("order", 0)
+    if status.under_way is not None and _places(status.under_way[1]):
+        return "An order is being placed now."
+    return f"{waiting} orders wait to be placed." if waiting else "Nothing is being placed."
+
+
+def _places(endpoint: str) -> bool:
+    try:
+        return private_endpoint(endpoint).places
+    except UnknownName:
+        return False
+
+
+def _since(status: EngineStatus, seconds: float | None) -> list[Piece]:
+    if seconds is None:
+        return [" since the engine started"]
+    since = status.as_of - timedelta(seconds=seconds - 0.5)  # to the nearest second, so that it stands still
+    return [" since ", Moment(since.replace(microsecond=0)), " (", Age(seconds), ")"]
+
+
+def _seconds_since(status: EngineStatus, since: datetime | None) -> float | None:
+    return None if since is None else (status.as_of - since).total_seconds()
+
+
+def _few(out: Sequence[BalanceSnapshot]) -> str:
+    names = [each.account for each in out]
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
