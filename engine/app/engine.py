@@ -257,7 +257,7 @@ class Engine(GateMethods):
             drift=state.drift.read(),
             silent_since=system.listener.silent_since() if system else None,
             heard=system.listener.heard_ago() if system else {},
-            refused=tuple(filter(system.listener.has_answered_since, tuple(state.board))) if system else (),
+            refusing=system is not None and system.listener.is_refusing(),
             paused=system.safeguards.paused if system else {},
             switches=system.safeguards.switches if system else {},
         )

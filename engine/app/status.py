@@ -55,8 +55,8 @@ class EngineStatus:
     """What was new, missing or odd in Kraken's replies, the oldest kind first."""
     heard: Mapping[str, float] = field(default_factory=dict)
     """Seconds since the last good reply to each account; without those that had none in this run."""
-    refused: tuple[str, ...] = ()
-    """The accounts for which Kraken has answered since then, and only refused."""
+    refusing: bool = False
+    """Whether Kraken has answered since the last good reply of all, and only refused."""
     paused: Mapping[str, datetime] = field(default_factory=dict)
     """Since when the trading of each paused account is paused (`Engine.pause_trading`)."""
     switches: Mapping[str, int] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class EngineStatus:
             "silent_since": None if self.silent_since is None else self.silent_since.isoformat(),
             "drift": [each.to_dict() for each in self.drift],
             "heard": {name: round(each, 3) for name, each in self.heard.items()},
-            "refused": list(self.refused),
+            "refusing": self.refusing,
             "paused": {name: since.isoformat() for name, since in self.paused.items()},
             "switches": dict(self.switches),
         }

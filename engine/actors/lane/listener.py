@@ -72,11 +72,10 @@ class Listener:
             now = self._clock.monotonic()
             return {name: now - each.at for name, each in self._accounts.items() if each.is_reply}
 
-    def has_answered_since(self, account: str) -> bool:
-        """Whether Kraken has refused a call since the account's last good reply: it answers, if only with a no."""
+    def is_refusing(self) -> bool:
+        """Whether Kraken has refused a call since the last good reply of all: it answers, if only with a no."""
         with self._lock:
-            own = self._accounts.get(account)
-            return own is not None and self._answered_at > own.at
+            return self._lane is not None and self._answered_at > self._lane.at
 
     def answered(self) -> None:
         """Kraken refused a call."""

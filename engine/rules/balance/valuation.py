@@ -1,7 +1,7 @@
 """What assets are worth in one currency, by the prices of markets. Pure.
 
 A market's price is what one unit of its base costs in its quote. From an asset to a currency it goes by the market
-between them, in either direction, or over one asset in between.
+between them, in either direction, or over one or two assets in between.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from decimal import Decimal
 CURRENCIES = ("USD", "EUR", "GBP", "CHF", "CAD", "AUD", "JPY", "XBT")
 """In which a total is offered."""
 _BETWEEN = ("USD", "EUR", "USDT", "XBT")
+_STEPS = 3  # markets: to one asset in between, to another, and to the currency
 
 Market = tuple[str, str]
 """Base and quote, by plain name."""
@@ -27,14 +28,16 @@ class Valuation:
 
 
 def rate(asset: str, currency: str, prices: Mapping[Market, Decimal]) -> Decimal | None:
-    """What one unit is worth; `None` where no price leads to it."""
-    direct = _direct(asset, currency, prices)
-    if direct is not None:
-        return direct
-    for between in _BETWEEN:
-        first, second = _direct(asset, between, prices), _direct(between, currency, prices)
-        if first is not None and second is not None:
-            return first * second
+    """What one unit is worth, by as few markets as lead there; `None` where none do."""
+    reached = {asset: Decimal(1)}
+    for _ in range(_STEPS):
+        for name, value in tuple(reached.items()):
+            for to in (currency, *_BETWEEN):
+                price = None if to in reached else _direct(name, to, prices)
+                if price is not None:
+                    reached[to] = value * price
+        if currency in reached:
+            return reached[currency]
     return None
 
 
@@ -64,8 +67,6 @@ def markets_for(assets: Iterable[str], listed: Iterable[Market]) -> tuple[Market
 
 
 def _direct(asset: str, currency: str, prices: Mapping[Market, Decimal]) -> Decimal | None:
-    if asset == currency:
-        return Decimal(1)
     if (asset, currency) in prices:
         return prices[asset, currency]
     inverse = prices.get((currency, asset))

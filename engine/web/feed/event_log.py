@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -127,6 +127,5 @@ def _order(receipt: OrderReceipt) -> str:
 
 
 def _line(event: LoggedEvent) -> str:
-    again = replace(event, times=1) != event
-    times = f" ({event.times} times)" if again else ""
+    times = f" ({event.times} times)" if event.times > 1 else ""
     return f"{event.at.isoformat(timespec='milliseconds')} {event.kind}: {event.text}{times}\n"

@@ -20,7 +20,8 @@ class OtherOrders:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._orders: dict[str, tuple[OpenOrder, ...] | None] = {}
+        self._orders: dict[str, tuple[OpenOrder, ...]] = {}
+        self._unknown: set[str] = set()
         self._opened: dict[str, dict[tuple[str, str], datetime]] = {}
         self._requested: dict[str, float] = {}
         self._last = NEVER
@@ -35,21 +36,23 @@ class OtherOrders:
         return oldest
 
     def look(self, engine: Engine, account: str) -> None:
-        """Ask Kraken for an account's open orders; after a failure they are not known. Waits, and raises nothing."""
+        """Ask Kraken for an account's open orders; after a failure the last known stay. Waits, and raises nothing."""
         try:
             found = engine.open_orders(account, all=True)
             others = tuple(each for each in found if not each.is_ours)
             opened = {(account, each.txid): each.opened for each in found if each.txid and each.opened}
         except EngineError:
-            others, opened = None, {}
+            with self._lock:
+                self._unknown.add(account)
+            return
         with self._lock:
-            self._orders[account] = others
-            self._opened[account] = opened or self._opened.get(account, {})
+            self._orders[account], self._opened[account] = others, opened
+            self._unknown.discard(account)
 
     def orders(self) -> list[OpenOrder]:
-        """All that are known, by account."""
+        """The last known ones, by account."""
         with self._lock:
-            return [each for _, orders in sorted(self._orders.items()) for each in orders or ()]
+            return [each for _, orders in sorted(self._orders.items()) for each in orders]
 
     def opened(self) -> dict[tuple[str, str], datetime]:
         """Since when each order at Kraken is open, ours among them, by account and txid."""
@@ -59,4 +62,4 @@ class OtherOrders:
     def unknown(self) -> list[str]:
         """The accounts for which Kraken could not be asked the last time."""
         with self._lock:
-            return sorted(account for account, orders in self._orders.items() if orders is None)
+            return sorted(self._unknown)

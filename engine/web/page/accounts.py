@@ -13,7 +13,7 @@ from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.balance.valuation import CURRENCIES, worth
 from engine.values import AssetBalance
-from engine.web.page.cell import Age, Cell, Due, Link, Moment, Number, Piece, Row, Worth, cell, joined
+from engine.web.page.cell import Age, Cell, Due, Link, Moment, Number, Piece, Row, Strong, Worth, cell, joined
 from engine.web.page.headline import late_accounts
 from engine.web.page.number import UNKNOWN, number, of_asset, signed
 from engine.web.page.seen import Quotes, Seen
@@ -70,13 +70,14 @@ def _standing(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Cell:
     """The state of an account and why. What is good by a fact that is stale is grey."""
     status = seen.status
     state, word = _WORDS[snapshot.standing] if status.running else ("bad", "engine stopped")
-    pieces: list[Piece] = [word]
     if state == "good" and is_late:
-        state = "old"
-        pieces = [f"{word} at the last reply"]
+        state, word = "old", f"{word} at the last reply"
+    pieces: list[Piece] = [Strong(word)]
     key = status.keys.get(snapshot.account)
     why = snapshot.last_error or (key.sentence if key is not None and key.state != "open" else "")
-    pieces += [f": {why}"] if why else []
+    if why and is_late and _is_told_above(seen.status):
+        why = ""
+    pieces += [f": {why.removesuffix('.')}"] if why else []
     if snapshot.error_count:
         pieces.append(f" ({snapshot.error_count} {'error' if snapshot.error_count == 1 else 'errors'} in a row")
         due = snapshot.next_attempt
@@ -89,7 +90,17 @@ def _standing(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Cell:
     seconds = status.switches.get(snapshot.account)
     if seconds is not None:
         pieces.append(f". Dead man's switch: {f'armed with {seconds} s' if seconds else 'being disarmed'}")
+    not_counted = _not_counted(snapshot)
+    if not_counted:
+        pieces.append(f". {not_counted}")
     return cell(*pieces, state="warn" if state == "good" and since is not None else state)
+
+
+def _is_told_above(status: EngineStatus) -> bool:
+    """Whether the headline says what is wrong with every account, so that the rows need not."""
+    late = late_accounts(status)
+    told = {each.last_error for each in status.accounts}
+    return len(status.accounts) > 1 and len(late) == len(status.accounts) and len(told) == 1
 
 
 def _total(snapshot: BalanceSnapshot, quotes: Quotes) -> Cell:
@@ -101,7 +112,7 @@ def _total(snapshot: BalanceSnapshot, quotes: Quotes) -> Cell:
     missing = set.intersection(*(set(each.missing) for each in found.values()))
     told = {each: UNPRICED if set(found[each].missing) - missing else shown[each] for each in CURRENCIES}
     if missing and len(missing) == sum(1 for each in amounts.values() if each):
-        return cell("no price yet")
+        return cell("no price")
     beside = f" without {', '.join(sorted(missing)[:3])}{' and more' if len(missing) > 3 else ''}" if missing else ""
     return cell(Worth(told), beside, state="warn" if missing else "plain")
 
@@ -110,16 +121,18 @@ UNPRICED = Number("no price", "Kraken's prices lead to no value in this currency
 
 
 def _cash(snapshot: BalanceSnapshot, decimals: int | None) -> Cell:
-    """What counts as cash, and the money that it does not count, with the line to configure."""
     if snapshot.cash is None:
         return cell(UNKNOWN, state="bad")
+    return cell(number(snapshot.cash, decimals), state="warn" if _not_counted(snapshot) else "plain")
+
+
+def _not_counted(snapshot: BalanceSnapshot) -> str:
+    """The money that cash does not count, with the line to configure."""
     amounts = {name: spendable_total(each) for name, each in snapshot.assets.items()}
     found = elsewhere(amounts, snapshot.cash_assets)
     if not found:
-        return cell(number(snapshot.cash, decimals))
-    line = line_to_count(found, snapshot.cash_assets)
-    told = f"{', '.join(found)} not counted; to count it, configure {line}"
-    return cell(number(snapshot.cash, decimals), f" {told}", state="warn")
+        return ""
+    return f"{', '.join(found)} not counted; to count it, configure {line_to_count(found, snapshot.cash_assets)}"
 
 
 def _held(snapshot: BalanceSnapshot) -> Decimal | None:
@@ -150,9 +163,8 @@ def _changes(before: BalancePoint, snapshot: BalanceSnapshot) -> Mapping[str, De
 
 
 def _cash_decimals(snapshot: BalanceSnapshot, quotes: Quotes) -> int | None:
-    """Those of the cash asset that has the most; `None` until all are known."""
-    known = [quotes.decimals.get(name) for name in snapshot.cash_assets]
-    return None if None in known or not known else max(each for each in known if each is not None)
+    """Those of the first cash asset, which the others are counted as; `None` until they are known."""
+    return quotes.decimals.get(next(iter(snapshot.cash_assets), ""))
 
 
 def _parts(balance: AssetBalance) -> Iterable[Decimal | None]:

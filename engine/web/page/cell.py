@@ -72,6 +72,17 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
+class Strong:
+    """A text that stands out from the rest of its cell."""
+
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"b": self.text}
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A way to another page of the service. `label` is its whole meaning, for who hears the page."""
 
@@ -84,7 +95,7 @@ class Link:
         return {"a": self.text, "h": self.path, "l": self.label}
 
 
-Piece = str | Age | Due | Moment | Number | Worth | Link
+Piece = str | Age | Due | Moment | Number | Worth | Strong | Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +180,7 @@ def words(piece: Piece) -> str:
             return f"in {span(piece.seconds)}" if piece.seconds >= 1 else "now"
         case Moment():
             return f"{piece.at:%H:%M:%S} UTC"
-        case Number() | Link():
+        case Number() | Strong() | Link():
             return piece.text
         case Worth():
             return next((each.text for each in piece.by_currency.values()), "")

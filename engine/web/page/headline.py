@@ -48,7 +48,7 @@ def headline(status: EngineStatus, orders: Sequence[OrderReceipt]) -> Headline:
     late = late_accounts(status)
     out = [each for each in status.accounts if not each.is_available]
     state, title, pieces = _sentence(status, orders, late, out)
-    return Headline(cell(*pieces, state=state), _consequence(status, late), title)
+    return Headline(cell(*pieces, state=state), _consequence(status, late, out), title)
 
 
 def _sentence(
@@ -86,15 +86,12 @@ def _silence(
     heard = [seconds for seconds in status.heard.values() if seconds is not None]
     if not heard and status.silent_since is None and not out_for_good(out):
         return "warn", "no reply yet", ["No reply of Kraken's yet."]
-    answers = [each for each in status.accounts if each.account in status.refused]
-    what = "Kraken has given no good reply" if answers else "Kraken has not answered"
+    is_answered = status.refusing or _is_failing(status)
+    what = "Kraken has given no good reply" if is_answered else "Kraken has not answered"
     seconds = min(heard) if heard else _seconds_since(status, status.silent_since)
     pieces: list[Piece] = [what, *_since(status, seconds), "."]
-    cause = _cause(answers or out)
-    if cause:
-        pieces[-1] = f": {cause}"
     is_bad = bool(out) or any(each.state is not BalanceState.FRESH for each in status.accounts)
-    return "bad" if is_bad else "warn", "Kraken refuses" if answers else "Kraken silent", pieces
+    return "bad" if is_bad else "warn", "no good reply" if is_answered else "Kraken silent", pieces
 
 
 def out_for_good(out: Sequence[BalanceSnapshot]) -> bool:
@@ -102,8 +99,14 @@ def out_for_good(out: Sequence[BalanceSnapshot]) -> bool:
     return any(each.error_count or each.last_error for each in out)
 
 
-def _cause(snapshots: Sequence[BalanceSnapshot]) -> str:
-    """What they all say, when they say the same; silence alone says no more than the sentence does."""
+def _is_failing(status: EngineStatus) -> bool:
+    """Whether calls have ended with an error, other than that nothing came."""
+    told = [each.last_error for each in status.accounts if each.error_count and each.last_error]
+    return any(not each.startswith(SILENT) for each in told)
+
+
+def common_cause(snapshots: Sequence[BalanceSnapshot]) -> str:
+    """What those in trouble all say, when they say the same; silence alone says no more than the headline does."""
     told = {each.last_error for each in snapshots if each.last_error}
     text = told.pop() if len(told) == 1 else ""
     if text.startswith(SILENT):
@@ -112,22 +115,24 @@ def _cause(snapshots: Sequence[BalanceSnapshot]) -> str:
 
 
 def _not_available(out: list[BalanceSnapshot]) -> list[Piece]:
-    cause = _cause(out)
+    cause = common_cause(out)
     verb = "is" if len(out) == 1 else "are"
     return [f"{_few(out)} {verb} not available" + (f": {cause}" if cause else ".")]
 
 
-def _consequence(status: EngineStatus, late: dict[str, float | None]) -> Cell:
-    """How old the balances are, and whether anything is being placed."""
+def _consequence(status: EngineStatus, late: dict[str, float | None], out: Sequence[BalanceSnapshot]) -> Cell:
+    """How old the balances are, whether anything is being placed, and what Kraken or the network says."""
     ages = [each.age for each in status.accounts if each.age is not None]
     pieces: list[Piece] = []
     if ages:
         are = "Balances are" if len(ages) > 1 else "The balance is"
         oldest = " or younger" if len(ages) > 1 and not late else ""
         pieces += [f"{are} ", Age(max(ages)), f" old{oldest}. "]
-    available = sum(each.is_available and status.running for each in status.accounts)
-    pieces += [f"{available} of {len(status.accounts)} available. ", _placing(status)]
-    return cell(*pieces)
+    if out or not late:
+        available = sum(each.is_available and status.running for each in status.accounts)
+        pieces.append(f"{available} of {len(status.accounts)} available. ")
+    cause = common_cause(status.accounts) if len(late) == len(status.accounts) else ""
+    return cell(*pieces, _placing(status), f" {cause}" if cause else "")
 
 
 def _placing(status: EngineStatus) -> str:

@@ -42,6 +42,15 @@ def of_asset(value: Decimal | None, asset: str, decimals: Mapping[str, int]) -> 
     return number(value, decimals.get(asset))
 
 
+def short(value: Decimal | None) -> Number:
+    """An amount without the zeros at its end; as it was told on hover."""
+    if value is None:
+        return Number("", "not told")
+    whole = value == value.to_integral_value()
+    plain = value.quantize(Decimal(1), context=_EXACT) if whole else value.normalize(_EXACT)
+    return Number(amount(plain), format(value, "f"))
+
+
 def signed(value: Decimal | None, decimals: int | None) -> Number:
     """A change, with its sign."""
     found = number(value, decimals)

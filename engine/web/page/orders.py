@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt, Price
 from engine.rules.order.states import OrderState
-from engine.web.page.cell import Age, Cell, Link, Piece, Row, cell
-from engine.web.page.number import amount
+from engine.web.page.cell import Age, Cell, Link, Number, Piece, Row, cell
+from engine.web.page.headline import late_accounts
+from engine.web.page.number import amount, short
 from engine.web.page.seen import Seen
 
 _DOING = {
@@ -39,9 +40,9 @@ def open_sum(seen: Seen) -> Cell:
     ours = f"{settled} of ours open" if settled else "none of ours open"
     besides = f"; {len(seen.others)} placed elsewhere" if seen.others else ""
     if seen.unknown:
-        doubt = f"; those placed elsewhere are not known for {', '.join(seen.unknown)}"
+        doubt = f"; Kraken could not be asked for those of {', '.join(seen.unknown)} that were placed elsewhere"
         return cell(ours + besides + doubt, state="warn")
-    return cell(ours + besides, state="good")
+    return cell(ours + besides, state="old" if late_accounts(seen.status) else "good")
 
 
 def unknown_sum(seen: Seen) -> Cell:
@@ -58,8 +59,7 @@ def _ours(receipt: OrderReceipt, seen: Seen) -> Row:
     opened = next((at for txid in receipt.txids if (at := seen.opened.get((receipt.account, txid)))), None)
     cells = (
         cell(receipt.account),
-        cell(receipt.id, state="good"),
-        cell(receipt.state.value),
+        cell(receipt.id, state="old" if receipt.account in late_accounts(seen.status) else "good"),
         *_terms(order.pair, order.side, order.volume, order.type, order.price, receipt.filled),
         cell(*_age(opened, seen)),
         _distance(order.pair, order.price, seen),
@@ -74,8 +74,7 @@ def _others(order: OpenOrder, seen: Seen) -> Row:
     words = order.description or "an order"
     cells = (
         cell(order.account),
-        cell("not ours", state="warn"),
-        cell("open"),
+        cell("not ours, as last seen" if order.account in seen.unknown else "not ours", state="warn"),
         *_terms(order.pair, order.side, order.volume, order.type, order.price, order.filled),
         cell(*_age(order.opened, seen)),
         _distance(order.pair, order.price, seen),
@@ -107,11 +106,11 @@ def _terms(
 ) -> Sequence[Cell]:  # fmt: skip
     return (
         cell(pair or ""),
-        cell(f"{side or ''}"),
-        cell("" if volume is None else amount(volume)),
+        cell(side or ""),
+        cell(short(volume)),
         cell(kind or ""),
-        cell(_price(price)),
-        cell("" if filled is None else amount(filled)),
+        cell(short(price) if isinstance(price, Decimal) else price or ""),
+        cell(short(filled)),
     )
 
 
@@ -137,7 +136,7 @@ def _distance(pair: str | None, price: Price | None, seen: Seen) -> Cell:
         return cell("")
     part = 100 * (price - last) / last
     where = "above" if part > 0 else "below"
-    return cell(f"{abs(part):.2f} % {where} {amount(last)}")
+    return cell(Number(f"{abs(part):.2f} % {where}", f"the last trade was at {amount(last)}"))
 
 
 def _cancel(account: str, name: str, what: str, seen: Seen) -> list[Piece]:

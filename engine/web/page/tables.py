@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.web.page.cell import GLYPHS, Age, Cell, Due, Link, Moment, Number, Piece, Row, Worth, words
+from engine.web.page.cell import GLYPHS, Age, Cell, Due, Link, Moment, Number, Piece, Row, Strong, Worth, words
 from engine.web.page.html import Markup, element, fragment
 
 
@@ -40,9 +40,9 @@ def accounts_table(cash: str, *, acts: bool) -> Table:
 def orders_table(*, acts: bool) -> Table:
     """The open orders."""
     return Table((
-        Column("Account", heads=True), Column("Placed here as", "id", marked=True), Column("State"), Column("Pair"),
+        Column("Account", heads=True), Column("Placed here as", "id", marked=True), Column("Pair"),
         Column("Side"), Column("Volume", "number"), Column("Type"), Column("Price", "number"),
-        Column("Filled", "number"), Column("Age", "number"), Column("From the last price", "number"),
+        Column("Filled", "number"), Column("Age", "number"), Column("From the price", "number"),
         Column("Kraken's name", "id"), *((Column("Actions", "actions"),) if acts else ()),
     ), "cards orders")  # fmt: skip
 
@@ -108,6 +108,8 @@ def piece(value: Piece, currency: str) -> str:
             chosen = value.by_currency[currency]
             text = f"{chosen.text} {currency}"
             return element("data", text, value=chosen.exact, title=f"{chosen.exact} {currency}")
+        case Strong():
+            return element("strong", value.text)
         case Link():
             return element("a", value.text, href=value.path, class_="act", aria_label=value.label)
     return value

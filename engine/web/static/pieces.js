@@ -83,6 +83,7 @@ function makePiece(piece) {
     const [text, exact] = piece.w[currency] ?? ["unknown", ""];
     return exactly(`${text} ${currency}`, `${exact} ${currency}`);
   }
+  if (piece.b !== undefined) return part("strong", "", null, piece.b);
   const link = part("a", "act", null, piece.a);
   if (piece.h.startsWith("/") && !piece.h.startsWith("//")) link.href = piece.h;
   link.setAttribute("aria-label", piece.l);

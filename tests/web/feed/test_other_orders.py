@@ -7,8 +7,9 @@ from pathlib import Path
 
 from engine import Engine, Order, Settings
 from engine.simulator import Fault, Simulator
-from engine.web.other_orders import APART, EACH_AFTER, OtherOrders
-from engine.web.view import view_of
+from engine.web.feed.other_orders import APART, EACH_AFTER, OtherOrders
+from engine.web.page.seen import Seen
+from engine.web.page.view import view_of
 
 
 def test_orders_placed_elsewhere_are_marked_and_doubt_is_said(sim: Simulator, tmp_path: Path) -> None:
@@ -22,15 +23,22 @@ def test_orders_placed_elsewhere_are_marked_and_doubt_is_said(sim: Simulator, tm
         others = OtherOrders()
         others.look(engine, "MASTER")
         assert [each.txid for each in others.orders()] == [theirs]
-        view = view_of(engine.status(), [], {}, [ours], others.orders(), others.unknown())
-        rows = {row[6]: row[1:4] for row in view.rows["orders"]}
-        assert rows == {ours.txids[0]: ("placed", "MASTER", "mine"), theirs: ("not ours", "MASTER", "")}
-        assert view.cells["orders-count"].text == "1 open, all settled; 1 placed elsewhere"
+        assert others.opened().keys() == {("MASTER", ours.txids[0]), ("MASTER", theirs)}
+        view = view_of(Seen(engine.status(), (), [ours], others.orders(), others.unknown(), others.opened()))
+        rows = {row.cells[10].text: tuple(row.cells[n].text for n in (0, 1, 8)) for row in view.rows["orders"]}
+        assert {name: row[:2] for name, row in rows.items()} == {
+            ours.txids[0]: ("MASTER", "mine"), theirs: ("MASTER", "not ours")
+        }  # fmt: skip
+        assert all(age for *_, age in rows.values())
+        assert view.cells["orders-sum"].text == "1 of ours open; 1 placed elsewhere"
         sim.fault(Fault.error("EGeneral:Permission denied", endpoint="OpenOrders", account="MASTER"))
         others.look(engine, "MASTER")
-        assert others.orders() == []
-        cell = view_of(engine.status(), [], {}, [], others.orders(), others.unknown()).cells["orders-count"]
-        assert (cell.text, cell.state) == ("none open; those placed elsewhere are not known for MASTER", "warn")
+        assert [each.txid for each in others.orders()] == [theirs], "as last seen: at 3 am that is more than nothing"
+        view = view_of(Seen(engine.status(), (), (), others.orders(), others.unknown()))
+        assert view.rows["orders"][0].cells[1].text == "not ours, as last seen"
+        cell = view.cells["orders-sum"]
+        assert cell.state == "warn"
+        assert cell.text.endswith("Kraken could not be asked for those of MASTER that were placed elsewhere")
 
 
 def test_each_account_is_asked_for_in_turn_and_not_too_often() -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from engine import Engine, Order, OrderChanged, OrderReceipt, OrderState
 from engine.errors import EngineStopped
-from engine.web.orders import KEPT, OpenOrders
+from engine.web.feed.orders import KEPT, OpenOrders
 
 ORDER = Order("XBTUSD", "buy", "limit", "0.01", "30000")
 

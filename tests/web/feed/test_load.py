@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from engine.simulator import Simulator
-from engine.web.feed import BEHIND_AT_MOST, CLIENTS_AT_MOST, Feed
+from engine.web.feed.feed import BEHIND_AT_MOST, CLIENTS_AT_MOST, Feed
 from tests.served import Served, served, until
 from tests.stopwatch import PATIENCE
-from tests.web.test_view import status_of
+from tests.web.page.status import status_of
 
 DASHBOARDS = 200
 
