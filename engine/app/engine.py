@@ -210,7 +210,8 @@ class Engine(GateMethods):
         """Serve this engine's dashboard, metrics, health and gateway, as `kraken-engine serve` does, in a thread.
 
         `port` 0 takes a free one; the service's `url` says which. The other options are `host`, `names`, `token`,
-        `certificate`, `key` and `plain`: by default only this machine reaches it. The command line and other processes
+        `certificate`, `key`, `plain`, `allow_actions` and `acting_token`: by default only this machine reaches it, and
+        the page only shows. The command line and other processes
         of this user go through it as well (`Engine.connect`). It ends with its `stop()` or with the engine.
 
         Raises `EngineStopped` while the engine does not run, `ConfigError` for an address or an option that cannot be

@@ -9,19 +9,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.web import admin
+from engine.web.actions.handlers import ActionPages
 from engine.web.dashboard import dashboard
 from engine.web.feed.stream import balances, events, history, log, state
 from engine.web.health import healthz, readyz
 from engine.web.metrics import CONTENT_TYPE
 from engine.web.options import WebOptions
-from engine.web.security import BodyLimit, Guard
+from engine.web.security import ACT, BodyLimit, Guard
 from engine.web.static import static
 from engine.web.web_state import WebState
 
 
 def tcp_app(service: WebState, options: WebOptions) -> Starlette:
     """The application on TCP: everything but the administration."""
-    return _app(service, _routes(), [Middleware(Guard, options=options), Middleware(BodyLimit)])
+    routes = [*_routes(), *(_action_routes() if options.allow_actions else ())]
+    return _app(service, routes, [Middleware(Guard, options=options), Middleware(BodyLimit)])
 
 
 def socket_app(service: WebState) -> Starlette:
@@ -33,6 +35,11 @@ def _app(service: WebState, routes: list[Route], middleware: list[Middleware]) -
     app = Starlette(routes=routes, middleware=middleware)
     app.state.service = service
     return app
+
+
+def _action_routes() -> list[Route]:
+    pages = ActionPages()
+    return [Route(ACT, pages.show, methods=["GET"]), Route(ACT, pages.act, methods=["POST"])]
 
 
 def _routes() -> list[Route]:

@@ -55,16 +55,16 @@ def serve(
     """
     _bound(options).close()  # a port that is taken is told before the engine makes a call
     with contextlib.ExitStack() as undo:
-        counters, feed = subscribed(engine, undo)
+        counters, feed = subscribed(engine, options, undo)
         undo.callback(engine.stop)
         engine.start()
         parts = opened(engine, counters, feed, options, state_dir, settings, undo)
         asyncio.run(_until_signalled(parts, ready))
 
 
-def subscribed(engine: Engine, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
+def subscribed(engine: Engine, options: WebOptions, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
     """Subscribe the service's counters and feed to the engine's events, until `undo`."""
-    counters, feed = EventCounters(), Feed(engine.status)
+    counters, feed = EventCounters(), Feed(engine.status, may_act=options.allow_actions)
     for subscriber in (counters, feed):
         engine.subscribe(subscriber)
         undo.callback(engine.unsubscribe, subscriber)
@@ -84,7 +84,8 @@ def opened(
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
     gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-    service = WebState(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings)
+    service = WebState(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings,
+                       options.allow_actions)  # fmt: skip
     servers = (
         Server(_config(tcp_app(service, options), options), tcp), Server(_config(socket_app(service)), local)
     )  # fmt: skip

@@ -54,6 +54,17 @@ def unknown_sum(seen: Seen) -> Cell:
     return cell(f"{under_way} on its way" if under_way else "none", state="plain" if under_way else "good")
 
 
+def described(account: str, name: str, orders: Sequence[OrderReceipt], others: Sequence[OpenOrder]) -> str:
+    """What is known of an order of the account, by our id or Kraken's name."""
+    for receipt in orders:
+        if receipt.account == account and name in (receipt.id, receipt.cl_ord_id, *receipt.txids):
+            return _what(receipt.sent or receipt.order)
+    for order in others:
+        if order.account == account and name in (order.txid, order.cl_ord_id):
+            return f"{order.description or 'an order'}, placed elsewhere"
+    return "not among the open orders that are known here"
+
+
 def _ours(receipt: OrderReceipt, seen: Seen) -> Row:
     order = receipt.sent or receipt.order
     opened = next((at for txid in receipt.txids if (at := seen.opened.get((receipt.account, txid)))), None)
