@@ -182,8 +182,8 @@ def _actions(status: EngineStatus, name: str) -> list[Piece]:
     if key is not None and key.state != "open":
         offered.append(("resume-key", "Resume key…", f"Resume the key of {name}"))
     if status.switches.get(name):
-        offered.append(("disarm", "Disarm switch…", f"Disarm the dead man's switch of {name}"))
+        offered.append(("disarm", "Disarm switch…", f"Disarm switch of {name}: the dead man's switch"))
     else:
-        offered.append(("arm", "Arm switch…", f"Arm the dead man's switch of {name}"))
+        offered.append(("arm", "Arm switch…", f"Arm switch of {name}: the dead man's switch"))
     links = [Link(text, f"/act?action={action}&account={name}", label) for action, text, label in offered]
     return joined(links, " ")

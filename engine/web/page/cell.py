@@ -17,13 +17,17 @@ _TOLERANCE = 0.6  # seconds by which a ticking piece may differ from what the br
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Seconds that the browser counts up, written as a span of time."""
+    """Seconds that the browser counts up, written as a span of time.
+
+    is_silent: a screen reader, which would read each second aloud, leaves it out.
+    """
 
     seconds: float
+    is_silent: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"age": round(self.seconds, 1)}
+        return {"age": round(self.seconds, 1)} | ({"silent": True} if self.is_silent else {})
 
 
 @dataclass(frozen=True, slots=True)

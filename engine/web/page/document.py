@@ -106,7 +106,7 @@ class _Parts:
     def table(self, name: str, shape: Table) -> Markup:
         """A table that later messages change; one that is wider than the screen is scrolled by itself."""
         made = tables.table(shape, self.view.rows[name], name, self.viewer.currency)
-        return element("div", made, class_="scroll", tabindex="0", role="region", aria_labelledby=f"{name}-title")
+        return element("div", made, class_="scroll", tabindex="0", role="group", aria_labelledby=f"{name}-title")
 
     def section(self, name: str, title: str, *children: Child, **attributes: str | bool | None) -> Markup:
         """A section with its heading."""
@@ -145,10 +145,9 @@ def _header(status: EngineStatus, viewer: Viewer) -> Markup:
 def _headline(parts: _Parts) -> Markup:
     return element(
         "section",
-        element("h1", parts.cell("headline", mark=True)),
+        element("h1", element("span", parts.cell("headline", mark=True), role="status")),
         element("p", parts.cell("consequence")),
         class_="headline", data_follows="headline", data_state=parts.view.state, aria_label="Headline",
-        role="status", aria_live="polite",
     )  # fmt: skip
 
 

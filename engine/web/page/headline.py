@@ -155,7 +155,7 @@ def _since(status: EngineStatus, seconds: float | None) -> list[Piece]:
     if seconds is None:
         return [" since the engine started"]
     since = status.as_of - timedelta(seconds=seconds - 0.5)  # to the nearest second, so that it stands still
-    return [" since ", Moment(since.replace(microsecond=0)), " (", Age(seconds), ")"]
+    return [" since ", Moment(since.replace(microsecond=0)), " (", Age(seconds, is_silent=True), ")"]
 
 
 def _seconds_since(status: EngineStatus, since: datetime | None) -> float | None:

@@ -96,7 +96,8 @@ def piece(value: Piece, currency: str) -> str:
     """One piece; text stays text."""
     match value:
         case Age():
-            return element("span", words(value), data_age=f"{value.seconds:g}")
+            hidden = "true" if value.is_silent else None
+            return element("span", words(value), data_age=f"{value.seconds:g}", aria_hidden=hidden)
         case Due():
             return element("span", words(value), data_due=f"{value.seconds:g}")
         case Moment():

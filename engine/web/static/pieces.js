@@ -67,6 +67,7 @@ function makePiece(piece) {
   if (typeof piece === "string") return document.createTextNode(piece);
   if (piece.age !== undefined || piece.due !== undefined) {
     const made = part("span");
+    if (piece.silent) made.setAttribute("aria-hidden", "true");
     if (piece.age !== undefined) made.dataset.age = piece.age;
     else made.dataset.due = piece.due;
     return made;
