@@ -26,6 +26,8 @@ _WORDS = {
     Standing.RECOVERING: ("bad", "not available, trying"),
     Standing.BLOCKED: ("bad", "key refused"),
 }
+NO_MONEY = frozenset({"FEE"})
+"""What has no price: Kraken's fee credits."""
 DAY = 86_000.0  # seconds; points are five minutes apart
 _STATES = {"fresh": "good", "stale": "warn", "unknown": "bad"}
 
@@ -106,7 +108,7 @@ def _is_told_above(status: EngineStatus) -> bool:
 def _total(snapshot: BalanceSnapshot, quotes: Quotes) -> Cell:
     if snapshot.as_of is None:
         return cell("unknown", state="bad")
-    amounts = {name: each.total for name, each in snapshot.assets.items()}
+    amounts = {name: each.total for name, each in snapshot.assets.items() if name not in NO_MONEY}
     found = {each: worth(amounts, each, quotes.prices) for each in CURRENCIES}
     shown = {each: number(found[each].total, quotes.decimals.get(each, 2)) for each in CURRENCIES}
     missing = set.intersection(*(set(each.missing) for each in found.values()))
@@ -158,7 +160,7 @@ def _day(snapshot: BalanceSnapshot, seen: Seen) -> Cell:
 
 def _changes(before: BalancePoint, snapshot: BalanceSnapshot) -> Mapping[str, Decimal]:
     now = {name: each.total for name, each in snapshot.assets.items()}
-    names = {*now, *before.assets}
+    names = {*now, *before.assets} - NO_MONEY
     return {name: now.get(name, Decimal(0)) - before.assets.get(name, Decimal(0)) for name in names}
 
 
