@@ -16,12 +16,13 @@ Rooms are named by subject; a row imports only from the rows above it, and nothi
     actors/ runtime                   actors, mailboxes, timers and supervision; knows nothing of Kraken
             lane                      the one owner of the nonces, which makes every private call
             balance  order  trading   one balance for each account, the journal of orders, passes through the gates
-            events publisher system   what subscribers are told; the actors put together
-    app/  broker                      `Engine` by subject, and `KrakenBroker`
+            events event_bus system   what subscribers are told, and how; the actors put together
+    app/  broker                      `Engine` by subject, `RemoteEngine` for other processes, and `KrakenBroker`
     cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
     simulator/                        a strict Kraken on this machine, which imports nothing of the rest
 
 A private call: ``app/calls`` → ``actors/lane/priority_mailbox`` → ``private`` → ``attempt`` → ``transport/session``.
+From another process: ``app/remote/remote_engine`` → ``link`` → the Unix socket → ``web/remote`` → `Engine`.
 An order: ``app/orders`` → ``actors/order/order`` → ``journal`` → the lane as a call → ``submission``.
 
 Glossary
@@ -67,6 +68,7 @@ from engine.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from engine.actors.balance.balance import BalanceActor
+    from engine.actors.balance.messages import ReadBalance
     from engine.actors.events import (
         AvailabilityChanged,
         BalanceChanged,
@@ -78,10 +80,11 @@ if TYPE_CHECKING:
         OrderFilled,
         PassFinished,
     )
-    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall, ReadBalance
+    from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
     from engine.actors.lane.private import KrakenPrivateActor
     from engine.actors.trading.trading import RunPass, TradingActor
     from engine.app import Engine
+    from engine.app.remote.remote_engine import RemoteEngine
     from engine.app.status import EngineStatus
     from engine.broker import AccountType, KrakenBroker
     from engine.errors import (
@@ -112,6 +115,7 @@ if TYPE_CHECKING:
     from engine.rules.gates.plan import Candidate, TradePlan
     from engine.rules.gates.report import GateReport, GateResult, GateState
     from engine.rules.gates.view import TradeView
+    from engine.rules.order.close import ConditionalClose
     from engine.rules.order.open_order import OpenOrder
     from engine.rules.order.order import Order, OrderReceipt
     from engine.rules.order.states import OrderState
@@ -139,6 +143,7 @@ __all__ = [
     "CallRefused",
     "CallUnknown",
     "Candidate",
+    "ConditionalClose",
     "ConfigError",
     "Deny",
     "Drift",
@@ -169,6 +174,7 @@ __all__ = [
     "PassFinished",
     "PrivateCall",
     "ReadBalance",
+    "RemoteEngine",
     "RunPass",
     "Secret",
     "Settings",
@@ -195,7 +201,8 @@ _ROOMS = {
         "OrderFilled",
         "PassFinished",
     ),
-    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall", "ReadBalance"),
+    "engine.actors.balance.messages": ("ReadBalance",),
+    "engine.actors.lane.messages": ("CallDone", "CallFailed", "PrivateCall"),
     "engine.actors.lane.private": ("KrakenPrivateActor",),
     "engine.actors.trading.trading": ("RunPass", "TradingActor"),
     "engine.app": ("Engine",),
@@ -226,11 +233,13 @@ _ROOMS = {
     "engine.rules.gates.gates": ("FIVE_GATES",),
     "engine.rules.balance.history": ("BalanceMark", "BalancePoint"),
     "engine.rules.order.states": ("OrderState",),
+    "engine.rules.order.close": ("ConditionalClose",),
     "engine.rules.order.open_order": ("OpenOrder",),
     "engine.rules.order.order": ("Order", "OrderReceipt"),
     "engine.rules.gates.plan": ("Candidate", "TradePlan"),
     "engine.rules.gates.gate": ("Allow", "Deny", "Gate"),
     "engine.rules.gates.view": ("TradeView",),
+    "engine.app.remote.remote_engine": ("RemoteEngine",),
     "engine.app.status": ("EngineStatus",),
     "engine.values": ("Account", "AssetBalance", "Secret", "Settings"),
 }

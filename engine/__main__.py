@@ -12,12 +12,12 @@ INTERRUPTED = 130  # as in engine.cli.exits, which may not be there yet
 def main() -> int:
     """Run the command line; the exit code. Says in one sentence how to get click and rich where they are missing."""
     try:
-        from engine import cli  # noqa: PLC0415 - these may be missing, and that is no traceback
+        from engine import cli  # noqa: PLC0415 - packages it needs may be missing: one sentence says so
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in NEEDED:
             raise
-        return _fail(f"{missing} is missing: run pip install click rich.", "WrongUsage", 2)
+        return _fail(f"{missing} is not installed: run pip install '.[cli]' in the clone.", "WrongUsage", 2)
     except KeyboardInterrupt:
         return _fail("Interrupted.", "Interrupted", INTERRUPTED)
     return cli.main()

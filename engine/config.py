@@ -7,18 +7,18 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, shown
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-_TEXTS = {"tier", "proxy", "ca_file"}
-_TOP_LEVEL = {"url", "state_dir", "settings", "accounts"}
+_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
+_TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Config:
     url: str
     state_dir: Path
     settings: Settings
+    alerts: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The table ``[alerts]`` as it is in the file, for `engine.alerts.AlertSettings.read`."""
 
 
 def load(
@@ -62,6 +64,8 @@ def _load(
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
+    if environ.get("KRAKEN_WS_URL"):
+        settings = dataclasses.replace(settings, ws_url=environ["KRAKEN_WS_URL"])
     accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(
@@ -73,7 +77,15 @@ def _load(
         url=url or environ.get("KRAKEN_SPOT_URL") or table.get("url") or KRAKEN_URL,
         state_dir=state_directory(state_dir or environ.get("KRAKEN_ENGINE_STATE") or table.get("state_dir"), environ),
         settings=settings,
+        alerts=_alerts(table),
     )
+
+
+def _alerts(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    alerts = table.get("alerts")
+    if alerts is not None and not isinstance(alerts, Mapping):
+        raise ConfigError("In the configuration file [alerts] is a table.")
+    return alerts
 
 
 def state_directory(
@@ -84,6 +96,8 @@ def state_directory(
     chosen = given or environ.get("KRAKEN_ENGINE_STATE")
     base = environ.get("XDG_STATE_HOME")
     path = Path(chosen) if chosen else (Path(base) if base else Path("~/.local/state")) / "kraken-engine"
+    if without_secrets(str(path)) != str(path) and not (path.is_absolute() and path.parent.exists()):
+        raise ConfigError(f"{str(path)!r} is no state directory: it looks like a key or a secret. Name a directory.")
     try:
         absolute = Path(os.path.abspath(path.expanduser()))  # the host may change its directory
         os.fsencode(absolute)

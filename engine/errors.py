@@ -8,7 +8,8 @@
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut ── KeyRefused ·
     │   │                 ConnectFailed · NotLive · TradingPaused · PairUnsettled · EngineStopped ·
-    │   │                 UnknownName¹ · IdInUse¹ · OtherKey · OwnershipLost² · NonceNotDurable² ── NoncesUsedUp
+    │   │                 UnknownName¹ · IdInUse¹ · WrongParameter¹ · OtherKey · OwnershipLost² ·
+    │   │                 NonceNotDurable² ── NoncesUsedUp
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -25,8 +26,23 @@ never sent again blindly; only a cancel that names its order, or all, may be sen
 
 from __future__ import annotations
 
+import re
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+_SECRET_FROM = 40  # characters; Kraken's keys have 56 and its secrets 88, all of them of base64
+_RUN = re.compile(rf"[A-Za-z0-9+/=_-]{{{_SECRET_FROM},}}")
+_AT_RANDOM = re.compile(r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{12,}|[A-Za-z0-9+]{40,}")
+
+
+def without_secrets(text: str) -> str:
+    """A text without what could be a key or a secret in the wrong place. The names of files and directories stay."""
+    return _RUN.sub(lambda run: f"(a text of {len(run[0])} characters)" if _AT_RANDOM.search(run[0]) else run[0], text)
+
+
+def _repeated(value: Any) -> Any:
+    """What an error may keep of a value that was given, whatever its kind is."""
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 class Outcome(Enum):
@@ -39,7 +55,13 @@ class Outcome(Enum):
 
 
 class EngineError(Exception):
-    """Base of everything the engine raises on purpose. `str()` is one sentence for a person."""
+    """Base of everything the engine raises on purpose. `str()` is one sentence for a person.
+
+    It repeats no text that could be a key or a secret in the wrong place (promise G11).
+    """
+
+    def __init__(self, *sentence: str) -> None:
+        super().__init__(*map(_repeated, sentence))
 
 
 class ConfigError(EngineError):
@@ -88,8 +110,8 @@ class CallError(EngineError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.account = account
-        self.endpoint = endpoint
+        self.account: str | None = _repeated(account)
+        self.endpoint: str | None = _repeated(endpoint)
         self.kraken_code = kraken_code
         self.retry_after = retry_after
 
@@ -104,9 +126,18 @@ class CallError(EngineError):
 
 
 class CallNotSent(CallError):
-    """Nothing reached Kraken: the same call may be made again."""
+    """Nothing reached Kraken: the same call may be made again.
+
+    `kraken_word`: the error string that Kraken uses for the same, where it has one: for clients that know no other.
+    """
 
     outcome = Outcome.NOT_SENT
+    kraken_word: str | None = None
+
+    def in_krakens_words(self, word: str | None) -> Self:
+        """Say which error string Kraken uses for the same; returns itself."""
+        self.kraken_word = word
+        return self
 
 
 class DeadlinePassed(CallNotSent):
@@ -164,6 +195,14 @@ class IdInUse(ConfigError, CallNotSent):
 
     def __init__(self, message: str, **about: Any) -> None:
         CallError.__init__(self, message, **about)
+
+
+class WrongParameter(ConfigError, CallNotSent):
+    """A parameter of a call is not known, or its value cannot be understood; `name` is that of the parameter."""
+
+    def __init__(self, message: str, *, name: str = "", **about: Any) -> None:
+        CallError.__init__(self, message, **about)
+        self.name = name
 
 
 class NonceNotDurable(StoreError, CallNotSent):

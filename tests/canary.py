@@ -7,6 +7,7 @@ import binascii
 import contextlib
 import copy
 import dataclasses
+import os
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ PACKAGE = str(Path(engine.__file__).parent)
 WINDOW = 16  # so many characters in a row are a leak: a text may be cut short
 DECODED = b"canary:decoded-bytes-of-the-API-secret:0123456789:not-for-anybody:end"
 
-KEY = "CanaryKEY+7ZqX/0uKq1n5LrTvYb8Wd2Hc6Js4Mg9Fp3Ae+Rk/Ot1Ui"
+KEY = f"CanaryKEY+7ZqX/0uKq1n5LrTvYb8Wd2Hc6Js4Mg9Fp3Ae+Rk/{os.urandom(8).hex()}"  # a key is claimed machine-wide
 SECRET = base64.b64encode(DECODED).decode()
 OTP = "canary-otp+47/11=Zx9"
 PROXY_PASSWORD = "canary-proxy-password-17-Zq"

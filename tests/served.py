@@ -64,8 +64,10 @@ FAST = '[settings]\nrefresh_every = 0.3\nmax_age = 5.0\nlocal_limits = false\n'
 
 
 @contextmanager
-def served(sim: Simulator, tmp_path: Path, *options: str, settings: str = FAST) -> Iterator[Served]:
-    """Start it, and end it when the test has not."""
+def served(
+    sim: Simulator, tmp_path: Path, *options: str, settings: str = FAST, directory: Path | None = None
+) -> Iterator[Served]:
+    """Start it, in a working `directory`, and end it when the test has not."""
     config = tmp_path / "engine.toml"
     config.write_text(settings, encoding="utf-8")
     environment = {
@@ -78,7 +80,7 @@ def served(sim: Simulator, tmp_path: Path, *options: str, settings: str = FAST) 
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "engine", "serve", "--json", "--port", "0",
          "--config", str(config), *options],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -13,6 +13,9 @@ from tests import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
+    "ccxt_loop": "Orders on the exchange: 1; the bot knows it: True",
+    "freqtrade_launcher": "The host's own kraken placed O",
+    "krakenex_before_and_after": "After: 1 orders of one, and the bot knows 1 of them",
     "asyncio_bot": "Cancelled: 10 of 10",
     "custom_gate": "Small orders        denied       It costs 6834.24; 360.00 at most may.",
     "five_gates": "1 order on the exchange: O",
@@ -23,6 +26,8 @@ SAYS = {
     "place_and_lose_the_reply": "Orders on the exchange: 1",
     "outage": "available: False, errors: 3",
     "sixty_second_test": "available:      True",
+    "web_app": "1 receipt for 8 requests, 1 order",
+    "workers": "4 workers: 12 orders on the exchange",
 }
 
 

@@ -18,16 +18,16 @@ ROWS = (
     {"version", "errors", "values"},
     {"kraken"},
     {"rules"},
-    {"store", "ownership", "claims", "transport", "stream", "config"},
+    {"store", "ownership", "transport", "stream", "config"},
     {"actors"},
     {"app", "broker"},
-    {"cli", "web", "doctor", "demo", "adapters", "cluster", "__main__"},
+    {"cli", "web", "doctor", "demo", "alerts", "adapters", "cluster", "__main__"},
 )
 FOREIGN = {
     "requests": {"transport"}, "sqlitedict": {"store"}, "pykka": {"actors", "app"}, "websockets": {"stream"},
     "psycopg": {"cluster"}, "ray": {"cluster"},
 }  # fmt: skip
-OPTIONAL = {"click", "rich", "starlette", "uvicorn", "h11", "prometheus_client", "playwright"}
+OPTIONAL = {"click", "rich", "starlette", "uvicorn", "h11", "prometheus_client", "playwright", "apprise"}
 IMPURE = {"time", "random", "threading", "socket", "os", "logging", "io", "pathlib", "subprocess", "asyncio"}
 
 MODULES = sorted(ROOT.rglob("*.py"))

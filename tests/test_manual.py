@@ -19,6 +19,7 @@ import pytest
 
 import engine
 from engine import Settings, errors
+from engine.alerts import AlertSettings
 from engine.cli.exits import HELP, Exit
 from engine.cli.manual import ORDER, page, readable
 from engine.cli.program import main, program
@@ -136,10 +137,13 @@ def test_the_simulator_s_example_ends_as_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", _cases("toml"))
-def test_toml_block_is_a_configuration(text: str) -> None:
+def test_toml_block_is_a_configuration(text: str, tmp_path: Path) -> None:
     table = tomllib.loads(text)
-    assert table.keys() <= {"url", "state_dir", "accounts", "settings"}
-    assert Settings(**table["settings"])
+    assert table.keys() <= {"url", "state_dir", "accounts", "settings", "alerts"}
+    assert Settings(**table.get("settings", {}))
+    addresses = tmp_path / "addresses"
+    addresses.write_text("json://localhost")
+    assert AlertSettings.read(table.get("alerts", {}) | {"urls_file": str(addresses)})
 
 
 def _commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -121,21 +121,47 @@ def test_a_key_whose_lock_file_was_tidied_away_is_claimed_again(
 
 
 @pytest.mark.skipif(not IS_LINUX or os.geteuid() != 0, reason="needs Linux, and root to make a network namespace")
-@pytest.mark.parametrize("where", ["machine", "volume"])
+@pytest.mark.parametrize("where", ["machine", "session", "volume"])
 def test_a_key_is_one_over_network_namespaces(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As containers: they do not see each other's abstract sockets."""
-    if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody make a network namespace")
+    apart = ["unshare", "-n"]
+    if where == "volume":  # their /tmp is another one
+        hidden = f"/tmp/kraken-engine-keys-{os.getuid()}"
+        apart = ["unshare", "-nm", "sh", "-c", f'mount -t tmpfs -o mode=0700 tmpfs {hidden} && exec "$@"', "sh"]
     key = _key()
     volume = tmp_path / "volume"
     ours, theirs = volume / "ours", (volume if where == "volume" else tmp_path / "other") / "theirs"
     owner = Ownership(ours, [("MASTER", key)])
-    if where == "volume":  # their /tmp is another one
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "volume"))
-    assert elsewhere(theirs, key, "unshare", "-n") == f"in use {os.getpid()}"
-    assert elsewhere(theirs, _key(), "unshare", "-n") == "taken"
-    assert elsewhere(ours, _key(), "unshare", "-n") == f"in use {os.getpid()}"
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        owner.release()
+        pytest.skip("this machine lets nobody make such a namespace")
+    if where != "machine":  # a service has no directory of a login session, or another one
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(volume))
+    assert elsewhere(theirs, key, *apart) == f"in use {os.getpid()}"
+    assert elsewhere(theirs, _key(), *apart) == "taken"
+    assert elsewhere(ours, _key(), *apart) == f"in use {os.getpid()}"
     owner.release()
+
+
+@pytest.mark.skipif(not IS_LINUX or os.geteuid() != 0, reason="needs Linux, and root to mount")
+def test_a_state_directory_is_one_under_all_its_names(tmp_path: Path) -> None:
+    """A bind mount, as of a volume in two containers, and a directory that is renamed while its engine runs."""
+    ours, mounted = tmp_path / "ours", tmp_path / "mounted"
+    apart = ["unshare", "-nm", "sh", "-c", f'mount --bind {tmp_path}/$0 {mounted} && exec "$@"']
+    mounted.mkdir(0o700)
+    ours.mkdir(0o700)
+    owner = Ownership(ours)
+    if subprocess.run([*apart, "ours", "true"], capture_output=True, check=False).returncode:
+        owner.release()
+        pytest.skip("this machine lets nobody mount a directory")
+    assert elsewhere(mounted, _key(), *apart, "ours") == f"in use {os.getpid()}"
+    ours.rename(tmp_path / "renamed")
+    assert elsewhere(tmp_path / "renamed", _key()) == f"in use {os.getpid()}"
+    assert elsewhere(mounted, _key(), *apart, "renamed") == f"in use {os.getpid()}"
+    with pytest.raises(OwnershipLost):
+        owner.verify()
+    owner.release()
+    assert elsewhere(tmp_path / "renamed", _key()) == "taken"
 
 
 def _squat(names: list[str], *, listens: bool) -> int:

@@ -483,28 +483,29 @@ def test_what_is_said_about_wrong_credentials_does_not_repeat_them(written: Writ
     written.error(name, caught.value, with_locals=False)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}',
-        f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = {SECRET}',
-        f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}!"',
-        f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = ["{SECRET}"]',
-        f'[accounts]\nMASTER = "{KEY}:{SECRET}"',
-        f'[settings]\nproxy = 5\n[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"\npassword = "{OTP}"',
-        f'[settings]\nproxy = "{PROXY_USER}"\n[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"\nnothing = 1',
-        f'[settings]\nproxy = ["{PROXY_USER}"]\n[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"',
-        f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"\notp = 4711\n"{OTP}" = 3',
-    ],
-)
-def test_what_is_said_about_a_wrong_file_does_not_repeat_it(written: Written, tmp_path: Path, text: str) -> None:
+WRONG_FILES = {
+    "unclosed": f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}',
+    "unquoted": f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = {SECRET}',
+    "bad-secret": f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}!"',
+    "list": f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = ["{SECRET}"]',
+    "text": f'[accounts]\nMASTER = "{KEY}:{SECRET}"',
+    "password": f'[settings]\nproxy = 5\n[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"\npassword = "{OTP}"',
+    "typo": f'[settings]\nproxy = "{PROXY_USER}"\n[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"\nnothing = 1',
+    "proxy-list": f'[settings]\nproxy = ["{PROXY_USER}"]\n[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"',
+    "otp-number": f'[accounts.MASTER]\nkey = "{KEY}"\nsecret = "{SECRET}"\notp = 4711\n"{OTP}" = 3',
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_what_is_said_about_a_wrong_file_does_not_repeat_it(written: Written, tmp_path: Path, name: str) -> None:
     """G11: a parser likes to quote the line."""
+    text = WRONG_FILES[name]
     written.add("enough", " " * 1000)
     file = tmp_path / "engine.toml"
     file.write_text(text)
     with pytest.raises(Exception) as caught:  # noqa: PT011
         Engine.from_env({}, config_file=file, state_dir=tmp_path / "s").start()
-    if f'"{OTP}" =' not in text:  # the name of an entry is repeated, and that is no secret
+    if f'"{OTP}" =' not in text:  # the name of an entry is repeated, and that is not a secret
         written.error("a file", caught.value, with_locals=False)
     assert isinstance(caught.value, ConfigError), repr(caught.value)
 

@@ -100,6 +100,8 @@ class OrderFilled:
     """For how much, in the quote asset."""
     fee: Decimal
     """Kraken's fee for it."""
+    exec_id: str | None = None
+    """Kraken's name of the trade, where its stream told of exactly that one (push)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Subscribe:
 
 
 class Unsubscribe(Subscribe):
-    """Takes a subscriber away again; one that is not there is no error."""
+    """Takes a subscriber away again; does nothing for one that is not subscribed."""
 
 
 class EventMailbox(Mailbox):
@@ -60,7 +60,7 @@ class EventMailbox(Mailbox):
 
 
 class Publisher(EngineActor):
-    """Gives every event to every subscriber, in order. Callables run in this actor's thread and are contained."""
+    """Gives every event to every subscriber, in order. Callables run in its thread; what they raise is logged."""
 
     @staticmethod
     def _create_actor_inbox() -> EventMailbox:

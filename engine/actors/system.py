@@ -20,31 +20,26 @@ from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, Look, r
 from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
+from engine.actors.balance.listener import Listener
+from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import (
-    AvailabilityChanged,
-    BalanceChanged,
-    CallFinished,
-    EngineWarning,
-    KeyChanged,
-    OrderFilled,
-    PassFinished,
-)
+from engine.actors.event_bus import PUBLISHER, EventBus
+from engine.actors.events import EngineWarning
 from engine.actors.fact_file import facts_in_force
-from engine.actors.lane.listener import Listener
-from engine.actors.lane.messages import BalanceRecord, Invalidated, PrivateCall
-from engine.actors.lane.priority_mailbox import LOOK_AGAIN, PriorityMailbox
+from engine.actors.lane.messages import PrivateCall
+from engine.actors.lane.priority_mailbox import PriorityMailbox
 from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport
-from engine.actors.order.messages import AllCanceled, DisarmAll, OrderReplaced, OrdersTouched
+from engine.actors.order.messages import AllCanceled, DisarmAll, EditComes, EditFailed, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.order.safeguards import Safeguards
 from engine.actors.publisher import Publisher, Subscribe
+from engine.actors.push_link import PushLink
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.supervisor import Supervisor
-from engine.errors import Outcome, StoreError
+from engine.errors import CallError, CallNotSent, Outcome, StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
@@ -57,18 +52,14 @@ from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
 
-EVENTS, PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "events", "private", "archive", "catalogue", "orders"
+PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "private", "archive", "catalogue", "orders"
 TRADING = "trading "  # the names of trading actors begin with it
-EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
 STOP_PATIENCE = 5.0  # seconds to stop the others, when an actor cannot be started
 WRITTEN_WITHIN = 1.0  # seconds; with a slower disk an account that comes back may lose its very last balance
+PART_FOR_PUSH = 0.3  # of a stop's timeout, to close its sockets
 PART_FOR_DISARMING = 0.3  # of a stop's timeout
-GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
-
-_NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
-_MARKED = (AvailabilityChanged, OrderFilled)  # those that the history marks
 
 After = Callable[[float, Callable[[], None]], None]
 
@@ -110,13 +101,12 @@ class ActorSystem:
     ) -> None:
         self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
         self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
-        self._notice, self._fetch, self._drift = notice, fetch, drift
+        self._fetch, self._drift = fetch, drift
         self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
         self.listener = Listener(settings, clock)
         self.safeguards = Safeguards()
         self._invalidations: defaultdict[str, Invalidation] = defaultdict(Invalidation)
         self.facts = Facts()
-        self._is_dropping = False
         self._report: Callable[..., LaneReport] | None = None
         self._late: list[pykka.ActorRef[Any]] = []
         self._scheduler = Scheduler()
@@ -126,13 +116,19 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
+        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, self._mark).publish
+        """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
+        self.push = PushLink(
+            settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
+            orders=ORDERS, balance_of=balance_of, invalidate=self.invalidate, publish=self.publish,
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start them all. When one cannot be started, the others are stopped again and its error is raised."""
         try:
             self._scheduler.start()
             self._actors.watch()
-            self._actors.start(EVENTS, self._start_events)
+            self._actors.start(PUBLISHER, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
             self._actors.start(ARCHIVE, self._start_archive)
             kept = read_kept(self._state_dir / CATALOGUE_FILE)
@@ -141,8 +137,10 @@ class ActorSystem:
             self.facts = facts_in_force(self._state_dir, self._accounts, self.publish)
             self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
+            self.push.prepare()
             for name in self._kept:
                 self._actors.start(balance_of(name), partial(self._start_balance, name))
+            self.push.start(self._kept)
         except BaseException:
             self.stop(time.monotonic() + STOP_PATIENCE)
             raise
@@ -153,6 +151,8 @@ class ActorSystem:
         Trading actors are told first and waited for last: their pass under way may wait for the others.
         """
         self._actors.stop_watching(max(0.0, deadline - time.monotonic()))
+        if not self.push.stop((deadline - time.monotonic()) * PART_FOR_PUSH):
+            logger.warning("Push did not stop in time.")
         names = self._actors.names()
         trading = [name for name in names if name.startswith(TRADING)]
         for name in trading:
@@ -161,8 +161,8 @@ class ActorSystem:
         for name in (*others, *trading):  # trading last: a pass under way may wait for the others
             if name == ORDERS:
                 self._disarm(deadline)
-            if name in (ORDERS, PRIVATE_LANE):  # before the journal stops: it takes in how the call under way ends
-                _end_calls(self._actors.ref(PRIVATE_LANE), deadline)
+            if name in (ORDERS, PRIVATE_LANE) and (lane := self.lane_mailbox()) is not None:
+                lane.end_calls(deadline)  # before the journal stops: it takes in how the call under way ends
             ref = self._actors.ref(name)
             if not self._actors.stop(name, deadline - time.monotonic()):
                 self._late.append(ref)
@@ -194,9 +194,11 @@ class ActorSystem:
             self._actors.ref(ARCHIVE).ask(Flush(), timeout=WRITTEN_WITHIN)
         self._board.update(self._restored([self._accounts[account]]))
         self._actors.start(balance_of(account), partial(self._start_balance, account))
+        self.push.keep(account)
 
     def remove_balance(self, account: str) -> None:
         """Stop keeping an account's balance; callers that wait for it are answered."""
+        self.push.drop(account)
         self._actors.stop(balance_of(account), STOP_PATIENCE)
 
     def is_own_thread(self) -> bool:
@@ -229,21 +231,8 @@ class ActorSystem:
 
     def dead(self) -> tuple[str, ...]:
         """The names of actors and threads that should run and do not; a dead actor is replaced within a second."""
-        return (*self._actors.dead(), *(() if self._scheduler.is_alive else ("scheduler",)))
-
-    def publish(self, event: Any) -> None:
-        """Give an event to the engine, where it keeps such events, and to every subscriber."""
-        if isinstance(event, CallFinished):
-            if event.outcome is Outcome.DONE:
-                self.listener.heard(event.account)
-            elif event.outcome is Outcome.REFUSED:
-                self.listener.answered()
-        elif isinstance(event, _NOTICED):
-            self._notice(event)
-        elif isinstance(event, _MARKED):
-            self.tell(ARCHIVE, event)
-        if self._subscribers and self._has_room(event):  # without subscribers no actor is woken for each call
-            self.tell(EVENTS, event)
+        threads = ("scheduler", not self._scheduler.is_alive), ("push", self.push.is_dead)
+        return (*self._actors.dead(), *(name for name, is_dead in threads if is_dead))
 
     def invalidate(self, account: str) -> None:
         """A call or a fill has changed what the account holds: its balance is STALE now, and fetched again soon.
@@ -257,25 +246,6 @@ class ActorSystem:
     def _warn(self, code: str, sentence: str) -> None:
         self.publish(EngineWarning(code, sentence))
 
-    def _has_room(self, event: Any) -> bool:
-        """Whether subscribers keep up: beyond a bound events are dropped, so that a hung subscriber takes no memory.
-
-        Balance events are kept, since at most one waits for each account; other events have twice the room of finished
-        calls.
-        """
-        try:
-            mailbox: Any = self._actors.ref(EVENTS).actor_inbox
-        except KeyError:
-            return False
-        waiting = mailbox.backlog()
-        is_full = waiting >= EVENTS_AT_MOST
-        if is_full and not self._is_dropping:
-            self._notice(EngineWarning("events-dropped", "A subscriber does not keep up: events are dropped."))
-        self._is_dropping = is_full
-        if isinstance(event, CallFinished):
-            return not is_full
-        return isinstance(event, BalanceChanged) or waiting < 2 * EVENTS_AT_MOST
-
     def _start_events(self) -> pykka.ActorRef[Any]:
         events = Publisher.start()
         for subscriber in self._subscribers:
@@ -286,12 +256,15 @@ class ActorSystem:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
-            invalidate=self.invalidate, told=self._told, watch=self._watch, drift=self._drift,
-            is_paused=self.safeguards.is_paused,
+            invalidate=self.invalidate, going=self._going, told=self._told, watch=self._watch, drift=self._drift,
         )  # fmt: skip
 
     def _start_archive(self) -> pykka.ActorRef[Any]:
         return ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
+
+    def _mark(self, event: Any) -> None:
+        """What explains a balance is marked in its history."""
+        self.tell(ARCHIVE, event)
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
         self._report = report
@@ -317,14 +290,29 @@ class ActorSystem:
             safeguards=self.safeguards,
         )  # fmt: skip
 
-    def _told(self, call: PrivateCall, result: Any) -> None:
+    def _going(self, call: PrivateCall) -> None:
+        """A paused account places nothing, and an edit is written down before it goes out, whoever makes the call.
+
+        In the lane's thread. Raises `CallNotSent`.
+        """
+        self.safeguards.check(call)
+        if call.endpoint == "EditOrder":
+            try:
+                self._actors.ref(ORDERS).ask(EditComes(call.account, _txid(call)), timeout=WRITTEN_WITHIN)
+            except (pykka.ActorDeadError, pykka.Timeout, KeyError):
+                raise CallNotSent("The edit could not be written down in time, so it was not sent.") from None
+
+    def _told(self, call: PrivateCall, result: Any, error: CallError | None) -> None:
         """What a call did to orders concerns their placements, whoever made it. In the lane's thread."""
         message: Any = None
+        is_possible = error is None or error.outcome is Outcome.UNKNOWN
         match call.endpoint:
             case "EditOrder" if (replacement := Replacement.of(call.params, result)) is not None:
                 message = OrderReplaced(call.account, replacement)
-            case "EditOrder" | "AmendOrder":
-                message = OrdersTouched(call.account, str(call.params.get("txid")))
+            case "EditOrder" if not is_possible:
+                message = EditFailed(call.account, _txid(call))
+            case "EditOrder" | "AmendOrder" if is_possible:
+                message = OrdersTouched(call.account)
             case "CancelAll" if result is not None:
                 message = AllCanceled(call.account, self._clock.wall_ns() / 1e9)
         if message is not None:
@@ -350,7 +338,7 @@ class ActorSystem:
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],
             invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,
-            auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)],
+            auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)], pulse=self.push.pulse(name),
         )  # fmt: skip
 
     def _show(self, snapshot: BalanceSnapshot) -> None:
@@ -368,14 +356,5 @@ class ActorSystem:
             return {}
 
 
-def _end_calls(ref: pykka.ActorRef[Any], deadline: float) -> None:
-    """Answer the calls that wait, cut the one under way (a write after some time), and wait until the lane is idle."""
-    mailbox: Any = ref.actor_inbox
-    mailbox.close()
-    grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
-    while not mailbox.is_idle and time.monotonic() < deadline:
-        queued_call = mailbox.under_way
-        if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
-            mailbox.cut_under_way()  # again and again: it may have been between two exchanges
-        time.sleep(LOOK_AGAIN)
-    mailbox.cut_under_way()
+def _txid(call: PrivateCall) -> str:
+    return str(call.params.get("txid"))

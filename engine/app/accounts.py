@@ -9,16 +9,9 @@ import threading
 import pykka
 
 from engine.actors.balance.archive import read_history, read_marks
+from engine.actors.balance.messages import ForgetBalance, ReadBalance
 from engine.actors.lane.attempt import distinct
-from engine.actors.lane.messages import (
-    AccountChange,
-    AddAccount,
-    ForgetBalance,
-    ReadBalance,
-    RemoveAccount,
-    ReplaceKey,
-    Resume,
-)
+from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount, ReplaceKey, Resume
 from engine.actors.order.messages import KeyReplaced
 from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
 from engine.app.calls import ANSWER_GRACE, CallMethods
@@ -124,6 +117,8 @@ class AccountMethods(CallMethods):
         """
         self._state.check_account(account)
         self._state.ref(PRIVATE_LANE).tell(Resume(account))
+        if account in self._state.kept:
+            self._state.system.push.keep(account)
         self._state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
 
     def replace_key(self, account: str, key: str | Secret, secret: str | Secret, *, otp: str | None = None) -> None:
@@ -144,6 +139,8 @@ class AccountMethods(CallMethods):
             state.ref(balance_of(account)).ask(ForgetBalance(), timeout=ANSWER_GRACE)
         state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
         state.system.tell(ORDERS, KeyReplaced(account))
+        if account in state.kept:
+            state.system.push.keep(account)
 
     def _ask_lane(self, request: AccountChange) -> None:
         """Let the lane make a change, or withdraw it: a change that was not begun in time is not made later."""

@@ -1,17 +1,18 @@
-"""The engine's asyncio view: the same methods as coroutines, and its events as an asynchronous iterator."""
+"""An engine's asyncio view: the same methods as coroutines, and its events as an asynchronous iterator."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, Protocol
 
 from engine.actors.events import EngineWarning
-from engine.errors import CallNotSent
+from engine.app.call_threads import CallThreads
+from engine.app.status import EngineStatus
+from engine.app.verbs import Verbs
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
@@ -20,53 +21,6 @@ from engine.rules.order.order import Order, OrderReceipt
 AT_ONCE = 128  # threads; further calls wait for one of them
 EVENTS_AT_MOST = 10_000  # that wait for a slow loop
 LOOK_EVERY = 0.5  # seconds between looks whether the engine still runs
-
-
-class Verbs(Protocol):
-    """What an engine, here or in another process, can be asked. Each method is that of `Engine`."""
-
-    def call(
-        self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
-        *, endpoint_class: str | None = None,
-    ) -> Any:  # fmt: skip
-        """`Engine.call`."""
-        ...
-
-    def public(
-        self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> Any:
-        """`Engine.public`."""
-        ...
-
-    def balance(
-        self, account: str, max_age: float | None = None, timeout: float | None = None
-    ) -> BalanceSnapshot:
-        """`Engine.balance`."""
-        ...
-
-    def place(
-        self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
-    ) -> OrderReceipt:
-        """`Engine.place`."""
-        ...
-
-    def cancel(self, account: str, receipt: OrderReceipt | str, timeout: float | None = None) -> OrderReceipt:
-        """`Engine.cancel`."""
-        ...
-
-    def cancel_all(self, account: str, timeout: float | None = None) -> int:
-        """`Engine.cancel_all`."""
-        ...
-
-    def open_orders(self, account: str, timeout: float | None = None) -> tuple[OrderReceipt, ...]:
-        """`Engine.open_orders`."""
-        ...
-
-    def gates(
-        self, account: str, plan: TradePlan | None = None, *, dry: bool = True, timeout: float | None = None
-    ) -> GateReport:
-        """`Engine.gates`."""
-        ...
 
 
 class AsyncVerbs:
@@ -79,7 +33,7 @@ class AsyncVerbs:
 
     def __init__(self, engine: Verbs) -> None:
         self._verbs = engine
-        self._threads = _Threads()
+        self._threads = CallThreads(AT_ONCE, "kraken-engine aio")
 
     async def call(self, account: str, endpoint: str, *args: Any, **options: Any) -> Any:
         """`Engine.call`."""
@@ -94,10 +48,20 @@ class AsyncVerbs:
         found: BalanceSnapshot = await self._threads.run(partial(self._verbs.balance, account, *args, **options))
         return found
 
+    async def is_available(self, account: str) -> bool:
+        """`Engine.is_available`."""
+        found: bool = await self._threads.run(partial(self._verbs.is_available, account))
+        return found
+
     async def place(self, account: str, order: Order, **options: Any) -> OrderReceipt:
         """`Engine.place`. Give it an `id`, and a task that was cancelled can be asked again without a second order."""
         receipt: OrderReceipt = await self._threads.run(partial(self._verbs.place, account, order, **options))
         return receipt
+
+    async def amend(self, account: str, receipt: OrderReceipt | str, *args: Any, **options: Any) -> OrderReceipt:
+        """`Engine.amend`."""
+        amended: OrderReceipt = await self._threads.run(partial(self._verbs.amend, account, receipt, *args, **options))
+        return amended
 
     async def cancel(self, account: str, receipt: OrderReceipt | str, *args: Any, **options: Any) -> OrderReceipt:
         """`Engine.cancel`."""
@@ -109,48 +73,89 @@ class AsyncVerbs:
         count: int = await self._threads.run(partial(self._verbs.cancel_all, account, *args, **options))
         return count
 
-    async def open_orders(self, account: str, *args: Any, **options: Any) -> tuple[OrderReceipt, ...]:
+    async def open_orders(self, account: str, *args: Any, **options: Any) -> tuple[Any, ...]:
         """`Engine.open_orders`."""
         call = partial(self._verbs.open_orders, account, *args, **options)
-        found: tuple[OrderReceipt, ...] = await self._threads.run(call)
+        found: tuple[Any, ...] = await self._threads.run(call)
         return found
+
+    async def order(self, account: str, id: str) -> OrderReceipt:
+        """`Engine.order`."""
+        receipt: OrderReceipt = await self._threads.run(partial(self._verbs.order, account, id))
+        return receipt
 
     async def gates(self, account: str, plan: TradePlan | None = None, **options: Any) -> GateReport:
         """`Engine.gates`."""
         report: GateReport = await self._threads.run(partial(self._verbs.gates, account, plan, **options))
         return report
 
+    async def resume(self, account: str) -> None:
+        """`Engine.resume`."""
+        await self._threads.run(partial(self._verbs.resume, account))
+
+    async def status(self) -> EngineStatus:
+        """`Engine.status`."""
+        found: EngineStatus = await self._threads.run(self._verbs.status)
+        return found
+
+
+class Following(Protocol):
+    """A subscription to an engine's events."""
+
+    def is_live(self) -> bool:
+        """Whether an event may still come."""
+        ...
+
+    def close(self) -> None:
+        """Take no more of them."""
+        ...
+
 
 class AsyncEngine(AsyncVerbs):
-    """`Engine.aio`. `subscribe` and `unsubscribe` are the engine's own; `is_running` tells whether it runs."""
+    """`Engine.aio` and `RemoteEngine.aio`. `follow` gives every event from now on to a callable, and does not wait."""
 
-    def __init__(
-        self,
-        engine: Verbs,
-        subscribe: Callable[[Callable[[Any], None]], None],
-        unsubscribe: Callable[[Callable[[Any], None]], None],
-        is_running: Callable[[], bool],
-    ) -> None:
+    def __init__(self, engine: Verbs, follow: Callable[[Callable[[Any], None]], Following]) -> None:
         super().__init__(engine)
-        self._subscribe, self._unsubscribe, self._is_running = subscribe, unsubscribe, is_running
+        self._follow = follow
 
     async def events(self) -> AsyncIterator[Any]:
-        """Every event from now on, in order; ends when the engine stops, and may begin before it has started.
+        """Every event from now on, in order; ends when the engine stops.
 
-        Beyond 10,000 events that the loop has not taken, further ones are dropped, and an `EngineWarning`
-        ``events-dropped`` in their place says so.
+        That of an `Engine` may begin before the engine has started. Beyond 10,000 events that the loop has not taken,
+        further ones are dropped, and an `EngineWarning` ``events-dropped`` in their place says so.
         """
         inbox = _Inbox(asyncio.get_running_loop())
-        has_run = self._is_running()
-        self._subscribe(inbox.take)
+        following = self._follow(inbox.take)
         try:
-            while not has_run or self._is_running() or inbox.events:
+            is_live = True
+            while is_live:
+                is_live = following.is_live()
+                await asyncio.sleep(0)  # what was on its way when that was asked arrives now
                 while inbox.events:
                     yield inbox.events.popleft()
-                await inbox.wait(LOOK_EVERY)
-                has_run = has_run or self._is_running()
+                if is_live:
+                    await inbox.wait(LOOK_EVERY)
         finally:
-            self._unsubscribe(inbox.take)
+            following.close()
+
+
+class Subscription:
+    """A subscription to an engine of this process; it may begin before the engine has started."""
+
+    def __init__(self, engine: Verbs, take: Callable[[Any], None], is_running: Callable[[], bool]) -> None:
+        self._engine, self._take, self._is_running = engine, take, is_running
+        self._has_run = False
+        engine.subscribe(take)
+
+    def is_live(self) -> bool:
+        """Whether an event may still come: not after the engine's end."""
+        is_running = self._is_running()
+        self._has_run |= is_running
+        return is_running or not self._has_run
+
+    def close(self) -> None:
+        """Take no more of them."""
+        self._engine.unsubscribe(self._take)
 
 
 class _Inbox:
@@ -179,61 +184,3 @@ class _Inbox:
         elif not was_full:
             self.events.append(EngineWarning("events-dropped", "A loop does not keep up: events are dropped."))
         self._arrived.set()
-
-
-class _Threads:
-    """Runs calls in daemon threads, `AT_ONCE` at most, so that a call that hangs never keeps the process from its end.
-
-    A `ThreadPoolExecutor` would: at the interpreter's end it waits for its calls before anybody can stop the engine.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
-        self._running = 0
-
-    async def run(self, call: Callable[[], Any]) -> Any:
-        """What `call` returns, or raises. Raises `CallNotSent` when no thread can be started."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Any] = loop.create_future()
-        self._start(partial(_call, call, loop, ended))
-        return await ended
-
-    def _start(self, job: Callable[[], None]) -> None:
-        with self._lock:
-            if self._running >= AT_ONCE:
-                self._waiting.append(job)
-                return
-            self._running += 1
-        try:
-            threading.Thread(target=self._work, args=(job,), name="kraken-engine aio", daemon=True).start()
-        except RuntimeError as error:
-            with self._lock:
-                self._running -= 1
-            raise CallNotSent(f"No thread can be started for the call ({error}); nothing was sent.") from None
-
-    def _work(self, job: Callable[[], None] | None) -> None:
-        while job is not None:
-            job()
-            with self._lock:
-                job = self._waiting.popleft() if self._waiting else None
-                self._running -= job is None
-
-
-def _call(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, ended: asyncio.Future[Any]) -> None:
-    result, failure = None, None
-    try:
-        result = call()
-    except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
-        failure = error
-    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-        loop.call_soon_threadsafe(_settle, ended, result, failure)
-
-
-def _settle(ended: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
-    if ended.done():  # the task that waited was cancelled
-        return
-    if failure is None:
-        ended.set_result(result)
-    else:
-        ended.set_exception(failure)

@@ -1,7 +1,6 @@
-"""What is asked of an engine from outside: by the command line in its own process, or over a service's Unix socket.
+"""What the command line tells of an engine's orders, of one in its own process or of a `RemoteEngine`, JSON-ready.
 
-Each question is a function of the engine and of arguments that JSON can carry; its answer is JSON-ready too. Every
-one raises what the methods of `Engine` that it uses raise.
+Each function raises what the methods of `Engine` that it uses raise.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 from engine.actors.events import OrderChanged
-from engine.app.engine import Engine
+from engine.app.verbs import Verbs
 from engine.errors import CallError, CallUnknown, NotLive, OrderRejected, UnknownName
 from engine.rules.gates.plan import TradePlan
-from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.gates.report import GateReport
+from engine.rules.order.order import OrderReceipt
 
 Document = dict[str, Any]
 
@@ -34,12 +33,12 @@ _NOT_READ = "Kraken has canceled it; what was filled of it could not be read: {e
 _STILL_OPEN = "Kraken has not confirmed that order {txid} is over: the same cancel may be sent again."
 
 
-def accounts(engine: Engine) -> list[str]:
+def accounts(engine: Verbs) -> list[str]:
     """The names of the accounts."""
     return [each.account for each in engine.status().accounts]
 
 
-def open_orders(engine: Engine, *, account: str, timeout: float | None = None) -> list[Document]:
+def open_orders(engine: Verbs, *, account: str, timeout: float | None = None) -> list[Document]:
     """Every open order of the account at Kraken, whoever placed it, and every placement whose outcome is unknown."""
     return [
         {**each.to_dict(), "state": "open" if each.receipt is None else each.receipt.state.value}
@@ -47,7 +46,7 @@ def open_orders(engine: Engine, *, account: str, timeout: float | None = None) -
     ]
 
 
-def unsettled(engine: Engine, *, account: str, timeout: float | None = None) -> list[Document]:
+def unsettled(engine: Verbs, *, account: str, timeout: float | None = None) -> list[Document]:
     """The placements of the account whose outcome is unknown."""
     if not engine.reserved(account):  # what may still take money is reserved for, and this asks nobody
         return []
@@ -55,7 +54,7 @@ def unsettled(engine: Engine, *, account: str, timeout: float | None = None) -> 
 
 
 def order(
-    engine: Engine, *, account: str, name: str, timeout: float, until_over: bool = False
+    engine: Verbs, *, account: str, name: str, timeout: float, until_over: bool = False
 ) -> Document:
     """One order, by our id or Kraken's txid, after a look at Kraken.
 
@@ -85,7 +84,7 @@ def order(
     return {**_from_receipt(engine.order(account, receipt.cl_ord_id)), "note": note}
 
 
-def cancel(engine: Engine, *, account: str, name: str, timeout: float) -> Document:
+def cancel(engine: Verbs, *, account: str, name: str, timeout: float) -> Document:
     """Cancel an order by our id or by Kraken's txid, whoever has placed it; the order as it is afterwards."""
     try:
         return _from_receipt(engine.cancel(account, name, timeout))
@@ -95,50 +94,27 @@ def cancel(engine: Engine, *, account: str, name: str, timeout: float) -> Docume
     return _cancel_other(engine, account, name, timeout)
 
 
-def cancel_all(engine: Engine, *, account: str, timeout: float | None = None) -> Document:
+def cancel_all(engine: Verbs, *, account: str, timeout: float | None = None) -> Document:
     """Cancel every open order of the account: how many, as Kraken counts them."""
     return {"account": account, "count": engine.cancel_all(account, timeout)}
 
 
-def balance(engine: Engine, *, account: str, max_age: float | None = None, timeout: float | None = None) -> Document:
-    """The account's balance, refreshed first when it is older than `max_age` seconds."""
-    return engine.balance(account, max_age, timeout).to_dict()
-
-
-def resume(engine: Engine, *, account: str, timeout: float | None = None) -> Document:
+def resume(engine: Verbs, *, account: str, timeout: float | None = None) -> Document:
     """Let the calls of a key go again at once, and try it: the balance that was fetched with it."""
     engine.resume(account)
     return engine.balance(account, 0.0, timeout).to_dict()
 
 
 def trade(
-    engine: Engine, *, account: str, order: Mapping[str, Any], reserve: Any, max_spread: Any,
-    timeout: float | None = None, live: bool = False,
-) -> Document:  # fmt: skip
+    engine: Verbs, *, account: str, plan: TradePlan, timeout: float | None = None, live: bool = False
+) -> GateReport:
     """One order through the five gates; placed only with `live`, and where the engine is live too."""
-    live = live is True
-    if live and not engine.status().live:
+    if live and not engine.live:
         raise NotLive(_NOT_LIVE)
-    plan = TradePlan(order=Order.from_dict(order), reserve=reserve, max_spread=max_spread)
-    return engine.gates(account, plan, dry=not live, timeout=timeout).to_dict()
+    return engine.gates(account, plan, dry=not live, timeout=timeout)
 
 
-QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {
-        "accounts": accounts,
-        "orders": open_orders,
-        "unsettled": unsettled,
-        "order": order,
-        "cancel": cancel,
-        "cancel-all": cancel_all,
-        "balance": balance,
-        "resume": resume,
-        "trade": trade,
-    }
-)
-
-
-def _wait(engine: Engine, is_done: Callable[[], bool], deadline: float) -> None:
+def _wait(engine: Verbs, is_done: Callable[[], bool], deadline: float) -> None:
     """Wait until something is done with the orders, or the time is over."""
     changed = threading.Event()
 
@@ -155,7 +131,7 @@ def _wait(engine: Engine, is_done: Callable[[], bool], deadline: float) -> None:
         engine.unsubscribe(note)
 
 
-def _cancel_other(engine: Engine, account: str, txid: str, timeout: float) -> Document:
+def _cancel_other(engine: Verbs, account: str, txid: str, timeout: float) -> Document:
     """Cancel an order that was not placed here. Kraken's word that it is canceled counts, or a row that says so.
 
     The cancel is sent again while nobody knows whether Kraken has done it: it cannot be done twice.
@@ -179,7 +155,7 @@ def _cancel_other(engine: Engine, account: str, txid: str, timeout: float) -> Do
         time.sleep(LOOK_AGAIN)
 
 
-def _canceled(engine: Engine, account: str, txid: str) -> Document:
+def _canceled(engine: Verbs, account: str, txid: str) -> Document:
     """An order that Kraken has just canceled, with what was filled of it where that can be read at once."""
     try:
         found = _at_kraken(engine, account, txid, READ_WITHIN)
@@ -188,7 +164,7 @@ def _canceled(engine: Engine, account: str, txid: str) -> Document:
     return found if found["is_over"] else {**found, "state": "canceled", "is_over": True}
 
 
-def _at_kraken(engine: Engine, account: str, txid: str, timeout: float) -> Document:
+def _at_kraken(engine: Verbs, account: str, txid: str, timeout: float) -> Document:
     """An order that was not placed here. Raises `OrderRejected` when Kraken has none of that name."""
     rows = engine.call(account, "QueryOrders", {"txid": txid}, timeout)
     if not isinstance(rows.get(txid), Mapping):

@@ -18,22 +18,26 @@ from typing import Any
 import pykka
 
 from engine import config
+from engine.actors.event_bus import PUBLISHER
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
 from engine.actors.lane.attempt import distinct
 from engine.actors.publisher import Subscribe, Unsubscribe
-from engine.actors.system import EVENTS, PRIVATE_LANE, ActorSystem, balance_of
+from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
-from engine.app.aio import AsyncEngine
+from engine.app.aio import AsyncEngine, Subscription
 from engine.app.gates import GateMethods
 from engine.app.host import check_host
 from engine.app.one_type import one_type
+from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
 from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, EngineStopped
+from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
+from engine.stream.address import check_ws_url
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -78,6 +82,8 @@ class Engine(GateMethods):
         distinct_accounts = distinct(accounts)
         check_url(url, settings)
         check_proxy(settings.proxy)
+        if settings.push:
+            check_ws_url(settings)
         directory = config.state_directory(state_dir)
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
         self._url = url
@@ -85,7 +91,7 @@ class Engine(GateMethods):
         self._services: list[Service] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
-        self._aio = AsyncEngine(self, self.subscribe, self.unsubscribe, lambda: self._state.is_running)
+        self._aio = AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
         self._before: ActorSystem | None = None  # of the last start
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
@@ -106,6 +112,17 @@ class Engine(GateMethods):
             found.accounts, url=found.url, state_dir=found.state_dir, settings=settings or found.settings, live=live
         )
 
+    @classmethod
+    def connect(cls, state_dir: str | os.PathLike[str] | None = None) -> RemoteEngine:
+        """The engine that another process of this user runs and serves, by its state directory, as that of `Engine`.
+
+        That is a `kraken-engine serve`, or an engine with `engine.serve()`. Any number of processes may connect: their
+        calls and orders go through its one lane. Raises `EngineStopped` when nobody serves, `StoreInUse` (with `pid`)
+        when an engine has the directory and does not serve it, `StoreError` when another user does, and `ConfigError`
+        when the service is of another version.
+        """
+        return RemoteEngine(state_dir)
+
     def start(self) -> Engine:
         """Take the state directory and the keys, and start the actors; a second call does nothing.
 
@@ -113,7 +130,11 @@ class Engine(GateMethods):
         thread and no descriptor. It may then be called again.
         """
         if not self._state.is_running:
-            uninterrupted(self._start_in_turn, undo=self.stop)
+            try:
+                uninterrupted(self._start_in_turn, undo=self.stop)
+            except BaseException:
+                self.stop()  # what came in the last moment found it started
+                raise
         return self
 
     def _start_in_turn(self) -> None:
@@ -214,15 +235,22 @@ class Engine(GateMethods):
         the page only shows. The command line and other processes
         of this user go through it as well (`Engine.connect`). It ends with its `stop()` or with the engine.
 
-        Raises `EngineStopped` while the engine does not run, `ConfigError` for an address or an option that cannot be
-        used, or without the extra ``web``, and `StoreError`.
+        Raises `EngineStopped` while the engine does not run, `ConfigError` while it is served already, for an address
+        or an option that cannot be used, and without the extra ``web``, and `StoreError`.
         """
         if not self._state.is_running:
             raise EngineStopped("The engine is not running: start it before it is served.")
         state = self._state
+        if is_served(state.directory):
+            raise ConfigError("This engine is served already: stop that service before it is served anew.")
         service = start_service(self, state_dir=state.directory, settings=state.settings, port=port, **options)
         self._services.append(service)
         return service
+
+    @property
+    def live(self) -> bool:
+        """Whether it may trade, as given."""
+        return self._state.live
 
     @property
     def aio(self) -> AsyncEngine:
@@ -256,6 +284,7 @@ class Engine(GateMethods):
             dead=system.dead() if system else (),
             passes=dict(state.passes),
             drift=state.drift.read(),
+            push=system.push.reports() if system else (),
             silent_since=system.listener.silent_since() if system else None,
             heard=system.listener.heard_ago() if system else {},
             refusing=system is not None and system.listener.is_refusing(),
@@ -272,13 +301,13 @@ class Engine(GateMethods):
         """
         self._subscribers.append(subscriber)
         if self._state.is_running:
-            self._state.system.tell(EVENTS, Subscribe(subscriber))
+            self._state.system.tell(PUBLISHER, Subscribe(subscriber))
 
     def unsubscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
         """Give no more events to `subscriber`."""
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:
-            self._state.system.tell(EVENTS, Unsubscribe(subscriber))
+            self._state.system.tell(PUBLISHER, Unsubscribe(subscriber))
 
     def announce(self, event: object) -> None:
         """Give an event of the host's own, such as an `OperatorActed`, to every subscriber, in order with the engine's.

@@ -28,7 +28,7 @@ def one_type(cls: type[T]) -> type[T]:
     for part in cls.__mro__[:-1]:  # its bases as well, each in its place
         for name, method in tuple(vars(part).items()):
             if not name.startswith("_") and isinstance(method, FunctionType):
-                setattr(part, name, _contained(method))
+                setattr(part, name, _translated(method))
     return cls
 
 
@@ -41,11 +41,11 @@ def foreseen(error: Exception, *, may_have_acted: bool, what: str) -> EngineErro
     return EngineError(f"The engine failed during {what} ({cause}).")
 
 
-def _contained(method: Callable[..., Any]) -> Callable[..., Any]:
+def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
     name = method.__name__
 
     @functools.wraps(method)
-    def contained(*args: Any, **kwargs: Any) -> Any:
+    def translated(*args: Any, **kwargs: Any) -> Any:
         try:
             return method(*args, **kwargs)
         except EngineError:
@@ -59,7 +59,7 @@ def _contained(method: Callable[..., Any]) -> Callable[..., Any]:
             failure = foreseen(error, may_have_acted=name in _MAY_HAVE_ACTED, what=f"{name}()")
         raise failure  # outside the handler: what it came from holds frames with keys in them
 
-    return contained
+    return translated
 
 
 def _is_by_signal_handler(trace: TracebackType) -> bool:

@@ -11,10 +11,11 @@ from engine.actors.order.messages import (
     CancelAllComes,
     CancelPlacement,
     LookNow,
+    OpenByStream,
     OrderAmended,
     WhoseOrders,
 )
-from engine.app.orders import OrderMethods
+from engine.app.safeguards import SafeguardMethods
 from engine.errors import CallError, CallUnknown, ConfigError, DeadlinePassed, OrderRejected, OrderUnknown
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
@@ -28,7 +29,7 @@ _OPEN = (
 )
 
 
-class OrderChangeMethods(OrderMethods):
+class OrderChangeMethods(SafeguardMethods):
     """The open orders of an `Engine`: listed, amended and canceled. Thread-safe."""
 
     def cancel(
@@ -45,10 +46,10 @@ class OrderChangeMethods(OrderMethods):
         restart, and carried out as soon as it can be, and when the order comes to the exchange late. Raises
         `UnknownName` for what was not placed here, and a `CallRefused` when the key may not cancel.
         """
-        deadline = self._client.deadline(timeout)
-        row = self._client.find(account, receipt, deadline)
-        wish = CancelPlacement(row.cl_ord_id, self._client.left(deadline))
-        row = self._client.ask(wish, deadline) or row
+        deadline = self._deadline(timeout)
+        row = self._find(account, receipt, deadline)
+        wish = CancelPlacement(row.cl_ord_id, self._seconds_left(deadline))
+        row = self._ask(wish, deadline) or row
         return row.receipt
 
     def cancel_all(self, account: str, timeout: float | None = None) -> int:
@@ -60,17 +61,17 @@ class OrderChangeMethods(OrderMethods):
         not go through; the placements of this engine are then canceled one by one.
         """
         self._state.check_account(account)
-        deadline = self._client.deadline(timeout)
-        names = self._client.ask(CancelAllComes(account), deadline)
+        deadline = self._deadline(timeout)
+        names = self._ask(CancelAllComes(account), deadline)
         try:
-            result = self.call(account, "CancelAll", None, self._client.left(deadline))
+            result = self.call(account, "CancelAll", None, self._seconds_left(deadline))
         except CallError:
-            self._client.ask(CancelAllCame(account, names, None, 0.0), deadline)
+            self._ask(CancelAllCame(account, names, None, 0.0), deadline)
             raise
         told = result.get("count")
         count = told if isinstance(told, int) else 0
-        came = CancelAllCame(account, names, count, self._client.left(deadline))
-        unknown: list[Placement] = self._client.ask(came, deadline)
+        came = CancelAllCame(account, names, count, self._seconds_left(deadline))
+        unknown: list[Placement] = self._ask(came, deadline)
         if unknown:
             ids, they = ", ".join(repr(row.id) for row in unknown), "it" if len(unknown) == 1 else "each of them"
             told = _OPEN.format(count=count, account=account, ids=ids, they=they)
@@ -93,25 +94,32 @@ class OrderChangeMethods(OrderMethods):
         """The placements of this engine that are not over, after a look at Kraken; the oldest first.
 
         Also those whose outcome is unknown. With `all=True` every open order of the account as an `OpenOrder`, also
-        those placed by hand, by other programs or by `call`: `is_ours` tells them apart. Raises a `CallError` when
+        those placed by hand, by other programs or by `call`: `is_ours` tells them apart. With push, also those that
+        Kraken's list does not have yet, and without those that it still has. Raises a `CallError` when
         Kraken cannot be asked.
         """
         if all:
             return self._all_open_orders(account, timeout)
         self._state.check_account(account)
-        deadline = self._client.deadline(timeout)
-        return tuple(row.receipt for row in self._client.ask(LookNow(account), deadline))
+        deadline = self._deadline(timeout)
+        return tuple(row.receipt for row in self._ask(LookNow(account), deadline))
 
     def _all_open_orders(self, account: str, timeout: float | None) -> tuple[OpenOrder, ...]:
         self._state.check_account(account)
-        deadline = self._client.deadline(timeout)
-        rows = self.call(account, "OpenOrders", None, self._client.left(deadline)).get("open")
+        deadline = self._deadline(timeout)
+        rows = self.call(account, "OpenOrders", None, self._seconds_left(deadline)).get("open")
         if not isinstance(rows, dict):
             raise CallUnknown("Kraken's list of open orders cannot be read.", account=account, endpoint="OpenOrders")
         readable = {txid: row if isinstance(row, dict) else {} for txid, row in rows.items()}
         names = {txid: str(row["cl_ord_id"]) if row.get("cl_ord_id") else None for txid, row in readable.items()}
-        ours, unlisted = self._client.ask(WhoseOrders(account, names), deadline)
-        listed = [OpenOrder.listed(account, txid, row, ours.get(txid)) for txid, row in readable.items()]
+        told, over = self._ask(OpenByStream(account, frozenset(names)), deadline)
+        streamed = told if self._state.system.push.is_live(account) else {}
+        names |= {txid: each.cl_ord_id for txid, each in streamed.items()}
+        ours, unlisted = self._ask(WhoseOrders(account, names), deadline)
+        listed = [OpenOrder.listed(account, txid, row, ours.get(txid)) for txid, row in readable.items()
+                  if txid not in over]  # fmt: skip
+        listed += [OpenOrder.streamed(account, each, ours.get(txid)) for txid, each in streamed.items()
+                   if txid not in ours or not ours[txid].state.is_over]  # fmt: skip
         return (*listed, *(OpenOrder.unlisted(row) for row in unlisted))
 
     def amend(
@@ -136,11 +144,11 @@ class OrderChangeMethods(OrderMethods):
         refuse it, `CallNotSent` when nothing was sent, `ConfigError` for amounts that are none, `UnknownName`.
         """
         asked = {"price": price, "volume": volume, "price2": price2, "display_volume": display_volume}
-        deadline = self._client.deadline(timeout)
+        deadline = self._deadline(timeout)
         changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         if not changes:
             raise ConfigError("An amend changes something: give it a price, a volume, or both.")
-        row = self._client.find(account, receipt, deadline)
+        row = self._find(account, receipt, deadline)
         _check_open(row)
         sent = self._fitted(row, changes, deadline)
         params = amend_params(row.fitted, sent)
@@ -152,7 +160,7 @@ class OrderChangeMethods(OrderMethods):
             self._call(account, "AmendOrder", params, self._left_to_amend(deadline), deadline_in=accept_in)
         except CallUnknown as error:
             return self._looked_up(row, sent, deadline, error)
-        row = self._client.ask(OrderAmended(row.cl_ord_id, sent), deadline) or row
+        row = self._ask(OrderAmended(row.cl_ord_id, sent), deadline) or row
         return row.receipt
 
     def _fitted(self, row: Placement, changes: dict[str, Any], deadline: float) -> Order:
@@ -163,8 +171,8 @@ class OrderChangeMethods(OrderMethods):
     def _looked_up(self, row: Placement, sent: Order, deadline: float, error: CallUnknown) -> OrderReceipt:
         """Kraken did not say whether it has amended the order: its row tells."""
         found: dict[str, Placement] = {}
-        if self._client.left(deadline) > 0:
-            rows: list[Placement] = self._client.ask(LookNow(row.account), deadline)
+        if self._seconds_left(deadline) > 0:
+            rows: list[Placement] = self._ask(LookNow(row.account), deadline)
             found = {each.cl_ord_id: each for each in rows}
         now = found.get(row.cl_ord_id)
         if now is not None and not amend_params(now.fitted, sent):
@@ -173,7 +181,7 @@ class OrderChangeMethods(OrderMethods):
         raise OrderUnknown(told, (now or row).receipt, account=row.account, endpoint="AmendOrder") from None
 
     def _left_to_amend(self, deadline: float) -> float:
-        left = self._client.left(deadline)
+        left = self._seconds_left(deadline)
         if left <= 0:
             raise DeadlinePassed("The time was over before the amend could be sent.")
         return left

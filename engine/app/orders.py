@@ -2,60 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import secrets
 import threading
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
-from engine.actors.lane.attempt import PAUSED
+import pykka
+
 from engine.actors.order.fee_cache import FeeCache
 from engine.actors.order.messages import (
-    ArmSwitch,
+    ClientOrders,
     FindOrder,
-    PauseTrading,
+    FindOrders,
+    LookNow,
+    PlaceBatch,
     PlaceOrder,
-    ResumeTrading,
     UnsettledFunds,
 )
+from engine.actors.system import ORDERS
 from engine.app.accounts import AccountMethods
-from engine.app.order_client import OrderClient
 from engine.app.state import AppState
 from engine.errors import (
+    CallError,
     CallNotSent,
     CallUnknown,
     ConfigError,
     DeadlinePassed,
-    NotLive,
+    EngineStopped,
+    IdInUse,
     OrderUnknown,
     PermissionDenied,
-    TradingPaused,
+    UnknownName,
 )
 from engine.kraken.fees import TRADE_VOLUME
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
 from engine.rules.order.order import Order, OrderReceipt, check_id
+from engine.rules.order.own_name import RANDOM_BYTES, own_name, same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
 
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
+JOURNAL_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
 
 
 class OrderMethods(AccountMethods):
-    """The orders of an `Engine`: placed, looked up, and guarded by a dead man's switch. Thread-safe."""
+    """The orders of an `Engine`: placed and looked up. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(state)
         self._live = state.live
-        self._client = OrderClient(state)
         self._fees = FeeCache(
             self.submit, self._key_id, bound=state.settings.fee_bound,
             note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
         )  # fmt: skip
-        self._keys: dict[str, tuple[KeyInfo, float]] = {}
+        self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
         self._lock = threading.Lock()
+
+    @property
+    def live(self) -> bool:
+        """Whether the engine may trade."""
+        return self._live
 
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
@@ -81,26 +94,93 @@ class OrderMethods(AccountMethods):
         self._state.check_account(account)
         if not isinstance(order, Order):
             raise ConfigError("What is placed is an Order.")
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        deadline = self._deadline(timeout)
         name = None if id is None else check_id(id)
         if name is not None and self._live:
-            known = self._client.ask(FindOrder(account, name), deadline)
+            known = self._ask(FindOrder(account, name), deadline)
             if known is not None and known.id == name and known.order == order and not known.may_repeat:
-                return self._ended(self._client.ask(PlaceOrder(known, self._left(deadline)), deadline))
+                return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
         plan = self._plan(account, order, name, deadline)
         if not self._live:
             return self._validate(plan, deadline)
-        return self._ended(self._client.ask(PlaceOrder(plan, self._left(deadline)), deadline))
+        return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
+
+    def place_for(
+        self, client: str, client_id: str | None, account: str, order: Order, timeout: float
+    ) -> Placement:
+        """Place an order for a client of the gateway, whose key is `client` and whose own name for it is `client_id`.
+
+        The name is one among that client's orders that are not over, as at Kraken: for another order it raises
+        `IdInUse`, for the same one it gives what is there. Otherwise like `place` of a live engine.
+        """
+        self._state.check_account(account)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        known = None if client_id is None else self._open_named(account, client, client_id, deadline)
+        if known is not None and known.order != order:
+            raise IdInUse(f"The name {client_id!r} is that of another open order of this client.", account=account)
+        plan = known or self._plan(account, order, None, deadline, client, client_id)
+        row: Placement = self._ask(PlaceOrder(plan, self._left(deadline)), deadline)
+        self._ended(row)
+        return row
+
+    def place_batch_for(
+        self, client: str, asked: Sequence[tuple[Order, str | None]], account: str, timeout: float
+    ) -> list[Placement | CallError]:
+        """Place orders on one pair with one call, for a client of the gateway; each with its name, if it has one.
+
+        Returns for each order its placement, or why Kraken refused it. Raises what `place_for` raises when none of
+        them is placed, and `OrderUnknown` when it is not known of one in time.
+        """
+        self._state.check_account(account)
+        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        names = [same(name) for _, name in asked if name is not None]
+        if len(set(names)) < len(names):
+            raise IdInUse("Two orders of the batch have one name: give each its own.", account=account)
+        for name in names:
+            self._open_named(account, client, name, deadline)
+        plans = tuple(self._plan(account, order, None, deadline, client, name) for order, name in asked)
+        ended: list[Placement | CallError] = self._ask(PlaceBatch(plans, self._left(deadline)), deadline)
+        first = ended[0]
+        if isinstance(first, CallError) and all(each is first for each in ended):
+            raise first
+        for each in ended:
+            if isinstance(each, Placement) and not each.state.is_settled:
+                self._ended(each)
+        return ended
+
+    def _open_named(self, account: str, client: str, client_id: str, deadline: float) -> Placement | None:
+        """The client's placement of that name that is not over; Kraken is asked before one counts as open."""
+        asked = ClientOrders(account, client, "cl_ord_id", client_id, is_open=True)
+        found: list[Placement] = self._ask(asked, deadline)
+        if found and found[0].state is OrderState.PLACED:
+            with contextlib.suppress(CallError):  # then what is known counts
+                self._ask(LookNow(account), deadline)
+            found = self._ask(asked, deadline)
+        return found[0] if found else None
+
+    def placements(self, account: str, names: Mapping[str, str | None]) -> Mapping[str, Placement]:
+        """The placements of orders at Kraken, by txid; `names` has the `cl_ord_id` that Kraken has for each, if any."""
+        deadline = self._deadline(None)
+        found: dict[str, Placement] = self._ask(FindOrders(account, names), deadline)
+        return found
+
+    def placements_of(
+        self, account: str, client: str | None, param: str, value: str | int, *, is_open: bool
+    ) -> list[Placement]:
+        """The placements to which a client has given this `cl_ord_id` or `userref`; the newest first."""
+        asked = ClientOrders(account, client, param, value, is_open)
+        found: list[Placement] = self._ask(asked, self._deadline(None))
+        return found
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
+        deadline = self._deadline(timeout)
         return self._validate(self._plan(account, order, None, deadline), deadline)
 
     def order(self, account: str, id: str) -> OrderReceipt:
         """What is known of a placement, by its id, `cl_ord_id` or txid; without a call. Raises `UnknownName`."""
-        deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        return self._client.find(account, id, deadline).receipt
+        deadline = self._deadline(None)
+        return self._find(account, id, deadline).receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
         """The amounts that placements of unknown outcome may take, by plain asset name; they are not available.
@@ -108,76 +188,31 @@ class OrderMethods(AccountMethods):
         Infinite for a market buy, whose cost is not known.
         """
         self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.settings.call_timeout
-        by_row: dict[str, Decimal] = self._client.ask(UnsettledFunds(account), deadline)
+        deadline = self._deadline(None)
+        by_row: dict[str, Decimal] = self._ask(UnsettledFunds(account), deadline)
         named: dict[str, Decimal] = {}
         for row, amount in by_row.items():
             asset = self._state.system.plain_name(row)
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
 
-    def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
-        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and renew it while the engine is well.
-
-        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it was
-        not renewed for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
-        written. It is renewed three times in that time, through the lane. Returns when Kraken has confirmed it; a
-        `CallError` says that it has not, and the engine keeps trying until `disarm`.
-
-        It stays armed over a crash: the next live engine on this state directory renews it, with an `EngineWarning`.
-        `stop()` disarms it. Disarm it before Kraken's maintenance, during which it cannot be renewed. Raises `NotLive`.
-        """
-        self._set_switch(account, seconds, timeout)
-
-    def disarm(self, account: str, timeout: float | None = None) -> None:
-        """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
-
-        Raises a `CallError` when the first try fails: the disarm is then repeated until it is confirmed, also by the
-        next engine on this state directory, and an `EngineWarning` says so.
-        """
-        self._set_switch(account, 0, timeout)
-
-    def pause_trading(self, account: str, timeout: float | None = None) -> None:
-        """Let no order of the account go out until `resume_trading`, also after a restart. Returns when it is durable.
-
-        From then on `place`, and every call that places or changes an order, raises `TradingPaused` before it is sent;
-        a placement that waits in the lane ends as *not sent*. One under way is not stopped, open orders stay open, and
-        cancels go on. Everybody who places orders through this engine is kept back: `place`, `call`, plans and the
-        gateway. Raises `StoreError` when it cannot be written down; then nothing has changed.
-        """
-        self._state.check_account(account)
-        self._client.ask(PauseTrading(account), self._client.deadline(timeout))
-
-    def resume_trading(self, account: str, timeout: float | None = None) -> None:
-        """Let the account's orders go out again after `pause_trading`; returns when that is durable.
-
-        Does nothing for an account that is not paused. (`resume` is about a key that Kraken refused.) Raises
-        `StoreError` when it cannot be written down; then the account stays paused.
-        """
-        self._state.check_account(account)
-        self._client.ask(ResumeTrading(account), self._client.deadline(timeout))
-
-    def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
-        self._state.check_account(account)
-        if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
-            raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
-        if seconds and not self._live:
-            raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
-        self._client.ask(ArmSwitch(account, seconds), self._state.clock.monotonic() + self._state.seconds(timeout))
-
     # Before anything is sent
 
-    def _plan(self, account: str, order: Order, name: str | None, deadline: float) -> Placement:
+    def _plan(
+        self, account: str, order: Order, name: str | None, deadline: float, client: str | None = None,
+        client_id: str | None = None,
+    ) -> Placement:  # fmt: skip
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
-        if self._state.system.safeguards.is_paused(account):
-            raise TradingPaused(PAUSED.format(account=account, what="the order"), account=account, endpoint="AddOrder")
+        self._state.system.safeguards.check_order(account)
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
             owner = self._check_key(account, deadline)
-        except CallUnknown as error:  # a question that was not answered is no order that may have been placed
+        except CallUnknown as error:  # the check failed, so no order can have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
-        cl_ord_id = uuid.uuid4().hex
+        cl_ord_id = own_name(secrets.token_bytes(RANDOM_BYTES))
+        if client is not None:
+            name = "/".join((client.partition(".")[2], client_id or "order", cl_ord_id[:8]))
         return Placement(
             account=account,
             id=name or cl_ord_id,
@@ -191,6 +226,8 @@ class OrderMethods(AccountMethods):
             params=params_of(fitted, pair),
             reserved=reserves(fitted, pair, self._fees.fee(account, pair).rate),
             times={OrderState.PLANNED.value: self._state.clock.wall_ns() / 1e9},
+            client=client,
+            client_id=client_id,
         )
 
     def _check_key(self, account: str, deadline: float) -> str | None:
@@ -198,22 +235,23 @@ class OrderMethods(AccountMethods):
         key_id = self._state.accounts[account].key_id
         now = self._state.clock.monotonic()
         with self._lock:
-            known, since = self._keys.get(key_id, (None, 0.0))
-        if known is None or now - since > KEY_IS_KNOWN_FOR or known.order_obstacle is not None:
-            known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
-            with self._lock:
-                self._keys[key_id] = (known, now)
+            owner, since = self._owners.get(key_id, (None, -math.inf))
+        if now - since <= KEY_IS_KNOWN_FOR:
+            return owner
+        known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
         if known.order_obstacle is not None:
             what, remedy = known.order_obstacle
             raise PermissionDenied(
                 f"No order is placed with the key of account {account}: {what}. {remedy} on Kraken's API page.",
                 account=account, endpoint="AddOrder",
             )  # fmt: skip
+        with self._lock:
+            self._owners[key_id] = (known.owner, now)
         return known.owner
 
     def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""
-        params = {**plan.params, "cl_ord_id": plan.cl_ord_id, "validate": True}
+        params = {**plan.params, **plan.kraken_name.filter(), "validate": True}
         try:
             accept_in = self._state.settings.order_deadline
             result = self._call(plan.account, "AddOrder", params, self._left(deadline), deadline_in=accept_in)
@@ -226,6 +264,39 @@ class OrderMethods(AccountMethods):
             description=described.get("order") if isinstance(described, dict) else None, sent=plan.fitted,
             reason="Kraken only checked it, and placed nothing.",
         )  # fmt: skip
+
+    # The way to the actor. Deadlines are moments of the monotonic clock.
+
+    def _deadline(self, timeout: float | None) -> float:
+        """Until when a caller is willing to wait. Raises `ConfigError` for an invalid timeout."""
+        return self._state.clock.monotonic() + self._state.seconds(timeout)
+
+    def _seconds_left(self, deadline: float) -> float:
+        """Seconds until then; 0 when it is over."""
+        return max(0.0, deadline - self._state.clock.monotonic())
+
+    def _find(self, account: str, receipt: OrderReceipt | str, deadline: float) -> Placement:
+        """A placement by its receipt, id or txid. Raises `UnknownName`."""
+        self._state.check_account(account)
+        name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
+        row: Placement | None = self._ask(FindOrder(account, name), deadline)
+        if row is None:
+            raise UnknownName(f"Account {account} has no placement {str(name)[:140]!r} here.", account=account)
+        return row
+
+    def _ask(self, message: Any, deadline: float) -> Any:
+        """The answer to a message. Raises what it raises, `EngineStopped`, or that there was no answer in time."""
+        try:
+            return self._state.ref(ORDERS).ask(message, timeout=self._seconds_left(deadline) + JOURNAL_GRACE)
+        except pykka.ActorDeadError:
+            raise EngineStopped("The engine is not running.") from None
+        except pykka.Timeout:
+            if isinstance(message, PlaceOrder | PlaceBatch):
+                receipt = (message.plan if isinstance(message, PlaceOrder) else message.plans[0]).receipt
+                raise OrderUnknown("The journal does not answer: look the order up.", receipt) from None
+            raise DeadlinePassed("The journal of orders does not answer.") from None
+        except CallError as error:
+            raise error.about(getattr(message, "account", None), "AddOrder") from None
 
     # After that
 

@@ -45,6 +45,6 @@ def start_service(engine: Any, **options: Any) -> Service:
     try:
         embedded = importlib.import_module("engine.web.embedded")
     except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'kraken-engine[web]' from the clone.") from None
+        raise ConfigError(f"{error.name} is not installed: run pip install '.[web]' in the clone.") from None
     service: Service = embedded.start(engine, **options)
     return service

@@ -140,11 +140,16 @@ class AppState:
 
     def seconds(self, timeout: float | None) -> float:
         """A caller's timeout; `Settings.call_timeout` for `None`. Raises `ConfigError` for an invalid one."""
-        if timeout is None:
-            return self.settings.call_timeout
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
-            raise ConfigError(f"Invalid timeout: {timeout!r}. Give seconds as a number up to {LONGEST:,}.")
-        return timeout
+        return seconds_of(timeout, self.settings.call_timeout)
+
+
+def seconds_of(timeout: float | None, default: float) -> float:
+    """A caller's timeout, or the default for `None`. Raises `ConfigError` for an invalid one."""
+    if timeout is None:
+        return default
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
+        raise ConfigError(f"Invalid timeout: {timeout!r}. Give seconds as a number up to {LONGEST:,}.")
+    return timeout
 
 
 def _open(name: str) -> KeyChanged:

@@ -13,6 +13,7 @@ from engine.actors.lane.report import LaneReport
 from engine.kraken.drift import Drift
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
+from engine.stream.pulse import PushReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class EngineStatus:
 
     silent_since: datetime | None = None
     """Since when no account has had a good reply; `None` without silence."""
+    push: tuple[PushReport, ...] = ()
+    """The state of each account's stream, with push."""
     drift: tuple[Drift, ...] = ()
     """What was new, missing or odd in Kraken's replies, the oldest kind first."""
     heard: Mapping[str, float] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class EngineStatus:
             "dead": list(self.dead),
             "passes": {name: each.to_dict() for name, each in self.passes.items()},
             "silent_since": None if self.silent_since is None else self.silent_since.isoformat(),
+            "push": [each.to_dict() for each in self.push],
             "drift": [each.to_dict() for each in self.drift],
             "heard": {name: round(each, 3) for name, each in self.heard.items()},
             "refusing": self.refusing,

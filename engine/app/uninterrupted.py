@@ -26,36 +26,36 @@ def uninterrupted(work: Callable[[], None], undo: Callable[[], None] = _nothing)
     if threading.current_thread() is not threading.main_thread():
         work()
         return
-    errand = _Errand(work, undo)
+    task = _Task(work, undo)
     try:
         try:
-            _begin(errand)
-            error = errand.told.get()
+            _begin(task)
+            error = task.told.get()
             if isinstance(error, _NoThread):
                 work()
             elif error is not None:
                 raise error
-            errand.is_kept.put(True)
+            task.is_kept.put(True)
         finally:
-            errand.is_kept.put(False)  # the first word counts
+            task.is_kept.put(False)  # the first word counts
     except BaseException:
-        errand.is_kept.put(False)  # again: the handler of another signal may have broken that off
-        errand.end()
+        task.is_kept.put(False)  # again: the handler of another signal may have broken that off
+        task.end()
         raise
 
 
-def _begin(errand: _Errand) -> None:
+def _begin(task: _Task) -> None:
     try:
-        _thread.start_new_thread(errand.begin, ())
+        _thread.start_new_thread(task.begin, ())
     except RuntimeError:
-        errand.give_up(_NoThread())
+        task.give_up(_NoThread())
 
 
 class _NoThread(Exception):
     """The system gives no thread."""
 
 
-class _Errand:
+class _Task:
     """Work in a thread of its own, which ends when it is told whether to keep what it has done.
 
     The waiting thread uses nothing but what is one step for Python: a lock that an exception leaves locked, as it can

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.actors.balance.archive import read_balances, read_history, recorded_accounts
-from engine.app import Engine
+from engine.app.documents import accounts
+from engine.app.verbs import Verbs
+from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, show, table, waiting
 from engine.cli.owner import directory_owner
-from engine.cli.served import ServedEngine, served_engine
 from engine.config import Config
 from engine.errors import StoreInUse
 from engine.kraken.assets import AssetTable
@@ -54,9 +55,10 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
     if history:
         _print_history(found, options.json)
         return Exit.DONE
-    service = served_engine(found.state_dir)
+    service = served_engine(found)
     if service is not None:
-        rows = _through(service, found, timeout)
+        with service:
+            rows = _through(service, found, timeout)
     elif not found.accounts and directory_owner(found.state_dir) is not None:
         rows = _stored(found)
     else:
@@ -73,7 +75,8 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
     engine = options.engine(found)
     try:
         with engine, waiting("Asking Kraken"):
-            rows = _fetch(engine, found, seconds + ANSWERED_WITHIN)
+            names = [account.name for account in found.accounts]
+            rows = _fetch(engine, names, found.settings.max_age, seconds + ANSWERED_WITHIN)
     except StoreInUse:
         if directory_owner(found.state_dir) is None:
             raise  # a key is in use by an engine with another state directory
@@ -84,21 +87,17 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
     return rows
 
 
-def _through(service: ServedEngine, found: Config, timeout: float | None) -> list[Row]:
+def _through(service: Verbs, found: Config, timeout: float | None) -> list[Row]:
     seconds = found.settings.call_timeout if timeout is None else timeout
     say("The running service is asked.")
     with waiting("Asking the service"):
-        rows: list[Row] = service.ask(
-            "balances", {"max_age": found.settings.max_age, "timeout": seconds}, timeout=seconds
-        )
-    return rows
+        return _fetch(service, accounts(service), found.settings.max_age, seconds)
 
 
-def _fetch(engine: Engine, found: Config, timeout: float) -> list[Row]:
-    names = [account.name for account in found.accounts]
-    pool = ThreadPoolExecutor(len(names))
+def _fetch(engine: Verbs, names: list[str], max_age: float, timeout: float) -> list[Row]:
+    pool = ThreadPoolExecutor(max(1, len(names)))
     try:
-        asked = [pool.submit(engine.balance, name, found.settings.max_age, timeout) for name in names]
+        asked = [pool.submit(engine.balance, name, max_age, timeout) for name in names]
         return [each.result().to_dict() for each in asked]
     finally:
         pool.shutdown(wait=False)  # after Ctrl-C the engine's stop answers the callers that still wait

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
+from engine.cli.engines import served_engine
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, account_named, common, pass_options
 from engine.cli.output import document, say, waiting
-from engine.cli.served import ServedEngine, served_engine
-from engine.config import Config
+from engine.errors import NotLive
+from engine.kraken.dry_run import settled
+from engine.kraken.endpoints import is_dry_run
 from engine.kraken.unlisted import CLASSES, endpoint_of
 
 
@@ -43,12 +43,11 @@ def call(
     """
     params = _params(parameters)
     found = options.load(need_accounts=False)
-    service = served_engine(found.state_dir)
+    service = served_engine(found)
     if service is not None:
-        with waiting(f"{endpoint} for {account}, through the running service"):
-            asked = {"account": account, "endpoint": endpoint, "params": params, "timeout": timeout,
-                     "live": options.live, "endpoint_class": endpoint_class}  # fmt: skip
-            document(_through(service, found, asked))
+        _check_live(options, endpoint, params, endpoint_class)
+        with service, waiting(f"{endpoint} for {account}, through the running service"):
+            document(service.call(account, endpoint, params, timeout, endpoint_class=endpoint_class))
         return
     found = options.load()
     engine = options.engine(found, account_named(found, account), balances=())
@@ -64,10 +63,11 @@ def call(
     document(result)
 
 
-def _through(service: ServedEngine, found: Config, asked: dict[str, Any]) -> Any:
-    patience = found.settings.call_timeout if asked["timeout"] is None else asked["timeout"]
-    endpoint = endpoint_of(asked["endpoint"], asked["params"], asked["endpoint_class"])
-    return service.call(asked, timeout=patience, writes=endpoint.writes)
+def _check_live(options: Options, name: str, params: dict[str, str], endpoint_class: str | None) -> None:
+    """Raise `NotLive` for a call that can change something, unless --live was given: a live service alone is not it."""
+    endpoint = endpoint_of(name, params, endpoint_class)
+    if endpoint.needs_live and not is_dry_run(endpoint, settled(endpoint, params)) and not options.live:
+        raise NotLive(f"{endpoint.name} can change something at Kraken: give --live.")
 
 
 def _params(texts: tuple[str, ...]) -> dict[str, str]:

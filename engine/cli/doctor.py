@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -9,13 +10,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from engine.app.remote.remote_engine import RemoteEngine
+from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.finding_lines import shown
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, console, document
-from engine.cli.served import served_engine
 from engine.cli.settle import settle as settle_facts
-from engine.config import Config
 from engine.doctor import Finding, Level, examine
 from engine.doctor.finding import bad
 from engine.errors import ConfigError
@@ -56,13 +57,15 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
         raise ConfigError("--place and --yes belong to --settle ACCOUNT.")
     faults: list[str] = []
     found = options.load(need_accounts=False, faults=faults)
-    findings = itertools.chain(
-        (bad("configuration", fault, CORRECT_SETTING) for fault in faults),
-        examine(
-            found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings, owner=_through(found)
-        ),
-    )  # fmt: skip
-    seen = list(findings) if options.json else list(_shown(console(), findings))
+    with served_engine(found) or contextlib.nullcontext() as service:
+        findings = itertools.chain(
+            (bad("configuration", fault, CORRECT_SETTING) for fault in faults),
+            examine(
+                found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings,
+                owner=_owner(service),
+            ),
+        )  # fmt: skip
+        seen = list(findings) if options.json else list(_shown(console(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
     if options.json:
         document({"findings": [finding.to_dict() for finding in seen], "ok": is_ok})
@@ -71,14 +74,13 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
     return Exit.DONE if is_ok else Exit.REFUSED
 
 
-def _through(found: Config) -> Callable[[str], Iterator[Finding]] | None:
+def _owner(service: RemoteEngine | None) -> Callable[[str], Iterator[Finding]] | None:
     """Has a running service look at an account; `None` without one."""
-    service = served_engine(found.state_dir)
     if service is None:
         return None
 
     def owner(account: str) -> Iterator[Finding]:
-        for told in service.ask("doctor", {"account": account}, timeout=LONGEST):
+        for told in service.service("doctor", LONGEST, account=account):
             yield Finding(told["check"], told["account"], Level(told["level"]), told["found"], told["advice"])
 
     return owner

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from engine.app.remote.remote_engine import RemoteEngine
+from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import Options, account_named, common, pass_options
 from engine.cli.output import document, say
-from engine.cli.served import ServedEngine, served_engine
 from engine.config import Config
 from engine.ownership import Ownership
 from engine.web.gateway.credentials import Credentials
@@ -78,24 +79,25 @@ class _Local:
 class _Served:
     """The keys of a running service, which owns them."""
 
-    def __init__(self, service: ServedEngine) -> None:
+    def __init__(self, service: RemoteEngine) -> None:
         self._service = service
 
     def all(self) -> Any:
-        return self._service.ask("gateway-keys")
+        return self._service.service("gateway-keys")
 
     def issue(self, account: str, label: str, *, may_trade: bool) -> Any:
-        return self._service.ask("issue", {"account": account, "label": label, "may_trade": may_trade})
+        return self._service.service("issue", account=account, label=label, may_trade=may_trade)
 
     def revoke(self, account: str, label: str) -> Any:
-        return self._service.ask("revoke", {"account": account, "label": label})
+        return self._service.service("revoke", account=account, label=label)
 
 
 @contextlib.contextmanager
 def _keys(found: Config) -> Iterator[_Local | _Served]:
-    service = served_engine(found.state_dir)
+    service = served_engine(found)
     if service is not None:
-        yield _Served(service)
+        with service:
+            yield _Served(service)
         return
     ownership = Ownership(found.state_dir)  # raises StoreInUse while another engine has it
     try:

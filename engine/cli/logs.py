@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinished, KeyChanged, OperatorActed
+from engine.rules.lane.key_state import KeyState
 
 logger = logging.getLogger("engine")
 
@@ -58,7 +59,7 @@ def log_changes(event: Any) -> None:
 
 
 def log_event(event: Any) -> None:
-    """Log an event. Warnings are logged by the engine itself."""
+    """Log an event: what is well again at INFO, what is wrong at WARNING. Warnings are logged by the engine itself."""
     match event:
         case CallFinished():
             why = f": {event.error}" if event.error else ""
@@ -73,10 +74,11 @@ def log_event(event: Any) -> None:
         case AvailabilityChanged():
             word = "available" if event.is_available else f"not available: {event.reason}"
             facts = {"event": "availability", "account": event.account, "is_available": event.is_available}
-            logger.info("%s is %s", event.account, word, extra={"facts": facts})
+            logger.log(_level(event.is_available), "%s is %s", event.account, word, extra={"facts": facts})
         case KeyChanged():
             facts = {"event": "key", "account": event.account, "state": event.state}
-            logger.info("%s key %s: %s", event.account, event.state, event.sentence, extra={"facts": facts})
+            level = _level(event.state == KeyState.ACCEPTED.value)
+            logger.log(level, "%s key %s: %s", event.account, event.state, event.sentence, extra={"facts": facts})
         case OperatorActed():
             facts = {"event": "action", "account": event.account, "action": event.action, "who": event.who,
                      "is_done": event.is_done}  # fmt: skip
@@ -84,3 +86,7 @@ def log_event(event: Any) -> None:
                         extra={"facts": facts})  # fmt: skip
         case BalanceChanged():
             logger.debug("%s has another balance", event.account, extra={"facts": {"event": "balance"}})
+
+
+def _level(well: bool) -> int:
+    return logging.INFO if well else logging.WARNING

@@ -8,7 +8,8 @@ from typing import Any
 import click
 from rich.text import Text
 
-from engine.cli.asking import asking, settle_time
+from engine.app import documents
+from engine.cli.engines import an_engine, settle_time
 from engine.cli.exits import Exit, exit_code, failure
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
@@ -36,12 +37,13 @@ def orders(options: Options, account: str | None, timeout: float | None) -> int:
     Works through a running serve, and without one.
     """
     found = options.load(need_accounts=False)
-    code, told = Exit.DONE, []
-    with asking(options, found, "Open orders", account) as ask:
-        names = [account] if account is not None else ask("accounts")
+    code = Exit.DONE
+    told: list[dict[str, Any]] = []
+    with an_engine(options, found, "Open orders", account) as engine:
+        names = [account] if account is not None else documents.accounts(engine)
         for name in names:
             try:
-                told.append({"account": name, "orders": ask("orders", account=name, timeout=timeout)})
+                told.append({"account": name, "orders": documents.open_orders(engine, account=name, timeout=timeout)})
             except EngineError as error:
                 if account is not None:
                     raise
@@ -73,8 +75,8 @@ def order(options: Options, account: str, name: str, timeout: float | None) -> i
     """
     found = options.load(need_accounts=False)
     seconds = settle_time(found.settings) if timeout is None else timeout
-    with asking(options, found, f"Order {name} of {account}", account) as ask:
-        told = ask("order", account=account, name=name, timeout=seconds)
+    with an_engine(options, found, f"Order {name} of {account}", account) as engine:
+        told = documents.order(engine, account=account, name=name, timeout=seconds)
     if not told["is_settled"]:
         say("It is not known yet whether Kraken has this order: do not place it again, and run the same command later.")
     return _end(options, told, is_done=told["is_settled"])
@@ -97,12 +99,12 @@ def cancel(options: Options, account: str, name: str | None, everything: bool, t
     if (name is None) == (not everything):
         raise click.UsageError("Name one order by its id or txid, or give --all.")
     found = options.load(need_accounts=False)
-    with asking(options, found, f"Cancel {name or 'all orders'} of {account}", account) as ask:
+    with an_engine(options, found, f"Cancel {name or 'all orders'} of {account}", account) as engine:
         seconds = found.settings.call_timeout if timeout is None else timeout
         if name is not None:
-            told = ask("cancel", account=account, name=name, timeout=seconds)
+            told = documents.cancel(engine, account=account, name=name, timeout=seconds)
             return _end(options, told, is_done=told["is_over"])
-        told = ask("cancel-all", account=account, timeout=seconds)
+        told = documents.cancel_all(engine, account=account, timeout=seconds)
     if options.json:
         document(told)
     else:

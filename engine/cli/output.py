@@ -18,7 +18,7 @@ from rich.text import Text
 
 from engine.doctor import span
 
-WIDE = 200  # columns where the output is no terminal: nothing is cut or folded without need
+WIDE = 200  # columns where the output is not a terminal: nothing is cut or folded without need
 _WIDEST = 100_000
 GOOD, BAD, QUIET = "green", "bold red", "dim"
 

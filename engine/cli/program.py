@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from engine.cli.alert import alert
 from engine.cli.balances import balances
 from engine.cli.call import call
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
 from engine.cli.gateway_key import gateway_key
+from engine.cli.init import init
 from engine.cli.manual import help_
 from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
@@ -31,7 +33,7 @@ from engine.cli.simulate import simulate
 from engine.cli.status import status
 from engine.cli.trade import trade
 from engine.cli.watch import watch
-from engine.errors import EngineError
+from engine.errors import EngineError, without_secrets
 from engine.version import __version__
 
 PROGRAM = "kraken-engine"
@@ -53,8 +55,8 @@ def program() -> None:
 
 
 for command in (
-    demo, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
-    gateway_key, help_,
+    demo, init, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
+    gateway_key, alert, help_,
 ):  # fmt: skip
     program.add_command(command)
 
@@ -93,8 +95,10 @@ def _run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
-        return _failed(options, error, error.format_message(), error.exit_code)
+        told = io.StringIO()
+        error.show(told)
+        click.echo(without_secrets(told.getvalue()), err=True, nl=False)
+        return _failed(options, error, without_secrets(error.format_message()), error.exit_code)
     except EngineError as error:
         for sentence in (str(error), *advice(error)):
             say(sentence)

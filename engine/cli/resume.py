@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.asking import asking
+from engine.app import documents
+from engine.cli.engines import an_engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.output import document
@@ -24,9 +25,9 @@ def resume(options: Options, account: str, timeout: float | None) -> int:
     The exit code is 0 when the account is available, else 1.
     """
     found = options.load(need_accounts=False)
-    with asking(options, found, f"Resume {account}", account, balances=(account,)) as ask:
+    with an_engine(options, found, f"Resume {account}", account, balances=(account,)) as engine:
         seconds = found.settings.call_timeout if timeout is None else timeout
-        told = ask("resume", account=account, timeout=seconds)
+        told = documents.resume(engine, account=account, timeout=seconds)
     if options.json:
         document(told)
     elif told["is_available"]:

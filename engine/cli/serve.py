@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from engine.alerts import Alerts, AlertSettings
 from engine.cli.exits import Exit
 from engine.cli.logs import log_changes, log_to_stderr
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import document, say
+from engine.cli.plans import plans_of
 from engine.errors import ConfigError
+from engine.rules.gates.plan import TradePlan
 from engine.values import Secret
 
 TOKEN = "KRAKEN_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
@@ -34,30 +39,40 @@ DEFAULT_PORT = 8710
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
 @click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")
+@click.option("--trade", "trades", multiple=True, metavar="ACCOUNT=MODULE:PLAN",
+              help="Let ACCOUNT trade by a TradePlan of a module of yours. May be repeated.")  # fmt: skip
+@click.option("--push", is_flag=True, help="Hear of changes from Kraken's WebSocket as well (help push).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @pass_options
 def serve(
     options: Options, host: str, port: int, allow_host: tuple[str, ...], token_file: Path | None,
-    allow_actions: bool, acting_token_file: Path | None,
-    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, log_format: str,
+    allow_actions: bool, acting_token_file: Path | None, tls_cert: Path | None, tls_key: Path | None, plain_http: bool,
+    trades: tuple[str, ...], push: bool, log_format: str,
 ) -> int:  # fmt: skip
     """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
 
     The gateway speaks Kraken's own protocol under /0/private/ and /0/public/: any client can share the lane with
     another URL and the credentials that gateway-key makes.
 
+    With --trade an account trades by a plan of yours, which a module in the working directory holds: --trade
+    MASTER=my_bot:plan takes the TradePlan `plan` of my_bot.py. Without --live Kraken only checks its orders.
+
     While it runs, balances, call, trade, status, orders, order, cancel, resume, doctor, watch and gateway-key go
     through it, by a Unix socket in the state directory that only this user can open.
     """
     web = _web()
     found = options.load()
+    if push:
+        found = replace(found, settings=replace(found.settings, push=True))
     shown = web.options.WebOptions(
         host=host, port=port, names=allow_host, token=_token(token_file, TOKEN, "--token-file"), certificate=tls_cert,
         key=tls_key, plain=plain_http, allow_actions=allow_actions,
         acting_token=_acting_token(acting_token_file, allow_actions=allow_actions),
     )  # fmt: skip
+    plans = plans_of(trades, [account.name for account in found.accounts])
     log_to_stderr(log_format, verbose=options.verbose)
     engine = options.engine(found)
+    alerts = None if found.alerts is None else Alerts(engine, AlertSettings.read(found.alerts))
     if not options.verbose:
         engine.subscribe(log_changes)  # as --verbose has done already
 
@@ -65,9 +80,24 @@ def serve(
         if options.json:
             document({"url": url, "pid": os.getpid(), "state_dir": str(found.state_dir)})
         say(f"The dashboard is at {url} - end it with Ctrl-C.")
+        for account, plan in plans.items():
+            say(_trades(account, plan, live=options.live))
 
-    web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready)
+    with contextlib.ExitStack() as undo:
+        if alerts is not None:
+            undo.callback(alerts.stop)
+            alerts.start()
+        web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready, plans=plans)
     return Exit.DONE
+
+
+def _trades(account: str, plan: TradePlan, *, live: bool) -> str:
+    """How an account trades from now on."""
+    word = "its orders are placed" if live else "Kraken only checks its orders, since --live was not given"
+    when = "only when it is asked to, since its plan has no interval" if plan.interval is None else (
+        f"with a pass every {plan.interval:g} s"
+    )
+    return f"{account} trades by its plan, {when}; {word}."
 
 
 def _web() -> Any:
@@ -76,7 +106,7 @@ def _web() -> Any:
         import engine.web.options  # noqa: PLC0415 - an extra
         import engine.web.serving  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'kraken-engine[web]' from the clone.") from None
+        raise ConfigError(f"{error.name} is not installed: run pip install '.[web]' in the clone.") from None
     return engine.web
 
 

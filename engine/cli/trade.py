@@ -10,17 +10,18 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from engine.cli.asking import Ask, asking, settle_time
+from engine.app import documents
+from engine.app.verbs import Verbs
+from engine.cli.engines import an_engine, settle_time
 from engine.cli.exits import Exit, exit_code
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.orders import sentence
 from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
-from engine.cli.served import raised
 from engine.doctor import span
 from engine.errors import EngineError
 from engine.rules.gates.gates import describe
 from engine.rules.gates.plan import TradePlan
-from engine.rules.gates.report import GateState
+from engine.rules.gates.report import GateReport, GateState
 from engine.rules.order.order import SIDES, TYPES, Order
 
 _STYLES = {GateState.PASSED: GOOD, GateState.DENIED: BAD, GateState.NOT_REACHED: QUIET, GateState.UNKNOWN: BAD}
@@ -72,59 +73,58 @@ def trade(
     order_deadline + settle_margin + 30 seconds, or --timeout; while one is unknown, the gates deny.
     """
     order = Order(type=kind, **parts)
-    limits: dict[str, Any] = {"reserve": reserve, "max_spread": max_spread}
-    TradePlan(order=order, **limits)  # raises for what is wrong before anything is asked
+    plan = TradePlan(order=order, reserve=reserve, max_spread=max_spread)
     found = options.load(need_accounts=False)
-    with asking(options, found, f"{describe(order)} for {account}", account, balances=(account,)) as ask:
+    with an_engine(options, found, f"{describe(order)} for {account}", account, balances=(account,)) as engine:
         if options.live:
-            _settle(ask, account, settle_time(found.settings) if timeout is None else timeout)
-        told = _passed(ask, account, order, limits, timeout=timeout, live=options.live)
-        placed = _followed(ask, told)
+            _settle(engine, account, settle_time(found.settings) if timeout is None else timeout)
+        report = _passed(engine, account, plan, timeout=timeout, live=options.live)
+        told = report.to_dict()
+        placed = _followed(engine, told)
     if options.json:
         document(told)
     else:
         show_report(console(), told)
         if placed is not None:
             click.echo(sentence(placed))
-    return _code(told, placed)
+    return _code(report, placed)
 
 
-def _settle(ask: Ask, account: str, seconds: float) -> None:
+def _settle(engine: Verbs, account: str, seconds: float) -> None:
     """Wait until it is known what became of earlier orders, and say what is waited for and what became of it.
 
     The looks have taken room from the key's call counter, so the balance is waited for as well.
     """
-    unknown = ask("unsettled", account=account)
+    unknown = documents.unsettled(engine, account=account)
     for each in unknown:
         say(f"Order {each['id']} on {each['pair']} is unknown: it is looked up first, for at most {span(seconds)}.")
     deadline = time.monotonic() + seconds
     for each in unknown:
         left = max(0.0, deadline - time.monotonic())
-        say(sentence(ask("order", account=account, name=each["cl_ord_id"], timeout=left)))
+        say(sentence(documents.order(engine, account=account, name=each["cl_ord_id"], timeout=left)))
     if unknown:
         say("The balance is fetched, as soon as the key's call counter has room after that.")
-        ask("balance", account=account, max_age=0.0, timeout=max(0.0, deadline - time.monotonic()))
+        engine.balance(account, 0.0, max(0.0, deadline - time.monotonic()))
 
 
-def _passed(ask: Ask, account: str, order: Order, limits: Any, *, timeout: float | None, live: bool) -> Told:
+def _passed(engine: Verbs, account: str, plan: TradePlan, *, timeout: float | None, live: bool) -> GateReport:
     try:
-        told: Told = ask("trade", account=account, order=order.to_dict(), **limits, timeout=timeout, live=live)
+        return documents.trade(engine, account=account, plan=plan, timeout=timeout, live=live)
     except KeyboardInterrupt:
         if live:
             say(f"The pass was interrupted, and its order may have been placed: run kraken-engine orders {account}.")
         raise
-    return told
 
 
-def _followed(ask: Ask, told: Told) -> dict[str, Any] | None:
+def _followed(engine: Verbs, told: Told) -> dict[str, Any] | None:
     """The order that was placed, after a look at what was filled of it; `None` without one."""
     receipt = told["receipt"]
     if receipt is None or not receipt["live"]:
         return None
     name, at_once = receipt["cl_ord_id"], receipt["order"]["type"] == "market"
     try:
-        placed: dict[str, Any] = ask(
-            "order", account=told["account"], name=name, timeout=FILLED_WITHIN, until_over=at_once
+        placed = documents.order(
+            engine, account=told["account"], name=name, timeout=FILLED_WITHIN, until_over=at_once
         )
     except EngineError as error:  # the order is placed all the same, and the report has its txid
         say(f"What was filled could not be read: {error}")
@@ -152,10 +152,10 @@ def _rows(told: Told) -> Iterator[tuple[str | Text, ...]]:
         yield from (("", "", "", other) for other in others)
 
 
-def _code(told: Told, placed: dict[str, Any] | None) -> Exit:
+def _code(report: GateReport, placed: dict[str, Any] | None) -> Exit:
     """The code of the pass, unless a look at its order has found out more."""
-    if told["passed"] or (placed is not None and placed["txids"]):
+    if report.passed or (placed is not None and placed["txids"]):
         return Exit.DONE
     if placed is not None and placed["is_settled"]:
         return Exit.NOT_SENT
-    return exit_code(raised(told["error"])) if told["error"] else Exit.REFUSED
+    return exit_code(report.error) if report.error else Exit.REFUSED

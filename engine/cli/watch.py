@@ -15,10 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import BAD, GOOD, QUIET, console, document, seconds_in_words
-from engine.cli.served import served_engine
 from engine.config import Config
 from engine.rules.balance.cash import in_words
 from engine.rules.balance.silence import SILENT
@@ -37,7 +37,7 @@ def watch(options: Options) -> int:
     """Show live in the terminal what the engine is doing, until Ctrl-C.
 
     While a serve is running on the same state directory, that engine is watched; otherwise one is started here, which
-    is not live. Where the output is no terminal, or with --json, it is shown once.
+    is not live. Where the output is not a terminal, or with --json, it is shown once.
     """
     found = options.load(need_accounts=False)
     with status_source(options, found) as look:
@@ -54,9 +54,10 @@ def watch(options: Options) -> int:
 @contextlib.contextmanager
 def status_source(options: Options, found: Config) -> Iterator[Callable[[], Status]]:
     """A function that returns the engine's current status, usable within the block."""
-    service = served_engine(found.state_dir)
+    service = served_engine(found)
     if service is not None:
-        yield lambda: dict(service.ask("status"))
+        with service:
+            yield lambda: service.status().to_dict()
         return
     engine = options.engine(options.load())
     with engine:

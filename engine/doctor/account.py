@@ -22,6 +22,7 @@ from engine.values import Settings
 
 CALL_PATIENCE = 10.0  # seconds
 GRACE = 2.0
+STARTER_LIMIT = 15.0
 THIS_TEST = 120.0  # seconds; every balance fetched by this test is younger
 
 _NO_ANSWER = "Look at https://status.kraken.com, and try again in a few minutes."
@@ -76,6 +77,7 @@ def account_findings(
         yield from without_key(name, "no call could be made with the key")
         return None
     yield from key_findings(name, info, settings, now)
+    yield _tier(engine, name)
     is_there = True
     for finding in _balance(engine, name, first.error, left):
         is_there &= finding.level is not Level.BAD
@@ -92,6 +94,18 @@ def without_key(name: str, why: str) -> Iterator[Finding]:
     """The skipped checks of an account whose key cannot be used."""
     for check in ("permissions", "balance", CHECK):
         yield skipped(check, why, name)
+
+
+def _tier(engine: Engine, name: str) -> Finding:
+    """Which counter the account's calls are counted with. Kraken tells the tier by no endpoint."""
+    lane = engine.status().lane
+    limit = 0.0 if lane is None or name not in lane.keys else lane.keys[name].limit
+    tier = "starter" if limit <= STARTER_LIMIT else "intermediate or pro"
+    told = (
+        f"Calls are counted up to {limit:g}, as in Kraken's tier {tier}. Kraken does not tell it by API: its website "
+        "shows the account's verification level. Another one is set as tier, of the account or under [settings]."
+    )
+    return ok("tier", told, name)
 
 
 def _balance(engine: Engine, name: str, error: CallError | None, left: TimeLeft) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from engine.config import state_directory
 from engine.doctor.account import CALL_PATIENCE, CallResults, account_findings, without_key
 from engine.doctor.changes import Kind, change_findings
 from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
+from engine.doctor.machine import disk_finding
 from engine.doctor.network import Network
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
@@ -114,6 +115,7 @@ class _Examination:
             yield from self._with_keys(engine, left)
         else:
             yield self._obstacle(self._take_and_give_back) or self._usable()
+            yield disk_finding(self._directory)
             yield from self._without_keys("Kraken cannot be reached")
 
     def _engine(self) -> Engine:
@@ -135,6 +137,7 @@ class _Examination:
         obstacle = self._obstacle(engine.start)
         if obstacle is not None:
             yield obstacle
+            yield disk_finding(self._directory)
             if self._owner is not None and obstacle.level is Level.OK:
                 yield from self._through(self._owner)
             else:
@@ -142,6 +145,7 @@ class _Examination:
             return
         try:
             yield self._usable()
+            yield disk_finding(self._directory)
             for account in self._accounts:
                 yield from _isolated(self._account(engine, account, left), account.name)
         finally:

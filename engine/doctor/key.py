@@ -26,6 +26,7 @@ def key_findings(account: str, info: KeyInfo, settings: Settings, now: float) ->
     else:
         yield _permissions(account, info.permissions)
         yield _withdrawals(account, info.permissions, settings)
+        yield _websocket(account, info.permissions)
     yield from _orders(account, info)
     yield _unless_unknown("nonce-window", account, info.window, _window)
     yield _unless_unknown("expiry", account, info.valid_until, lambda name, until: _expiry(name, until, now))
@@ -77,6 +78,15 @@ def _withdrawals(account: str, granted: frozenset[str], settings: Settings) -> F
         "withdrawals", "The key can withdraw funds or change where they may go, and whoever gets hold of it can too.",
         f"Take every permission for withdrawals away from it {_PAGE}: the engine needs none.", account,
     )  # fmt: skip
+
+
+def _websocket(account: str, granted: frozenset[str]) -> Finding:
+    """Push needs it, and nothing else does."""
+    if PRIVATE["GetWebSocketsToken"].allowed(granted):
+        return ok("websocket", "The key may open Kraken's WebSocket, which push needs.", account)
+    needed = PERMISSIONS["create-ws-token"]
+    told = f"The key may not open Kraken's WebSocket: push would need '{needed}'. Everything else works without it."
+    return ok("websocket", told, account)
 
 
 def _window(account: str, window: int) -> Finding:

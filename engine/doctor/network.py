@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.doctor.changes import Kind, kind_of
 from engine.doctor.finding import Finding, Level, bad, ok, skipped, warn
+from engine.doctor.machine import proxy_finding
 from engine.doctor.public_replies import PublicReplies
 from engine.doctor.time_left import TimeLeft
 from engine.errors import CallError, CallRefused, ConnectFailed
@@ -27,6 +28,7 @@ from engine.values import Clock, Settings
 NAME_PATIENCE = 5.0  # seconds
 CONNECT_PATIENCE = 6.0
 REPLY_PATIENCE = 8.0
+SLOW = 1.0
 CLOCK_WARNS_AFTER = 5.0
 """Seconds. Kraken's Time has whole seconds, and its replies can be cached for about two."""
 
@@ -45,6 +47,8 @@ _NO_REPLY = (
 )
 _CLOCK = "Synchronise the clock with a time server: 'timedatectl set-ntp true' on most Linux systems."
 
+_SLOW = "Look at https://status.kraken.com, and at this machine's network; a machine nearer to Kraken is faster."
+
 _STATUSES = {
     "maintenance": "Kraken is down for maintenance: calls fail until it is over.",
     "cancel_only": "Kraken takes only cancels just now: orders are refused.",
@@ -59,7 +63,7 @@ class Network:
     ahead of Kraken's (`None`: not known).
     """
 
-    CHECKS = ("dns", "connection", "tls", "kraken", "clock", "system-status", *PublicReplies.CHECKS)
+    CHECKS = ("proxy", "dns", "connection", "tls", "kraken", "clock", "system-status", "latency", *PublicReplies.CHECKS)
 
     def __init__(self, url: str, settings: Settings, clock: Clock, resolver: Resolver, time_left: TimeLeft) -> None:
         self._base = check_url(url, settings)
@@ -90,6 +94,7 @@ class Network:
                 yield skipped(check, "Kraken cannot be reached" if not self.is_open else "Kraken did not say")
 
     def _way(self) -> Iterator[Finding]:
+        yield self._proxy()
         addresses, finding = self._look_up()
         yield finding
         if addresses:
@@ -100,6 +105,11 @@ class Network:
         if self.is_open:
             yield from self._ask_status()
             yield from self._replies.findings()
+
+    def _proxy(self) -> Finding:
+        if is_loopback(self._base.host):
+            return ok("proxy", "No proxy is used for this machine.")
+        return proxy_finding(self._server if isinstance(self._server, Proxy) else None, os.environ)
 
     def _look_up(self) -> tuple[list[SocketAddress], Finding]:
         host = self._server.host
@@ -169,14 +179,17 @@ class Network:
             yield _clock_finding(self.skew)
 
     def _ask_status(self) -> Iterator[Finding]:
+        started = self._clock.monotonic()
         try:
             result = self._ask(_STATUS.name, {})
         except CallError as error:
             yield warn("system-status", str(error), "Look at https://status.kraken.com.")
             return
+        seconds = self._clock.monotonic() - started
         compare(_STATUS.name, result, self._replies.drift.noter(_STATUS.name))
         if "status" in result:
             yield _status_finding(result["status"])
+        yield _latency_finding(seconds)
 
     def _ask(self, name: str, params: Mapping[str, Any]) -> Any:
         """One public call: its result. Raises `CallError`."""
@@ -214,6 +227,14 @@ def _clock_finding(ahead: float) -> Finding:
         return warn("clock", f"This machine's clock is {seconds}.", _CLOCK)
     told = "An engine does not believe it: its nonces follow Kraken's time."
     return bad("clock", f"This machine's clock is {seconds}. {told}", _CLOCK)
+
+
+def _latency_finding(seconds: float) -> Finding:
+    """How long a call takes on an open connection. Calls go out one at a time, so it bounds how many there can be."""
+    told = f"A call takes {seconds * 1000:.0f} ms"
+    if seconds <= SLOW:
+        return ok("latency", f"{told}, so up to {1 / max(seconds, 0.001):,.0f} can be made a second, one at a time.")
+    return warn("latency", f"{told}: balances and orders will be late.", _SLOW)
 
 
 def _status_finding(status: object) -> Finding:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.errors import CallNotSent
+from engine.errors import WrongParameter
 from engine.kraken.endpoints import Endpoint
 
 NAME = "validate"
@@ -20,17 +20,18 @@ def settled(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """The parameters with `validate` as Kraken knows it: ``True`` for a dry run, else left out.
 
     ``True``, ``1``, ``"true"``, ``"True"`` and ``"1"`` mean a dry run; ``False``, ``"false"`` and ``"False"`` mean none
-    (python-kraken-sdk sends that with every order). Raises `CallNotSent` for anything else, for another spelling of the
-    name, inside the orders of a batch, and for a dry run of what has none. Calls that change nothing are left alone.
+    (python-kraken-sdk sends that with every order). Raises `WrongParameter` for anything else, for another spelling of
+    the name, inside the orders of a batch, and for a dry run of what has none. Calls that change nothing are left
+    alone.
     """
     if not endpoint.writes:
         return params
     for name in params:
         if isinstance(name, str) and name != NAME and name.strip().lower() == NAME:
-            raise CallNotSent(f"{endpoint.name} has no parameter {name!r}: write '{NAME}', so that it is no order.")
+            raise _wrong(f"{endpoint.name} has no parameter {name!r}: write '{NAME}', so that it is not an order.")
     found = _without_no(params, endpoint.name)
     if NAME in found and not endpoint.validates:
-        raise CallNotSent(f"Kraken knows no dry run of {endpoint.name}: leave '{NAME}' out to have it done.")
+        raise _wrong(f"Kraken knows no dry run of {endpoint.name}: leave '{NAME}' out to have it done.")
     orders = found.get("orders")
     if isinstance(orders, list | tuple) and any(isinstance(each, Mapping) and NAME in each for each in orders):
         found = {**found, "orders": [_order(each, endpoint.name) for each in orders]}
@@ -52,7 +53,7 @@ def _order(order: Any, what: str) -> Any:
         return order
     found = _without_no(order, what)
     if NAME in found:
-        raise CallNotSent(f"In {what} '{NAME}' stands beside the orders, for all of them, and not inside one.")
+        raise _wrong(f"In {what} '{NAME}' stands beside the orders, for all of them, and not inside one.")
     return found
 
 
@@ -61,7 +62,11 @@ def _reads(value: Any, what: str) -> bool:
         return True
     if value is False or (type(value) is str and value in ("false", "False")):
         return False
-    raise CallNotSent(f"{what} was not sent, as its '{NAME}' is neither true nor false: {_shown(value)}.")
+    raise _wrong(f"{what} was not sent, as its '{NAME}' is neither true nor false: {_shown(value)}.")
+
+
+def _wrong(sentence: str) -> WrongParameter:
+    return WrongParameter(sentence, name=NAME)
 
 
 def _shown(value: Any) -> str:

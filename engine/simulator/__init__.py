@@ -7,5 +7,6 @@ from engine.simulator.order_entry import PlacedOrder
 from engine.simulator.rules import Rules
 from engine.simulator.script import ScriptedFault
 from engine.simulator.simulator import Simulator
+from engine.simulator.stream_faults import StreamFault
 
-__all__ = ["Call", "Fault", "PlacedOrder", "Rules", "ScriptedFault", "SimAccount", "Simulator"]
+__all__ = ["Call", "Fault", "PlacedOrder", "Rules", "ScriptedFault", "SimAccount", "Simulator", "StreamFault"]

@@ -11,6 +11,7 @@ from engine.simulator.market import dollars, find_asset, find_pair, key_of
 from engine.simulator.parameters import Params, text, yes
 from engine.simulator.refusal import Refused
 
+TOKEN_LIFE = 900  # seconds
 _TIERS = (  # maker and taker fee in percent, and what a higher tier needs; only its first two steps are published data
     ("0.3000", "0.6000", {"min_spot_volume": "2500.0000", "min_futures_volume": "5000000.0000"}),
     ("0.2000", "0.4000", {"min_spot_volume": "10000.0000", "min_assets_on_platform": "100000.0000"}),
@@ -20,14 +21,17 @@ _TIERS = (  # maker and taker fee in percent, and what a higher tier needs; only
 def balance(customer: Customer, params: Params) -> dict[str, str]:
     """`Balance`: holds are not subtracted."""
     _check_wallet(customer, params)
-    customer.book.catch_up()
-    return {asset: row["balance"] for asset, row in customer.wallet.rows.items()}
+    book = customer.book
+    book.catch_up()
+    rows = customer.wallet.rows if book.lag is None else book.lag.rows
+    return {asset: row["balance"] for asset, row in rows.items()}
 
 
 def balance_ex(customer: Customer, _: Params) -> dict[str, dict[str, str]]:
     """`BalanceEx`: the same rows with their holds."""
-    customer.book.catch_up()
-    return customer.wallet.told(customer.book.holds())
+    book = customer.book
+    book.catch_up()
+    return customer.wallet.told(book.holds()) if book.lag is None else book.lag.rows
 
 
 def trade_balance(customer: Customer, params: Params) -> dict[str, str]:
@@ -78,8 +82,10 @@ def get_api_key_info(customer: Customer, _: Params) -> dict[str, Any]:
 
 
 def get_web_sockets_token(customer: Customer, _: Params) -> dict[str, Any]:
-    """`GetWebSocketsToken`: the simulator has no WebSocket that accepts it."""
-    return {"token": secrets.token_urlsafe(32), "expires": 900}
+    """`GetWebSocketsToken`: a token that the simulator's own WebSocket accepts."""
+    token = secrets.token_urlsafe(32)
+    customer.key.tokens[token] = customer.orders.now() + TOKEN_LIFE
+    return {"token": token, "expires": TOKEN_LIFE}
 
 
 def list_wallet_accounts(customer: Customer, _: Params) -> list[dict[str, Any]]:

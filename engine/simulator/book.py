@@ -11,13 +11,16 @@ from itertools import count
 from engine.simulator.book_order import CANCELED, CLOSED, EXPIRED, OPEN, PENDING, BookOrder, new_id
 from engine.simulator.charges import Fees, settled
 from engine.simulator.fill import Fill
-from engine.simulator.ledger import Change, Ledger
+from engine.simulator.ledger import Change, Ledger, LedgerEntry
 from engine.simulator.market import ListedPair
 from engine.simulator.matching import Deal, followed, is_reached, meeting
 from engine.simulator.order_factory import make_order
 from engine.simulator.prices import Prices, Quote
 from engine.simulator.refusal import Refused
+from engine.simulator.rest_lag import RestLag
 from engine.simulator.rules import Rules
+from engine.simulator.stream_feed import StreamFeed
+from engine.simulator.stream_rows import balance_update, brief_row, order_row, trade_row
 from engine.simulator.wallet import Wallet
 
 _numbers = count(40_000_000)
@@ -65,7 +68,9 @@ class Book:
 
     def __init__(self, market: MarketState, wallet: Wallet) -> None:
         self.market = market
-        self.ledger = Ledger()
+        self.feed = StreamFeed()
+        self.lag: RestLag | None = None
+        self.ledger = Ledger(self._entered)
         self.fees = Fees.of(market.rules.fees)
         self._wallet = wallet
         self._orders: dict[str, BookOrder] = {}
@@ -82,7 +87,8 @@ class Book:
     def listed(self) -> list[BookOrder]:
         """Those that are old enough for the lists to show."""
         latest = self.market.now() - self.market.listing_lag
-        return [order for order in self.all() if order.opened <= latest]
+        orders = self.all() if self.lag is None else self.lag.orders
+        return [order for order in orders if order.opened <= latest]
 
     def ended(self) -> list[BookOrder]:
         """Those that ended long enough ago for the lists to show, in the order of their end."""
@@ -126,13 +132,18 @@ class Book:
         self._orders[order.txid] = order
         self._live.append(order)
         order.remember(self.market.now())
+        self.tell(order, "pending_new")
+        if order.is_live and order.status != PENDING:
+            self.feed.tell("executions", lambda: brief_row(order, self.market.now()))
+        elif not order.is_live:
+            self.tell(order, "canceled")
         self.meet(order, arrives=True)
 
     def cancel(self, found: Iterable[BookOrder], reason: str = "User requested") -> int:
         """Cancel these orders; returns their number."""
         canceled = list(found)
         for order in canceled:
-            order.end(CANCELED, reason, self.market.now())
+            self._end(order, CANCELED, reason)
         return len(canceled)
 
     def arm(self, until: float | None) -> None:
@@ -175,9 +186,10 @@ class Book:
     def _come(self, at: float) -> None:
         for order in self.live():
             if order.expires and order.expires <= at:
-                order.end(EXPIRED, None, at)
+                self._end(order, EXPIRED, None)
             elif order.status == PENDING and order.starts <= at:
                 order.status = OPEN
+                self.tell(order, "new")
                 self.meet(order, arrives=True)
         if self._armed_until is not None and self._armed_until <= at:
             self._armed_until = None
@@ -200,7 +212,7 @@ class Book:
         if isinstance(outcome, Deal):
             self._trade(order, order.left, outcome)
         elif outcome:
-            order.end(CANCELED, outcome, self.market.now())
+            self._end(order, CANCELED, outcome)
 
     def _can_pay(self, order: BookOrder, deal: Deal) -> bool:
         """Whether the account can still pay for a market order whose price got worse since it was accepted."""
@@ -226,9 +238,31 @@ class Book:
         assets = (order.pair.base, order.pair.quote)
         self.ledger.write(fill, [self.change(*each) for each in zip(assets, amounts, fees, strict=True)])
         order.fills.append(fill)
+        self.feed.tell("executions", lambda: trade_row(order, fill))
         if order.left <= 0:
-            order.end(CLOSED, None, self.market.now())
+            self._end(order, CLOSED, None)
         self._place_close(order, fill)
+
+    def tell(self, order: BookOrder, exec_type: str) -> None:
+        """Tell the account's WebSockets what has become of an order."""
+        self.feed.tell("executions", lambda: order_row(order, exec_type, self.market.now()))
+
+    def _end(self, order: BookOrder, status: str, reason: str | None) -> None:
+        order.end(status, reason, self.market.now())
+        self.tell(order, {CLOSED: "filled", CANCELED: "canceled", EXPIRED: "expired"}[status])
+
+    def set_lag(self, seconds: float) -> None:
+        """Let REST tell what was so many seconds ago, from now on; 0: what is."""
+        if self.lag is not None:
+            self.feed.remove(self.lag.note)
+        self.lag = None
+        if seconds:
+            rows, orders = (lambda: self._wallet.told(self.holds())), (lambda: list(self._orders.values()))
+            self.lag = RestLag(seconds, self.market.now, rows, orders)
+            self.feed.add(self.lag.note)
+
+    def _entered(self, entry: LedgerEntry) -> None:
+        self.feed.tell("balances", lambda: balance_update(entry, self._wallet.rows))
 
     def change(self, asset: str, amount: Decimal, fee: Decimal = Decimal(0)) -> Change:
         """Add an amount to the balance and take a fee from it, in the asset's decimals."""

@@ -13,6 +13,8 @@ from engine.simulator.faults import Fault
 from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import Link
+from engine.simulator.stream_server import StreamServer
+from engine.simulator.websocket import is_upgrade
 from engine.simulator.wire import Ending, HttpResponse, Request
 
 
@@ -25,7 +27,9 @@ class CallHandler:
         script: FaultScript,
         journal: CallLog,
         rules: Rules,
+        streams: StreamServer,
     ) -> None:
+        self._streams = streams
         self._exchange = exchange
         self._script = script
         self._journal = journal
@@ -36,7 +40,9 @@ class CallHandler:
         return formatdate(self._rules.wall(), usegmt=True)
 
     def serve(self, request: Request, link: Link) -> Ending:
-        """Answer a request, subject to the faults in the script."""
+        """Answer a request, subject to the faults in the script; one that asks for a WebSocket gets that."""
+        if is_upgrade(request):
+            return self._streams.serve(request, link, self.date())
         asked = ApiCall.of(request)
         account = self._exchange.owner(asked.key) if asked.private else None
         struck = self._script.take(asked.endpoint, account)
@@ -53,6 +59,10 @@ class CallHandler:
         return plan.ending
 
     def _reply(self, answer: CallResult, request: Request) -> HttpResponse:
+        if isinstance(answer.result, bytes):
+            return HttpResponse(
+                200, answer.result, self.date(), "application/octet-stream", keep_alive=request.keep_alive
+            )
         reply = HttpResponse(200, _told(answer, self._rules.empty_result), self.date(), keep_alive=request.keep_alive)
         if answer.wait is None or self._rules.public_refusal == "error":
             return reply

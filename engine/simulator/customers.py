@@ -8,14 +8,18 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator.book import Book, MarketState
+from engine.simulator.book_order import new_id
 from engine.simulator.call_limits import KeyCounter
+from engine.simulator.ledger import Change, LedgerEntry
 from engine.simulator.nonce_tracker import NonceTracker
 from engine.simulator.order_entry import OrderEntry
+from engine.simulator.stream_rows import balance_update, totals
 from engine.simulator.trading_limits import PairCounters
-from engine.simulator.wallet import Wallet
+from engine.simulator.wallet import Rows, Wallet
 
 Amount = str | Mapping[str, str]
 
@@ -86,6 +90,8 @@ class Key:
         self.permissions = USUAL_PERMISSIONS
         self.is_revoked = False
         self.otp: str | None = None
+        self.tokens: dict[str, float] = {}
+        """Its tokens for the WebSocket, and when each ends unless it is used, Unix time."""
         self.history: tuple[int, int] = (0, 0)
         """From when to when it may query history, Unix time; 0 is unlimited."""
 
@@ -117,6 +123,17 @@ class Customer:
     def move(self, kind: str, refid: str, asset: str, amount: Decimal, fee: Decimal = Decimal(0)) -> None:
         """Add an amount (or subtract it if negative), subtract a fee, and add a ledger entry of this kind."""
         self.book.ledger.enter(kind, refid, self.orders.now(), self.book.change(asset, amount, fee))
+
+    def set_rows(self, rows: Rows) -> None:
+        """Replace all balances; its WebSockets are told of each asset that has another amount now."""
+        before, self.wallet.rows = totals(self.wallet.rows), rows
+        after, now = totals(rows), self.orders.now()
+        for asset in sorted(before.keys() | after.keys()):
+            amount = after.get(asset, Decimal(0)) - before.get(asset, Decimal(0))
+            if amount:
+                change = Change(asset, amount, Decimal(0), after.get(asset, Decimal(0)))
+                entry = LedgerEntry(new_id("L"), new_id("R"), now, "deposit" if amount > 0 else "withdrawal", change)
+                self.book.feed.tell("balances", partial(balance_update, entry, rows))
 
 
 def _iban(name: str) -> str:

@@ -122,6 +122,13 @@ class Exchange:
             customer = self._by_key.get(key)
             return customer.key.account.name if customer else None
 
+    def owner_of_token(self, token: str) -> str | None:
+        """The account whose token it is; `None` when there is no such token, or its time is over."""
+        with self._lock:
+            now = self._rules.wall()
+            found = (each.key for each in self._by_name.values() if each.key.tokens.get(token, 0.0) > now)
+            return next((key.account.name for key in found), None)
+
     def answer(self, asked: ApiCall, *, execute: bool = True, late: float = 0.0) -> CallResult:
         """Check a call and execute it. Without `execute` it is only checked; the nonce is spent.
 

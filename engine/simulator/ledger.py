@@ -51,9 +51,10 @@ class LedgerEntry(NamedTuple):
 
 
 class Ledger:
-    """The trades and entries of one account, the oldest first."""
+    """The trades and entries of one account, the oldest first. `entered` is called with each new entry."""
 
-    def __init__(self) -> None:
+    def __init__(self, entered: Callable[[LedgerEntry], None] = lambda _: None) -> None:
+        self._entered = entered
         self.fills: list[Fill] = []
         self.entries: list[LedgerEntry] = []
         self._of_fill: dict[str, list[str]] = {}
@@ -67,6 +68,7 @@ class Ledger:
         """Write down one change, of this kind and for this reason; the id of the entry."""
         entry = LedgerEntry(new_id("L"), refid, time, kind, change)
         self.entries.append(entry)
+        self._entered(entry)
         return entry.id
 
     def of_fill(self, fill: Fill) -> list[str]:
@@ -86,7 +88,7 @@ def page(params: Params, found: Sequence[Listed], window: Window = (0, 0)) -> tu
     """The newest 50 after ``ofs`` others of those that happened after ``start`` and by ``end``, and how many in all.
 
     `found` begins with the oldest. ``start`` and ``end`` are times, or the id of one of `found`. `window` is what the
-    key may see, Unix seconds; 0 is no limit.
+    key may see, Unix seconds; 0 is not a limit.
     """
     start, end = (_moment(params, name, found) for name in ("start", "end"))
     low = max(start if start is not None else float("-inf"), window[0] or float("-inf"))

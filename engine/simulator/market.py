@@ -68,6 +68,11 @@ def find_asset(name: str) -> str | None:
     return _ASSET_IDS.get(name)
 
 
+def altname_of(asset: str) -> str:
+    """The altname of the asset of this id."""
+    return _ASSET_OF[asset].altname
+
+
 def find_assets(names: Iterable[str] | None, aclass: str = CURRENCY) -> list[ListedAsset] | None:
     """The assets of a class with these ids or altnames, or all; `None` when one of the names is unknown."""
     listed = {asset.id: asset for asset in ASSETS if asset.aclass == aclass}

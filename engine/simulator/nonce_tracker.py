@@ -6,7 +6,7 @@ LARGEST_NONCE = 2**64 - 1
 
 
 def read_nonce(text: str | None) -> int | None:
-    """The number a body carries as its nonce, or `None` when that is no unsigned 64-bit integer."""
+    """The number a body carries as its nonce, or `None` when that is not an unsigned 64-bit integer."""
     if text is None or not (text.isascii() and text.isdecimal() and len(text) <= 20):
         return None
     nonce = int(text)

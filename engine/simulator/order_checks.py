@@ -79,7 +79,7 @@ def check_prices(params: Params, pair: ListedPair) -> None:
 
 
 def check_price(told: str, name: str, pair: ListedPair) -> None:
-    """Refuse what is no price, and one with more decimals than the pair has."""
+    """Refuse an invalid price, and one with more decimals than the pair has."""
     price = PriceSpec.of(told)
     if price is None or not 0 < price.number < TOO_MUCH or (price.is_percent and not price.sign):
         raise Refused(f"EGeneral:Invalid arguments:{name}")

@@ -173,6 +173,7 @@ class OrderEntry:
         order.changed = self.now()
         order.misc.add("amended")
         amendment = order.remember(order.changed)
+        self.book.tell(order, "amended")
         if order.left <= 0:
             self.book.cancel([order])
         self.book.meet(order, arrives=is_repriced)

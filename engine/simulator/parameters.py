@@ -61,9 +61,9 @@ def require(held: object, otherwise: str) -> None:
 
 
 def text(params: Params, name: str, default: str = "") -> str:
-    """A parameter as text; the default if it is missing or not a text."""
+    """A parameter as text, also a whole number of JSON; the default if it is missing, nothing if it is no text."""
     value = params.get(name, default)
-    return value if isinstance(value, str) else ""
+    return str(value) if type(value) in (str, int) else ""
 
 
 def amount(told: str) -> Decimal | None:

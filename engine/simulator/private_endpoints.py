@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from engine.simulator import account_endpoints as account
 from engine.simulator import earn_endpoints as earn
 from engine.simulator import export_endpoints as exports
+from engine.simulator import export_file
 from engine.simulator import funding_endpoints as funding
 from engine.simulator import order_lists as lists
 from engine.simulator import trading_endpoints as trading
@@ -69,6 +70,7 @@ ENDPOINTS: Mapping[str, PrivateEndpoint] = {
     "CancelAllOrdersAfter": PrivateEndpoint(trading.cancel_all_after, _MODIFY | _CLOSE),
     "AddExport": PrivateEndpoint(exports.add_export, _EXPORT),
     "ExportStatus": PrivateEndpoint(exports.export_status, _EXPORT),
+    "RetrieveExport": PrivateEndpoint(export_file.retrieve_export, _EXPORT),
     "RemoveExport": PrivateEndpoint(exports.remove_export, _EXPORT),
     "Earn/Strategies": PrivateEndpoint(earn.strategies, _FUNDS | _EARN),
     "Earn/Allocations": PrivateEndpoint(earn.allocations, _FUNDS),

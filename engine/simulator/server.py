@@ -54,7 +54,8 @@ class Port:
             self._held = None
 
     def _bind(self) -> socket.socket:
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((self._host, self.number))
@@ -74,6 +75,11 @@ class Link:
     def __init__(self, sock: socket.socket, closing: threading.Event) -> None:
         self._sock = sock
         self._closing = closing
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connection itself, for a protocol that is not HTTP."""
+        return self._sock
 
     @property
     def is_closing(self) -> bool:

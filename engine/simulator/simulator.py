@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
-from types import TracebackType
 from typing import Any, Self
 
 from engine.simulator.call_handler import CallHandler
@@ -21,6 +20,7 @@ from engine.simulator.public_endpoints import STATUSES
 from engine.simulator.rules import Rules
 from engine.simulator.script import FaultScript, ScriptedFault
 from engine.simulator.server import HttpServer, Port
+from engine.simulator.stream_server import StreamServer
 
 
 class Simulator:
@@ -59,7 +59,9 @@ class Simulator:
         self._exchange = Exchange([SimAccount.of(account) for account in accounts], rules)
         self._journal = CallLog(remember)
         self._script = FaultScript()
-        self._service = CallHandler(self._exchange, self._script, self._journal, rules)
+        self.streams = StreamServer(self._exchange)
+        """The WebSockets, with their faults."""
+        self._service = CallHandler(self._exchange, self._script, self._journal, rules, self.streams)
         self._server: HttpServer | None = None
         self._closed = threading.Event()
 
@@ -94,12 +96,7 @@ class Simulator:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -112,7 +109,13 @@ class Simulator:
     @property
     def url(self) -> str:
         """The base URL, in place of Kraken's."""
-        return f"http://{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """The URL of the WebSocket, private and public, in place of Kraken's."""
+        return f"ws://{self._host}:{self.port}/v2"
 
     # Accounts
 
@@ -122,9 +125,7 @@ class Simulator:
         return self._exchange.accounts
 
     def add_account(
-        self,
-        account: str | tuple[str, str, str],
-        balances: Mapping[str, Amount] | None = None,
+        self, account: str | tuple[str, str, str], balances: Mapping[str, Amount] | None = None
     ) -> SimAccount:
         """Open another account. Raises `ValueError` when the name or the key is taken."""
         added = SimAccount.of(account)
@@ -146,7 +147,7 @@ class Simulator:
         """
         rows = read_rows(balances)
         with self._exchange.customer(name) as customer:
-            customer.wallet.rows = rows
+            customer.set_rows(rows)
 
     def set_permissions(self, name: str, permissions: Collection[str]) -> None:
         """Set the permissions of an account's key. Raises `ValueError` for an unknown one."""
@@ -218,6 +219,12 @@ class Simulator:
         if found is None:
             raise ValueError(f"there is no pair {pair!r}")
         self._exchange.move_price(found, Decimal(bid), Decimal(ask))
+        self.streams.price_moved(found)
+
+    def set_rest_lag(self, name: str, seconds: float) -> None:
+        """Let an account's balances and order lists tell what was `seconds` ago, while its WebSocket tells what is."""
+        with self._exchange.customer(name) as customer:
+            customer.book.set_lag(seconds)
 
     def set_listing_lag(self, seconds: float, *, closing: float = 0.0) -> None:
         """Delay new orders and their trades in all lists by `seconds` of the exchange's clock.
@@ -297,12 +304,7 @@ class Simulator:
         With ``executed=True`` only those count that took effect. Raises `TimeoutError`.
         """
         return self._journal.wait_for(
-            n,
-            endpoint=endpoint,
-            account=account,
-            ended=ended,
-            executed=executed,
-            timeout=timeout,
+            n, endpoint=endpoint, account=account, ended=ended, executed=executed, timeout=timeout
         )
 
     @property

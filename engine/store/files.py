@@ -20,7 +20,7 @@ Identity = tuple[int, int]
 def prepare_directory(path: Path) -> Path:
     """Create the state directory (mode 0700) unless it is there; returns its absolute path.
 
-    Raises `StoreError` when it is no directory, is a symbolic link, cannot be made, or others may write to it or put
+    Raises `StoreError` when it is not a directory, is a symbolic link, cannot be made, or others may write to it or put
     another in its place: a directory above it that all may write to has the sticky bit, as ``/tmp`` has.
     """
     path = Path(os.path.abspath(path))
@@ -41,9 +41,16 @@ def prepare_directory(path: Path) -> Path:
     if mode & 0o022:
         raise StoreError(f"Others may write to the state directory {path}: run 'chmod 700 {path}'.")
     if not os.access(path, os.W_OK | os.X_OK):
-        raise StoreError(f"The state directory {path} is not writable for this user.")
+        where = "on a read-only file system" if _is_read_only(path) else "not writable for this user"
+        raise StoreError(f"The state directory {path} is {where}.")
     _check_above(path)
     return path
+
+
+def _is_read_only(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
 
 
 def _check_above(path: Path) -> None:

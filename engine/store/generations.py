@@ -58,4 +58,4 @@ def _generations(path: Path) -> Mapping[str, Generation]:
     try:
         return {name: Generation.from_dict(document) for name, document in read_documents(path).items()}
     except (TypeError, KeyError, ValueError):
-        raise StoreDamaged(f"The store file {path} holds something that is no generation.") from None
+        raise StoreDamaged(f"The store file {path} holds an invalid generation.") from None

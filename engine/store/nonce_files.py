@@ -23,10 +23,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.errors import StoreDamaged, StoreError
+from engine.rules.transitions import table
 from engine.store.files import put_aside
 from engine.store.reader import read_documents, salvage
 from engine.store.writer import Store
@@ -66,17 +66,14 @@ class Pair(Enum):
     REFUSED = "refused"
 
 
-def _row(*pairs: Pair) -> Mapping[FileState, Pair]:
-    return MappingProxyType(dict(zip(FileState, pairs, strict=True)))
-
-
-TABLE: Mapping[FileState, Mapping[FileState, Pair]] = MappingProxyType(
+TABLE = table(
+    FileState,
     {
-        FileState.INTACT: _row(Pair.BOTH, Pair.RESTORED, Pair.RESTORED, Pair.MAIN_ALONE),
-        FileState.BLANK: _row(Pair.RESTORED, Pair.NEW, Pair.LOST, Pair.REFUSED),
-        FileState.DAMAGED: _row(Pair.RESTORED, Pair.LOST, Pair.LOST, Pair.REFUSED),
-        FileState.UNUSABLE: _row(Pair.REFUSED, Pair.REFUSED, Pair.REFUSED, Pair.REFUSED),
-    }
+        FileState.INTACT: (Pair.BOTH, Pair.RESTORED, Pair.RESTORED, Pair.MAIN_ALONE),
+        FileState.BLANK: (Pair.RESTORED, Pair.NEW, Pair.LOST, Pair.REFUSED),
+        FileState.DAMAGED: (Pair.RESTORED, Pair.LOST, Pair.LOST, Pair.REFUSED),
+        FileState.UNUSABLE: (Pair.REFUSED, Pair.REFUSED, Pair.REFUSED, Pair.REFUSED),
+    },
 )
 
 
@@ -203,7 +200,7 @@ def _open(found: _Found, marks: Mapping[str, int], open_store: OpenStore) -> tup
 
 
 def _warn_of(pair: Pair, damage: str, intact: _Found, warn: Warn) -> None:
-    """Warn of lost or restored marks; a missing file beside one that never had a mark is no damage."""
+    """Warn of lost or restored marks; a file that is missing beside one without marks is not damaged."""
     if pair is Pair.LOST:
         warn("nonces-lost", LOST.format(damage=damage))
     elif pair is Pair.RESTORED and damage:

@@ -63,7 +63,7 @@ class Resolver:
         """
         fixed = _fixed(host, port)
         if fixed:
-            return fixed
+            return self._best_first(host, port, fixed)
         good = self._good.get((host, port))
         lookup = self._lookup(host, port)
         patience = left()
@@ -82,9 +82,7 @@ class Resolver:
             if self._lookups.get((host, port)) is lookup:
                 del self._lookups[host, port]
         if lookup.addresses:
-            # The last working address first, so that a broken IPv6 address costs time only once.
-            doubted = self._doubted.get((host, port))
-            return sorted(lookup.addresses, key=lambda address: (address == doubted, address != good))
+            return self._best_first(host, port, lookup.addresses)
         if good is not None:
             return [good]
         raise lookup.error or OSError("the resolver knows no address")
@@ -98,6 +96,11 @@ class Resolver:
     def doubt(self, host: str, port: int, address: SocketAddress) -> None:
         """This address took the connection and nothing more, as where large packets are lost: the others go first."""
         self._doubted[host, port] = address
+
+    def _best_first(self, host: str, port: int, addresses: list[SocketAddress]) -> list[SocketAddress]:
+        """The last working address first, so that a broken IPv6 address costs time only once."""
+        good, doubted = self._good.get((host, port)), self._doubted.get((host, port))
+        return sorted(addresses, key=lambda address: (address == doubted, address != good))
 
     def _lookup(self, host: str, port: int) -> _Lookup:
         with self._lock:

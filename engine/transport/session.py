@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import re
-import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -21,17 +20,14 @@ from typing import Any, NamedTuple
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from engine.errors import CallError, ConfigError, DeadlinePassed, EngineStopped
-from engine.transport.address import check_proxy, check_url, is_loopback
+from engine.errors import CallError, DeadlinePassed, EngineStopped
 from engine.transport.failures import failure
 from engine.transport.framing import WireError
 from engine.transport.resolver import Resolver
-from engine.transport.tls_socket import TlsSocket
-from engine.transport.wire import LONGEST_WAIT, Route, Wire, WireClosed
+from engine.transport.route import Route
+from engine.transport.wire import LONGEST_WAIT, Wire, WireClosed
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
-from engine.version import __version__
 
 LIMIT = 32 * 1024 * 1024
 
@@ -88,7 +84,7 @@ class Transport:
         limit: int = LIMIT,
         resolver: Resolver | None = None,
     ) -> None:
-        self._start(_route(url, settings, clock, limit, resolver or Resolver()))
+        self._start(Route.to(url, settings, clock, limit, resolver or Resolver()))
 
     def _start(self, route: Route) -> None:
         self._route = route
@@ -189,65 +185,6 @@ class Transport:
             prepared.body = None
 
 
-class TransportPool:
-    """Transports to one server for parallel calls from any number of threads.
-
-    One connection for each call under way; up to `keep` of them stay open for later calls. Arguments and errors
-    are those of `Transport`.
-    """
-
-    def __init__(
-        self,
-        url: str = KRAKEN_URL,
-        settings: Settings = Settings(),  # noqa: B008 - frozen
-        *,
-        clock: Clock = SYSTEM_CLOCK,
-        limit: int = LIMIT,
-        resolver: Resolver | None = None,
-        keep: int = 4,
-    ) -> None:
-        self._first = Transport(url, settings, clock=clock, limit=limit, resolver=resolver)
-        self._keep = keep
-        self._lock = threading.Lock()
-        self._idle = [self._first]
-        self._lent: set[Transport] = set()
-        self._is_closed = False
-
-    def get(self, path: str, query: str = "", *, deadline: float) -> HttpReply:
-        """Get `path?query` over a connection of its own."""
-        transport = self._borrow()
-        try:
-            return transport.get(path, query, deadline=deadline)
-        finally:
-            self._put_back(transport)
-
-    def close(self) -> None:
-        """Close for good, from any thread. Exchanges under way are cut; later ones raise `EngineStopped`."""
-        with self._lock:
-            self._is_closed = True
-            transports = [*self._idle, *self._lent]
-            self._idle.clear()
-        for transport in transports:
-            transport.close()
-
-    def _borrow(self) -> Transport:
-        with self._lock:
-            if self._is_closed:
-                raise EngineStopped("The connections to Kraken are closed: the engine is stopping.")
-            transport = self._idle.pop() if self._idle else self._first.sibling()
-            self._lent.add(transport)
-            return transport
-
-    def _put_back(self, transport: Transport) -> None:
-        with self._lock:
-            self._lent.discard(transport)
-            is_kept = not self._is_closed and len(self._idle) < self._keep
-            if is_kept:
-                self._idle.append(transport)
-        if not is_kept:
-            transport.close()
-
-
 class _Adapter(BaseAdapter):
     """Carries a prepared request over the wire.
 
@@ -287,39 +224,6 @@ class _Adapter(BaseAdapter):
 
     def close(self) -> None:
         self._wire.close()
-
-
-def _route(url: str, settings: Settings, clock: Clock, limit: int, resolver: Resolver) -> Route:
-    base = check_url(url, settings)
-    proxy = check_proxy(settings.proxy)
-    tls = _tls(settings.ca_file) if base.is_tls else None
-    return Route(
-        base=base,
-        tls=tls,
-        proxy=None if is_loopback(base.host) else proxy,
-        resolver=resolver,
-        clock=clock,
-        limit=limit,
-        agent=f"kraken-engine/{__version__}",
-    )
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """Made once per route: reading the certificates takes 20 ms."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    context.sslsocket_class = TlsSocket
-    file = DEFAULT_CA_BUNDLE_PATH if ca_file is None else ca_file
-    try:
-        context.load_verify_locations(file)
-    except (OSError, ValueError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ConfigError(
-            f"The CA file {file!r} cannot be used ({reason}): it has to be a PEM file of certificates "
-            "that can be read. Correct the setting ca_file, or leave it out for the usual ones."
-        ) from None
-    return context
 
 
 def _checked_target(path: str, query: str) -> str:

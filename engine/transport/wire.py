@@ -20,14 +20,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http.client import HTTPMessage
 from typing import NamedTuple
 
 from engine.transport.address import Base, Proxy
 from engine.transport.framing import FramedResponse, PlainHead, Stream, Tap, WireError, plain_head
-from engine.transport.resolver import SLICE, Resolver, SocketAddress
-from engine.values import Clock
+from engine.transport.resolver import SLICE, SocketAddress
+from engine.transport.route import Route
 
 FIRST_TRY = 2.0  # seconds for an address that is not the last one
 IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
@@ -54,25 +53,6 @@ class WireReply(NamedTuple):
     status: int
     headers: Mapping[str, str] | HTTPMessage
     body: bytes
-
-
-@dataclass(frozen=True)
-class Route:
-    """What all connections to one server share."""
-
-    base: Base
-    tls: ssl.SSLContext | None
-    proxy: Proxy | None
-    resolver: Resolver
-    clock: Clock
-    limit: int
-    agent: str
-
-    @property
-    def name(self) -> str:
-        """For a person: the server, and the proxy on the way to it."""
-        server = f"{self.base.host}:{self.base.port}"
-        return server if self.proxy is None else f"{server} through the proxy {self.proxy.host}:{self.proxy.port}"
 
 
 class Wire:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.web import admin
+from engine.web import remote
 from engine.web.actions.handlers import ActionPages
 from engine.web.dashboard import dashboard
 from engine.web.feed.stream import balances, events, history, log, state
@@ -21,14 +21,14 @@ from engine.web.web_state import WebState
 
 
 def tcp_app(service: WebState, options: WebOptions) -> Starlette:
-    """The application on TCP: everything but the administration."""
+    """The application on TCP: everything but what programs of this user ask of the engine."""
     routes = [*_routes(), *(_action_routes() if options.allow_actions else ())]
     return _app(service, routes, [Middleware(Guard, options=options), Middleware(BodyLimit)])
 
 
 def socket_app(service: WebState) -> Starlette:
-    """The application on the Unix socket, which only this user can open: the same, and the administration."""
-    return _app(service, [*_routes(), *admin.ROUTES], [Middleware(BodyLimit)])
+    """The application on the Unix socket, which only this user can open: the same, and the engine itself."""
+    return _app(service, [*_routes(), *remote.ROUTES], [Middleware(BodyLimit)])
 
 
 def _app(service: WebState, routes: list[Route], middleware: list[Middleware]) -> Starlette:

@@ -9,14 +9,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import uvicorn
 
 from engine.app import Engine
 from engine.errors import ConfigError, StoreError
+from engine.ownership.local_socket import SOCKET_NAME
+from engine.rules.gates.plan import TradePlan
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app
 from engine.web.event_counters import EventCounters
@@ -26,7 +29,8 @@ from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 from engine.web.options import WebOptions
 from engine.web.protocol import CONNECTIONS_AT_MOST, PatientProtocol
-from engine.web.unix_socket import SOCKET_NAME, listen
+from engine.web.remote_calls import RemoteCalls
+from engine.web.unix_socket import LocalProtocol, listen
 from engine.web.web_state import WebState
 
 logger = logging.getLogger("engine")
@@ -46,9 +50,12 @@ class Parts(NamedTuple):
 
 
 def serve(
-    engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None]
-) -> None:
+    engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None],
+    plans: Mapping[str, TradePlan] = MappingProxyType({}),
+) -> None:  # fmt: skip
     """Start the engine and serve it until SIGTERM or SIGINT, then stop both; `ready` gets the URL once it listens.
+
+    The accounts that have one of the `plans` trade by it meanwhile.
 
     Runs in the main thread. Raises what `Engine.start` raises, `ConfigError` when the address or a TLS file cannot be
     used, and `StoreError`.
@@ -59,6 +66,8 @@ def serve(
         undo.callback(engine.stop)
         engine.start()
         parts = opened(engine, counters, feed, options, state_dir, settings, undo)
+        for account, plan in plans.items():
+            engine.start_trading(account, plan)
         asyncio.run(_until_signalled(parts, ready))
 
 
@@ -83,12 +92,13 @@ def opened(
     tcp = undo.enter_context(contextlib.closing(_bound(options)))
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
-    gateway = Gateway(engine, credentials, timeout=settings.call_timeout)
-    service = WebState(engine, feed, Metrics(engine.status, counters, feed, gateway), gateway, settings,
-                       options.allow_actions)  # fmt: skip
+    gateway = Gateway(engine, credentials, settings=settings)
+    metrics = Metrics(engine.status, counters, feed, gateway)
+    service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls(), options.allow_actions)
     servers = (
-        Server(_config(tcp_app(service, options), options), tcp), Server(_config(socket_app(service)), local)
-    )  # fmt: skip
+        Server(_config(tcp_app(service, options), options), tcp),
+        Server(_config(socket_app(service), protocol=LocalProtocol), local),
+    )
     host = f"[{options.host}]" if ":" in options.host else options.host
     return Parts(service, servers, f"{options.scheme}://{host}:{tcp.getsockname()[1]}/")
 
@@ -140,6 +150,7 @@ async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], endi
         for server in servers:
             server.should_exit = True
         service.feed.close()
+        service.remote.close()
         await ending
         await asyncio.gather(*running)
         await learning
@@ -171,11 +182,13 @@ async def _announce(servers: Sequence[Server], ready: Callable[[], None]) -> Non
     ready()
 
 
-def _config(app: Any, options: WebOptions | None = None) -> uvicorn.Config:
+def _config(
+    app: Any, options: WebOptions | None = None, protocol: type[PatientProtocol] = PatientProtocol
+) -> uvicorn.Config:
     certificate = None if options is None else options.certificate
     key = None if options is None or options.key is None else str(options.key)
     config = uvicorn.Config(
-        app, http=PatientProtocol, ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
+        app, http=protocol, ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS_AT_MOST, backlog=512,
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=round(STOP_PATIENCE),
         h11_max_incomplete_event_size=LONGEST_HEAD, ssl_certfile=certificate, ssl_keyfile=key,

@@ -1,33 +1,40 @@
-"""Where a running service's Unix socket is."""
+"""Where a running service listens for this user's programs: a Unix socket in its state directory."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
-import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-SOCKET_NAME = "serve.sock"
-LONGEST = 100  # bytes of a path that a socket's address takes everywhere
+from engine.ownership.local_socket import SOCKET_NAME, peer_user, socket_address
+from engine.web.protocol import PatientProtocol
+
+END_PATIENCE = 1.0  # seconds that a client which does not read gets at the end
 
 
-@contextlib.contextmanager
-def socket_address(directory: Path) -> Iterator[str]:
-    """The address of the socket in a state directory, valid inside the block, however long the path is.
+class LocalProtocol(PatientProtocol):
+    """The connection of one program of this user; another user's, root's too, is closed before it has said anything."""
 
-    Raises `OSError`, also for a path that is too long where there is no way around that.
-    """
-    path = str(directory / SOCKET_NAME)
-    if len(os.fsencode(path)) <= LONGEST or not sys.platform.startswith("linux"):
-        yield path
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
-    finally:
-        os.close(descriptor)
+    def connection_made(self, transport: Any) -> None:
+        """A program has connected."""
+        super().connection_made(transport)
+        try:
+            is_ours = peer_user(transport.get_extra_info("socket")) == os.getuid()
+        except OSError:
+            is_ours = False
+        if not is_ours:
+            transport.abort()
+
+    def shutdown(self) -> None:
+        """The service ends: a program that does not read what it asked for does not hold it up."""
+        super().shutdown()
+        self.loop.call_later(END_PATIENCE, self._abort_unread)
+
+    def _abort_unread(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
 
 def listen(directory: Path) -> socket.socket:

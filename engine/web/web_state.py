@@ -9,6 +9,7 @@ from engine.values import Settings
 from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
+from engine.web.remote_calls import RemoteCalls
 
 
 @dataclass(frozen=True)
@@ -20,5 +21,6 @@ class WebState:
     metrics: Metrics
     gateway: Gateway
     settings: Settings
+    remote: RemoteCalls
     may_act: bool = False
     """Whether the page offers actions."""

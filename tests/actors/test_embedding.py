@@ -239,7 +239,7 @@ def test_loop_that_is_gone_when_its_answer_comes_harms_nobody(sim: Simulator, en
 
 @again_if_stalled
 def test_slow_subscriber_does_not_slow_the_lane(sim: Simulator, engine: Engine, held: Held, events: Events) -> None:
-    """Issue 3, point 9: the same calls, with and without a subscriber that hangs, take about the same time."""
+    """The same calls, with and without a subscriber that hangs, take about the same time."""
 
     def seconds() -> float:
         with Stopwatch() as watch:
@@ -274,7 +274,7 @@ def test_callable_that_forwards_to_a_dead_actor_keeps_its_subscription(engine: E
 
 
 def test_dead_and_odd_subscribers_harm_nobody(engine: Engine, events: Events) -> None:
-    """Dead refs, what raises anything, and what is no subscriber at all."""
+    """Dead refs, callables that raise, and objects that cannot subscribe."""
 
     def interrupt(event: Any) -> None:
         raise KeyboardInterrupt

@@ -84,7 +84,7 @@ def test_a_slow_one_sees_the_newest_balance_of_each_account_and_the_sum_of_its_c
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["A", "B", "C"]), st.integers(-5, 5), st.booleans()), max_size=400))
 def test_nothing_is_lost_or_reordered(steps: list[tuple[str, int, bool]]) -> None:
-    """Whatever comes: the balances add up, and what is no balance stays, in order."""
+    """Whatever comes: the balances add up, and what is not a balance stays, in order."""
     publisher = Publisher.start()
     try:
         events: list[Any] = []

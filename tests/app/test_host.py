@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import types
@@ -51,7 +52,7 @@ def test_eventlet_is_named_as_unsupported(tmp_path: Path, monkeypatch: pytest.Mo
     patched = ["os"]
     patcher.is_monkey_patched = patched.__contains__
     monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
-    engine = Engine([("MASTER", "key-eventlet", "c2VjcmV0")], url="http://127.0.0.1:9", state_dir=tmp_path)
+    engine = Engine([("MASTER", os.urandom(8).hex(), "c2VjcmV0")], url="http://127.0.0.1:9", state_dir=tmp_path)
     engine.start().stop()
     patched.append("thread")
     with pytest.raises(ConfigError, match="eventlet"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def _order() -> Order:
 
 
 def _asks(engine: Engine, placed: Any) -> dict[str, Callable[[], Any]]:
-    bob = Account("NEW", f"key-{next(_numbers)}-{id(engine)}", "c2VjcmV0")
+    bob = Account("NEW", os.urandom(8).hex(), "c2VjcmV0")
     return {
         "call": lambda: engine.call("MASTER", "TradeBalance", timeout=1),
         "submit": lambda: engine.submit("MASTER", "TradeBalance", {}, 1).result(PATIENCE),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,37 +20,14 @@ from engine import (
     OrderReceipt,
     OrderState,
     OrderUnknown,
-    Settings,
 )
-from engine.errors import ConfigError, OrderRejected, PermissionDenied, UnknownName
+from engine.errors import CallNotSent, ConfigError, OrderRejected, PermissionDenied, UnknownName
 from engine.simulator import Fault, Simulator
+from tests.app.test_place import QUICK, RESTS, live, running, seen
 from tests.conftest import Events
 from tests.stopwatch import PATIENCE
 
-RESTS = Order("XBTUSD", "buy", "limit", "0.01", "30000")
-QUICK = Settings(
-    refresh_every=60.0, call_timeout=PATIENCE, local_limits=False, order_deadline=50.0, settle_margin=0.3,
-    follow_every=0.2,
-)  # fmt: skip
-
-
-def running(sim: Simulator, directory: Path, settings: Settings = QUICK, accounts: Any = None) -> Engine:
-    return Engine(
-        accounts or sim.accounts, url=sim.url, state_dir=directory / "state", settings=settings, live=True
-    )  # fmt: skip
-
-
-@pytest.fixture
-def live(sim: Simulator, tmp_path: Path) -> Iterator[Engine]:
-    with running(sim, tmp_path) as engine:
-        yield engine
-
-
-@pytest.fixture
-def seen(live: Engine) -> Events:
-    events = Events()
-    live.subscribe(events)
-    return events
+__all__ = ["live", "seen"]  # fixtures
 
 
 def wait_for(seen: Events, *states: OrderState, final: bool = True) -> OrderReceipt:
@@ -256,7 +232,7 @@ def test_an_amend_keeps_the_order_and_the_receipt_shows_what_is_open(sim: Simula
     assert amended.order == RESTS
     (row,) = sim.orders("MASTER")
     assert (row["descr"]["price"], row["vol"]) == ("30100.0", "0.02000000")
-    assert live.amend("MASTER", "x", price="30100.01") == amended, "less than a tick is no change, and not sent"
+    assert live.amend("MASTER", "x", price="30100.01") == amended, "a change of less than a tick is not sent"
     assert sum(call.endpoint == "AmendOrder" for call in sim.calls) == 1
     assert live.order("MASTER", "x").sent == amended.sent
 
@@ -322,6 +298,34 @@ def test_an_edit_by_call_keeps_the_placement_and_a_cancel_reaches_its_successor(
     assert (over.txids, over.state, over.filled) == ((new,), OrderState.CANCELED, Decimal("0.005"))
     assert live.order("MASTER", placed.txids[0]) == live.order("MASTER", "x")
     assert open_at(sim) == []
+
+
+def test_an_edit_whose_answer_was_lost_is_known_after_a_restart(sim: Simulator, tmp_path: Path) -> None:
+    """No list can be read before the engine ends, and the cancel comes before one can be read by the next."""
+    with running(sim, tmp_path) as engine:
+        placed = engine.place("MASTER", RESTS, id="x")
+        for each in ("OpenOrders", "QueryOrders", "ClosedOrders"):
+            sim.fault(Fault.http(502, endpoint=each))
+        sim.fault(Fault.http(502, endpoint="EditOrder", times=1, executed=True))
+        edited = {"txid": placed.txids[0], "pair": "XBTUSD", "price": "31000"}
+        assert engine.submit("MASTER", "EditOrder", edited).exception(PATIENCE) is not None
+    (new,) = open_at(sim)
+    with running(sim, tmp_path) as engine:
+        with pytest.raises(OrderUnknown):
+            engine.cancel("MASTER", placed, timeout=0.2)
+        sim.clear_faults()
+        over = engine.cancel("MASTER", placed)
+        assert (over.txids, over.state) == ((new,), OrderState.CANCELED)
+    assert open_at(sim) == []
+
+
+def test_an_edit_that_cannot_be_written_down_is_not_sent(sim: Simulator, live: Engine, tmp_path: Path) -> None:
+    placed = live.place("MASTER", RESTS, id="x")
+    (tmp_path / "state").rename(tmp_path / "moved")
+    edit = live.submit("MASTER", "EditOrder", {"txid": placed.txids[0], "pair": "XBTUSD", "price": "31000"})
+    assert isinstance(edit.exception(PATIENCE), CallNotSent)
+    assert not any(call.endpoint == "EditOrder" for call in sim.calls)
+    assert open_at(sim) == [*placed.txids]
 
 
 def test_the_orders_of_others_are_listed_and_marked(sim: Simulator, live: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -47,8 +47,11 @@ SHORT = replace(QUICK, order_deadline=1.5)
 """For a truth that is only known when nothing can happen any more; Kraken's time may be a second behind."""
 
 
-def running(sim: Simulator, directory: Path, settings: Settings = QUICK, *, live: bool = True) -> Engine:
-    return Engine(sim.accounts, url=sim.url, state_dir=directory / "state", settings=settings, live=live)
+def running(
+    sim: Simulator, directory: Path, settings: Settings = QUICK, accounts: Sequence[Any] = (), *, live: bool = True
+) -> Engine:
+    mine = accounts or sim.accounts
+    return Engine(mine, url=sim.url, state_dir=directory / "state", settings=settings, live=live)
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from engine import Account, Engine
 from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, StoreError
+from engine.ownership import Ownership
 from engine.simulator import Fault, Simulator
 from tests import ROOT
 from tests.conftest import QUICK
@@ -139,7 +141,7 @@ def test_an_exception_of_a_signal_handler_at_any_moment(tmp_path: Path, what: st
 
 
 def test_what_cannot_be_used_leaves_nothing(tmp_path: Path) -> None:
-    """The directory, one of its files, the CA file; and when it is mended the same engine starts."""
+    """The directory, one of its files, the CA file; and when it is fixed the same engine starts."""
     for name in ("owner.lock", "nonces.sqlite", "nonces-copy.sqlite", "limits.sqlite", "balances.sqlite",
                  "history.sqlite", "catalogue.sqlite", "orders.sqlite"):  # fmt: skip
         directory = tmp_path / name.partition(".")[0]
@@ -151,6 +153,48 @@ def test_what_cannot_be_used_leaves_nothing(tmp_path: Path) -> None:
         (directory / name).rmdir()
         with nothing_is_left(directory):
             engine.start().stop()
+
+
+def _interrupted_at(position: int, start: Callable[[], object]) -> bool:
+    """Raise what Ctrl-C does before the n-th step that Python takes here to start; whether there were so many."""
+    steps = 0
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal steps
+        steps += event == "opcode"
+        if event == "opcode" and steps == position:
+            raise KeyboardInterrupt
+        return step
+
+    def enter(frame: FrameType, *_: object) -> Any:
+        frame.f_trace_opcodes = frame.f_code.co_filename == uninterrupted.__code__.co_filename
+        return step if frame.f_trace_opcodes else None
+
+    before = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        start()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.torture)])
+def test_ctrl_c_before_each_step_of_a_start(tmp_path: Path, every: int) -> None:
+    """Also before the last ones, when all is there already."""
+    position, is_interrupted = 1, True
+    while is_interrupted:
+        directory = tmp_path / str(position)
+        engine = new_engine(directory)
+        with nothing_is_left(directory):
+            is_interrupted = _interrupted_at(position, engine.start)
+            if not is_interrupted:
+                engine.stop()
+        Ownership(directory).release()
+        position += every
+    assert position > 60
 
 
 def test_a_ca_file_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:

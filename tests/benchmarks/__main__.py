@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.benchmarks import calls, growth, journal, nonces, reading, report, stages
+from tests.benchmarks import calls, growth, journal, nonces, reading, remote, report, stages
 from tests.benchmarks.findings import FULL, TINY, Finding, Sizes
 from tests.benchmarks.server import ExchangeProcess
 
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "polls": reading.orders_among_polls,
     "accounts": growth.accounts,
     "mailbox": growth.mailbox,
+    "remote": remote.remote_calls,
     "journal": lambda _, sizes: journal.size(sizes),
     "imports": lambda _, sizes: growth.imports(sizes),
 }

@@ -143,7 +143,7 @@ class Exchange:
             return
 
     def _told(self, head: bytes) -> bytes:
-        """What is no private call: Kraken's time, and the two requests of the benchmark itself."""
+        """The calls that are not private: Kraken's time, and the two requests of the benchmark itself."""
         target = head.split(b" ", 2)[1].decode()
         if target.startswith("/set?delay="):
             self._delay = float(target.partition("=")[2])

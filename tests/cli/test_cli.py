@@ -146,7 +146,7 @@ def test_missing_library_is_one_sentence(library: str, tmp_path: Path) -> None:
     )
     ran = _run(library, "demo", env=_environment(tmp_path), python=("-c", code))
     assert ran.code == 2
-    assert ran.err == f"kraken-engine: {library} is missing: run pip install click rich.\n"
+    assert ran.err == f"kraken-engine: {library} is not installed: run pip install '.[cli]' in the clone.\n"
 
 
 def test_ctrl_c_while_it_loads_is_one_sentence(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine import Engine, NotLive, Order
+from engine import Engine, NotLive, Order, TradePlan
 from engine.app.documents import trade
 from engine.cli import main
 from engine.simulator import Fault, Simulator
@@ -80,10 +79,10 @@ def test_a_running_service_takes_the_order(sim: Simulator, tmp_path: Path) -> No
 
 def test_a_service_that_is_not_live_does_not_pass_a_check_for_a_placement(sim: Simulator, tmp_path: Path) -> None:
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state") as engine:
-        asked: Any = {"account": "MASTER", "order": LIMITED.to_dict(), "reserve": "0", "max_spread": "0.5"}
+        plan = TradePlan(order=LIMITED)
         with pytest.raises(NotLive):
-            trade(engine, **asked, live=True)
-        assert trade(engine, **asked)["passed"]
+            trade(engine, account="MASTER", plan=plan, live=True)
+        assert trade(engine, account="MASTER", plan=plan).passed
     assert sim.orders("MASTER") == []
 
 

@@ -251,7 +251,7 @@ FAULTS: dict[str, Callable[[random.Random], Fault]] = {
 
 
 def _soak(tmp_path: Path, seconds: float, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, logger="engine")  # pytest keeps every record, which is no leak of ours
+    caplog.set_level(logging.ERROR, logger="engine")  # pytest keeps every record, and that would look like a leak
     rng = chance()
     with Simulator(NAMES, remember=5000) as sim:
         for name in NAMES:

@@ -120,7 +120,7 @@ def test_changes_add_up(story: list[dict[str, dict[str, Decimal]]]) -> None:
 )
 @pytest.mark.parametrize("where", ["balance", "hold_trade", "credit", "credit_used"])
 def test_half_a_balance_is_no_balance(value: object, where: str) -> None:
-    """One field that is no amount: the reply as a whole cannot be read (G6)."""
+    """One field that is not an amount: the reply as a whole cannot be read (G6)."""
     row = {"balance": "1", "hold_trade": "0", where: value}
     if value is None and where == "hold_trade":
         return  # a row whose hold is not known: `test_a_row_without_its_hold`
@@ -137,7 +137,7 @@ def test_an_odd_row_is_left_out_and_reported() -> None:
     noted: list[tuple[str, str]] = []
     reply = {"ZUSD": GOOD, "ODDCOIN": {"balance": "secret"}, "XXBT": GOOD, "XBT.F": None, "DOT": GOOD, "DOT.S": "junk"}
     assets = read_rows("BalanceEx", reply, TABLE, needed=CASH, note=lambda *each: noted.append(each))
-    assert sorted(assets) == ["DOT", "USD"], "half of the bitcoins is no amount of bitcoin"
+    assert sorted(assets) == ["DOT", "USD"], "half of the bitcoins would be a wrong amount"
     assert (assets["DOT"].total, assets["DOT"].available) == (5, 4), "what cannot be spent may be left out"
     assert noted.count(("row", ODD)) == 3
     assert ("balance", ODD) in noted

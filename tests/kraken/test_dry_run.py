@@ -1,4 +1,4 @@
-"""G9: `validate` is read in one way, whoever asks; what is not clear is no order. Not live is not live."""
+"""G9: `validate` is read in one way, whoever asks; what is not clear is not an order. Not live is not live."""
 
 from __future__ import annotations
 

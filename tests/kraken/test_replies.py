@@ -115,7 +115,7 @@ def test_shapes(name: str, result: object) -> None:
 @pytest.mark.parametrize("endpoint", [READ, WRITE], ids=lambda e: e.name)
 @pytest.mark.parametrize("result", [True, [], "ok", 0, 1.5, [{"ZUSD": "0"}]], ids=repr)
 def test_a_result_of_the_wrong_shape_is_no_result(endpoint: Endpoint, result: object) -> None:
-    """G6: a list is no balance."""
+    """G6: a list is not a balance."""
     assert type(failure(200, envelope(result=result), endpoint)) is CallUnknown
 
 
@@ -352,7 +352,7 @@ def test_an_error_beside_no_rows_is_a_refusal(result: object) -> None:
 
 @pytest.mark.parametrize("endpoint", [*PRIVATE.values(), public_endpoint("Depth")], ids=str)
 def test_no_other_reply_is_believed_beside_an_error(endpoint: Endpoint) -> None:
-    """G6: a balance with an error beside it is no balance."""
+    """G6: a balance with an error beside it is not a balance."""
     result: object = {"ZUSD": "0.0000"} if dict in endpoint.shape else [{}] if list in endpoint.shape else True
     failure(200, envelope("EQuery:Unknown asset", result=result), endpoint)
 
@@ -528,7 +528,7 @@ def test_new_fields_of_the_envelope_are_noted() -> None:
 @pytest.mark.parametrize("body", [b'{"error":[]}', b'{"error":[],"result":null}', b'{"error":["WFoo:bar"]}'])
 @pytest.mark.parametrize("name", ["Balance", "BalanceEx", "Ledgers"])
 def test_neither_error_nor_result_is_named(body: bytes, name: str) -> None:
-    """G6: seen of accounts that were never funded; it is no balance of nothing."""
+    """G6: seen of accounts that were never funded; it does not mean a balance of zero."""
     error = failure(200, body, private_endpoint(name))
     assert type(error) is NoResult
     assert "never funded" in str(error)

@@ -22,14 +22,15 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.order.messages import OrderReplaced, OrdersTouched, PlaceOrder
+from engine.actors.order.journal import FILE_NAME
+from engine.actors.order.messages import EditComes, EditFailed, OrderReplaced, OrdersTouched, PlaceOrder
 from engine.actors.order.order import OrderActor
-from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey
+from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey, StoreError
 from engine.kraken.endpoints import CallClass, call_class, private_endpoint
 from engine.kraken.key_info import KeyInfo
 from engine.kraken.pairs import read_pairs
 from engine.kraken.replies import read_reply
-from engine.rules.lane.priority import names_of
+from engine.rules.lane.order_queue import names_of
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement
@@ -44,6 +45,7 @@ from engine.values import Settings
 NOW = 1_790_000_000.0
 LASTS = 0.05  # seconds that a call takes
 SETTINGS = Settings(order_deadline=10.0, settle_margin=30.0, follow_every=2.0, call_timeout=10.0)
+_FILES = ("", "-wal", "-shm")
 LISTS = ("OpenOrders", "ClosedOrders", "QueryOrders", "TradesHistory", "Ledgers", "QueryTrades")
 PAIRS = read_pairs({
     name: {
@@ -92,10 +94,12 @@ class World:
         self.key = "MASTER"
         self.fates: list[tuple[Callable[[str], bool], Fate]] = []
         self.room = float("inf")
+        self.is_owned = True
         self.events: list[Any] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
         self._calls: list[tuple[int, int, PrivateCall]] = []
+        self._copies: list[Path] = []
         self._late: list[tuple[float, str, str, dict[str, Any]]] = []
         self._start()
 
@@ -105,11 +109,31 @@ class World:
         self.actor = OrderActor(
             self.directory, self, settings=SETTINGS, clock=self.clock, after=self._after, publish=self.events.append,
             invalidate=lambda account: None, live=True, drift=DriftLog(self.clock, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: self.room, verify=lambda: None,
+            key_of=lambda account: self.key, spare=lambda account, seconds: self.room, verify=self._verify,
         )  # fmt: skip
         self.actor.on_start()
 
-    def restart(self, *, crash: bool) -> None:
+    def _verify(self) -> None:
+        if not self.is_owned:
+            raise StoreError("The directory is another engine's.")
+
+    def copy_journal(self) -> Path:
+        """The journal's files as they are now, in another directory."""
+        copy = Path(tempfile.mkdtemp())
+        for each in self.journal_files():
+            shutil.copy(each, copy)
+        self._copies.append(copy)
+        return copy
+
+    def journal_files(self) -> list[Path]:
+        return [each for each in self.directory.glob(f"{FILE_NAME}*") if each.name.removeprefix(FILE_NAME) in _FILES]
+
+    def look_after_damage(self) -> None:
+        """A person has looked the orders up and moves away what was put aside."""
+        for each in self.directory.glob(f"{FILE_NAME}.damaged-*"):
+            each.unlink()
+
+    def restart(self, *, crash: bool, meanwhile: Callable[[], object] = lambda: None) -> None:
         """The process ends, orderly or not, and a new one begins; what waited in the lane was never sent."""
         self._timers.clear()
         if crash:
@@ -125,11 +149,13 @@ class World:
                 _tell(call, CallFailed(call, CallNotSent("The engine stopped before the call's turn came.")))
             self._handle()
             self.actor.closing()
+        meanwhile()
         self._start()
 
     def close(self) -> None:
         self.actor.closing()
-        shutil.rmtree(self.directory)
+        for directory in (self.directory, *self._copies):
+            shutil.rmtree(directory)
 
     def ask(self, message: Any) -> Any:
         """The actor's answer; a `Future` when it comes later."""
@@ -196,16 +222,20 @@ class World:
             if fate == "full":
                 raise CounterFull("Full.", retry_after=1.5)
             params = {**call.params, **self._deadline(call)}
+            if call.endpoint == "EditOrder":
+                self.ask(EditComes(call.account, call.params["txid"]))
             result = self._make(call.endpoint, params, fate)
         except CallError as error:
-            if call.endpoint == "EditOrder" and isinstance(error, CallUnknown):
-                self.actor.actor_ref.tell(OrdersTouched(call.account, call.params["txid"]))
+            if call.endpoint == "EditOrder":
+                is_unknown = isinstance(error, CallUnknown)
+                told = OrdersTouched(call.account) if is_unknown else EditFailed(call.account, call.params["txid"])
+                self.actor.actor_ref.tell(told)
             _tell(call, CallFailed(call, error))
             return
         if call.endpoint == "EditOrder" and (edit := Replacement.of(call.params, result)) is not None:
             self.actor.actor_ref.tell(OrderReplaced(call.account, edit))
         elif call.endpoint == "AmendOrder":
-            self.actor.actor_ref.tell(OrdersTouched(call.account, call.params["txid"]))
+            self.actor.actor_ref.tell(OrdersTouched(call.account))
         _tell(call, CallDone(call, result, (), self.key))
 
     def _deadline(self, call: PrivateCall) -> dict[str, str]:
@@ -274,6 +304,10 @@ class World:
         """What the exchange has of MASTER's orders, by txid."""
         with self.exchange.customer("MASTER") as customer:
             return {order.txid: order.row(trades=True) for order in customer.book.all()}
+
+    def names(self) -> dict[str, str]:
+        """The `cl_ord_id` of each order that has one, by txid."""
+        return {txid: row["cl_ord_id"] for txid, row in self.orders().items() if row["cl_ord_id"]}
 
     def live(self) -> list[str]:
         return [txid for txid, row in self.orders().items() if row["status"] == "open"]

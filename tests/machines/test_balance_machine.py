@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -17,12 +16,12 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from engine import BalanceSnapshot, BalanceState, Engine, ReadBalance, Settings, Standing
 from engine.simulator import Fault, Simulator
 from tests.conftest import Events
+from tests.machines import run
 
 NAMES = ("MASTER", "ALICE")
 PATIENCE = 30.0
@@ -249,20 +248,10 @@ class BalanceMachine(RuleBasedStateMachine):
                 self.directory.cleanup()
 
 
-def run(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        BalanceMachine,
-        settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )  # fmt: skip
-
-
 def test_no_failure_is_a_zero_and_every_account_recovers() -> None:
-    run(examples=8, steps=10)
+    run(BalanceMachine, examples=8, steps=10)
 
 
 @pytest.mark.torture
 def test_the_same_for_long() -> None:
-    run(examples=200, steps=40)
+    run(BalanceMachine, examples=200, steps=40)

@@ -5,75 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
-import krakenex
 import pytest
 
 from engine.simulator import Fault, Simulator
-from tests.simulator.test_simulator import Client
-
-NOW = 1_790_000_000.0
-UUID = "0123456789abcdef0123456789abcdef"
-
-
-class Time:
-    """The exchange's clocks, turned by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Kraken:
-    """krakenex, unmodified, with a nonce that only rises."""
-
-    def __init__(self, sim: Simulator, name: str = "MASTER") -> None:
-        account = next(each for each in sim.accounts if each.name == name)
-        self._api = krakenex.API(account.key, account.secret)
-        self._api.uri = sim.url
-        self._nonce = sim.nonce(name)
-        self._api._nonce = self._next
-
-    def _next(self) -> int:
-        self._nonce += 1
-        return self._nonce
-
-    def ask(self, endpoint: str, **params: Any) -> Any:
-        return self._api.query_private(endpoint, params, timeout=10)
-
-    def call(self, endpoint: str, **params: Any) -> Any:
-        reply = self.ask(endpoint, **params)
-        assert not reply["error"], reply
-        return reply["result"]
-
-    def error(self, endpoint: str, **params: Any) -> str:
-        (error,) = self.ask(endpoint, **params)["error"]
-        return str(error)
-
-    def public(self, endpoint: str, **params: Any) -> Any:
-        reply = self._api.query_public(endpoint, params, timeout=10)
-        assert not reply["error"], reply
-        return reply["result"]
-
-    def buy(self, price: str = "60000", volume: str = "0.1", **more: Any) -> str:
-        order = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": price, "volume": volume}
-        (txid,) = self.call("AddOrder", **{**order, **more})["txid"]
-        return str(txid)
-
-    def close(self) -> None:
-        self._api.close()
+from tests.simulator.clients import NOW, UUID, Client, Clock, Kraken
 
 
 @pytest.fixture
-def clock() -> Time:
-    return Time()
+def clock() -> Clock:
+    return Clock(NOW)
 
 
 @pytest.fixture
-def sim(clock: Time) -> Iterator[Simulator]:
+def sim(clock: Clock) -> Iterator[Simulator]:
     with Simulator(wall=clock, monotonic=clock) as simulator:
         simulator.set_balance("MASTER", {"ZUSD": "10000.0000", "USD.F": "5000.0000", "XXBT": "1.0000000000"})
         simulator.set_price("XBTUSD", "68000.0", "68010.0")
@@ -108,7 +53,7 @@ def test_a_limit_order_rests_and_holds(sim: Simulator, kraken: Kraken) -> None:
     assert closed["closed"][txid]["reason"] == "User requested"
 
 
-def test_a_hold_may_be_told_on_the_earn_row(clock: Time) -> None:
+def test_a_hold_may_be_told_on_the_earn_row(clock: Clock) -> None:
     with Simulator(wall=clock, monotonic=clock, hold_on_earn=True) as sim:
         sim.set_balance("MASTER", {"ZUSD": "0.0000", "USD.F": "9000.0000"})
         client = Kraken(sim)
@@ -179,7 +124,7 @@ def test_how_an_order_begins(
     assert (order["status"], order.get("reason")) == (status, reason)
 
 
-def test_orders_begin_and_expire_by_the_clock(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_orders_begin_and_expire_by_the_clock(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     kraken.buy(timeinforce="GTD", expiretm="+60")
     kraken.buy(price="69000", starttm="+30")
     clock.now += 31
@@ -258,7 +203,7 @@ def test_a_deadline_is_kept_by_the_exchanges_clock(sim: Simulator, kraken: Krake
     assert len(sim.orders("MASTER")) == 1
 
 
-def test_an_effect_that_comes_late_is_bound_by_its_deadline(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_an_effect_that_comes_late_is_bound_by_its_deadline(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     """What a 502 hides: the call takes effect half a minute later, unless its deadline has passed by then."""
     usual = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
     deadline = datetime.fromtimestamp(NOW + 10, UTC).isoformat()
@@ -271,7 +216,7 @@ def test_an_effect_that_comes_late_is_bound_by_its_deadline(sim: Simulator, krak
     assert len(sim.placements("MASTER")) == 1
 
 
-def test_lists_lag(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_lists_lag(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     sim.set_listing_lag(20)
     resting = kraken.buy()
     kraken.call("AddOrder", pair="XBTUSD", type="buy", ordertype="market", volume="0.01")
@@ -282,7 +227,7 @@ def test_lists_lag(sim: Simulator, kraken: Kraken, clock: Time) -> None:
     assert len(kraken.call("OpenOrders")["open"]) == len(kraken.call("ClosedOrders")["closed"]) == 1
 
 
-def test_closed_orders_come_in_pages(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_closed_orders_come_in_pages(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     txids = []
     for _ in range(120):
         clock.now += 1
@@ -301,7 +246,7 @@ def test_closed_orders_come_in_pages(sim: Simulator, kraken: Kraken, clock: Time
     assert "count" not in kraken.call("ClosedOrders", without_count="true")
 
 
-def test_the_switch_that_nobody_feeds_fires(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_the_switch_that_nobody_feeds_fires(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     kraken.buy()
     told = kraken.call("CancelAllOrdersAfter", timeout="60")
     assert told["triggerTime"] > told["currentTime"]
@@ -349,7 +294,7 @@ def test_the_exchanges_mode_counts(sim: Simulator, kraken: Kraken, status: str, 
         assert kraken.call("CancelOrder", txid=txid) == {"count": 1}
 
 
-def test_a_tier_counts_orders_and_their_age(clock: Time) -> None:
+def test_a_tier_counts_orders_and_their_age(clock: Clock) -> None:
     with Simulator(wall=clock, monotonic=clock, tier="starter") as sim:
         sim.set_balance("MASTER", {"ZUSD": "1000000"})
         client = Kraken(sim)
@@ -399,7 +344,7 @@ def test_a_batch_may_be_judged_by_row() -> None:
         client.close()
 
 
-def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     clock.now += 120
     sim.set_price("XBTUSD", "70000", "70010")
     candles = kraken.public("OHLC", pair="XBTUSD", interval=1)
@@ -413,7 +358,7 @@ def test_public_prices_follow(sim: Simulator, kraken: Kraken, clock: Time) -> No
     assert kraken.public("Trades", pair="XBTUSD")["XXBTZUSD"]
 
 
-def test_what_a_key_tells_of_itself(clock: Time) -> None:
+def test_what_a_key_tells_of_itself(clock: Clock) -> None:
     with Simulator(wall=clock, monotonic=clock, snake_case=True, nonce_window=5, echo_id=True) as sim:
         sim.set_history("MASTER", since=1_700_000_000)
         client = Kraken(sim)

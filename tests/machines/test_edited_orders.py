@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.messages import CancelPlacement
+from engine.actors.order.messages import CancelPlacement, EditComes
+from engine.errors import CallNotSent
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from tests.machines.order_world import World
@@ -102,3 +103,110 @@ def test_an_order_without_a_name_that_another_placement_has_is_no_doubt(world: W
     place(world, "y", "lost")
     world.advance(120.0)
     assert row(world, "y").state is OrderState.NOT_PLACED
+
+
+def restarts(world: World, how: str) -> None:
+    if how != "runs on":
+        world.restart(crash=how == "is killed")
+
+
+PROCESS = pytest.mark.parametrize("how", ["runs on", "is restarted", "is killed"])
+
+
+@PROCESS
+def test_an_edit_whose_answer_is_lost_is_remembered(world: World, how: str) -> None:
+    """What replaced the order is in no list that could be read before the cancel comes."""
+    plan = place(world, "x")
+    world.advance(3.0)
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
+    world.fates += [(lambda endpoint: endpoint == "QueryOrders", "full")] * 3
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(0.1)
+    restarts(world, how)
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    world.advance(60.0)
+    assert not world.live()
+    assert row(world, "x").is_final
+    assert len(row(world, "x").former) == 1
+
+
+@PROCESS
+def test_an_edit_that_was_under_way_when_the_process_ended_is_remembered(world: World, how: str) -> None:
+    plan = place(world, "x")
+    world.advance(3.0)
+    txid = the_open_one(world)
+    world.ask(EditComes("MASTER", txid))
+    world.execute("MASTER", "EditOrder", asked(world))
+    restarts(world, how)
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    world.advance(60.0)
+    assert not world.live()
+    assert set(row(world, "x").former) == {txid}
+
+
+@PROCESS
+def test_an_edit_of_an_order_that_is_still_looked_up_is_remembered(world: World, how: str) -> None:
+    plan = place(world, "x", "unheard")
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(0.06)
+    restarts(world, how)
+    assert row(world, "x").state is OrderState.UNKNOWN
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    world.advance(120.0)
+    assert not world.live()
+    assert row(world, "x").is_final
+
+
+@PROCESS
+def test_a_cancel_of_what_was_replaced_elsewhere_is_remembered(world: World, how: str) -> None:
+    plan = place(world, "x")
+    world.advance(3.0)
+    edited_elsewhere(world)
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    restarts(world, how)
+    world.advance(60.0)
+    assert not world.live()
+    assert row(world, "x").is_final
+
+
+@PROCESS
+def test_an_edit_that_was_refused_replaces_nothing(world: World, how: str) -> None:
+    """An order of somebody's that comes as ours is canceled is not taken for the edited one."""
+    plan = place(world, "x")
+    world.advance(3.0)
+    txid = the_open_one(world)
+    world.tell(PrivateCall("MASTER", "EditOrder", {**asked(world), "volume": "100000000"}))
+    world.advance(0.1)
+    assert the_open_one(world) == txid
+    restarts(world, how)
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    theirs = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.5", "price": "900"}
+    (new,) = world.execute("MASTER", "AddOrder", theirs)["txid"]
+    world.advance(60.0)
+    assert world.live() == [new]
+    assert row(world, "x").txids == (txid,)
+    assert row(world, "x").is_final
+
+
+def test_an_edit_that_was_refused_does_not_hide_an_earlier_one_whose_answer_is_lost(world: World) -> None:
+    plan = place(world, "x")
+    world.advance(3.0)
+    before = asked(world)
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
+    world.tell(PrivateCall("MASTER", "EditOrder", before))
+    world.tell(PrivateCall("MASTER", "EditOrder", before))
+    world.advance(0.2)
+    world.ask(CancelPlacement(plan.cl_ord_id, 5.0))
+    world.advance(60.0)
+    assert not world.live()
+    assert len(row(world, "x").former) == 1
+
+
+def test_an_edit_that_cannot_be_written_down_does_not_go_out(world: World) -> None:
+    place(world, "x")
+    world.advance(3.0)
+    txid = the_open_one(world)
+    world.is_owned = False
+    with pytest.raises(CallNotSent, match="could not be written down"):
+        world.ask(EditComes("MASTER", txid))

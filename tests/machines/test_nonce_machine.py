@@ -26,23 +26,11 @@ from engine.rules.lane.nonce import (
 )
 from engine.store import Store
 from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
+from tests.crash.torture import TurnedClock
 
 NOW = 1_790_000_000 * SECOND
 KEYS = ("key-a", "key-b", "key-c")
 FILES = (FILE_NAME, COPY_NAME)
-
-
-class TurnedClock:
-    """A wall clock that the test turns."""
-
-    def __init__(self, now: int = NOW) -> None:
-        self.now = now
-
-    def wall_ns(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 class Model:

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.messages import AllCanceled, CancelAllCame, CancelAllComes, CancelPlacement, KeyReplaced
+from engine.actors.order.journal import FILE_NAME, Journal
+from engine.actors.order.journal_rows import GENERATION
+from engine.actors.order.messages import (
+    AllCanceled,
+    CancelAllCame,
+    CancelAllComes,
+    CancelPlacement,
+    EditComes,
+    KeyReplaced,
+)
 from engine.errors import CallError, ConfigError
 from engine.rules.order.states import OrderState
+from engine.store import read_documents
 from tests.machines.order_world import LISTS, World
 
 IDS = "abcd"
+CHANGES = ["good", "unheard", "lost", "late", "killed", "page"]
 PLACES = st.sampled_from(["good", "lost", "late", "unheard", "busy"])
 S = OrderState
 
@@ -30,16 +51,23 @@ class OrderMachine(RuleBasedStateMachine):
         self.cl_ord_ids: dict[str, str] = {}
         self.canceled: set[str] = set()
         self.edited_elsewhere: set[str] = set()
+        self.is_incomplete = False  # a journal was lost, and with it what it knew of orders
 
     def row(self, name: str) -> Any:
-        return self.world.actor._journal.find("MASTER", name)
+        return self.journal.find("MASTER", name)
 
     def rows(self) -> list[Any]:
-        return [self.row(name) for name in self.cl_ord_ids]
+        return [row for name in self.cl_ord_ids if (row := self.row(name)) is not None]
+
+    @property
+    def journal(self) -> Journal:
+        return self.world.actor._journal
 
     def is_unseen(self, row: Any) -> bool:
         """Whether the order was edited elsewhere, and no look has seen that: it cannot be told from a cancel here."""
-        return row is not None and row.state is S.PLACED and not self.edited_elsewhere.isdisjoint(row.txids)
+        if row is None or row.state not in (S.PLACED, S.UNKNOWN):
+            return False
+        return any(row.cl_ord_id == self.world.names().get(txid) or txid in row.txids for txid in self.edited_elsewhere)
 
     @rule(
         name=st.sampled_from(IDS), pair=st.sampled_from(["XBTUSD", "ETHUSD"]), price=st.integers(1000, 1900),
@@ -53,14 +81,17 @@ class OrderMachine(RuleBasedStateMachine):
         if known is not None:
             plan = self.world.plan(name, known.order.pair, str(known.order.price), "0.5")  # each try has its own name
         self.world.fates.insert(0, (lambda endpoint: endpoint == "AddOrder", fate))
+        obstacle, orders = self.journal.obstacle, len(self.world.orders())
         try:
             self.world.place(plan)
         except (CallError, ConfigError) as error:
+            assert len(self.world.orders()) == orders
             note(f"not placed: {error}")
             self.world.fates.pop(0)
             return
         if known is not None:
             self.world.fates.pop(0)
+        assert known is not None or obstacle is None, "an order goes out although the journal was lost"
         self.cl_ord_ids.setdefault(name, plan.cl_ord_id)
         self.world.advance(wait)
 
@@ -77,12 +108,13 @@ class OrderMachine(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject, fates: list[str]) -> None:
         """A cancel here of what was edited elsewhere before any look saw it is left out: see `is_unseen`."""
         name = data.draw(st.sampled_from(sorted(self.cl_ord_ids)))
-        if self.is_unseen(self.row(name)):
+        row = self.row(name)
+        if row is None or self.is_unseen(row):
             return
         self.world.fates += [(lambda endpoint: endpoint == "CancelOrder", fate) for fate in fates]
         self.canceled.add(name)
         try:
-            self.world.ask(CancelPlacement(self.row(name).cl_ord_id, 5.0))
+            self.world.ask(CancelPlacement(row.cl_ord_id, 5.0))
         except CallError as error:
             note(f"cancel: {error}")
 
@@ -101,27 +133,25 @@ class OrderMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.live() and self.world.key == "MASTER")
     @rule(
-        data=st.data(), price=st.integers(1000, 1900), how=st.sampled_from(["call", "unheard", "page"]),
+        data=st.data(), price=st.integers(1000, 1900), how=st.sampled_from(CHANGES),
         endpoint=st.sampled_from(["EditOrder", "AmendOrder"]),
     )  # fmt: skip
     def change(self, data: st.DataObject, price: int, how: str, endpoint: str) -> None:
         """Cases that Kraken's list of open orders cannot tell are left out.
 
-        An edit elsewhere of what is being canceled here looks as that cancel does. An order that is edited before any
-        look has seen that it replaced another is in no list that is read: nothing leads from the first to the last. And
-        the edit of an order whose placement is still looked up is known until a restart only: after that it looks like
-        an edit elsewhere.
+        An edit elsewhere of what is being canceled here looks as that cancel does. And an order that is edited before
+        any look has seen that it replaced another is in no list that is read: nothing leads from the first to the last.
         """
         txid = data.draw(st.sampled_from(self.world.live()))
         pair = self.world.orders()[txid]["descr"]["pair"]
         asked = {"txid": txid, "pair": pair, "price": f"{price}.5"}
         if endpoint == "AmendOrder":
             asked = {"txid": txid, "limit_price": f"{price}.5"}
-        row = self.row(txid)
+        row = self.row(txid) or self.row(self.world.names().get(txid, ""))
         if how == "page" and row is not None and row.cancel_wanted:
             return
         if endpoint == "EditOrder" and row is None:
-            return  # it replaced another and no look has seen that, or its placement is still looked up
+            return  # it replaced another and no look has seen that
         if how == "page":
             try:
                 self.world.execute("MASTER", endpoint, asked)
@@ -129,8 +159,14 @@ class OrderMachine(RuleBasedStateMachine):
                 note(f"not changed: {error}")
             else:
                 self.edited_elsewhere |= {txid} if endpoint == "EditOrder" else set()
+        elif how == "killed":
+            self.world.ask(EditComes("MASTER", txid))
+            with contextlib.suppress(CallError):
+                self.world.execute("MASTER", endpoint, asked)
+            self.world.restart(crash=True)
+            return
         else:
-            self.world.fates.insert(0, (lambda name: name == endpoint, "good" if how == "call" else how))
+            self.world.fates.insert(0, (lambda name: name == endpoint, how))
             self.world.tell(PrivateCall("MASTER", endpoint, asked))
             self.world.advance(1.0)
         self.world.advance(3.0)  # an edit elsewhere is told from what happens at the same moment
@@ -174,7 +210,7 @@ class OrderMachine(RuleBasedStateMachine):
                 filled = sum(Decimal(orders[txid]["vol_exec"]) for txid in (*row.txids, *row.former))
                 assert row.filled == filled, f"{row.id} is final with {row.filled} of {filled}"
             if row.state is S.UNKNOWN:
-                assert self.world.actor._journal.reserved("MASTER"), "nothing is reserved for an unknown order"
+                assert self.journal.reserved("MASTER"), "nothing is reserved for an unknown order"
 
     def teardown(self) -> None:
         try:
@@ -214,19 +250,79 @@ class OrderMachine(RuleBasedStateMachine):
             assert receipt.sent.volume == Decimal(order["vol"])
             assert receipt.sent.price == Decimal(order["descr"]["price"])
             assert not (row.id in self.canceled and order["status"] == "open"), "what was canceled is open"
+        assert not self.journal.reserved("MASTER")
+        if self.is_incomplete:
+            return
         stray = {txid for txid, order in orders.items() if order["status"] == "open"} - owned
         assert not stray, f"{stray} are open, and no placement knows them"
-        assert not self.world.actor._journal.reserved("MASTER")
 
 
-# The same examples in each default run; `-m torture` searches for new ones, and has found what is still open: an edit
-# whose answer is lost, with every look at it failing, then a restart and a cancel, leaves its new order open.
+class LossMachine(OrderMachine):
+    """The same, and the journal's files are deleted, or older ones put back, while the engine is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copy: Path | None = None
+
+    @initialize()
+    def begin(self) -> None:
+        """There is something to lose."""
+        self.place("a", "XBTUSD", 1500, "good", 3.0)
+
+    @rule()
+    def back_up(self) -> None:
+        self.copy = self.world.copy_journal()
+
+    @rule(crash=st.booleans(), fate=st.sampled_from(["gone", "put back", "without its log"]))
+    def journal_is_lost(self, crash: bool, fate: str) -> None:
+        """Its files are deleted between two runs, or those of the back-up are put in their place."""
+        if fate == "put back" and self.copy is None:
+            return
+        before: list[int] = []
+        self.world.restart(crash=crash, meanwhile=lambda: before.extend(self._lose(fate)))
+        had, has = before
+        if had > has or fate != "without its log":  # one that is gone may have held nothing that is missed
+            assert (self.journal.damage is not None) == (had > has), (had, has, self.journal.damage)
+        if self.journal.damage is not None:
+            assert self.journal.obstacle is not None
+        self.is_incomplete = True
+        self.canceled.clear()
+
+    def _lose(self, fate: str) -> tuple[int, int]:
+        """Returns how far the journal had come before, and how far it has now."""
+        main = self.world.directory / FILE_NAME
+        had = _number(main)
+        for each in self.world.journal_files():
+            if fate != "without its log" or each != main:
+                each.unlink()
+        if fate == "put back":
+            assert self.copy is not None
+            shutil.copytree(self.copy, self.world.directory, dirs_exist_ok=True)
+        return had, _number(main) if main.exists() else 0
+
+    @precondition(lambda self: self.journal.obstacle)
+    @rule()
+    def a_person_looks(self) -> None:
+        self.world.look_after_damage()
+        assert self.journal.obstacle is None
+
+
+def _number(journal: Path) -> int:
+    """The generation of a journal that nobody has open."""
+    document = read_documents(journal).get(GENERATION)
+    return 0 if document is None else int(document["number"])
+
+
+# The same examples in each default run; `-m torture` searches for new ones.
 TestOrderMachine = OrderMachine.TestCase
 TestOrderMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None, derandomize=True)
+TestLossMachine = LossMachine.TestCase
+TestLossMachine.settings = settings(max_examples=10, stateful_step_count=20, deadline=None, derandomize=True)
 
 
 @pytest.mark.torture
-def test_the_life_of_orders_over_many_examples() -> None:
-    """G9: the same machine, at random and longer."""
+@pytest.mark.parametrize("machine", [OrderMachine, LossMachine])
+def test_the_life_of_orders_over_many_examples(machine: type[OrderMachine]) -> None:
+    """G9: the same machines, at random and longer."""
     sizes = settings(max_examples=60, stateful_step_count=30, deadline=None)
-    run_state_machine_as_test(OrderMachine, settings=sizes)
+    run_state_machine_as_test(machine, settings=sizes)

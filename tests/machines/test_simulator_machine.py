@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, note, settings
+from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -15,11 +15,11 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from engine.simulator import Simulator
-from tests.simulator.test_simulator import Client, Clock
+from tests.machines import run
+from tests.simulator.clients import Client, Clock
 
 NAME, BEGAN = "MASTER", 1_700_000_000.0
 BASES = {"XBTUSD": "XXBT", "ETHUSD": "XETH"}
@@ -313,20 +313,10 @@ class BookMachine(RuleBasedStateMachine):
             assert len(told[name]) == 50, "only the last page is not full"
 
 
-def run(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        BookMachine,
-        settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )  # fmt: skip
-
-
 def test_the_book_keeps_its_accounts() -> None:
-    run(examples=20, steps=30)
+    run(BookMachine, examples=20, steps=30)
 
 
 @pytest.mark.torture
 def test_the_same_for_long() -> None:
-    run(examples=1500, steps=80)
+    run(BookMachine, examples=1500, steps=80)

@@ -382,15 +382,6 @@ def test_sdk_gets_a_token_and_a_dead_mans_switch(trade: Trade) -> None:
 # krakenex
 
 
-@pytest.fixture
-def api(sim: Simulator) -> Iterator[krakenex.API]:
-    master = sim.accounts[0]
-    client = krakenex.API(master.key, master.secret)
-    client.uri = sim.url
-    yield client
-    client.close()
-
-
 def ask(api: krakenex.API, endpoint: str, **params: Any) -> Any:
     """A private call in a millisecond of its own: krakenex counts no finer."""
     now = time.time_ns() // 10**6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
@@ -19,20 +20,14 @@ from hypothesis import strategies as st
 
 from engine.simulator import Fault, Simulator
 from engine.simulator.private_endpoints import ENDPOINTS
-from tests.machines.test_book_machine import NOW, Kraken, Time
-from tests.simulator.test_simulator import Client
+from tests.simulator.clients import NOW, Client, Clock, Kraken
 from tests.stopwatch import PATIENCE
 
 USUAL: dict[str, Any] = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
 
 
 @pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def sim(clock: Time) -> Iterator[Simulator]:
+def sim(clock: Clock) -> Iterator[Simulator]:
     """A bitcoin costs 60000 to 60010 dollars; MASTER has 10000, and a bitcoin."""
     with Simulator(wall=clock, monotonic=clock) as simulator:
         simulator.set_balance("MASTER", {"ZUSD": "10000.0000", "XXBT": "1.0000000000"})
@@ -42,9 +37,8 @@ def sim(clock: Time) -> Iterator[Simulator]:
 
 @pytest.fixture
 def kraken(sim: Simulator) -> Iterator[Kraken]:
-    client = Kraken(sim)
-    yield client
-    client.close()
+    with contextlib.closing(Kraken(sim)) as made:
+        yield made
 
 
 def place(kraken: Kraken, **changes: Any) -> str:
@@ -108,7 +102,7 @@ def test_what_a_waiting_market_order_holds_does_not_follow_the_price(sim: Simula
     assert kraken.call("BalanceEx")["ZUSD"]["hold_trade"] == held
 
 
-def test_an_order_that_begins_later_takes(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_an_order_that_begins_later_takes(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     place(kraken, price="62000", starttm="+60")
     clock.now += 61
     trade = last_trade(kraken)
@@ -186,7 +180,7 @@ def test_a_refused_edit_leaves_the_old_order(sim: Simulator, kraken: Kraken) -> 
 # By the clock
 
 
-def test_what_falls_due_happens_in_order(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_what_falls_due_happens_in_order(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     """Somebody looks an hour later: one order had expired when the switch fired, the other had not."""
     first = place(kraken, price="50000", timeinforce="GTD", expiretm="+60")
     second = place(kraken, price="50000", timeinforce="GTD", expiretm="+600")
@@ -205,7 +199,7 @@ def test_an_invalid_expiry_is_refused(kraken: Kraken, changes: dict[str, str]) -
 
 @pytest.mark.parametrize(("deadline", "placed"), [(NOW + 40, 1), (NOW + 20, 0)])
 def test_a_late_effect_happens_at_its_moment_however_late_somebody_looks(
-    sim: Simulator, kraken: Kraken, clock: Time, deadline: float, placed: int
+    sim: Simulator, kraken: Kraken, clock: Clock, deadline: float, placed: int
 ) -> None:
     """G9: an order behind a 502 that gets in before its deadline is there, also when nobody looks until long after."""
     sim.fault(Fault.http(502, endpoint="AddOrder", times=1).with_effect_after(30))
@@ -217,7 +211,7 @@ def test_a_late_effect_happens_at_its_moment_however_late_somebody_looks(
     assert len(sim.placements("MASTER")) == placed
 
 
-def test_a_late_effect_meets_the_price_of_its_moment(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_a_late_effect_meets_the_price_of_its_moment(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     sim.fault(Fault.http(502, endpoint="AddOrder", times=1).with_effect_after(30))
     with pytest.raises(requests.HTTPError):
         kraken.ask("AddOrder", **{**USUAL, "ordertype": "market", "price": ""})
@@ -227,7 +221,7 @@ def test_a_late_effect_meets_the_price_of_its_moment(sim: Simulator, kraken: Kra
 
 
 @pytest.mark.parametrize("kind", ["reset", "close", "empty", "hang"])
-def test_other_ways_to_answer_before_the_effect(sim: Simulator, clock: Time, kind: str) -> None:
+def test_other_ways_to_answer_before_the_effect(sim: Simulator, clock: Clock, kind: str) -> None:
     """The nonce is spent at once, as that of a call which waits behind the checks."""
     struck = sim.fault(getattr(Fault, kind)(endpoint="AddOrder").with_effect_after(30))
     client = Client(sim)
@@ -257,7 +251,7 @@ def test_errors_that_say_nothing_of_the_effect(sim: Simulator, kraken: Kraken, e
 
 
 def test_an_order_that_had_expired_is_not_filled_by_a_later_price(
-    sim: Simulator, kraken: Kraken, clock: Time
+    sim: Simulator, kraken: Kraken, clock: Clock
 ) -> None:
     place(kraken, price="50000", timeinforce="GTD", expiretm="+60")
     clock.now += 61
@@ -268,7 +262,7 @@ def test_an_order_that_had_expired_is_not_filled_by_a_later_price(
 # Limits, and what is told in more than one way
 
 
-def test_a_batch_costs_half_and_its_cancel_may_overflow_the_counter(clock: Time) -> None:
+def test_a_batch_costs_half_and_its_cancel_may_overflow_the_counter(clock: Clock) -> None:
     with Simulator(wall=clock, monotonic=clock, tier="starter") as sim:
         sim.set_balance("MASTER", {"ZUSD": "1000000"})
         client = Client(sim)
@@ -284,7 +278,7 @@ def test_a_batch_costs_half_and_its_cancel_may_overflow_the_counter(clock: Time)
         client.close()
 
 
-def test_a_call_counter_can_fall_in_steps(clock: Time) -> None:
+def test_a_call_counter_can_fall_in_steps(clock: Clock) -> None:
     clock.now = 3000.0
     with Simulator(wall=clock, monotonic=clock, call_limit=(2, 1), decay_every=3) as sim:
         client = Client(sim)
@@ -309,7 +303,7 @@ def test_behaviours_on_which_sources_disagree() -> None:
 # Lists
 
 
-def test_an_order_that_has_just_ended_can_be_in_no_list(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_an_order_that_has_just_ended_can_be_in_no_list(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     sim.set_listing_lag(0, closing=10)
     place(kraken, ordertype="market", price="")
     assert not kraken.call("OpenOrders")["open"]
@@ -319,7 +313,7 @@ def test_an_order_that_has_just_ended_can_be_in_no_list(sim: Simulator, kraken: 
     assert kraken.call("ClosedOrders")["count"] == kraken.call("TradesHistory")["count"] == 1
 
 
-def test_a_key_sees_only_its_part_of_history(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_a_key_sees_only_its_part_of_history(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     for _ in range(3):
         place(kraken, ordertype="market", price="")
         clock.now += 100
@@ -329,7 +323,7 @@ def test_a_key_sees_only_its_part_of_history(sim: Simulator, kraken: Kraken, clo
     assert kraken.call("ClosedOrders")["count"] == 3
 
 
-def test_lists_begin_and_end_at_a_time_or_at_an_entry(kraken: Kraken, clock: Time) -> None:
+def test_lists_begin_and_end_at_a_time_or_at_an_entry(kraken: Kraken, clock: Clock) -> None:
     placed = []
     for _ in range(4):
         placed.append(place(kraken, ordertype="market", price=""))
@@ -344,7 +338,7 @@ def test_lists_begin_and_end_at_a_time_or_at_an_entry(kraken: Kraken, clock: Tim
     assert kraken.call("TradesHistory", type="closed position")["count"] == 0
 
 
-def test_orders_are_listed_by_when_they_were_opened_or_closed(kraken: Kraken, clock: Time) -> None:
+def test_orders_are_listed_by_when_they_were_opened_or_closed(kraken: Kraken, clock: Clock) -> None:
     txid = place(kraken, price="50000")
     clock.now += 100
     kraken.call("CancelOrder", txid=txid)
@@ -355,7 +349,7 @@ def test_orders_are_listed_by_when_they_were_opened_or_closed(kraken: Kraken, cl
 _BY = ("open", "close", "both")
 
 
-def test_trades_of_strangers_come_from_a_moment_on(sim: Simulator, kraken: Kraken, clock: Time) -> None:
+def test_trades_of_strangers_come_from_a_moment_on(sim: Simulator, kraken: Kraken, clock: Clock) -> None:
     for price in (61000, 62000, 63000):
         clock.now += 1
         sim.set_price("XBTUSD", f"{price}", f"{price + 10}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,8 +12,7 @@ import pytest
 
 from engine.simulator import Simulator
 from engine.simulator.private_endpoints import ENDPOINTS
-from tests.machines.test_book_machine import NOW, UUID, Time
-from tests.simulator.test_simulator import Client
+from tests.simulator.clients import NOW, UUID, Client, Clock
 
 LIMIT = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000", "volume": "0.01"}
 NOTHING = "EOrder:No amendable parameters specified"
@@ -20,12 +20,7 @@ UNREADABLE = "EGeneral:Invalid arguments"
 
 
 @pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def sim(clock: Time) -> Iterator[Simulator]:
+def sim(clock: Clock) -> Iterator[Simulator]:
     """A bitcoin costs 68000 to 68010 dollars; MASTER has 100000, and five bitcoins."""
     with Simulator(wall=clock, monotonic=clock) as simulator:
         simulator.set_balance("MASTER", {"ZUSD": "100000.0000", "XXBT": "5.0000000000"})
@@ -35,9 +30,8 @@ def sim(clock: Time) -> Iterator[Simulator]:
 
 @pytest.fixture
 def kraken(sim: Simulator) -> Iterator[Client]:
-    client = Client(sim)
-    yield client
-    client.close()
+    with contextlib.closing(Client(sim)) as made:
+        yield made
 
 
 def place(kraken: Client, **changes: Any) -> str:
@@ -122,7 +116,7 @@ def test_other_spellings_may_be_taken() -> None:
         kraken.close()
 
 
-def test_what_is_refused_counts_as_well(clock: Time) -> None:
+def test_what_is_refused_counts_as_well(clock: Clock) -> None:
     """The trading counter counts an order when it arrives."""
     sim, kraken = only_with(wall=clock, monotonic=clock, tier="starter")
     with sim:
@@ -157,7 +151,7 @@ def test_orders_in_krakens_words(sim: Simulator, kraken: Client, changes: dict[s
     assert kraken.result("AddOrder", **{**LIMIT, **changes})["descr"]["order"].endswith(f" XBTUSD @ {words}")
 
 
-def test_a_deadline_may_have_to_be_two_seconds_away(clock: Time) -> None:
+def test_a_deadline_may_have_to_be_two_seconds_away(clock: Clock) -> None:
     sim, kraken = only_with(wall=clock, monotonic=clock, soonest_deadline=2.0)
     with sim:
         assert kraken.error("AddOrder", **LIMIT, deadline=at(NOW + 1.9)) == f"{UNREADABLE}:deadline"
@@ -258,7 +252,7 @@ def test_what_an_amend_may_not_name(sim: Simulator, kraken: Client) -> None:
     assert kraken.error("EditOrder", txid=txid, pair="ETHUSD", volume="0.02") == "EOrder:Invalid order"
 
 
-def test_the_amendments_of_an_order_are_told(kraken: Client, clock: Time) -> None:
+def test_the_amendments_of_an_order_are_told(kraken: Client, clock: Clock) -> None:
     txid = place(kraken)
     clock.now += 10
     amended = kraken.result("AmendOrder", txid=txid, limit_price="61000")["amend_id"]

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from engine.simulator import Simulator
-from tests.machines.test_book_machine import NOW, UUID, Time
 from tests.shapes import DECIMAL, DIGITS, ID, Each, Either, Shape, Text, Words, differences
-from tests.simulator.test_simulator import Client
+from tests.simulator.clients import NOW, UUID, Client, Clock
 
 MOMENT = Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 ORDER_ID, TRADE_ID, LEDGER_ID = (f"{letter}[A-Z0-9]{{5}}-[A-Z0-9]{{5}}-[A-Z0-9]{{6}}" for letter in "OTL")
@@ -133,7 +132,7 @@ REPLIES: list[tuple[str, dict[str, Any], Shape]] = [
 @pytest.fixture(scope="module")
 def kraken() -> Iterator[Client]:
     """An account with orders of every kind, open and over, a trade, a withdrawal and something that earns."""
-    clock = Time()
+    clock = Clock(NOW)
     clock.now = NOW + 0.25
     with Simulator(wall=clock, monotonic=clock) as sim:
         sim.set_balance("MASTER", {"ZUSD": "100000.0000", "XXBT": "5.0000000000"})

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import ast
-import base64
-import hashlib
-import hmac
 import http.client
-import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import krakenex
 import pytest
 
 import engine.simulator
 from engine.simulator import Fault, SimAccount, Simulator
+from tests.simulator.clients import FORM, JSON, Client, Clock
 from tests.stopwatch import Stopwatch
 
 # The example of Kraken's documentation: secret, nonce, body and what they sign to.
@@ -41,90 +36,7 @@ DOCS_JSON = (
 DOCS_JSON_SIGN = (
     "r/o+GpKxXjV/mls/r5CKLu5R+yzK5psqvQ4hXxMX1nzdxTBhV+ui82QGgPZMMitpFwCOAdPEZMmXgZxD2chJEg=="
 )
-FORM = "application/x-www-form-urlencoded"
-JSON = "application/json"
 LIMIT = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.1", "price": "30000"}
-
-
-class Client:
-    """A minimal client over one kept connection; every part of a call can be forged."""
-
-    def __init__(self, sim: Simulator, name: str = "MASTER", **forged: str) -> None:
-        known = next(account for account in sim.accounts if account.name == name)
-        self.account = known._replace(**forged)
-        self.connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=10)
-        self.nonce = 1000
-
-    def sign(self, path: str, nonce: str, body: bytes) -> str:
-        message = path.encode() + hashlib.sha256(nonce.encode() + body).digest()
-        key = base64.b64decode(self.account.secret)
-        return base64.b64encode(hmac.new(key, message, hashlib.sha512).digest()).decode()
-
-    def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
-        heads = {name.replace("_", "-"): text for name, text in headers.items()}
-        self.connection.request(method, path, body, heads)
-        return self.read()
-
-    def read(self) -> Any:
-        reply = self.connection.getresponse()
-        assert reply.status == 200
-        assert reply.headers["Content-Type"] == JSON
-        return json.loads(reply.read())
-
-    def call(
-        self, endpoint: str, *, nonce: object = None, as_json: bool = False, **params: object
-    ) -> Any:
-        if nonce is None:
-            self.nonce += 1
-            nonce = self.nonce
-        fields = {"nonce": nonce, **params}
-        body = (json.dumps(fields) if as_json else urlencode(fields)).encode()
-        path = f"/0/private/{endpoint}"
-        kind = JSON if as_json else FORM
-        sign = self.sign(path, str(nonce), body)
-        return self.send(
-            "POST", path, body, API_Key=self.account.key, API_Sign=sign, Content_Type=kind
-        )
-
-    def error(self, endpoint: str, **call: Any) -> str:
-        reply = self.call(endpoint, **call)
-        assert reply.keys() == {"error"}
-        (error,) = reply["error"]
-        return str(error)
-
-    def result(self, endpoint: str, **call: Any) -> Any:
-        reply = self.call(endpoint, **call)
-        assert reply["error"] == []
-        return reply["result"]
-
-    def close(self) -> None:
-        self.connection.close()
-
-
-class Clock:
-    """A clock that tests turn."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def client(sim: Simulator) -> Iterator[Client]:
-    made = Client(sim)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def kraken(sim: Simulator) -> Iterator[krakenex.API]:
-    master = sim.accounts[0]
-    api = krakenex.API(master.key, master.secret)
-    api.uri = sim.url
-    yield api
-    api.close()
 
 
 def query(api: krakenex.API, endpoint: str, params: dict[str, str] | None = None) -> Any:
@@ -140,41 +52,41 @@ def query(api: krakenex.API, endpoint: str, params: dict[str, str] | None = None
 # Clients that others wrote
 
 
-def test_krakenex_reads_public_data(kraken: krakenex.API) -> None:
-    assert abs(kraken.query_public("Time")["result"]["unixtime"] - time.time()) < 5
-    assert kraken.query_public("SystemStatus")["result"]["status"] == "online"
-    assets = kraken.query_public("Assets")["result"]
+def test_krakenex_reads_public_data(api: krakenex.API) -> None:
+    assert abs(api.query_public("Time")["result"]["unixtime"] - time.time()) < 5
+    assert api.query_public("SystemStatus")["result"]["status"] == "online"
+    assets = api.query_public("Assets")["result"]
     assert {"XXBT", "XETH", "ZUSD", "ZEUR", "USDT", "USDC", "XAUT", "XTZ", "ZRX", "ZETA", "DOT",
             "KFEE", "USD.M", "USD.HOLD"} <= assets.keys()  # fmt: skip
     assert not [name for name in assets if name.endswith((".F", ".B"))]
-    pairs = kraken.query_public("AssetPairs", {"pair": "XBTUSD,ETH/USD"})["result"]
+    pairs = api.query_public("AssetPairs", {"pair": "XBTUSD,ETH/USD"})["result"]
     assert pairs.keys() == {"XXBTZUSD", "ETH/USD"}  # a name with a slash comes back as it was sent
     assert pairs["XXBTZUSD"]["base"] in assets
-    assert kraken.query_public("Ticker", {"pair": "XBTUSDT"})["result"].keys() == {"XBTUSDT"}
+    assert api.query_public("Ticker", {"pair": "XBTUSDT"})["result"].keys() == {"XBTUSDT"}
 
 
-def test_krakenex_makes_private_calls(sim: Simulator, kraken: krakenex.API) -> None:
+def test_krakenex_makes_private_calls(sim: Simulator, api: krakenex.API) -> None:
     sim.set_balance("MASTER", {"ZUSD": "100.0", "XXBT": {"balance": "1", "hold_trade": "0.2"}})
-    assert query(kraken, "Balance") == {"ZUSD": "100.0", "XXBT": "1"}
-    assert query(kraken, "BalanceEx")["XXBT"] == {"balance": "1", "hold_trade": "0.2"}
-    assert query(kraken, "TradeBalance")["eb"] == "68442.4000"
-    info = query(kraken, "GetApiKeyInfo")
+    assert query(api, "Balance") == {"ZUSD": "100.0", "XXBT": "1"}
+    assert query(api, "BalanceEx")["XXBT"] == {"balance": "1", "hold_trade": "0.2"}
+    assert query(api, "TradeBalance")["eb"] == "68442.4000"
+    info = query(api, "GetApiKeyInfo")
     assert info["nonce"] == str(sim.nonce("MASTER"))
     assert "withdraw-funds" not in info["permissions"]
     sim.set_balance("MASTER", {"ZUSD": "10000.0"})
-    (txid,) = query(kraken, "AddOrder", dict(LIMIT))["txid"]
-    assert query(kraken, "CancelOrder", {"txid": txid}) == {"count": 1}
-    assert query(kraken, "CancelAll") == {"count": 0}
+    (txid,) = query(api, "AddOrder", dict(LIMIT))["txid"]
+    assert query(api, "CancelOrder", {"txid": txid}) == {"count": 1}
+    assert query(api, "CancelAll") == {"count": 0}
     assert sim.refused_nonces == 0
 
 
 def test_krakenex_with_the_wrong_secret_or_key_is_refused(
-    sim: Simulator, kraken: krakenex.API
+    sim: Simulator, api: krakenex.API
 ) -> None:
-    kraken.secret = DOCS_SECRET
-    assert kraken.query_private("Balance") == {"error": ["EAPI:Invalid signature"]}
-    kraken.key = "nobody"
-    assert kraken.query_private("Balance") == {"error": ["EAPI:Invalid key"]}
+    api.secret = DOCS_SECRET
+    assert api.query_private("Balance") == {"error": ["EAPI:Invalid signature"]}
+    api.key = "nobody"
+    assert api.query_private("Balance") == {"error": ["EAPI:Invalid key"]}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import random
 import socket
 import ssl
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from engine.errors import CallError, CallNotSent, CallUnknown, ConfigError, ConnectFailed
+from engine.errors import CallNotSent, CallUnknown, ConfigError, ConnectFailed
 from engine.transport import HttpReply, Transport, TransportPool
 from engine.transport.resolver import Resolver
 from engine.transport.wire import Wire
@@ -33,7 +32,6 @@ from tests.transport.test_transport import (
     CANARY,
     DATE,
     GRACE,
-    HEADERS,
     Background,
     Connect,
     Names,
@@ -46,7 +44,7 @@ from tests.transport.test_transport import (
     call,
     check_text,
     connect,
-    goes_on,
+    cut_at_random,
     in_time,
     names,
     once,
@@ -513,17 +511,10 @@ class Wiretap:
 
 
 @pytest.fixture
-def wiretap() -> Iterator[type[Wiretap]]:
-    made: list[Wiretap] = []
-
-    class Kept(Wiretap):
-        def __init__(self, server: Server) -> None:
-            super().__init__(server)
-            made.append(self)
-
-    yield Kept
-    for tap in made:
-        tap.close()
+def after() -> Iterator[contextlib.ExitStack]:
+    """What is to be ended after the test."""
+    with contextlib.ExitStack() as stack:
+        yield stack
 
 
 def test_the_cut_leaves_the_layer_of_tls_alone(
@@ -549,36 +540,16 @@ def test_the_cut_leaves_the_layer_of_tls_alone(
 
 
 def test_whenever_a_cut_comes_nothing_leaves_in_clear(
-    serve: Serve, connect: Connect, authority: Authority, settings: Settings, names: Names, wiretap: type[Wiretap]
+    serve: Serve, connect: Connect, authority: Authority, settings: Settings, names: Names, after: contextlib.ExitStack
 ) -> None:
     server = serve(answering(reply()), authority.server())
-    tap = wiretap(server)
+    tap = after.enter_context(contextlib.closing(Wiretap(server)))
     names.ports = (tap.port,)
     transport = connect(URL, settings, resolver=Resolver(names))
-    over = threading.Event()
-    chance = random.Random(7)
-
-    def cut_now_and_then() -> None:
-        while not over.wait(0.0001 * 1000 ** chance.random()):  # up to 0.1 s: a busy machine needs it to finish one
-            transport.cut()
-
-    cutter = threading.Thread(target=cut_now_and_then)
-    cutter.start()
-    outcomes: dict[type, list[bytes]] = {HttpReply: [], CallNotSent: [], CallUnknown: []}
-    number = 0
-    start = time.monotonic()
-    try:
-        while goes_on(start, outcomes.values()):
-            number += 1
-            body = b"%d&%s" % (number, CANARY.encode() * 5000)  # several records: a cut can fall between two
-            try:
-                outcome: object = transport.post("/", body, HEADERS, deadline=in_time(PATIENCE))
-            except CallError as error:
-                outcome = error
-            outcomes[type(outcome)].append(body)
-    finally:
-        over.set()
-        cutter.join()
+    # Several records a body, so that a cut can fall between two; up to 0.1 s, since a busy machine has to finish one.
+    outcomes = cut_at_random(
+        transport, lambda number: b"%d&%s" % (number, CANARY.encode() * 5000), seed=7, shortest=0.0001
+    )
     assert all(outcomes.values()), {kind.__name__: len(bodies) for kind, bodies in outcomes.items()}
     assert CANARY.encode() not in b"".join(tap.heard)
     seen = [request.body for request in server.requests]
@@ -620,25 +591,11 @@ class ConnectProxy(Wiretap):
         super().carry(client)
 
 
-@pytest.fixture
-def proxy_to() -> Iterator[type[ConnectProxy]]:
-    made: list[ConnectProxy] = []
-
-    class Kept(ConnectProxy):
-        def __init__(self, server: Server) -> None:
-            super().__init__(server)
-            made.append(self)
-
-    yield Kept
-    for proxy in made:
-        proxy.close()
-
-
 def test_the_proxy_carries_tls_that_it_cannot_read(
-    serve: Serve, connect: Connect, authority: Authority, names: Names, proxy_to: type[ConnectProxy]
+    serve: Serve, connect: Connect, authority: Authority, names: Names, after: contextlib.ExitStack
 ) -> None:
     server = serve(answering(reply(b"abc")), authority.server())
-    proxy = proxy_to(server)
+    proxy = after.enter_context(contextlib.closing(ConnectProxy(server)))
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}%40@127.0.0.1:{proxy.port}")
     transport = connect(URL, settings, resolver=Resolver(names))
     for _ in range(3):
@@ -652,19 +609,19 @@ def test_the_proxy_carries_tls_that_it_cannot_read(
 
 
 def test_the_server_behind_a_proxy_is_verified(
-    serve: Serve, connect: Connect, authority: Authority, proxy_to: type[ConnectProxy]
+    serve: Serve, connect: Connect, authority: Authority, after: contextlib.ExitStack
 ) -> None:
     server = serve(answering(reply()), authority.server("evil.test"))
-    proxy = proxy_to(server)
+    proxy = after.enter_context(contextlib.closing(ConnectProxy(server)))
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}%40@127.0.0.1:{proxy.port}")
     refused(connect(URL, settings), server, "certificate is not accepted")
 
 
 def test_a_wrong_password_for_the_proxy_is_said_and_not_shown(
-    serve: Serve, connect: Connect, authority: Authority, proxy_to: type[ConnectProxy]
+    serve: Serve, connect: Connect, authority: Authority, after: contextlib.ExitStack
 ) -> None:
     server = serve(answering(reply()), authority.server())
-    proxy = proxy_to(server)
+    proxy = after.enter_context(contextlib.closing(ConnectProxy(server)))
     settings = Settings(ca_file=authority.file, proxy=f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
     refused(connect(URL, settings), server, "wants a valid user name and password")
     assert server.connections == 0

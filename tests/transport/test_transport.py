@@ -8,6 +8,7 @@ import contextlib
 import errno
 import http.client
 import inspect
+import itertools
 import os
 import random
 import re
@@ -16,7 +17,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -1059,30 +1060,27 @@ def test_a_late_cut_never_hits_the_next_exchange(serve: Serve, connect: Connect)
     assert not hits
 
 
-def goes_on(start: float, outcomes: Iterable[list[bytes]]) -> bool:
-    """A second of chance, or as long as it takes a slow machine to see every outcome."""
-    return time.monotonic() - start < (1 if all(outcomes) else LONG)
+def cut_at_random(
+    transport: Transport, body_of: Callable[[int], bytes], *, seed: int, shortest: float
+) -> Mapping[type, list[bytes]]:
+    """Post one body after another while another thread cuts now and then: the bodies by what became of them.
 
-
-def test_whenever_a_cut_comes_not_sent_means_not_sent(serve: Serve, connect: Connect) -> None:
-    server = serve(answering(reply()))
-    transport = connect(server)
-    over = threading.Event()
-    chance = random.Random(20251122)
+    It takes a second, or as long as a slow machine needs to see every outcome. `shortest`: seconds between two cuts;
+    the longest pause is a thousand times as long.
+    """
+    over, chance = threading.Event(), random.Random(seed)
 
     def cut_now_and_then() -> None:
-        while not over.wait(0.00005 * 1000 ** chance.random()):
+        while not over.wait(shortest * 1000 ** chance.random()):
             transport.cut()
 
     cutter = threading.Thread(target=cut_now_and_then)
     cutter.start()
     outcomes: dict[type, list[bytes]] = {HttpReply: [], CallNotSent: [], CallUnknown: []}
-    start = time.monotonic()
-    number = 0
+    start, numbers = time.monotonic(), itertools.count(1)
     try:
-        while goes_on(start, outcomes.values()):
-            number += 1
-            body = b"%d" % number
+        while time.monotonic() - start < (1 if all(outcomes.values()) else LONG):
+            body = body_of(next(numbers))
             try:
                 outcome: object = transport.post("/", body, HEADERS, deadline=in_time(PATIENCE))
             except CallError as error:
@@ -1091,6 +1089,12 @@ def test_whenever_a_cut_comes_not_sent_means_not_sent(serve: Serve, connect: Con
     finally:
         over.set()
         cutter.join()
+    return outcomes
+
+
+def test_whenever_a_cut_comes_not_sent_means_not_sent(serve: Serve, connect: Connect) -> None:
+    server = serve(answering(reply()))
+    outcomes = cut_at_random(connect(server), lambda number: b"%d" % number, seed=20251122, shortest=0.00005)
     until(lambda: outcomes[HttpReply][-1] in {request.body for request in server.requests})
     seen = [request.body for request in server.requests]
     assert len(seen) == len(set(seen))

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import stat
-import subprocess
 from pathlib import Path
 
-import pytest
-
-from engine.cli.serve import serve
 from engine.simulator import Fault, Simulator
 from tests import ROOT
 from tests.served import served, until
-from tests.web.test_service import METRICS
 
 EXAMPLES = ROOT / "examples"
 
@@ -94,38 +87,3 @@ def test_watch_without_a_service_starts_an_engine_of_its_own(sim: Simulator, tmp
         service.stop()
     done = service.command("watch")
     assert (done.returncode, "All accounts are available" in done.stdout) == (0, True)
-
-
-@pytest.mark.parametrize("name", ["alerts.yml", "grafana.json"])
-def test_examples_speak_of_metrics_that_there_are(name: str) -> None:
-    text = (EXAMPLES / name).read_text(encoding="utf-8")
-    named = set(re.findall(r"kraken_engine_([a-z_]+)", text))
-    known = METRICS | {f"{each}_{part}" for each in METRICS for part in ("bucket", "sum", "count")}
-    assert len(named) > 8
-    assert named <= known
-
-
-def test_alert_rules_pass_promtool() -> None:
-    tool = shutil.which("promtool")
-    if tool is None:
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
-    command: list[str | Path] = [tool, "check", "rules", EXAMPLES / "alerts.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_grafana_dashboard_is_whole() -> None:
-    panels = json.loads((EXAMPLES / "grafana.json").read_text(encoding="utf-8"))["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels) > 10
-    assert all(target["expr"] for panel in panels for target in panel["targets"])
-
-
-def test_systemd_unit_and_dockerfile_call_the_program_as_it_is() -> None:
-    """Every option they give exists."""
-    known = {option for parameter in serve.params for option in parameter.opts}
-    for name in ("kraken-engine.service", "Dockerfile"):
-        text = (EXAMPLES / name).read_text(encoding="utf-8")
-        (line,) = [each for each in text.splitlines() if each.startswith(("ExecStart=", "CMD ["))]
-        options = set(re.findall(r"--[a-z-]+", line))
-        assert options
-        assert options <= known

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.actors.balance.asset_catalogue import read_names
+from engine.actors.balance.messages import BalanceRecord
 from engine.actors.events import AvailabilityChanged, EngineWarning, OrderFilled
-from engine.actors.lane.messages import BalanceRecord
 from engine.actors.runtime.actor import EngineActor
 from engine.actors.runtime.mailbox import PatientMailbox
 from engine.errors import CallError, StoreError
@@ -128,17 +128,17 @@ class ArchiveActor(EngineActor):
 
     def _take(self, record: BalanceRecord) -> None:
         self._taken += 1
-        self._balances[record.account] = _document(record)
-        point = None if record.snapshot is None else BalancePoint.of(record.snapshot)
-        if point is None:
-            return
-        last = self._newest.get(record.account) or _read_newest(self._history.path, record.account)
-        self._take_hour(record.account, record.key_id, point)
+        account = record.snapshot.account
+        self._balances[account] = _document(record)
+        point = BalancePoint.of(record.snapshot)
+        assert point is not None
+        last = self._newest.get(account) or _read_newest(self._history.path, account)
+        self._take_hour(account, record.key_id, point)
         if last.point is None or last.key_id != record.key_id or point.says_more_than(last.point):
             last = _Kept(last.number + 1, record.key_id, point)
-            name = f"{record.account}/{place(last.number):03}"
+            name = f"{account}/{place(last.number):03}"
             self._points[name] = {"number": last.number, "key": record.key_id, **point.to_dict()}
-        self._newest[record.account] = last
+        self._newest[account] = last
 
     def _take_hour(self, account: str, key_id: str, point: BalancePoint) -> None:
         """The first point of each hour is kept for a year."""
@@ -299,15 +299,15 @@ def _kept(account: str, documents: Iterable[Any]) -> list[_Kept]:
 
 
 def _document(record: BalanceRecord) -> dict[str, Any]:
+    as_of = record.snapshot.as_of
+    assert as_of is not None
     return {
         "key": record.key_id,
         "endpoint": record.endpoint,
         "result": _plain(record.result),
-        "as_of": record.as_of.isoformat(),
-        "earn_in_base": [] if record.snapshot is None else [
-            name for name, each in record.snapshot.assets.items() if each.earn_in_base
-        ],
-    }  # fmt: skip
+        "as_of": as_of.isoformat(),
+        "earn_in_base": [name for name, each in record.snapshot.assets.items() if each.earn_in_base],
+    }
 
 
 def _plain(value: Any) -> Any:

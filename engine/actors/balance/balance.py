@@ -15,20 +15,23 @@ import pykka
 from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.change_events import ChangeEvents
 from engine.actors.balance.invalidation import Invalidation
-from engine.actors.balance.poller import Poller
-from engine.actors.balance.reader import BalanceReader
-from engine.actors.balance.timers import GiveUp, Listen, Wake
-from engine.actors.drift_log import DriftLog
-from engine.actors.lane.listener import Listener, SilenceWatch
-from engine.actors.lane.messages import (
+from engine.actors.balance.listener import Listener
+from engine.actors.balance.messages import (
     BalanceRecord,
-    CallDone,
-    CallFailed,
+    Compare,
     ForgetBalance,
+    GiveUp,
     Invalidated,
-    PrivateCall,
+    Listen,
     ReadBalance,
+    Wake,
 )
+from engine.actors.balance.poller import Poller
+from engine.actors.balance.push_watch import PushWatch
+from engine.actors.balance.reader import BalanceReader
+from engine.actors.balance.silence_watch import SilenceWatch
+from engine.actors.drift_log import DriftLog
+from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.lane.private import ignore
 from engine.actors.runtime.actor import ActorAddress, EngineActor, tell_if_alive
 from engine.actors.runtime.scheduler import Scheduler
@@ -37,8 +40,9 @@ from engine.errors import CallError, EngineStopped
 from engine.kraken.limits import TIERS
 from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.availability import Availability, next_refresh
-from engine.rules.balance.refresh import Phase, Refresh, result_of, room_in
+from engine.rules.balance.refresh import Phase, Refresh, RefreshResult, result_of, room_in
 from engine.rules.balance.snapshot import BalanceSnapshot, moment, seconds_later
+from engine.stream.pulse import Pulse
 from engine.values import SYSTEM_CLOCK, Clock, Settings
 
 JITTER = 0.1
@@ -74,7 +78,8 @@ class BalanceActor(EngineActor):
     `invalidation` is shared with whoever learns first that a call of ours has changed the balance.
     `poller` is shared by actors that share a lane; `tier` is the account's (`None`: that of `Settings`).
     `names` knows what Kraken's rows are called, and which of them count as cash. `drift` collects what is new or odd in
-    Kraken's replies. `listener` knows when Kraken is silent. `auto_earn` is what is known of Auto-Earn rows.
+    Kraken's replies. `listener` knows when Kraken is silent. `auto_earn` is what is known of Auto-Earn rows. `pulse` is
+    that of the account's stream, with push.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class BalanceActor(EngineActor):
         drift: DriftLog | None = None,
         listener: Listener | None = None,
         auto_earn: AutoEarn = AutoEarn.UNSETTLED,
+        pulse: Pulse | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings or Settings()
@@ -104,6 +110,7 @@ class BalanceActor(EngineActor):
         self._own_scheduler = Scheduler.started() if scheduler is None else None
         self._after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
         self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
+        self._push = PushWatch(account, pulse, self._poller)
         self._decay = TIERS[tier or self._settings.tier].calls_decay
         self._show, self._record = show, record
         names = names or AssetNames(cash=self._settings.cash)
@@ -119,7 +126,8 @@ class BalanceActor(EngineActor):
         )  # fmt: skip
         self._events = ChangeEvents(publish, known.standing, known)
         self._present(known.with_availability(
-            self._availability, known.last_error, restored=True, _invalidated_at=self._invalidation.at
+            self._availability, known.last_error, restored=True, _invalidated_at=self._invalidation.at,
+            _confirmed=self._push.confirmed,
         ))  # fmt: skip
 
     def on_start(self) -> None:
@@ -146,7 +154,10 @@ class BalanceActor(EngineActor):
                 return self._forget()
             case Invalidated(at=at):
                 self._invalidation.note(at)
+                self._push.changed()
                 return self._follow(self._refresh.invalidated(self._clock.monotonic()))
+            case Compare():
+                return self._compare()
             case Wake(turn=turn):
                 return self._wake(turn)
             case GiveUp(waiter=waiter):
@@ -180,6 +191,12 @@ class BalanceActor(EngineActor):
         if not self._refresh.is_sent:  # an older plan's timer; otherwise the turn ends with the request
             self._poller.done(self._snapshot.account)
 
+    def _compare(self) -> None:
+        if self._push.compare(self._snapshot.assets):
+            now = self._clock.monotonic()
+            self._invalidation.note(now)
+            self._follow(self._refresh.invalidated(now))
+
     def _forget(self) -> None:
         self._reader.forget()
         self._availability = Availability()
@@ -205,7 +222,7 @@ class BalanceActor(EngineActor):
     def _send(self) -> None:
         """Send the request to the private actor."""
         self._stand(self._availability.asked(), self._snapshot.last_error)
-        self._watch.asks(self._poller.interval(self._decay), self._poller.spacing(self._decay))
+        self._expect()
         requested = Requested(self._refresh.turn, moment(self._clock.wall_ns()))
         account, endpoint = self._snapshot.account, self._refresh.endpoint.name
         call = PrivateCall(account, endpoint, reply_to=self.actor_ref, tag=requested)
@@ -222,13 +239,15 @@ class BalanceActor(EngineActor):
             self._failed(call, error)
             return
         self._listener.heard(call.account)
-        as_of = call.tag.as_of
         fresh = replace(
-            before, as_of=as_of, cash=reading.cash, available_cash=reading.available_cash,
+            before, as_of=call.tag.as_of, cash=reading.cash, available_cash=reading.available_cash,
             cash_assets=reading.cash_assets, assets=reading.assets, restored=False, _as_of_monotonic=at,
         )  # fmt: skip
-        self._settle(fresh, self._availability.after_success(), None)
-        self._record(BalanceRecord(before.account, call.endpoint, done.result, as_of, done.key_id, self._snapshot))
+        is_behind = self._push.compare(reading.assets)
+        if is_behind:
+            self._invalidation.note(self._clock.monotonic())
+        self._settle(fresh, self._availability.after_success(), None, is_behind=is_behind)
+        self._record(BalanceRecord(self._snapshot, call.endpoint, done.result, done.key_id))
         self._events.balance(self._snapshot, reading, is_first=before.as_of is None)
 
     def _failed(self, call: PrivateCall, error: CallError) -> None:
@@ -239,17 +258,22 @@ class BalanceActor(EngineActor):
         after = self._availability.after_failure(error, self._settings.errors_to_unavailable)
         self._settle(self._snapshot, after, error)
 
-    def _settle(self, snapshot: BalanceSnapshot, after: Availability, error: CallError | None) -> None:
+    def _expect(self) -> None:
+        """Say how soon a good reply should come."""
+        quiet = self._push.interval
+        self._watch.asks(max(self._poller.interval(self._decay), quiet), self._poller.spacing(self._decay, quiet))
+
+    def _settle(
+        self, snapshot: BalanceSnapshot, after: Availability, error: CallError | None, *, is_behind: bool = False
+    ) -> None:
         """A request has ended: show what is known now, plan the next request, and answer the callers."""
         self._availability = after
         self._poller.done(snapshot.account, good=error is None)
         result = result_of(
             error, after.errors, outdated=error is None and snapshot.invalidated,
-            unconfirmed=self._reader.is_doubt(error), awaited=bool(self._waiters),
+            unconfirmed=self._reader.is_doubt(error), awaited=bool(self._waiters), behind=is_behind,
         )  # fmt: skip
-        every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
-        pause = result.pause(next_refresh(after, every, error), error)
-        pause *= 1 + random.uniform(0, JITTER)  # noqa: S311 - spreads accounts, no secret
+        pause = self._pause(result, after, error, snapshot)
         next_attempt = seconds_later(moment(self._clock.wall_ns()), pause)
         last_error = after.reason or (str(error) if error else None)
         self._present(snapshot.with_availability(after, last_error, next_attempt=next_attempt))
@@ -260,6 +284,20 @@ class BalanceActor(EngineActor):
         self._events.availability(self._snapshot, after.reason)
         if result.is_settled and self._waiters:
             self._follow(self._refresh.asked(self._clock.monotonic()))  # these callers want a younger balance
+
+    def _pause(
+        self, result: RefreshResult, after: Availability, error: CallError | None, snapshot: BalanceSnapshot
+    ) -> float:
+        """Seconds until the next request."""
+        if result is RefreshResult.BEHIND:
+            return self._push.again()
+        quiet = self._push.quiet_pause(snapshot.requested_at if result is RefreshResult.GOOD else None)
+        if quiet is not None:
+            self._expect()
+            return quiet
+        every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
+        pause = result.pause(next_refresh(after, every, error), error)
+        return pause * (1 + random.uniform(0, JITTER))  # noqa: S311 - spreads accounts, no secret
 
     def _listen(self) -> None:
         sentence = self._watch.look()

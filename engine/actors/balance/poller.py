@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from engine.rules.balance.polling import Queue, interval, rest, smoothed
+from engine.rules.balance.polling import Queue, interval, rest, slot_in, smoothed
 from engine.values import Settings
 
 GIVEN_UP_AFTER = 2.0  # seconds beyond a call's timeout: an actor that has died must not delay the others
@@ -48,9 +48,16 @@ class Poller:
         """Seconds between two refreshes of an account whose key's call counter loses `decay` points per second."""
         return self._interval(len(self._wakes), decay)
 
-    def spacing(self, decay: float | None) -> float:
-        """Seconds between the refreshes of successive accounts, if all have that `decay`."""
-        return self.interval(decay) / max(1, len(self._wakes))
+    def spacing(self, decay: float | None, at_least: float = 0.0) -> float:
+        """Seconds between the refreshes of successive accounts with that `decay` and `at_least` that interval."""
+        return max(self.interval(decay), at_least) / max(1, len(self._wakes))
+
+    def slot_in(self, who: str) -> float:
+        """Seconds until the safety read of `who` (see `engine.rules.balance.polling`)."""
+        with self._lock:
+            names = list(self._wakes)
+        position = names.index(who) if who in names else 0
+        return slot_in(position, max(1, len(names)), self._monotonic())
 
     def retry_in(self, decay: float | None) -> float:
         """Seconds until a failed refresh is tried again: as if the account were the only one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -26,7 +26,6 @@ from engine.errors import (
     InvalidNonce,
     NotLive,
     OtherKey,
-    TradingPaused,
     UnknownName,
 )
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint, public_endpoint
@@ -50,11 +49,6 @@ TIME_PATIENCE = 2.0  # seconds that Kraken's time may take, and a third of the c
 ASK_TIME_AGAIN = 30.0
 ANSWERS = 2  # that have to agree where our own clock does not
 
-PAUSED = (
-    "Trading of account {account} is paused, so {what} was not sent; cancels go on. To place orders again: "
-    "engine.resume_trading, or the dashboard."
-)
-
 
 class Lane:
     """What the `KrakenPrivateActor` owns: the keys, their nonces and the one connection.
@@ -77,7 +71,6 @@ class Lane:
         live: bool,
         clock: TrustedClock,
         drift: DriftLog,
-        is_paused: Callable[[str], bool],
     ) -> None:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
@@ -91,7 +84,6 @@ class Lane:
         self._live = live
         self._clock = clock
         self._drift = drift
-        self._is_paused = is_paused
         self._otps = OtpWatch()
         self._ask_time_after = float("-inf")
         self._issued = Counter[str]()
@@ -207,17 +199,13 @@ class Lane:
             raise UnknownName(f"There is no account {name!r}; this engine has: {known}.") from None
 
     def _permit(self, endpoint: Endpoint, call: PrivateCall) -> None:
-        """Raise `NotLive`, `TradingPaused` or `CallNotSent` for a call that this engine is not allowed to make."""
+        """Raise `NotLive` or `CallNotSent` for a call that this engine is not allowed to make."""
         if endpoint.funds and not self._settings.allow_withdrawals:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: set allow_withdrawals to let it "
                 "through ([settings] allow_withdrawals = true in the configuration file)."
             )
-        if is_dry_run(endpoint, call.params):
-            return
-        if endpoint.places and self._is_paused(call.account):
-            raise TradingPaused(PAUSED.format(account=call.account, what=endpoint.name))
-        if self._live or not endpoint.needs_live or call.disarms:
+        if self._live or not endpoint.needs_live or call.disarms or call.listens or is_dry_run(endpoint, call.params):
             return
         raise NotLive(
             f"{endpoint.name} can change something at Kraken and the engine is not live: start it live (--live)"

@@ -41,7 +41,7 @@ class KeyLimits:
         self.admission = Admission(self.calls, self.trades, kept)
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
-        # A lost file is no lockout: to assume one would hold back cancels.
+        # A lost file is not a lockout: to assume one would hold back cancels.
         self.breaker = KeyBreaker.from_dict(known.get("guard", {}), now, wall, probe_every=settings.refresh_every)
 
     def document(self, now: float, wall: float) -> dict[str, Any]:
@@ -94,11 +94,11 @@ class Limits:
             held = key.breaker.check(endpoint.name, now, pair) or self._check_all(now)
             if held is not None:
                 kind = KeyRefused if held.is_refusal else LockedOut
-                raise kind(held.reason, retry_after=held.retry_after)
+                raise kind(held.reason, retry_after=held.retry_after).in_krakens_words(held.code)
         if self._settings.local_limits:
             held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
             if held is not None:
-                raise CounterFull(held.reason, retry_after=held.retry_after)
+                raise CounterFull(held.reason, retry_after=held.retry_after).in_krakens_words(held.code)
         if not key.breaker.is_quiet:
             key.breaker = key.breaker.started(endpoint.name, now, pair)
 

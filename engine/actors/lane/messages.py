@@ -1,15 +1,13 @@
-"""The messages between actors. Each is frozen, and each field is documented here."""
+"""What the `KrakenPrivateActor` is asked and told, and its answers. Each message is frozen."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from engine.errors import CallError
-from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Account, Secret
 
 _DEEPEST = 12  # more than any of Kraken's bodies is nested; a list that holds itself needs an end
@@ -52,6 +50,8 @@ class PrivateCall:
     """The API key (`Account.key_id`) that the call is for: with another one it is not sent. `None`: any."""
     disarms: bool = False
     """Whether it disarms a dead man's switch that the engine has armed: one that is not live may do that, too."""
+    listens: bool = False
+    """Whether it is for the engine's own push, which places nothing: one that is not live may ask for that token."""
 
     def __post_init__(self) -> None:
         """What it was given is what goes out, whatever the caller changes of it later."""
@@ -75,8 +75,8 @@ class CallDone:
     """A private call was done."""
 
     call: PrivateCall
-    result: Any
-    """Kraken's `result` as it came; fractional JSON numbers are `Decimal`."""
+    result: Any = field(repr=False)
+    """Kraken's `result` as it came; fractional JSON numbers are `Decimal`. It may be a token, so no repr shows it."""
     warnings: tuple[str, ...] = ()
     """Kraken's ``W…`` entries beside the result."""
     key_id: str = ""
@@ -89,26 +89,6 @@ class CallFailed:
 
     call: PrivateCall
     error: CallError
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBalance:
-    """Asks a `BalanceActor` for its `BalanceSnapshot`.
-
-    With `max_age` (seconds) an older value is refreshed first, for at most `timeout` seconds; the answer is what is
-    known by then, never a network error. Concurrent callers share one refresh.
-    """
-
-    max_age: float | None = None
-    timeout: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Invalidated:
-    """Tells a `BalanceActor` that a call has changed, or may have changed, what the account holds."""
-
-    at: float
-    """When the call ended, by the monotonic clock: a reply that was asked for before is out of date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +127,3 @@ class ReplaceKey(AccountChange):
     """Gives an account another key. Raises what `AddAccount` raises; the old key stays then."""
 
     __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetBalance:
-    """Asks a `BalanceActor` to start over: its account has another key, and what is known is not that key's balance."""
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceRecord:
-    """Gives the archive an account's last good reply, to be kept over restarts, and what was read from it."""
-
-    account: str
-    endpoint: str
-    """Which endpoint answered: only ``BalanceEx`` tells holds."""
-    result: Mapping[str, Any]
-    as_of: datetime
-    key_id: str = ""
-    """Whose key fetched it: a balance of another key is never shown as this account's."""
-    snapshot: BalanceSnapshot | None = None
-    """The balance as it was shown, for the history."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 from pykka.messages import ProxyCall
 
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.lane.order_queue import OrderQueue
 from engine.actors.lane.queued_call import QueuedCall, answer_failure
 from engine.actors.runtime.mailbox import EnvelopeReply, Mailbox
 from engine.errors import CallError, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
 from engine.kraken.endpoints import CallClass
 from engine.rules.lane.cut_history import CutHistory, Kind
+from engine.rules.lane.order_queue import OrderQueue, QueuedPlacement
 from engine.values import Settings
 
 READS_AT_MOST = 100_000
@@ -26,6 +27,8 @@ _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
 LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
+GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
+COVERED = "A cancel that covers this placement came before its turn; it was not sent."
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -43,7 +46,7 @@ class PriorityMailbox(Mailbox):
 
     def __init__(self) -> None:
         super().__init__()
-        self._orders = OrderQueue()
+        self._orders: OrderQueue[Any] = OrderQueue(_placement)
         before, after = self._queues[: CallClass.ORDER + 1], self._queues[CallClass.ORDER + 2 :]
         self._queues = (*before, self._orders, *after)
         self._deadlines: list[tuple[float, int, QueuedCall]] = []
@@ -123,8 +126,20 @@ class PriorityMailbox(Mailbox):
         """Cut the call under way, whatever it is: the engine stops."""
         queued_call = self.under_way
         if queued_call is not None:
-            queued_call.was_cut = True
+            queued_call.cut()
             self._cut(queued_call)
+
+    def end_calls(self, deadline: float) -> None:
+        """Answer the calls that wait, cut the one under way, and wait until the lane is idle, all by `deadline`
+        (`time.monotonic()`). A write is cut after a part of the time."""
+        self.close()
+        grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
+        while not self.is_idle and time.monotonic() < deadline:
+            queued_call = self.under_way
+            if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
+                self.cut_under_way()  # again and again: it may have been between two exchanges
+            time.sleep(LOOK_AGAIN)
+        self.cut_under_way()
 
     def waiting(self) -> dict[CallClass, int]:
         """How many calls wait, by class."""
@@ -137,14 +152,14 @@ class PriorityMailbox(Mailbox):
     def _admit(self, queued_call: QueuedCall, envelope: Any) -> None:
         queue = self._queues[queued_call.call_class + 1]
         bound = BOUNDS.get(queued_call.call_class)
-        covered: list[QueuedCall] = []
+        call, covered = queued_call.call, []
         with self._lock:
             if bound is not None and len(queue) >= bound:
                 self._drop_unwanted(queue)
             closed, full = not self.state.takes_messages, bound is not None and len(queue) >= bound
             if not closed and not full:
                 if queued_call.call_class is CallClass.CANCEL:
-                    covered = self._orders.take_covered(queued_call)
+                    covered = self._orders.take_covered(call.account, call.endpoint, call.params)
                 queue.append(envelope)
                 self._watch_deadline(queued_call)
                 self._wake()
@@ -153,7 +168,7 @@ class PriorityMailbox(Mailbox):
         elif full:
             queued_call.refuse(MailboxFull(f"{bound} calls of this class wait already; this one was not sent."))
         for each in covered:
-            each.refuse(CallNotSent("A cancel that covers this placement came before its turn; it was not sent."))
+            each.message.refuse(CallNotSent(COVERED))
         current = self.under_way
         if current is not None and queued_call.call_class < current.call_class:
             self._look_for_cut()
@@ -181,7 +196,7 @@ class PriorityMailbox(Mailbox):
     def _watch_first(self) -> None:
         """The call that an idle lane was about to take may be overtaken now, or wait. Holds the lock."""
         first, self._at_once = self._at_once, None
-        if first is not None and not first.claimed:
+        if first is not None and not first.has_left:
             self._push_deadline(first)
 
     def _push_deadline(self, queued_call: QueuedCall) -> None:
@@ -199,7 +214,7 @@ class PriorityMailbox(Mailbox):
         with self._lock:
             while self._deadlines and swept < SWEPT_AT_ONCE:
                 deadline, _, queued_call = self._deadlines[0]
-                if not queued_call.claimed:
+                if not queued_call.has_left:
                     if deadline > now:
                         break
                     expired.append(queued_call)
@@ -224,7 +239,7 @@ class PriorityMailbox(Mailbox):
                 return
             queued_call, wait = due
             if wait <= 0:
-                queued_call.was_cut = True
+                queued_call.cut()
                 self._history = self._history.after_cut(_kind(queued_call), self._monotonic())
         if wait > 0:
             self._after(wait, self._look_for_cut)
@@ -274,6 +289,13 @@ def _as_call(message: Any) -> PrivateCall | None:
         with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
             return PrivateCall(*message.args, **message.kwargs)
     return message if isinstance(message, PrivateCall) else None
+
+
+def _placement(envelope: Any) -> QueuedPlacement | None:
+    """What a cancel may cover of an envelope in the queue of orders."""
+    message = envelope.message
+    is_placement = isinstance(message, QueuedCall) and message.endpoint.places
+    return QueuedPlacement(message.call.account, message.call.params) if is_placement else None
 
 
 def _is_queued_call(envelope: Any) -> bool:

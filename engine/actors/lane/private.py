@@ -36,13 +36,8 @@ def ignore(event: Any) -> None:
     """A `publish` for an actor without subscribers."""
 
 
-def never_paused(account: str) -> bool:
-    """An `is_paused` for an actor whose accounts nobody can pause."""
-    return False
-
-
-def ignore_call(call: PrivateCall, result: Any) -> None:
-    """A `told` for an actor without a journal of orders."""
+def ignore_call(call: PrivateCall, *about: Any) -> None:
+    """A `going` and a `told` for an actor without a journal of orders."""
 
 
 class KrakenPrivateActor(EngineActor):
@@ -63,11 +58,11 @@ class KrakenPrivateActor(EngineActor):
 
     `start` takes what `Engine` takes and runs the set-up in the caller's thread: it raises `ConfigError`, `StoreInUse`
     or `StoreError`. `invalidate` is called with an account's name when a call has changed, or may have changed, what it
-    holds; `told` is called with every such call and its result (`None`: its outcome is unknown). Both run in the
-    actor's thread, before that call is answered, and must not wait. `watch` is given a function that returns the state
-    of the lane. `drift` notes what is new or odd in Kraken's replies. `is_paused` says of an account, as each
-    call's turn comes, whether what places orders is kept back. The actor owns the state directory and the keys until it
-    has stopped.
+    holds. `going` is called with a call that may change something before it goes out, and raises `CallNotSent` when it
+    must not; `told` with that call, its result and its error, one of them `None`, when it is over. They run in the
+    actor's thread, before that call is answered, and must not wait long. `watch` is given a function that returns the
+    state of the lane. `drift` notes what is new or odd in Kraken's replies. The actor owns the state directory and the
+    keys until it has stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -84,20 +79,20 @@ class KrakenPrivateActor(EngineActor):
         scheduler: Scheduler | None = None,
         publish: Callable[[Any], None] = ignore,
         invalidate: Callable[[str], None] = ignore,
-        told: Callable[[PrivateCall, Any], None] = ignore_call,
+        going: Callable[[PrivateCall], None] = ignore_call,
+        told: Callable[[PrivateCall, Any, CallError | None], None] = ignore_call,
         watch: Callable[[Callable[..., LaneReport]], None] = ignore,
         drift: DriftLog | None = None,
-        is_paused: Callable[[str], bool] = never_paused,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
         self._clock = clock
-        self._publish, self._invalidate, self._told = publish, invalidate, told
+        self._publish, self._invalidate = publish, invalidate
+        self._going, self._told = going, told
         with contextlib.ExitStack() as undo:
             self._lane = _open_lane(
                 distinct(accounts), url, state_directory(state_dir),
                 settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
-                is_paused=is_paused,
             )  # fmt: skip
             undo.callback(self._lane.close)
             self._own_scheduler = Scheduler.started() if scheduler is None else None
@@ -124,7 +119,7 @@ class KrakenPrivateActor(EngineActor):
         """Handle one message. Runs in the actor's thread."""
         match message:
             case QueuedCall():
-                return self._serve(message) if message.claim() else None
+                return self._serve(message) if message.take() else None
             case Resume(account=account):
                 return self._lane.resume(account)
             case AccountChange():
@@ -150,9 +145,10 @@ class KrakenPrivateActor(EngineActor):
             error = as_call_error(failure, is_out=self._lane.is_out)
         finally:
             self.actor_inbox.finish(queued_call)
-        if queued_call.may_change and (error is None or error.outcome is Outcome.UNKNOWN):
-            self._invalidate(queued_call.call.account)
-            self._told(queued_call.call, None if error is not None else reply.result)
+        if queued_call.may_change:
+            if error is None or error.outcome is Outcome.UNKNOWN:
+                self._invalidate(queued_call.call.account)
+            self._told(queued_call.call, None if error is not None else reply.result, error)
         if error is None:
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
@@ -162,6 +158,8 @@ class KrakenPrivateActor(EngineActor):
     def _attempt(self, queued_call: QueuedCall, now: float) -> KrakenReply:
         if now >= queued_call.deadline:
             raise DeadlinePassed("The call's time was over before its turn came; it was not sent.")
+        if queued_call.may_change:
+            self._going(queued_call.call)
         try:
             return self._lane.attempt(queued_call)
         except CallUnknown as error:
@@ -196,7 +194,6 @@ def _open_lane(
     clock: Clock,
     publish: Callable[[Any], None],
     drift: DriftLog,
-    is_paused: Callable[[str], bool],
 ) -> Lane:
     """Everything a lane owns; when a part cannot be opened, the others are released."""
 
@@ -220,7 +217,7 @@ def _open_lane(
         undo.callback(limits.close)
         lane = Lane(
             accounts, ownership, nonces, limits, transport, disk,
-            settings=settings, live=live, clock=trusted, drift=drift, is_paused=is_paused,
+            settings=settings, live=live, clock=trusted, drift=drift,
         )  # fmt: skip
         undo.pop_all()
     return lane

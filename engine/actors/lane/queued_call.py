@@ -17,9 +17,10 @@ import pykka
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
-from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
+from engine.kraken.params import canonical
 from engine.kraken.unlisted import endpoint_of
+from engine.rules.lane.call_state import TABLE, CallEvent, CallState
 
 logger = logging.getLogger(__name__)
 
@@ -109,44 +110,50 @@ class QuickReply(ABC):
 
 
 class QueuedCall:
-    """A call's place in the order of service, its deadline, and who is to be answered.
+    """A call's place in the order of service, its deadline, its state, and who is to be answered.
 
-    It is answered exactly once: the one whose `claim()` succeeds either runs the call or answers it. The constructor
-    raises `CallNotSent` or `UnknownName` for a malformed call.
+    It is made at most once and answered at most once, whichever threads try (see `CallState`). The constructor raises
+    `CallNotSent` or `UnknownName` for a malformed call.
     """
 
-    __slots__ = ("_asker", "_token", "arrived", "call", "call_class", "deadline", "endpoint", "may_change", "was_cut")
+    __slots__ = ("_asker", "_changing", "arrived", "call", "call_class", "deadline", "endpoint", "may_change", "state")
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
         self.endpoint = endpoint = _endpoint(call)
-        params = settled(endpoint, call.params)
+        params = canonical(endpoint, call.params) if endpoint.writes else call.params
         self.call = call if params is call.params else replace(call, params=params)
         self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
         self.may_change = endpoint.changes_now and not is_dry_run(endpoint, params)
         self.arrived = arrived
         self.deadline = arrived + timeout
-        self.was_cut = False
+        self.state = CallState.WAITING
         self._asker = asker
-        self._token = threading.Lock()
+        self._changing = threading.Lock()
 
-    def claim(self) -> bool:
-        """True for the first who asks, unless the caller has cancelled."""
-        if not self._token.acquire(blocking=False):
-            return False
-        receiver = self.call.reply_to
-        return receiver.claim() if isinstance(receiver, _WITHDRAWABLE) else True
+    def take(self) -> bool:
+        """Whether it is to be made now: true for the first who asks, unless it was answered or withdrawn."""
+        return self._leave_queue(CallEvent.TAKEN)
+
+    def cut(self) -> None:
+        """Its exchange is ended early. Does nothing for a call that is not under way."""
+        self._change(CallEvent.CUT)
 
     @property
-    def claimed(self) -> bool:
-        """Whether it runs, or was answered."""
-        return self._token.locked()
+    def was_cut(self) -> bool:
+        """Whether it is under way and was cut."""
+        return self.state is CallState.CUT
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it waits no longer: it is under way, answered or withdrawn."""
+        return self.state is not CallState.WAITING
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it still waits for its turn: neither claimed nor withdrawn by its caller."""
+        """Whether it waits for its turn and its caller has not withdrawn it."""
         receiver = self.call.reply_to
-        return not self.claimed and not (isinstance(receiver, _WITHDRAWABLE) and receiver.is_withdrawn)
+        return not self.has_left and not (isinstance(receiver, _WITHDRAWABLE) and receiver.is_withdrawn)
 
     def sending(self, deadline: float | None) -> float | None:
         """It is about to go out: see `QuickReply.sending`."""
@@ -155,18 +162,36 @@ class QueuedCall:
 
     def done(self, result: Any, warnings: tuple[str, ...], key_id: str) -> None:
         """Answer: it was done, with that key."""
-        if self._asker is not None:
-            self._asker.set(result)
-        _tell(self.call.reply_to, CallDone(self.call, result, warnings, key_id))
+        if self._change(CallEvent.ENDED):
+            if self._asker is not None:
+                self._asker.set(result)
+            _tell(self.call.reply_to, CallDone(self.call, result, warnings, key_id))
 
     def fail(self, error: CallError) -> None:
-        """Answer: it was not done, or its outcome is unknown."""
-        answer_failure(self.call, self._asker, error)
+        """Answer: it was made and not done, or its outcome is unknown."""
+        if self._change(CallEvent.ENDED):
+            answer_failure(self.call, self._asker, error)
 
     def refuse(self, error: CallError) -> None:
-        """Answer with `error` unless the call is claimed already."""
-        if self.claim():
-            self.fail(error)
+        """Answer with `error`, unless it has left the queue already."""
+        if self._leave_queue(CallEvent.REFUSED):
+            answer_failure(self.call, self._asker, error)
+
+    def _leave_queue(self, event: CallEvent) -> bool:
+        """Whether the event took it out of the queue; the caller's withdrawal comes first."""
+        receiver = self.call.reply_to
+        with self._changing:
+            if self.has_left:
+                return False
+            is_withdrawn = isinstance(receiver, _WITHDRAWABLE) and not receiver.claim()
+            self.state = TABLE[self.state][CallEvent.WITHDRAWN if is_withdrawn else event]
+        return not is_withdrawn
+
+    def _change(self, event: CallEvent) -> bool:
+        """Whether the event changed the state."""
+        with self._changing:
+            before, self.state = self.state, TABLE[self.state][event]
+            return self.state is not before
 
 
 def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:

@@ -1,11 +1,11 @@
-"""Tells subscribers what has become of placements, and people what must not be."""
+"""Publishes what Kraken has told of placements: fills, and what a person should know."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from engine.actors.events import EngineWarning, OrderChanged, OrderFilled
+from engine.actors.events import EngineWarning, OrderFilled
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 
@@ -32,17 +32,16 @@ _LEFT_OPEN = (
 
 
 class Announcer:
-    """Publishes events about placements. `invalidate` is called when one has changed a balance."""
+    """Publishes fills and warnings about placements. `invalidate` is called when one has changed a balance."""
 
     def __init__(self, publish: Callable[[Any], None], invalidate: Callable[[str], None]) -> None:
         self._publish, self._invalidate = publish, invalidate
 
-    def changed(self, row: Placement) -> None:
-        """A placement is otherwise than before."""
-        self._publish(OrderChanged(row.account, row.receipt))
+    def learnt(self, before: Placement, row: Placement, exec_id: str | None = None) -> None:
+        """Kraken has told more of a placement: fills, and what contradicts what was told before.
 
-    def learnt(self, before: Placement, row: Placement) -> None:
-        """Kraken has told more of a placement: fills, and what contradicts what was told before."""
+        exec_id: the trade's name, where its stream has told of exactly one.
+        """
         if before.is_final and (row.state, row.filled) != (before.state, before.filled):
             self._warn("order-corrected", _CORRECTED, id=row.id, account=row.account, before=before.state.value,
                        had=before.filled, after=row.state.value, has=row.filled)  # fmt: skip
@@ -53,7 +52,7 @@ class Announcer:
             self._invalidate(row.account)
         if row.filled > before.filled:
             amounts = row.filled - before.filled, row.cost - before.cost, row.fee - before.fee
-            self._publish(OrderFilled(row.account, row.receipt, *amounts))
+            self._publish(OrderFilled(row.account, row.receipt, *amounts, exec_id))
 
     def shared(self, row: Placement, other: Placement, txid: str) -> None:
         """Two placements have one order. Any thread."""

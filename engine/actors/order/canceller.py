@@ -14,11 +14,12 @@ import pykka
 
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown, EngineStopped, OrderRejected, OtherKey
+from engine.rules.backoff import Backoff
 from engine.rules.lane.retry import is_passing
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0  # seconds; they double
+BACKOFF = Backoff(first=0.5, longest=2.0)
 UNHURRIED, UNHURRIED_AFTER = 30.0, 20  # seconds between two tries after so many
 
 UNKNOWN_ORDER = "Kraken knows no such order to cancel now."
@@ -109,7 +110,7 @@ class Canceller:
             self._send(row, Wish(name, txid, case.turn))
 
     def _send(self, row: Placement, wish: Wish) -> None:
-        params = {"cl_ord_id": row.cl_ord_id} if wish.txid is None else {"txid": wish.txid}
+        params = row.kraken_name.to_cancel() if wish.txid is None else {"txid": wish.txid}
         call = PrivateCall(
             row.account, "CancelOrder", params, reply_to=self._me, tag=wish, key_id=self._key_of(row.account)
         )
@@ -148,10 +149,10 @@ class Canceller:
 
     def _again(self, name: str, case: _Case, at_least: float = 0.0, *, look: bool = False) -> None:
         case.failures += 1
-        pause = min(FIRST_PAUSE * 2.0 ** min(case.failures - 1, 10), LONGEST_PAUSE)
+        pause = BACKOFF.pause(case.failures - 1, at_least)
         if case.failures > UNHURRIED_AFTER:
-            pause = UNHURRIED
-        self._later(max(at_least, pause), partial(self._try, name, case.turn))
+            pause = max(at_least, UNHURRIED)
+        self._later(pause, partial(self._try, name, case.turn))
         row = self._row_of(name)
         if look and row is not None and row.state is not OrderState.UNKNOWN:
             self._look(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.journal import Journal
 from engine.actors.order.safeguards import Safeguards
+from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError, CallUnknown, EngineStopped, StoreError
+from engine.rules.backoff import Backoff
 
 ENDPOINT = "CancelAllOrdersAfter"
 FEEDS = 3  # within the switch's time, so that two may be lost
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds until a lost disarm is sent again
+BACKOFF = Backoff(first=1.0, longest=30.0)  # until a lost disarm is sent again
 
 
 class Fed(NamedTuple):
@@ -36,7 +39,7 @@ class Switch:
     turn: int = 0
     failures: int = 0
     is_asking: bool = False
-    askers: list[Future[None]] = field(default_factory=list)
+    askers: Waiters[None, None] = field(default_factory=Waiters)
 
 
 class DeadManSwitch:
@@ -78,22 +81,19 @@ class DeadManSwitch:
             self._switches[account] = Switch(account, seconds)
             self._send(self._switches[account])
 
-    def set(self, account: str, seconds: int) -> Future[None]:
-        """Arm it, or disarm it with 0; the future is settled when Kraken has confirmed it or the first try failed."""
-        asker: Future[None] = Future()
+    def set(self, account: str, seconds: int) -> Future[None] | None:
+        """Arm it, or disarm it with 0; the future is settled when Kraken has confirmed it or the first try failed.
+
+        `None` when there is nothing to disarm. Raises `StoreError` when the journal cannot be written.
+        """
         switch = self._switches.get(account)
         if switch is None and not seconds:
-            asker.set_result(None)
-            return asker
-        try:
-            self._journal.keep_switch(account, seconds)
-        except StoreError as error:
-            asker.set_exception(error)
-            return asker
+            return None
+        self._journal.keep_switch(account, seconds)
         if switch is None:
             switch = self._switches[account] = Switch(account, seconds)
         switch.seconds, switch.failures = seconds, 0
-        switch.askers.append(asker)
+        asker = switch.askers.add(None)
         switch.is_asking = False  # an answer that is still to come is about what was wanted before
         self._send(switch)
         return asker
@@ -101,7 +101,10 @@ class DeadManSwitch:
     def disarm_all(self) -> Future[None]:
         """Disarm whatever is armed; settled when all are, or could not be at the first try."""
         all_done: Future[None] = Future()
-        pending = {account: self.set(account, 0) for account in tuple(self._switches)}
+        pending: list[Future[None]] = []
+        for account in tuple(self._switches):
+            with contextlib.suppress(StoreError):  # disarmed by the next start
+                pending += filter(None, [self.set(account, 0)])
         left = len(pending)
         if not left:
             all_done.set_result(None)
@@ -112,7 +115,7 @@ class DeadManSwitch:
             if not left:
                 all_done.set_result(None)
 
-        for each in pending.values():
+        for each in pending:
             each.add_done_callback(one_done)
         return all_done
 
@@ -131,7 +134,7 @@ class DeadManSwitch:
     def end(self, error: CallError) -> None:
         """Answer whoever waits: nothing is sent any more."""
         for switch in self._switches.values():
-            self._answer(switch, error)
+            switch.askers.fail(error)
 
     def _send(self, switch: Switch) -> None:
         switch.turn += 1
@@ -163,7 +166,7 @@ class DeadManSwitch:
             del self._switches[switch.account]
             self._safeguards.disarmed(switch.account)
             self._journal.forget_switch(switch.account)
-        self._answer(switch, None)
+        switch.askers.answer(None)
 
     def _failed(self, switch: Switch, error: CallError) -> None:
         switch.is_asking = False
@@ -172,23 +175,15 @@ class DeadManSwitch:
             code, told = ("dead-man-not-fed", "fed") if switch.seconds else ("dead-man-not-disarmed", "disarmed")
             self._warn(code, f"The dead man's switch of account {switch.account} could not be {told}, so Kraken may "
                        f"cancel all its orders; it is tried again. {error}")  # fmt: skip
-        pause = min(FIRST_PAUSE * 2.0 ** min(switch.failures - 1, 10), LONGEST_PAUSE)
+        pause = BACKOFF.pause(switch.failures - 1)
         if switch.seconds:
             pause = min(pause, switch.seconds / FEEDS)
         self._again(switch, max(pause, error.retry_after or 0.0))
-        self._answer(switch, error)
+        switch.askers.fail(error)
 
     def _again(self, switch: Switch, pause: float) -> None:
         turn = switch.turn
         self._later(pause, lambda: self._send(switch) if turn == switch.turn and not switch.is_asking else None)
-
-    def _answer(self, switch: Switch, error: CallError | None) -> None:
-        askers, switch.askers = switch.askers, []
-        for asker in askers:
-            if error is None:
-                asker.set_result(None)
-            else:
-                asker.set_exception(error)
 
     def _warn(self, code: str, sentence: str) -> None:
         self._publish(EngineWarning(code, sentence))

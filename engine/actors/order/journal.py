@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from engine.actors.order.journal_file import FILE_NAME, JournalFile, owned
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
+from engine.rules.order.own_name import same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.store import Store
@@ -91,6 +92,31 @@ class Journal:
             here = (row for row in self._rows.values() if row.account == account and name in row.names)
             return next(here, None) or self._find_kept(account, name)
 
+    def find_all(self, account: str, names: Mapping[str, str | None]) -> dict[str, Placement]:
+        """The placements of these orders, by txid; each with the `cl_ord_id` that Kraken has for it, if any."""
+        with self._lock:
+            here = {name: row for row in self._rows.values() if row.account == account for name in row.names}
+            found = {txid: here.get(txid) or here.get(same(name or "")) for txid, name in names.items()}
+            left = {txid: same(names[txid] or "") for txid, row in found.items() if row is None}
+            kept = self._read(lambda: self._file.find_all(account, left)) if left else {}
+            known = {txid: row for txid, row in found.items() if row is not None}
+            return known | {txid: self._rows.get(row.cl_ord_id, row) for txid, row in kept.items()}
+
+    def of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
+        """A client's placements with this `cl_ord_id` or `userref`, also those that are over; the newest first."""
+        with self._lock:
+            kept = self._read(lambda: self._file.of_client(account, client, param, value))
+            return [self._rows.get(row.cl_ord_id, row) for row in kept]
+
+    def open_of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
+        """Those of them that are not over; without a look at the disk."""
+        wanted = same(str(value))
+        with self._lock:
+            rows = [row for row in self._rows.values() if row.account == account and row.client == client]
+            told = [(row, row.client_id if param == "cl_ord_id" else row.order.userref) for row in rows]
+            found = [row for row, name in told if name is not None and same(str(name)) == wanted]
+            return sorted((row for row in found if not row.state.is_over), key=_age)
+
     def other_of(self, row: Placement, txid: str) -> Placement | None:
         """Another placement of the account that has this txid.
 
@@ -153,11 +179,14 @@ class Journal:
         with self._lock:
             row = self._known(cl_ord_id)
             is_wish = row.cancel_wanted or not row.state.is_over or row.recheck
-            wanted = replace(row, may_repeat=False, cancel_wanted=is_wish)
-            if wanted != row:
-                self._take(wanted)
-                self._unsaved.add(cl_ord_id)
-            return wanted
+            is_replaced = row.recheck and not row.cancel_wanted  # perhaps: nobody here has canceled it
+            edits = (*row.edits, *row.txids) if is_replaced else row.edits
+            return self._change(row, may_repeat=False, cancel_wanted=is_wish, edits=edits)
+
+    def note_edits(self, cl_ord_id: str, edits: tuple[str, ...]) -> Placement:
+        """Take in which edits may still replace its order, in memory as with `note`."""
+        with self._lock:
+            return self._change(self._known(cl_ord_id), edits=edits)
 
     def verify(self) -> None:
         """Raise `StoreError` when the directory is not this engine's any more, so that nothing more is kept."""
@@ -256,6 +285,13 @@ class Journal:
     def _take(self, row: Placement) -> None:
         self._rows[row.cl_ord_id] = row
         self._by_id[row.account, row.id] = row.cl_ord_id
+
+    def _change(self, row: Placement, **changes: Any) -> Placement:
+        changed = replace(row, **changes)
+        if changed != row:
+            self._take(changed)
+            self._unsaved.add(row.cl_ord_id)
+        return changed
 
     def _leave(self, row: Placement) -> None:
         """It is over, and found in the file."""

@@ -17,6 +17,7 @@ from engine.store.generations import FILE_NAME as WITNESS_NAME
 from engine.store.generations import Generation, Witness
 
 FILE_NAME = "orders.sqlite"
+CLIENTS_AT_MOST = 5_000  # placements of one name that are looked at, the newest
 
 _BLOCKED = (
     "The journal of orders was damaged, lost or too old, and was put aside as {name} in {directory}: which orders were "
@@ -89,6 +90,23 @@ class JournalFile:
         found = read_named(self._path, leads)
         row = self.get(next((str(found[lead]) for lead in leads if lead in found), name))
         return row if row is not None and row.account == account else None
+
+    def find_all(self, account: str, names: Mapping[str, str | None]) -> dict[str, Placement]:
+        """Placements by the txid, with the `cl_ord_id` of each where it is known; otherwise like `find`."""
+        leads = {txid: layout.leads(account, txid)[1] for txid in names}
+        told: dict[str, Any] = {}
+        for at in range(0, len(leads), AT_ONCE):
+            told |= read_named(self._path, list(leads.values())[at : at + AT_ONCE])
+        targets = {txid: str(told.get(lead) or names[txid] or "") for txid, lead in leads.items()}
+        rows = self._rows(list(dict.fromkeys(targets.values())))
+        return {txid: rows[name] for txid, name in targets.items() if name in rows and rows[name].account == account}
+
+    def of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
+        """A client's placements with this name, the newest first. Raises `StoreError` when they cannot be read."""
+        first = layout.of_client(account, client, param, value)
+        names = [mark.rpartition("/")[2] for mark in read_range(self._path, first, f"{first}~")]
+        rows = self._rows(names[-CLIENTS_AT_MOST:])
+        return [rows[name] for name in reversed(names) if name in rows]
 
     def begin(self, row: Placement, instead_of: Placement | None) -> None:
         """Write a new placement; it takes the id from the one that is dropped."""

@@ -2,6 +2,9 @@
 
 - ``id/ACCOUNT/ID`` and ``txid/ACCOUNT/TXID`` hold the `cl_ord_id`; the second kind is for placements that are not live.
 - ``live/CL_ORD_ID`` is there for each placement that is live (`Placement.is_live`).
+- ``client/ACCOUNT/CLIENT/PARAMETER/HEX/SECOND/CL_ORD_ID`` is there for each name that a client has given: its
+  `cl_ord_id` and its `userref`, in hexadecimal digits, with the second in which it was planned. CLIENT is empty for an
+  order that was placed in the process.
 - ``over/SECOND/CL_ORD_ID`` is there for the others: from that Unix second on they need not be kept.
 
 So what is live is found without a look at the others, and everything by its name, however much there is.
@@ -15,14 +18,15 @@ from dataclasses import replace
 from typing import Any
 
 from engine.errors import ConfigError, StoreDamaged
+from engine.rules.order.own_name import same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 
-LIVE, OVER = "live/", "over/"
+LIVE, OVER, CLIENT = "live/", "over/", "client/"
 SWITCH, PAUSE = "dead man's switch ", "paused "  # before the account
 GENERATION = "generation"
 
-_LEADS = ("id/", "txid/", LIVE, OVER)
+_LEADS = ("id/", "txid/", LIVE, OVER, CLIENT)
 _CL_ORD_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -49,7 +53,19 @@ def over_before(now: float) -> str:
 def new_documents(row: Placement) -> dict[str, Any]:
     """Everything that is written of a new placement."""
     lead = {leads(row.account, row.id)[0]: row.cl_ord_id} if row.named else {}
-    return {**documents(row), **lead}
+    return {**documents(row), **lead, **dict.fromkeys(_client_marks(row))}
+
+
+def of_client(account: str, client: str | None, param: str, value: str | int) -> str:
+    """How the names of the documents begin that tell of a client's orders with this `cl_ord_id` or `userref`."""
+    return f"{CLIENT}{account}/{client or ''}/{param}/{same(str(value)).encode().hex()}/"
+
+
+def _client_marks(row: Placement) -> list[str]:
+    given = {"cl_ord_id": row.client_id, "userref": row.order.userref}
+    end = f"{int(min(row.times.values(), default=0.0)):012d}/{row.cl_ord_id}"
+    names = ((name, value) for name, value in given.items() if value is not None)
+    return [of_client(row.account, row.client, name, value) + end for name, value in names]
 
 
 def documents(row: Placement) -> dict[str, Any]:
@@ -62,7 +78,7 @@ def documents(row: Placement) -> dict[str, Any]:
 
 def names(row: Placement) -> list[str]:
     """Every document of a placement but the one under its id, which may lead to a later one."""
-    return [row.cl_ord_id, *(documents(row).keys() - {row.cl_ord_id}), live_mark(row)]
+    return [row.cl_ord_id, *(documents(row).keys() - {row.cl_ord_id}), live_mark(row), *_client_marks(row)]
 
 
 def placement(document: Any, where: object) -> Placement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -9,13 +10,16 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
+from engine.actors.events import OrderChanged
 from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Canceller
+from engine.actors.order.edits import Edits
 from engine.actors.order.identity import Identity
 from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
 from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.streamed import StreamedOrders
 from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
@@ -25,7 +29,8 @@ from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
 from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
-from engine.rules.order.states import OrderEvent, OrderState, can_take
+from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState, can_take
+from engine.rules.order.streamed import StreamNews
 from engine.values import Settings
 
 logger = logging.getLogger(__name__)
@@ -60,12 +65,13 @@ class Lifecycle:
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
     ) -> None:
-        self._journal, self._later, self._announcer = journal, later, announcer
+        self._journal, self._later, self._announcer, self._publish = journal, later, announcer, publish
         self._monotonic, self._noter = monotonic, drift.noter
         self._every = settings.follow_every
+        self._once_more = max(ONCE_MORE, settings.follow_every)
         self._rechecks: dict[str, float] = {}
-        self._touched: set[str] = set()
         self._is_failing = False
+        self.edits = Edits(journal, self.save)
         self.waiters = Waiters(journal.row, later, self._still_open)
         self.lookups = Lookups(private, me, later, key_of)
         self._identity = Identity(self.lookups, key_of, later, self.key_changed, publish)
@@ -74,6 +80,7 @@ class Lifecycle:
             is_others=lambda row, txid: journal.other_of(row, txid) is not None,
             identity=self._identity, publish=publish, noter=self._noter,
         )  # fmt: skip
+        self.streamed = StreamedOrders(journal, self._told, self._hurry)
         self._tracker = Tracker(
             self.lookups, self._every, monotonic, later, self._open_txids, self._follow, self._take_in
         )
@@ -107,13 +114,28 @@ class Lifecycle:
         self._take_up(row)
         self._changed(row, error)
 
-    def touched(self, account: str, txid: str) -> None:
+    def touched(self, account: str) -> None:
         """`OrdersTouched`."""
-        self._touched.add(txid)
-        rows = self._journal.rows(*OrderState)
-        if all(row.txids or row.is_final for row in rows):  # else it may be the order of one that is looked up
-            self._touched &= {name for row in rows for name in row.txids}
         self._tracker.soon(account)
+
+    def stream_live(self, account: str) -> None:
+        """`StreamLive`: what happened before is looked up once."""
+        self._tracker.hurry(account)
+        self._reconciler.hurry_all(account)
+
+    def _told(self, row: Placement, told: StreamNews) -> None:
+        """Take in what Kraken's stream has told of a placement; the lane may settle a sent one at the same moment."""
+        with contextlib.suppress(IllegalTransition):
+            self._learn(row.cl_ord_id, told.event, told.changes, told.exec_id)
+            self._reconciler.close(row.cl_ord_id)
+
+    def _hurry(self, account: str) -> None:
+        self._tracker.hurry(account)
+
+    def key_replaced(self, account: str) -> None:
+        """`KeyReplaced`."""
+        self.streamed.forget(account)
+        self.key_changed(account)
 
     def key_changed(self, account: str) -> None:
         """The account has another key, or it is known now whose its key is."""
@@ -139,14 +161,11 @@ class Lifecycle:
 
     def cancel(self, name: str, timeout: float) -> Placement | Future[Placement] | None:
         """`CancelPlacement`."""
-        before = self._journal.row(name)
-        if before is None:
+        if self._journal.row(name) is None:
             return None
         self._journal.verify()  # else the wish is not kept, and the cancel is never sent
         row = self._journal.want_cancel(name)
         self.save()
-        if row.recheck and not before.cancel_wanted:  # not canceled here: what replaced it is to be canceled as well
-            self._touched.update(row.txids)
         if not row.is_final and self._identity.is_other(row):
             raise self._still_open(row)
         waiting = self.waiters.wait(row, Until.FINAL, timeout)
@@ -172,7 +191,7 @@ class Lifecycle:
         for row in rows:
             self._take_up(self._journal.row(row.cl_ord_id) or row)
         unsettled = [row for row in rows if not row.state.is_settled]
-        return _all([self.waiters.wait(row, Until.OVER, came.timeout) for row in unsettled])
+        return self.waiters.wait_over(unsettled, came.timeout)
 
     def all_canceled(self, account: str, at: float) -> None:
         """`AllCanceled`."""
@@ -203,12 +222,13 @@ class Lifecycle:
         """`OrderReplaced`."""
         row = self._journal.find(account, told.old)
         if row is None:
-            self.touched(account, told.old)
+            self.touched(account)
         if row is None or told.old not in row.txids or not can_take(row.state, OrderEvent.FOUND_OPEN):
             return
         txids = tuple(told.new if txid == told.old else txid for txid in row.txids)
+        edits = tuple(txid for txid in row.edits if txid != told.old)
         self._learn(row.cl_ord_id, OrderEvent.FOUND_OPEN, {
-            "txids": txids, "former": {**row.former, told.old: None},
+            "txids": txids, "former": {**row.former, told.old: None}, "edits": edits,
             "fitted": changed(row.fitted, told.volume, told.price, told.price2),
         })  # fmt: skip
 
@@ -221,8 +241,8 @@ class Lifecycle:
 
     # What Kraken says of orders
 
-    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any]) -> None:
-        """Take in what a look at Kraken has brought."""
+    def _learn(self, name: str, event: OrderEvent, changes: Mapping[str, Any], exec_id: str | None = None) -> None:
+        """Take in what a look at Kraken has brought, or its stream."""
         before = self._journal.row(name)
         if before is None or not can_take(before.state, event):
             return
@@ -234,12 +254,12 @@ class Lifecycle:
         if row == before:
             return
         self.save()
-        self._tell(before, row, event)
+        self._tell(before, row, event, exec_id)
 
-    def _tell(self, before: Placement, row: Placement, event: OrderEvent) -> None:
-        self._announcer.learnt(before, row)
+    def _tell(self, before: Placement, row: Placement, event: OrderEvent, exec_id: str | None) -> None:
+        self._announcer.learnt(before, row, exec_id)
         if row.recheck:
-            self._rechecks[row.cl_ord_id] = self._monotonic() + max(ONCE_MORE, self._every)
+            self._rechecks[row.cl_ord_id] = self._monotonic() + self._once_more
         else:
             self._rechecks.pop(row.cl_ord_id, None)
         if row.receipt == before.receipt:
@@ -255,13 +275,15 @@ class Lifecycle:
     def _tell_unread(self, name: str) -> None:
         row = self._journal.row(name)
         if row is not None and not row.is_final:
-            self._announcer.changed(row)
+            self._publish(OrderChanged(row.account, row.receipt))
 
     def _take_in(self, account: str, look: Look) -> None:
         """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
         for row in self._live(account):
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
+                continue
+            if any(self._is_past(account, each) for each in orders):
                 continue
             try:
                 new = self._successor(row, orders, look)
@@ -272,22 +294,20 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            elif not row.recheck or look.listing is not None or not self._may_be_edited(row):
+            elif not row.recheck or look.listing is not None or not row.may_be_edited:
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+
+    def _is_past(self, account: str, found: Found) -> bool:
+        """Whether a row calls an order open that Kraken's stream has told is over: the lists may lag behind it."""
+        return found.event is OrderEvent.FOUND_OPEN and self.streamed.is_over(account, found.txid)
 
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
         is_open = row.state is OrderState.PLACED or row.recheck
-        if not is_open or not self._may_be_edited(row) or look.listing is None or len(orders) != 1:
+        if not is_open or not row.may_be_edited or look.listing is None or len(orders) != 1:
             return None
-        return successor(row.fitted, orders[0], look.listing, partial(self._is_known, row.account))
-
-    def _may_be_edited(self, row: Placement) -> bool:
-        """Whether a canceled order may have been replaced: nobody here has canceled it, or an edit was under way."""
-        return not row.cancel_wanted or not self._touched.isdisjoint(row.txids)
-
-    def _is_known(self, account: str, txid: str) -> bool:
-        return holder(self._journal, account, txid) is not None
+        is_known = partial(holder, self._journal, row.account)
+        return successor(row.fitted, orders[0], look.listing, lambda txid: is_known(txid) is not None)
 
     # What has to be done for a placement
 
@@ -300,8 +320,8 @@ class Lifecycle:
         elif row.state.is_over and not row.amounts_known:
             self._closer.hurry(row.account)
         elif row.recheck:
-            due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic())
-            looks = self._tracker if self._may_be_edited(row) else self._closer
+            due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic() + self._once_more)
+            looks = self._tracker if row.may_be_edited else self._closer
             self._later(max(0.0, due - self._monotonic()), partial(looks.hurry, row.account))
         if row.cancel_wanted and not row.state.is_over:
             self.canceller.want(row.cl_ord_id)
@@ -315,11 +335,11 @@ class Lifecycle:
 
     def _open_txids(self, account: str) -> list[str]:
         rows = [row for row in self._seen(account) if row.state is OrderState.PLACED]
-        rows += [row for row in self._due(account) if row.is_final and self._may_be_edited(row)]
+        rows += [row for row in self._due(account) if row.is_final and row.may_be_edited]
         return [txid for row in rows for txid in (*row.txids, *row.unread)]
 
     def _over_txids(self, account: str) -> list[str]:
-        rows = [row for row in self._due(account) if not row.is_final or not self._may_be_edited(row)]
+        rows = [row for row in self._due(account) if not row.is_final or not row.may_be_edited]
         return [txid for row in rows for txid in (*row.txids, *row.unread)]
 
     def _due(self, account: str) -> list[Placement]:
@@ -342,7 +362,7 @@ class Lifecycle:
 
     def _changed(self, row: Placement, error: CallError | None = None) -> None:
         """Something happened to a placement: tell everybody whom it concerns."""
-        self._announcer.changed(row)
+        self._publish(OrderChanged(row.account, row.receipt))
         self.waiters.changed(row, error)
 
     def save(self) -> None:
@@ -355,24 +375,3 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
-
-
-def _all(answers: list[Placement | Future[Placement]]) -> Future[list[Placement]]:
-    """The placements, once all of them are answered, of those that are not over."""
-    done: Future[list[Placement]] = Future()
-    rows: list[Placement] = [each for each in answers if isinstance(each, Placement)]
-    waiting = [each for each in answers if not isinstance(each, Placement)]
-
-    def answered(each: Future[Placement]) -> None:
-        rows.append(each.result())
-        finish()
-
-    def finish() -> None:
-        if len(rows) == len(answers):
-            done.set_result([row for row in rows if not row.state.is_over])
-
-    if not waiting:
-        finish()
-    for each in waiting:
-        each.add_done_callback(answered)
-    return done

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from engine.kraken.stream import Execution
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement
@@ -14,11 +15,22 @@ from engine.rules.order.replacement import Replacement
 class PlaceOrder:
     """Asks for an order to be placed; answered with its `Placement` when it is settled or the time is over.
 
-    An id that is placed already, or under way, gets the placement that is there. Raises `IdInUse`, `PairUnsettled`, or
-    how the attempt failed.
+    An id that is placed already, or under way, gets the placement that is there; so does a client's name for the same
+    order while that is not over. Raises `IdInUse`, `PairUnsettled`, or how the attempt failed.
     """
 
     plan: Placement
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceBatch:
+    """Asks for orders to be placed by one call; answered with how each of them ended, as `PlaceOrder` is.
+
+    Raises `IdInUse`, `PairUnsettled` or `CallNotSent` when none of them is sent.
+    """
+
+    plans: tuple[Placement, ...]
     timeout: float
 
 
@@ -28,6 +40,31 @@ class FindOrder:
 
     account: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindOrders:
+    """Asks for the placements of orders at Kraken, by txid.
+
+    names: each txid with the `cl_ord_id` that Kraken has for it, if any.
+    """
+
+    account: str
+    names: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOrders:
+    """Asks for the placements to which a client has given this `cl_ord_id` or `userref`; the newest first.
+
+    client: the gateway's key; `None` for orders that were placed in the process. is_open: only those not over.
+    """
+
+    account: str
+    client: str | None
+    param: str
+    value: str | int
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +118,27 @@ class AllCanceled:
 
 
 @dataclass(frozen=True, slots=True)
+class EditComes:
+    """Asks to write down that an EditOrder goes out now, as its answer may be lost; answered when that is durable.
+
+    Raises `CallNotSent` when it cannot be written.
+    """
+
+    account: str
+    txid: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditFailed:
+    """Tells that the edit of the last `EditComes` with this txid was not done."""
+
+    account: str
+    txid: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReplaced:
-    """Tells that an EditOrder has given an order a new name."""
+    """Tells that an EditOrder has given an order a new name: how one ended that `EditComes` has announced."""
 
     account: str
     replacement: Replacement
@@ -101,7 +157,6 @@ class OrdersTouched:
     """Tells that an order of the account was changed by a call, or may have been: they are looked at soon."""
 
     account: str
-    txid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +175,40 @@ class WhoseOrders:
 
     account: str
     names: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTold:
+    """Tells what Kraken's stream has said of an account's orders."""
+
+    account: str
+    rows: tuple[Execution, ...]
+    is_snapshot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLive:
+    """Tells that an account's stream is believed from now on: its orders are looked at once."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenByStream:
+    """Asks which of the orders that Kraken's stream calls open are missing in a list, and which in it are over.
+
+    Answered with executions by txid, and txids. txids: those of the list.
+    """
+
+    account: str
+    txids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsWithOrders:
+    """Has the accounts told that have open or unknown placements: `answer` is called in the actor's thread."""
+
+    answer: Callable[[frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)

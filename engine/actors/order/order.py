@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -12,29 +12,40 @@ from typing import Any
 import pykka
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning
+from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.announcer import Announcer
+from engine.actors.order.batch import BatchSubmission, Ended, batch_params, gathered
 from engine.actors.order.canceller import Wish
 from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
 from engine.actors.order.journal import Journal
 from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
+    AccountsWithOrders,
     AllCanceled,
     ArmSwitch,
     CancelAllCame,
     CancelAllComes,
     CancelPlacement,
+    ClientOrders,
     DisarmAll,
+    EditComes,
+    EditFailed,
     FindOrder,
+    FindOrders,
     KeyReplaced,
     LookNow,
+    OpenByStream,
     OrderAmended,
     OrderReplaced,
     OrdersTouched,
     PauseTrading,
+    PlaceBatch,
     PlaceOrder,
     ResumeTrading,
+    StreamLive,
+    StreamTold,
     UnsettledFunds,
     WhoseOrders,
 )
@@ -44,6 +55,7 @@ from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
 from engine.actors.runtime.mailbox import PatientMailbox
 from engine.errors import CallError, CallNotSent, EngineError, EngineStopped, IdInUse, OrderUnknown
+from engine.kraken.stream import Execution
 from engine.rules.balance.snapshot import moment
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
@@ -145,7 +157,10 @@ class OrderActor(EngineActor):
         return {
             _Do: lambda m: m.action(),
             PlaceOrder: lambda m: self._place(m.plan, m.timeout),
+            PlaceBatch: lambda m: self._place_batch(m.plans, m.timeout),
             FindOrder: lambda m: journal.find(m.account, m.name),
+            FindOrders: lambda m: journal.find_all(m.account, m.names),
+            ClientOrders: self._of_client,
             WhoseOrders: self._whose,
             UnsettledFunds: lambda m: journal.reserved(m.account),
             CancelPlacement: lambda m: orders.cancel(m.cl_ord_id, m.timeout),
@@ -154,9 +169,15 @@ class OrderActor(EngineActor):
             AllCanceled: lambda m: orders.all_canceled(m.account, m.at),
             OrderReplaced: lambda m: orders.replaced(m.account, m.replacement),
             OrderAmended: lambda m: orders.amended(m.cl_ord_id, m.sent),
-            OrdersTouched: lambda m: orders.touched(m.account, m.txid),
+            OrdersTouched: lambda m: orders.touched(m.account),
+            EditComes: lambda m: orders.edits.comes(m.account, m.txid),
+            EditFailed: lambda m: orders.edits.failed(m.account, m.txid),
+            StreamTold: lambda m: orders.streamed.take(m.account, m.rows, is_snapshot=m.is_snapshot),
+            StreamLive: lambda m: orders.stream_live(m.account),
+            OpenByStream: self._open_by_stream,
+            AccountsWithOrders: lambda m: m.answer(frozenset(row.account for row in journal.rows())),
             LookNow: lambda m: orders.look_now(m.account),
-            KeyReplaced: lambda m: orders.key_changed(m.account),
+            KeyReplaced: lambda m: orders.key_replaced(m.account),
             ArmSwitch: lambda m: switch.set(m.account, m.seconds),
             DisarmAll: lambda _: switch.disarm_all(),
             PauseTrading: lambda m: self._pause(m.account),
@@ -180,10 +201,11 @@ class OrderActor(EngineActor):
     # Placing
 
     def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        known = self._journal.find(plan.account, plan.id)
-        if known is not None and known.id == plan.id:
+        known = self._known(plan)
+        if known is not None:
             if known.order != plan.order:
-                raise IdInUse(f"The id {plan.id!r} names another order already: give this one an id of its own.")
+                name = plan.client_id or plan.id
+                raise IdInUse(f"The id {name!r} names another order already: give this one an id of its own.")
             if not known.may_repeat:
                 return self._orders.waiters.wait(known, Until.SETTLED, timeout)
         try:
@@ -193,9 +215,49 @@ class OrderActor(EngineActor):
         except Exception as error:  # noqa: BLE001 - no descriptors, no memory
             raise self._broken_off(plan, error) from None
 
+    def _place_batch(self, plans: Sequence[Placement], timeout: float) -> Future[list[Ended]]:
+        known = [self._known(plan) for plan in plans]
+        there = [row for row in known if row is not None]
+        if there and [row and row.order for row in known] != [plan.order for plan in plans]:
+            name = there[0].client_id or there[0].id
+            raise IdInUse(f"The name {name!r} is that of an open order already: give this one another.")
+        if not there:
+            self._plan_all(plans)
+        waiting = [self._orders.waiters.wait(row or plan, Until.SETTLED, timeout)
+                   for row, plan in zip(known, plans, strict=True)]  # fmt: skip
+        if not there:
+            self._send_batch(plans, min(timeout, self._settings.call_timeout))
+        return gathered(waiting)
+
+    def _plan_all(self, plans: Sequence[Placement]) -> None:
+        """Write them all down, or none."""
+        written: list[Placement] = []
+        try:
+            for plan in plans:
+                self._journal.plan(plan)
+                written.append(plan)
+        except Exception as error:
+            for plan in written:
+                reason = f"Another order of its batch could not be planned: {error}"
+                self._journal.note(plan.cl_ord_id, OrderEvent.NOT_SENT, reason=reason, may_repeat=True)
+            self._orders.save()
+            raise
+        for plan in plans:
+            self._publish(OrderChanged(plan.account, plan.receipt))
+
+    def _known(self, plan: Placement) -> Placement | None:
+        """The placement that has its id, or an open one of its client's that has the client's name for it."""
+        found = self._journal.find(plan.account, plan.id)
+        if found is not None and found.id == plan.id:
+            return found
+        if plan.client_id is None:
+            return None
+        named = self._journal.open_of_client(plan.account, plan.client, "cl_ord_id", plan.client_id)
+        return named[0] if named else None
+
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         self._journal.plan(plan)
-        self._announcer.changed(plan)
+        self._publish(OrderChanged(plan.account, plan.receipt))
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
         return waiting
@@ -212,12 +274,24 @@ class OrderActor(EngineActor):
         return OrderUnknown(f"{reason[:-1]} or after: it is looked up.", row.receipt)
 
     def _send(self, plan: Placement, timeout: float) -> None:
-        name = plan.cl_ord_id
-        told = partial(self._tell_answered, name)
-        submission = Submission(self._journal, name, told, self._announcer.shared, self._later)
-        params = {**plan.params, "cl_ord_id": name}
+        params = {**plan.params, **plan.kraken_name.filter()}
+        self._submit(plan, "AddOrder", params, timeout, self._submission(plan))
+
+    def _send_batch(self, plans: Sequence[Placement], timeout: float) -> None:
+        submission = BatchSubmission([self._submission(plan) for plan in plans])
+        self._submit(plans[0], "AddOrderBatch", batch_params(plans), timeout, submission)
+
+    def _submission(self, plan: Placement) -> Submission:
+        told = partial(self._tell_answered, plan.cl_ord_id)
+        return Submission(
+            self._journal, plan.cl_ord_id, told, self._announcer.shared, self._later, self._settings.order_deadline
+        )
+
+    def _submit(
+        self, plan: Placement, endpoint: str, params: Mapping[str, Any], timeout: float, submission: QuickReply
+    ) -> None:
         call = PrivateCall(
-            plan.account, "AddOrder", params, timeout, reply_to=submission,
+            plan.account, endpoint, params, timeout, reply_to=submission,
             deadline_in=self._settings.order_deadline, key_id=plan.key_id,
         )  # fmt: skip
         try:
@@ -228,6 +302,10 @@ class OrderActor(EngineActor):
     def _tell_answered(self, name: str, error: CallError | None) -> None:
         """Run by the lane's thread."""
         tell_if_alive(self.actor_ref, _Do(partial(self._orders.answered, name, error)))
+
+    def _of_client(self, asked: ClientOrders) -> list[Placement]:
+        find = self._journal.open_of_client if asked.is_open else self._journal.of_client
+        return find(asked.account, asked.client, asked.param, asked.value)
 
     def _whose(self, asked: WhoseOrders) -> tuple[dict[str, Placement], list[Placement]]:
         """Placements by txid, and those that are not over and not among them."""
@@ -241,6 +319,11 @@ class OrderActor(EngineActor):
         listed = {row.cl_ord_id for row in ours.values()}
         live = self._journal.rows(*(state for state in OrderState if not state.is_over))
         return ours, [row for row in live if row.account == asked.account and row.cl_ord_id not in listed]
+
+    def _open_by_stream(self, asked: OpenByStream) -> tuple[Mapping[str, Execution], frozenset[str]]:
+        told = self._orders.streamed
+        missing = {txid: each for txid, each in told.open(asked.account).items() if txid not in asked.txids}
+        return missing, frozenset(txid for txid in asked.txids if told.is_over(asked.account, txid))
 
     def _later(self, seconds: float, action: Callable[[], object]) -> None:
         self._after(seconds, partial(tell_if_alive, self.actor_ref, _Do(action)))

@@ -73,8 +73,18 @@ class PairCache:
             if pair is not None:
                 self._keep(name, pair, asked)
                 return pair
-        what = f"Kraken's answer for the pair {name!r} cannot be read" if is_unread else f"Kraken has no pair {name!r}"
-        raise OrderRejected(f"{what}; nothing was sent.")
+        if is_unread:
+            raise OrderRejected(f"Kraken's answer for the pair {name!r} cannot be read; nothing was sent.")
+        raise OrderRejected(f"Kraken has no pair {name!r}{self._hint(name)}; nothing was sent.")
+
+    def _hint(self, name: str) -> str:
+        """What was meant, perhaps, from the lists that were asked for."""
+        import difflib  # noqa: PLC0415 - only for a wrong name
+
+        with self._lock:
+            names = {pair.altname for _, pairs in self._lists.values() for pair in pairs.values()}
+        near = difflib.get_close_matches(name.upper(), sorted(names), n=1, cutoff=0.75)
+        return f" (did you mean {near[0]}?)" if near else ""
 
     def _ask(self, params: Mapping[str, str], is_one: bool, seconds: float) -> tuple[float, Mapping[str, Pair]]:
         """When it was asked, and the pairs by name; a whole list is asked for once in a while."""

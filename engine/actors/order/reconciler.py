@@ -12,6 +12,7 @@ from engine.actors.events import EngineWarning
 from engine.actors.order.identity import Identity
 from engine.actors.order.lookup import Lookups
 from engine.errors import CallError, CallNotSent
+from engine.rules.backoff import Backoff
 from engine.rules.order.outcome import outcome
 from engine.rules.order.placement import Placement
 from engine.rules.order.reconciliation import Found, NoteOf, look_up
@@ -20,7 +21,7 @@ from engine.values import Settings
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds between looks; they double
+BACKOFF = Backoff(first=0.25, longest=30.0)  # between looks
 A_MOMENT = 0.001  # seconds after which it is certainly later: a difference of times is rounded
 TELL_AFTER = 2
 """The thorough look whose failure a person is told of: the first may have met a passing one."""
@@ -30,7 +31,7 @@ _ABSENT = "Kraken has no such order, as it says after the time in which one coul
 _DOUBTFUL = (
     "Whether order {id!r} on {pair} of account {account} was placed cannot be told: {why} It is looked up again, and "
     "until that is known no other goes out on that pair. Look for it among the open and closed orders on Kraken's "
-    "page, under the client order id {name}, and cancel it there if you do not want it."
+    "page, under the client order id or user reference {name}, and cancel it there if you do not want it."
 )
 
 
@@ -90,7 +91,13 @@ class Reconciler:
             return
         counts_from = self._monotonic() + self._settings.order_deadline + self._settings.settle_margin
         self._cases[row.cl_ord_id] = _Case(row, counts_from)
-        self._look_in(row.cl_ord_id, FIRST_PAUSE)
+        self._look_in(row.cl_ord_id, BACKOFF.first)
+
+    def close(self, cl_ord_id: str) -> None:
+        """It is known otherwise what became of a placement."""
+        row = self._row_of(cl_ord_id)
+        if row is not None and row.state.is_settled and row.txids:
+            self._cases.pop(cl_ord_id, None)
 
     def hurry(self, cl_ord_id: str) -> None:
         """Somebody wants to know now."""
@@ -124,8 +131,9 @@ class Reconciler:
         case.is_looking = True
         case.counted += left <= 0
         steps = look_up(
-            name, case.row.deadline or 0.0, thorough=left <= 0, open_only=left > 0 and spare < BOTH_LISTS,
-            like=case.row.fitted, noter=self._noter, is_others=partial(self._is_others, case.row),
+            case.row.kraken_name, case.row.deadline or 0.0, thorough=left <= 0,
+            open_only=left > 0 and spare < BOTH_LISTS, like=case.row.fitted, noter=self._noter,
+            is_others=partial(self._is_others, case.row),
         )  # fmt: skip
         self._lookups.begin(
             case.row.account, steps, partial(self._looked, name, left <= 0), partial(self._failed, name),
@@ -133,7 +141,9 @@ class Reconciler:
         )  # fmt: skip
 
     def _looked(self, name: str, counts: bool, found: Mapping[str, Found]) -> None:
-        case = self._cases[name]
+        case = self._cases.get(name)
+        if case is None:
+            return
         try:
             self._conclude(name, counts, found)
         except Exception:  # a failure of ours, such as no memory, must not end the looking
@@ -156,10 +166,12 @@ class Reconciler:
 
     def _failed(self, name: str, error: CallError) -> None:
         logger.info("What became of a placement could not be looked up: %s", error)
-        case = self._cases[name]
+        case = self._cases.get(name)
+        if case is None:
+            return
         if case.counted == TELL_AFTER and not isinstance(error, CallNotSent):
-            row = case.row
-            told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=name)
+            row, ours = case.row, case.row.kraken_name.value
+            told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=ours)
             self._publish(EngineWarning("order-doubtful", told))
         self._look_again(name, error.retry_after or 0.0)
 
@@ -167,4 +179,4 @@ class Reconciler:
         case = self._cases[name]
         case.is_looking = False
         case.looks = case.looks + 1 if case.counted or self._monotonic() < case.counts_from else 0
-        self._look_in(name, max(at_least, min(FIRST_PAUSE * 2.0 ** min(case.looks, 10), LONGEST_PAUSE)))
+        self._look_in(name, BACKOFF.pause(case.looks, at_least))

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from engine.actors.lane.messages import PrivateCall
+from engine.errors import TradingPaused
+from engine.kraken.unlisted import endpoint_of
+
+_PAUSED = (
+    "Trading of account {account} is paused, so {what} was not sent; cancels go on. To place orders again: "
+    "engine.resume_trading, or the dashboard."
+)
+
 
 class Safeguards:
     """The pauses and switches of one engine in memory; the journal of orders has them on disk.
@@ -26,9 +35,19 @@ class Safeguards:
         """With how many seconds each account's dead man's switch is armed; 0 while it is being disarmed."""
         return dict(self._switches)
 
-    def is_paused(self, account: str) -> bool:
-        """Whether no order of the account goes out."""
-        return account in self._paused
+    def check(self, call: PrivateCall) -> None:
+        """Raise `TradingPaused` for a call that places or changes an order of a paused account."""
+        if call.account in self._paused and endpoint_of(call.endpoint, call.params, call.endpoint_class).places:
+            raise self._refusal(call.account, call.endpoint)
+
+    def check_order(self, account: str) -> None:
+        """Raise `TradingPaused` for an order of a paused account."""
+        if account in self._paused:
+            raise self._refusal(account, "the order")
+
+    @staticmethod
+    def _refusal(account: str, what: str) -> TradingPaused:
+        return TradingPaused(_PAUSED.format(account=account, what=what), account=account)
 
     def pause(self, account: str, since: datetime) -> None:
         """No order of the account goes out from now on."""

@@ -10,11 +10,12 @@ from typing import Any
 from engine.actors.lane.messages import CallDone, CallFailed
 from engine.actors.lane.queued_call import QuickReply
 from engine.actors.order.journal import Journal
-from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown
+from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown, DeadlinePassed, WrongParameter
 from engine.rules.order.placement import Placement
-from engine.rules.order.states import OrderEvent, OrderState
+from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState
 
 TAKE_AGAIN = 1.0  # seconds
+SOONEST, LATEST = 2.0, 60.0  # seconds to a deadline (Kraken's reference of AddOrder)
 
 # News, and what it changes of the placement.
 _Told = tuple[OrderEvent, dict[str, Any]]
@@ -24,10 +25,11 @@ class Submission(QuickReply):
     """Runs in the lane's thread. What it learns is in the journal's memory before the lane's next call goes out.
 
     `then` is called with how it ended, `None` when Kraken took the order; `shared` when it took it under the name of
-    another placement's order; `later` runs something after some seconds. They must not wait.
+    another placement's order; `later` runs something after some seconds. They must not wait. `accept_in`: seconds that
+    Kraken is given to accept an order without a deadline of its own (`Settings.order_deadline`).
     """
 
-    __slots__ = ("_journal", "_later", "_name", "_shared", "_then")
+    __slots__ = ("_accept_in", "_journal", "_later", "_name", "_shared", "_then")
 
     def __init__(
         self,
@@ -36,8 +38,9 @@ class Submission(QuickReply):
         then: Callable[[CallError | None], None],
         shared: Callable[[Placement, Placement, str], None],
         later: Callable[[float, Callable[[], object]], None],
+        accept_in: float,
     ) -> None:
-        self._shared, self._later = shared, later
+        self._shared, self._later, self._accept_in = shared, later, accept_in
         self._journal = journal
         self._name = cl_ord_id
         self._then = then
@@ -46,6 +49,10 @@ class Submission(QuickReply):
         """Its turn has come: durably *sent* from here on. Raises `CallNotSent`."""
         if deadline is None:
             raise CallNotSent("Kraken's time is not known, so the order has no deadline; it was not sent.")
+        row = self._journal.row(self._name)
+        asked = None if row is None else row.order.deadline
+        if asked is not None:
+            deadline = min(deadline, _checked(asked.timestamp(), deadline - self._accept_in))
         return self._journal.send(self._name, deadline).deadline
 
     def tell(self, message: CallDone | CallFailed) -> None:
@@ -68,7 +75,10 @@ class Submission(QuickReply):
         else:
             event, changes = _failed(message.error)
         self._tell_shared(row, changes.get("txids", ()))
-        self._journal.note(self._name, event, **changes)
+        try:
+            self._journal.note(self._name, event, **changes)
+        except IllegalTransition:  # Kraken's stream has told of the order at this moment
+            return
         if event is OrderEvent.NO_ANSWER and error is None:
             error = CallUnknown("Kraken's answer names no order: it is looked up.")
         self._then(error)
@@ -87,6 +97,17 @@ def holder(journal: Journal, account: str, txid: str) -> Placement | None:
     return None
 
 
+def _checked(deadline: float, now: float) -> float:
+    """A deadline of the caller's, in Unix seconds. Raises `CallNotSent` for one that Kraken does not take."""
+    if deadline > now + LATEST:
+        told = f"Kraken takes a deadline that is at most {LATEST:.0f} seconds away; the order was not sent."
+        raise WrongParameter(told, name="deadline")
+    if deadline < now + SOONEST:
+        told = f"The deadline of the order is less than {SOONEST:.0f} seconds away, or over; it was not sent."
+        raise DeadlinePassed(told).in_krakens_words("EService:Deadline elapsed")
+    return deadline
+
+
 def _accepted(result: Any) -> _Told:
     """Only a txid says that there is an order."""
     txids = result.get("txid")
@@ -94,8 +115,9 @@ def _accepted(result: Any) -> _Told:
     if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
         return OrderEvent.NO_ANSWER, {"reason": "Kraken's answer names no order."}
     described = result.get("descr")
-    order = described.get("order") if isinstance(described, dict) else None
-    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order if isinstance(order, str) else None}
+    texts = [described.get(name) if isinstance(described, dict) else None for name in ("order", "close")]
+    order, close = (text if isinstance(text, str) and text else None for text in texts)
+    return OrderEvent.ACCEPTED, {"txids": tuple(named), "description": order, "close_description": close}
 
 
 def _failed(error: CallError) -> _Told:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from engine.actors.order.lookup import Lookups
+from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError
+from engine.rules.backoff import Backoff
 from engine.rules.order.reconciliation import Look, LookupSteps
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ class _Watch:
     looks: int = 0
     is_looking: bool = False
     is_hurried: bool = False
-    askers: list[Future[None]] = field(default_factory=list)
+    askers: Waiters[None, None] = field(default_factory=Waiters)
 
 
 class Tracker:
@@ -67,18 +69,15 @@ class Tracker:
 
     def now(self, account: str) -> Future[None]:
         """Look at once; the future is settled when the look is over, with its error when it failed."""
-        asker: Future[None] = Future()
         watch = self._watches.setdefault(account, _Watch())
-        watch.askers.append(asker)
+        asker = watch.askers.add(None)
         self._look(account, watch.turn)
         return asker
 
     def end(self, error: CallError) -> None:
         """Answer whoever waits: nobody looks any more."""
         for watch in self._watches.values():
-            for asker in watch.askers:
-                asker.set_exception(error)
-            watch.askers.clear()
+            watch.askers.fail(error)
 
     def _plan(self, account: str, pause: float) -> None:
         """Look after a pause, if no look is planned before that."""
@@ -97,7 +96,7 @@ class Tracker:
         txids = self._txids_of(account)
         if not txids:
             watch.looks = 0
-            self._answer(watch, None)
+            watch.askers.answer(None)
             return
         watch.is_looking = True
         done, failed = partial(self._done, account), partial(self._failed, account)
@@ -116,23 +115,16 @@ class Tracker:
     def _pause(self, account: str, error: CallError | None) -> float:
         pause = self._every
         if self._doubles:
-            looks = self._watches[account].looks
-            pause = min(SOON * 2.0**looks, max(self._every, LONGEST_PAUSE))
+            pause = Backoff(SOON, max(self._every, LONGEST_PAUSE)).pause(self._watches[account].looks)
         return max(pause, getattr(error, "retry_after", None) or 0.0)
 
     def _end_look(self, account: str, error: CallError | None, pause: float) -> None:
         watch = self._watches[account]
         watch.is_looking = False
-        watch.looks = min(watch.looks + 1, 10)
-        self._answer(watch, error)
+        watch.looks += 1
+        if error is None:
+            watch.askers.answer(None)
+        else:
+            watch.askers.fail(error)
         hurried, watch.is_hurried = watch.is_hurried, False
         self._plan(account, 0.0 if hurried and error is None else pause)
-
-    @staticmethod
-    def _answer(watch: _Watch, error: CallError | None) -> None:
-        askers, watch.askers = watch.askers, []
-        for asker in askers:
-            if error is None:
-                asker.set_result(None)
-            else:
-                asker.set_exception(error)

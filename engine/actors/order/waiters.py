@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -61,6 +61,27 @@ class Waiters:
         self._later(max(0.0, timeout), partial(self._give_up, row.cl_ord_id, waiter))
         return waiter.future
 
+    def wait_over(self, rows: Sequence[Placement], timeout: float) -> Future[list[Placement]]:
+        """Those that are not over when all of them are, or when the time is over."""
+        answers = [self.wait(row, Until.OVER, timeout) for row in rows]
+        known = [each for each in answers if isinstance(each, Placement)]
+        done: Future[list[Placement]] = Future()
+
+        def finish() -> None:
+            if len(known) == len(answers):
+                done.set_result([row for row in known if not row.state.is_over])
+
+        def answered(each: Future[Placement]) -> None:
+            known.append(each.result())
+            finish()
+
+        waiting = [each for each in answers if not isinstance(each, Placement)]
+        for each in waiting:
+            each.add_done_callback(answered)
+        if not waiting:
+            finish()
+        return done
+
     def changed(self, row: Placement, error: CallError | None = None) -> None:
         """Something happened to a placement; `error` is how the attempt to place it ended."""
         waiters = self._waiters.pop(row.cl_ord_id, [])
@@ -74,9 +95,9 @@ class Waiters:
                 waiter.future.set_exception(error)
 
     def refused(self, name: str, error: CallError) -> None:
-        """Kraken does not let it be canceled: whoever waits for that is told."""
+        """Kraken does not let it be canceled: whoever waits for that is told; the others wait on."""
         waiters = self._waiters.pop(name, [])
-        self._waiters[name] = [waiter for waiter in waiters if waiter.until is Until.SETTLED]
+        self._waiters[name] = [waiter for waiter in waiters if waiter.until is not Until.FINAL]
         for waiter in (each for each in waiters if each.until is Until.FINAL):
             waiter.future.set_exception(error)
 

@@ -14,9 +14,9 @@ no more messages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from types import MappingProxyType
+
+from engine.rules.transitions import table
 
 
 class MailboxState(Enum):
@@ -41,16 +41,13 @@ class MailboxEvent(Enum):
     END = "end"
 
 
-def _row(*states: MailboxState) -> Mapping[MailboxEvent, MailboxState]:
-    return MappingProxyType(dict(zip(MailboxEvent, states, strict=True)))
-
-
 _S = MailboxState
-TABLE: Mapping[MailboxState, Mapping[MailboxEvent, MailboxState]] = MappingProxyType(
+TABLE = table(
+    MailboxEvent,
     {
-        _S.OPEN: _row(_S.STOPPING, _S.CLOSED, _S.ENDED),
-        _S.STOPPING: _row(_S.STOPPING, _S.CLOSED, _S.ENDED),
-        _S.CLOSED: _row(_S.CLOSED, _S.CLOSED, _S.ENDED),
-        _S.ENDED: _row(_S.ENDED, _S.ENDED, _S.ENDED),
-    }
+        _S.OPEN: (_S.STOPPING, _S.CLOSED, _S.ENDED),
+        _S.STOPPING: (_S.STOPPING, _S.CLOSED, _S.ENDED),
+        _S.CLOSED: (_S.CLOSED, _S.CLOSED, _S.ENDED),
+        _S.ENDED: (_S.ENDED, _S.ENDED, _S.ENDED),
+    },
 )

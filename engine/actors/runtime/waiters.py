@@ -52,10 +52,6 @@ class Waiters(Generic[Wish, Answer]):
             future.set_result(answer)
         return waited
 
-    def has(self, future: Future[Answer]) -> bool:
-        """Whether that caller still waits."""
-        return any(each is future for each, _ in self._waiting)
-
     def _take(self, is_served: Callable[[Wish], bool]) -> list[Future[Answer]]:
         served, left = [], []
         for future, wish in self._waiting:

@@ -18,10 +18,8 @@ good reply for too long.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from types import MappingProxyType
 
 from engine.errors import (
     CallCut,
@@ -37,6 +35,7 @@ from engine.errors import (
     TemporaryLockout,
 )
 from engine.rules.backoff import Backoff
+from engine.rules.transitions import table
 
 
 class Standing(Enum):
@@ -85,32 +84,27 @@ class AvailabilityEvent(Enum):
     SILENCE = "silence"
 
 
-def _row(*standings: Standing) -> Mapping[AvailabilityEvent, Standing]:
-    return MappingProxyType(dict(zip(AvailabilityEvent, standings, strict=True)))
-
-
 _S = Standing
-TABLE: Mapping[Standing, Mapping[AvailabilityEvent, Standing]] = MappingProxyType(
+TABLE = table(
+    AvailabilityEvent,
     {
-        _S.UNKNOWN: _row(
-            _S.AVAILABLE, _S.UNKNOWN, _S.UNAVAILABLE, _S.BLOCKED, _S.UNKNOWN, _S.UNKNOWN, _S.UNKNOWN
+        _S.UNKNOWN: (
+            _S.AVAILABLE, _S.UNKNOWN, _S.UNAVAILABLE, _S.BLOCKED, _S.UNKNOWN, _S.UNKNOWN, _S.UNKNOWN,
         ),
-        _S.AVAILABLE: _row(
-            _S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.AVAILABLE, _S.AVAILABLE, _S.UNAVAILABLE
+        _S.AVAILABLE: (
+            _S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.AVAILABLE, _S.AVAILABLE, _S.UNAVAILABLE,
         ),
-        _S.DEGRADED: _row(
-            _S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.DEGRADED, _S.DEGRADED, _S.UNAVAILABLE
+        _S.DEGRADED: (
+            _S.AVAILABLE, _S.DEGRADED, _S.UNAVAILABLE, _S.BLOCKED, _S.DEGRADED, _S.DEGRADED, _S.UNAVAILABLE,
         ),
-        _S.UNAVAILABLE: _row(
-            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING, _S.UNAVAILABLE
+        _S.UNAVAILABLE: (
+            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING, _S.UNAVAILABLE,
         ),
-        _S.RECOVERING: _row(
-            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING, _S.RECOVERING
+        _S.RECOVERING: (
+            _S.AVAILABLE, _S.UNAVAILABLE, _S.UNAVAILABLE, _S.BLOCKED, _S.UNAVAILABLE, _S.RECOVERING, _S.RECOVERING,
         ),
-        _S.BLOCKED: _row(
-            _S.AVAILABLE, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED
-        ),
-    }
+        _S.BLOCKED: (_S.AVAILABLE, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED, _S.BLOCKED),
+    },
 )  # fmt: skip
 
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable
 
+SAFETY_EVERY = 60.0
+"""Seconds between two refreshes of an account while Kraken's stream says that nothing changes: what a stream withholds
+cannot be noticed otherwise."""
+SOONEST = 1.0  # seconds from one refresh to the next safety read
 SMOOTHING = 0.2  # the weight of the newest refresh in the mean duration
 COST = 1.0  # points that one refresh adds to a key's call counter
 
@@ -23,6 +27,12 @@ def interval(every: float, accounts: int, seconds: float, share: float, decay: f
     by_lane = accounts * seconds / share
     by_counter = 0.0 if decay is None else COST / (decay * share)
     return max(every, by_lane, by_counter)
+
+
+def slot_in(position: int, accounts: int, now: float) -> float:
+    """Seconds until an account's next safety read: those of all accounts are spread over `SAFETY_EVERY`."""
+    pause = (SAFETY_EVERY * position / accounts - now) % SAFETY_EVERY
+    return pause if pause >= SOONEST else pause + SAFETY_EVERY
 
 
 def rest(seconds: float, share: float) -> float:

@@ -16,13 +16,12 @@ long. A reply that arrives while no request is under way changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from types import MappingProxyType
 
 from engine.errors import CallError, CounterFull, InvalidNonce
 from engine.rules.balance.endpoint_choice import EndpointChoice
+from engine.rules.transitions import table
 
 REQUEST_AGAIN_IN = 1.0
 """Seconds to the next request when a reply predates our last order or cancel, and between requests while they go on."""
@@ -58,17 +57,14 @@ class RefreshEvent(Enum):
     SILENT = "silent"
 
 
-def _row(*phases: Phase) -> Mapping[RefreshEvent, Phase]:
-    return MappingProxyType(dict(zip(RefreshEvent, phases, strict=True)))
-
-
 _P, _U, _S = Phase.PLANNED, Phase.URGENT, Phase.SENT
-TABLE: Mapping[Phase, Mapping[RefreshEvent, Phase]] = MappingProxyType(
+TABLE = table(
+    RefreshEvent,
     {
-        _P: _row(_S, _S, _U, _P, _P, _P, _S, _P),
-        _U: _row(_S, _S, _U, _U, _U, _U, _S, _U),
-        _S: _row(_S, _S, _S, _P, _U, _S, _S, _S),
-    }
+        _P: (_S, _S, _U, _P, _P, _P, _S, _P),
+        _U: (_S, _S, _U, _U, _U, _U, _S, _U),
+        _S: (_S, _S, _S, _P, _U, _S, _S, _S),
+    },
 )
 
 
@@ -79,6 +75,8 @@ class RefreshResult(Enum):
     """The next request follows at the account's turn."""
     FAILED = "failed"
     """The next request follows at the account's turn, backing off."""
+    BEHIND = "behind"
+    """Good, but Kraken's stream has told what this reply does not know yet."""
     OUTDATED = "outdated"
     """Good, but requested before an order, a cancel or a fill of ours."""
     UNCONFIRMED = "unconfirmed"
@@ -108,13 +106,16 @@ class RefreshResult(Enum):
 
 
 def result_of(
-    error: CallError | None, errors: int, *, outdated: bool, unconfirmed: bool, awaited: bool
+    error: CallError | None, errors: int, *, outdated: bool, unconfirmed: bool, awaited: bool, behind: bool = False
 ) -> RefreshResult:
     """Which result it is.
 
     error: `None` after a good reply. errors: failures in a row, with this one. outdated: the balance changed after the
-    request. unconfirmed: the error says only that a second reply has to confirm this one. awaited: callers wait.
+    request. behind: what Kraken's stream has told is newer. unconfirmed: the error says only that a second reply has to
+    confirm this one. awaited: callers wait.
     """
+    if error is None and behind:
+        return RefreshResult.BEHIND
     if error is None:
         return RefreshResult.OUTDATED if outdated else RefreshResult.GOOD
     if unconfirmed:
@@ -170,7 +171,7 @@ class Refresh:
         if not self.is_sent:
             return self
         event = RefreshEvent.SETTLED if result.is_settled else RefreshEvent.UNSETTLED
-        is_good = result in (RefreshResult.GOOD, RefreshResult.OUTDATED)
+        is_good = result in (RefreshResult.GOOD, RefreshResult.OUTDATED, RefreshResult.BEHIND)
         return replace(
             self._next(event, now + pause), not_before=self.not_before if room is None else now + room,
             endpoint=self.endpoint.served() if is_good else self.endpoint,

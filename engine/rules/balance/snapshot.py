@@ -29,7 +29,11 @@ def never() -> float:
     return float("-inf")
 
 
-_LIVE = ("_clock", "_as_of_monotonic", "_invalidated_at")
+def unconfirmed(_: float) -> None:
+    """How a balance is confirmed that nobody confirms."""
+
+
+_LIVE = ("_clock", "_as_of_monotonic", "_invalidated_at", "_confirmed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ class BalanceSnapshot(Value):
     plain names. `cash` is `None` exactly when there never was a good reply, `available_cash` also when holds are not
     known. `as_of` (aware UTC) is taken before the request goes out, so the age is never understated. `error_count`
     counts the failures in a row.
+
+    With push, the age counts from the last frame of Kraken's stream, while that is LIVE and has told no change since
+    `as_of`.
     """
 
     account: str
@@ -60,6 +67,8 @@ class BalanceSnapshot(Value):
     _as_of_monotonic: float | None = field(default=None, repr=False, compare=False)
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False, compare=False)
     _invalidated_at: Callable[[], float] = field(default=never, repr=False, compare=False)
+    _confirmed: Callable[[float], float | None] = field(default=unconfirmed, repr=False, compare=False)
+    """Seconds since Kraken's stream has confirmed a balance requested at that monotonic time; `None`: it does not."""
     _fixed_age: float | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -69,14 +78,22 @@ class BalanceSnapshot(Value):
         A wall clock that steps back cannot make a value younger: the age by the monotonic clock counts when it is
         larger. For a value of an earlier run that clock counts from the moment when it was read from disk.
         """
+        return self._age()
+
+    def _age(self, *, confirmed: bool = True) -> float | None:
         if self.as_of is None or self._fixed_age is not None:
             return self._fixed_age
-        return self._age_at(self._clock.wall_ns() / 1e9, 0.0)
+        return self._age_at(self._clock.wall_ns() / 1e9, 0.0, confirmed=confirmed)
 
     @property
     def invalidated(self) -> bool:
         """Whether an order, a cancel or a fill has changed it since it was requested: STALE, however young."""
         return self._as_of_monotonic is not None and self._as_of_monotonic <= self._invalidated_at()
+
+    @property
+    def requested_at(self) -> float | None:
+        """When it was requested, by the monotonic clock of the process that has it."""
+        return self._as_of_monotonic
 
     def _parts(self) -> dict[str, Any]:
         """Without the links into this process: elsewhere nothing marks the balance when it changes."""
@@ -94,9 +111,9 @@ class BalanceSnapshot(Value):
 
     def answers(self, max_age: float | None) -> bool:
         """Whether it answers a caller who wants a balance of at most `max_age` seconds; `None`: who takes any."""
-        age = self.age
         if max_age is None:
             return True
+        age = self._age(confirmed=max_age > 0)  # 0 asks for what is requested from now on
         return age is not None and age <= max_age and not (self.restored or self.invalidated)
 
     def with_availability(self, availability: Availability, last_error: str | None, **parts: Any) -> BalanceSnapshot:
@@ -110,7 +127,7 @@ class BalanceSnapshot(Value):
         """UNKNOWN: nothing is known of the account any more."""
         return BalanceSnapshot(
             self.account, max_age=self.max_age, cash_assets=self.cash_assets, _clock=self._clock,
-            _invalidated_at=self._invalidated_at,
+            _invalidated_at=self._invalidated_at, _confirmed=self._confirmed,
         )  # fmt: skip
 
     def at(self, now: datetime) -> BalanceSnapshot:
@@ -122,9 +139,13 @@ class BalanceSnapshot(Value):
         invalidated_at = self._invalidated_at()
         return replace(self, _fixed_age=age, _invalidated_at=lambda: invalidated_at)
 
-    def _age_at(self, wall: float, later: float) -> float:
+    def _age_at(self, wall: float, later: float, *, confirmed: bool = True) -> float:
         """The age at wall-clock time `wall`, `later` seconds from now: the larger of the two clocks' ages."""
         assert self.as_of is not None
+        if confirmed and self._as_of_monotonic is not None and not self.restored:
+            since = self._confirmed(self._as_of_monotonic)
+            if since is not None:
+                return max(0.0, since + later)
         by_wall = wall - (self.as_of - _EPOCH).total_seconds()
         if self._as_of_monotonic is None:
             return max(0.0, by_wall)

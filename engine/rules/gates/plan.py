@@ -54,7 +54,7 @@ class TradePlan:
     scanner: called with the `TradeView` of a pass; returns the pairs to look at, the best first (names, or
         `Candidate`s). Called in every pass that has market data, also when an earlier gate denies.
     strategy: called with a `Candidate` and the view, for one candidate after the other until it returns an `Order`;
-        `None` is no order. Called only when no gate before the signal has denied.
+        `None` is not an order. Called only when no gate before the signal has denied.
     order: in place of a strategy the one order that is wanted; capital is then validated for it, and its pair is the
         plan's.
     gates: the gates in their order; `None`: the five of `FIVE_GATES`. An empty list denies.

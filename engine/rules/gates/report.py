@@ -43,7 +43,7 @@ class GateResult:
 
 
 def judge(gate: Gate, view: TradeView) -> GateResult:
-    """Ask one gate. What it raises, and what it returns that is no verdict, denies; nothing comes through."""
+    """Ask one gate. What it raises, and what it returns that is not a verdict, denies; no exception leaves it."""
     try:
         return result_of(gate, gate.check(view))
     except Exception as error:  # noqa: BLE001 - a gate that errs denies, whatever it is

@@ -9,7 +9,7 @@ How Kraken counts is in `kraken/limits.py`; the rules see the counters as `Calls
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -20,12 +20,14 @@ from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
 class Wait:
     """Why a call is kept back, as a sentence for a person, and the seconds after which to ask again.
 
-    is_refusal: Kraken refused the key, an endpoint or a market, so that waiting alone does not help.
+    is_refusal: Kraken refused the key, an endpoint or a market, so that waiting alone does not help. code: the error
+    string that Kraken uses for the same; `None` where it has none.
     """
 
     reason: str
     retry_after: float
     is_refusal: bool = False
+    code: str | None = field(default=None, compare=False)
 
 
 class Calls(Protocol):
@@ -45,6 +47,7 @@ class Trades(Protocol):
 
 
 CANCEL = 0
+CALLS_CODE, TRADES_CODE = "EAPI:Rate limit exceeded", "EOrder:Rate limit exceeded"
 
 SETTLEMENT = 10.0
 """The REST cost of reconciling one order: OpenOrders 2, ClosedOrders 4, TradesHistory 4."""
@@ -134,10 +137,12 @@ class Admission:
         yield Wait("Kraken asked for a pause, so calls of this key are kept back.", max(0.0, self._paused_until - now))
         if cost:
             wait = self._calls.wait_for(cost, now, kept=kept)
-            yield Wait("The call counter of this key is nearly full, so Kraken might refuse the call.", wait)
+            told = "The call counter of this key is nearly full, so Kraken might refuse the call."
+            yield Wait(told, wait, code=CALLS_CODE)
         if points and pair is not None:
             wait = self._trades.wait_for(points, pair, now)
-            yield Wait(f"The trading counter of {pair} is full, so Kraken would refuse the order.", wait)
+            told = f"The trading counter of {pair} is full, so Kraken would refuse the order."
+            yield Wait(told, wait, code=TRADES_CODE)
 
     def _learn(self, limit: Limit | None, error: CallError | None, pair: str | None, now: float) -> None:
         wait = None if error is None else error.retry_after

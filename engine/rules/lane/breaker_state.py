@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from engine.rules.lane.admission import Wait
-from engine.rules.lane.key_state import SENTENCES, KeyState
+from engine.rules.lane.key_state import CODES, SENTENCES, KeyState
 
 PAUSES = (0.0, 12.0, 60.0, 180.0)
 """The pause before a probe in units of `probe_every`, by the failed probes before it; the last one stays.
@@ -42,7 +42,9 @@ class BreakerState:
 
     def check(self, now: float) -> Wait | None:
         """`None` when a call may go, which then is the probe; else for how long none may."""
-        return Wait(self.sentence, self.due - now, self.state.is_probed) if now < self.due else None
+        if now >= self.due:
+            return None
+        return Wait(self.sentence, self.due - now, self.state.is_probed, CODES.get(self.state))
 
     def probing(self, now: float, probe_every: float) -> BreakerState:
         """A call goes out. When it is a probe, the next one waits a whole pause, whatever becomes of this one."""

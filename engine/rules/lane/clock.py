@@ -59,7 +59,7 @@ class KnownTime:
     claimed: KrakenTime | None = None
 
     def after(self, told: KrakenTime, wall_ns: int) -> KnownTime:
-        """What is known after one more answer, which is no second word from the same one."""
+        """What is known after one more answer, from another reply than the last one."""
         if _agree(told, self.trusted) or _agree(told, self.claimed) or self._is_confirmed_by(wall_ns, told):
             return KnownTime(told)
         return replace(self, claimed=told)

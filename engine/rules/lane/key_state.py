@@ -119,6 +119,17 @@ def _plain(code: str) -> str:
     return "".join(code.lower().split())
 
 
+CODES: Mapping[KeyState, str] = MappingProxyType(
+    {
+        KeyState.NONCES_REFUSED: "EAPI:Invalid nonce",
+        KeyState.KEY_REFUSED: "EAPI:Invalid key",
+        KeyState.CALL_REFUSED: "EGeneral:Permission denied",
+        KeyState.PRODUCT_REFUSED: "EGeneral:Permission denied",
+        KeyState.LOCKED_OUT: "EGeneral:Temporary lockout",
+    }
+)
+"""The error string of Kraken's for a call that is kept back."""
+
 _PROBES = "One call is let through now and then to see whether it is over; 'resume' tries at once."
 
 SENTENCES: Mapping[KeyState, str] = MappingProxyType(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_SLOW = 5.0  # seconds: a clock less far behind is no cause, since Kraken's time is known to a second or two
+_SLOW = 5.0  # seconds: a clock that is less far behind is not the cause; Kraken's time is known to a second or two
 _AHEAD = 60.0
 _NEW_KEY = "Make a new key at Kraken for this engine alone"
 _TAKE_OVER = "'kraken-engine nonce import' or 'kraken-engine nonce raise'"

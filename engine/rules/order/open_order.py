@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from engine.kraken.stream import Execution
 from engine.rules.order.found import read_order
 from engine.rules.order.order import OrderReceipt
 from engine.rules.order.placement import Placement
@@ -54,6 +55,17 @@ class OpenOrder:
             pair=_text(descr.get("pair")), side=_text(descr.get("type")), type=_text(descr.get("ordertype")),
             volume=found.volume, price=found.price, price2=found.price2, filled=found.filled,
             description=found.description, opened=_moment(row.get("opentm")),
+        )  # fmt: skip
+
+    @classmethod
+    def streamed(cls, account: str, told: Execution, placement: Placement | None) -> OpenOrder:
+        """From Kraken's stream, where its list does not have the order yet."""
+        return cls(
+            account, told.txid, placement is not None,
+            id=None if placement is None else placement.id,
+            receipt=None if placement is None else placement.receipt,
+            cl_ord_id=told.cl_ord_id, pair=told.symbol, side=told.side, type=told.type, volume=told.volume,
+            price=told.price, filled=told.filled,
         )  # fmt: skip
 
     @classmethod

@@ -5,10 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.kraken.params import SELF_TRADES
+from engine.rules.order.close import ConditionalClose
+from engine.rules.order.order_values import (
+    Moment,
+    Price,
+    WrongPart,
+    flags_of,
+    moment_of,
+    one_of,
+    pair_of,
+    plain,
+    price_of,
+    time_of,
+    userref_of,
+    volume_of,
+    whole_of,
+)
 from engine.rules.order.states import OrderState
 
 SIDES = ("buy", "sell")
@@ -18,15 +36,11 @@ NEEDS_PRICE = frozenset({
 })  # fmt: skip
 NEEDS_PRICE2 = frozenset({"stop-loss-limit", "take-profit-limit", "trailing-stop-limit"})
 TYPES = NEEDS_PRICE | {"market"}
+HAS_LIMIT = NEEDS_PRICE2 | {"limit", "iceberg"}
+TRIGGERED = NEEDS_PRICE - {"limit", "iceberg"}
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTD")
-FLAGS = frozenset({"post", "fcib", "fciq", "viqc"})
 
-_AMOUNT = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
-_RELATIVE = re.compile(r"[+#-][0-9]{1,30}(\.[0-9]{1,30})?%?|[0-9]{1,30}(\.[0-9]{1,30})?%")
 _ID = re.compile(r"[!-~]{1,128}")
-
-Price = Decimal | str
-"""A price; a text is one relative to the market, as Kraken writes it: ``+5``, ``#2%``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +54,19 @@ class Order:
     volume: in the base asset; with the flag ``viqc`` (market buys only) in the quote asset.
     price, price2: as Kraken's AddOrder takes them: the limit, or trigger and limit; also relative, as a text.
     flags: Kraken's order flags: ``post``, ``fcib``, ``fciq``, ``viqc``.
-    time_in_force: ``GTC``, ``IOC``, ``FOK``, or ``GTD`` with `expires`, seconds from when Kraken gets it.
+    time_in_force: ``GTC``, ``IOC``, ``FOK``, or ``GTD`` with `expires`.
     leverage, reduce_only, trigger, display_volume: as Kraken's AddOrder has them.
+    expires, starts: when it ends, and from when on it is on the market: seconds from when Kraken gets it, or an aware
+        `datetime`. deadline: an aware `datetime`, after which Kraken takes it no more; the engine's own may be sooner.
+    self_trade: what happens when it would trade with another order of the same account: ``cancel-newest`` (which is
+        also what happens without it), ``cancel-oldest`` or ``cancel-both``.
+    userref: a number for groups of orders. The journal has it and Kraken does not: there the order needs the name that
+        the engine gives it, and Kraken takes one of the two.
+    close: what Kraken places against its fills. Such an order cannot be edited or amended at Kraken. The orders that
+        Kraken places are no part of the placement: they are listed as open orders that were placed elsewhere.
 
     Amounts are texts, `Decimal` or whole numbers, and are kept exactly. Raises `ConfigError` for a float and for what
-    is no order. There is no conditional close: that places a second order, which no placement could answer for.
+    is no order. Two orders that differ by their deadline alone are equal: the second is another try of the first.
     """
 
     pair: str
@@ -55,11 +77,16 @@ class Order:
     price2: Price | None = None
     flags: tuple[str, ...] = ()
     time_in_force: str = "GTC"
-    expires: int | None = field(default=None, kw_only=True)
+    expires: Moment | None = field(default=None, kw_only=True)
     leverage: int | None = field(default=None, kw_only=True)
     reduce_only: bool = field(default=False, kw_only=True)
     trigger: str | None = field(default=None, kw_only=True)
     display_volume: Decimal | None = field(default=None, kw_only=True)
+    starts: Moment | None = field(default=None, kw_only=True)
+    deadline: datetime | None = field(default=None, kw_only=True, compare=False)
+    self_trade: str | None = field(default=None, kw_only=True)
+    userref: int | None = field(default=None, kw_only=True)
+    close: ConditionalClose | None = field(default=None, kw_only=True)
 
     def __init__(
         self,
@@ -72,26 +99,36 @@ class Order:
         flags: tuple[str, ...] | list[str] | str = (),
         time_in_force: str = "GTC",
         *,
-        expires: int | None = None,
+        expires: int | datetime | str | None = None,
         leverage: int | None = None,
         reduce_only: bool = False,
         trigger: str | None = None,
         display_volume: str | int | Decimal | None = None,
+        starts: int | datetime | str | None = None,
+        deadline: datetime | str | None = None,
+        self_trade: str | None = None,
+        userref: int | None = None,
+        close: ConditionalClose | Mapping[str, Any] | None = None,
     ) -> None:
         values: dict[str, Any] = {
-            "pair": _pair(pair),
-            "side": _one_of("side", side, SIDES),
-            "type": _one_of("type", type, sorted(TYPES)),
-            "volume": _volume("volume", volume),
-            "price": _price("price", price),
-            "price2": _price("price2", price2),
-            "flags": _flags(flags),
-            "time_in_force": _one_of("time_in_force", time_in_force, TIMES_IN_FORCE),
-            "expires": _whole("expires", expires),
-            "leverage": _whole("leverage", leverage),
+            "pair": pair_of(pair),
+            "side": one_of("side", side, SIDES),
+            "type": one_of("type", type, sorted(TYPES)),
+            "volume": volume_of("volume", volume),
+            "price": price_of("price", price),
+            "price2": price_of("price2", price2),
+            "flags": flags_of(flags),
+            "time_in_force": one_of("time_in_force", time_in_force, TIMES_IN_FORCE),
+            "expires": moment_of("expires", expires),
+            "leverage": whole_of("leverage", leverage),
             "reduce_only": reduce_only,
-            "trigger": None if trigger is None else _one_of("trigger", trigger, ("last", "index")),
-            "display_volume": None if display_volume is None else _volume("display_volume", display_volume),
+            "trigger": None if trigger is None else one_of("trigger", trigger, ("last", "index")),
+            "display_volume": None if display_volume is None else volume_of("display_volume", display_volume),
+            "starts": moment_of("starts", starts),
+            "deadline": time_of("deadline", deadline),
+            "self_trade": None if self_trade is None else one_of("self_trade", self_trade, SELF_TRADES),
+            "userref": userref_of(userref),
+            "close": ConditionalClose.of(close),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -99,7 +136,8 @@ class Order:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts. `from_dict` reads it."""
-        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        values = {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        return values | {"close": None if self.close is None else self.close.to_dict()}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Order:
@@ -146,9 +184,9 @@ class OrderReceipt:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts."""
-        plain = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
-        del plain["amounts_known"]
-        return plain | {
+        values = {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        del values["amounts_known"]
+        return values | {
             "is_final": self.is_final,
             "order": self.order.to_dict(),
             "sent": None if self.sent is None else self.sent.to_dict(),
@@ -163,78 +201,23 @@ def check_id(value: object) -> str:
     raise ConfigError(f"{str(value)[:140]!r} cannot name a placement: use 1 to 128 printable characters, no spaces.")
 
 
-def _pair(value: object) -> str:
-    if isinstance(value, str) and 0 < len(value) <= 32 and value.isascii() and value.isprintable():
-        return value
-    raise ConfigError(f"Order.pair is {str(value)[:40]!r}: name a pair as Kraken does, such as 'XBTUSD'.")
-
-
-def _one_of(name: str, value: object, known: Any) -> str:
-    if isinstance(value, str) and value in known:
-        return value
-    raise ConfigError(f"Order.{name} is {str(value)[:40]!r}: it is one of {', '.join(known)}.")
-
-
-def _amount(name: str, value: object) -> Decimal:
-    if isinstance(value, float):
-        raise ConfigError(f"Order.{name} is the float {value!r}, which is not exact: give it as a text, like '0.01'.")
-    if isinstance(value, Decimal) and value.is_finite():
-        value = format(value, "f") if abs(value.adjusted()) <= 30 else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
-        raise ConfigError(f"Order.{name} is no amount: give a text, a Decimal or a whole number that is not negative.")
-    return Decimal(value)
-
-
-def _volume(name: str, value: object) -> Decimal:
-    amount = _amount(name, value)
-    if not amount:
-        raise ConfigError(f"Order.{name} is 0: nothing would be traded.")
-    return amount
-
-
-def _price(name: str, value: object) -> Price | None:
-    if value is None or (isinstance(value, str) and _RELATIVE.fullmatch(value)):
-        return value
-    amount = _amount(name, value)
-    if not amount:
-        raise ConfigError(f"Order.{name} is 0: leave it out where the order has none.")
-    return amount
-
-
-def _whole(name: str, value: object) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**10):
-        return value
-    raise ConfigError(f"Order.{name} is {str(value)[:40]!r}: it is a positive whole number, or None.")
-
-
-def _flags(value: object) -> tuple[str, ...]:
-    given = value.split(",") if isinstance(value, str) and value else value or ()
-    if not isinstance(given, list | tuple):
-        raise ConfigError("Order.flags is a list of Kraken's order flags, such as ('post',).")
-    return tuple(sorted({_one_of("flags", each, sorted(FLAGS)) for each in given}))
-
-
 def _check_together(order: Order) -> None:
-    """Raise `ConfigError` for parts that do not belong together."""
+    """Raise `WrongPart` for parts that do not belong together."""
     needs = (("price", order.price, NEEDS_PRICE), ("price2", order.price2, NEEDS_PRICE2))
     for name, price, types in needs:
         if (price is None) == (order.type in types):
-            raise ConfigError(f"A {order.type} order {'needs' if price is None else 'has no'} {name}.")
+            raise WrongPart(name, f"A {order.type} order {'needs' if price is None else 'has no'} {name}.")
     if "viqc" in order.flags and (order.type != "market" or order.side != "buy"):
-        raise ConfigError("The flag viqc is for market orders that buy.")
-    if "post" in order.flags and order.type != "limit":
-        raise ConfigError("The flag post is for limit orders.")
+        raise WrongPart("flags", "The flag viqc is for market orders that buy.")
+    if "post" in order.flags and (order.type != "limit" or order.time_in_force in ("IOC", "FOK")):
+        raise WrongPart("flags", "The flag post is for limit orders that may rest on the book.")
+    if order.time_in_force == "FOK" and order.type not in HAS_LIMIT:
+        raise WrongPart("time_in_force", "FOK is for orders with a limit price.")
+    if order.trigger is not None and order.type not in TRIGGERED:
+        raise WrongPart("trigger", "Order.trigger belongs to orders that a price triggers.")
     if (order.expires is None) == (order.time_in_force == "GTD"):
-        raise ConfigError("Order.expires belongs to time_in_force='GTD', and is needed there.")
+        raise WrongPart("expires", "Order.expires belongs to time_in_force='GTD', and is needed there.")
     if (order.display_volume is None) == (order.type == "iceberg"):
-        raise ConfigError("Order.display_volume belongs to iceberg orders, and is needed there.")
+        raise WrongPart("display_volume", "Order.display_volume belongs to iceberg orders, and is needed there.")
     if not isinstance(order.reduce_only, bool):
-        raise ConfigError("Order.reduce_only is a switch: True or False.")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return list(value) if isinstance(value, tuple) else value
+        raise WrongPart("reduce_only", "Order.reduce_only is a switch: True or False.")

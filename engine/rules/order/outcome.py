@@ -54,7 +54,7 @@ def changed(order: Order, volume: Decimal | None, price: Decimal | None, price2:
         return order
     try:
         return replace(order, **changes)
-    except ConfigError:  # a row that tells what is no order
+    except ConfigError:  # a row that tells what is not an order
         return order
 
 

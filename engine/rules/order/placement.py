@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.kraken.pair_names import market_key
 from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.order.own_name import KrakenName
 from engine.rules.order.states import OrderEvent, OrderState, after
 
 REMEMBERED = 30 * 86_400.0
@@ -70,6 +71,8 @@ class Placement:
     """Until when Kraken takes it, in Unix seconds by Kraken's clock; `None` before it was sent."""
     txids: tuple[str, ...] = ()
     description: str | None = None
+    close_description: str | None = None
+    """Kraken's words for its conditional close."""
     reason: str | None = None
     code: str | None = None
     """Kraken's error string, when it refused."""
@@ -86,8 +89,19 @@ class Placement:
     """Somebody wants it canceled: that is carried out as soon as Kraken knows the order, also after a restart."""
     former: Mapping[str, Part | None] = field(default_factory=dict)
     """By txid, the orders that edits have replaced, and what was traded of each (`None`: not read yet)."""
+    edits: tuple[str, ...] = ()
+    """The txids that EditOrder calls of ours have named whose outcome is not known, once for each."""
     owner: str | None = None
     """Whose account at Kraken it is (`KeyInfo.owner`), where that was told."""
+    client: str | None = None
+    """The gateway's key whose client has placed it; `None`: it was placed in the process."""
+    client_id: str | None = None
+    """That client's own name for it, as it was given."""
+
+    @property
+    def kraken_name(self) -> KrakenName:
+        """By what Kraken's lists tell the order."""
+        return KrakenName.of(self.cl_ord_id, has_close=self.fitted.close is not None)
 
     @property
     def is_final(self) -> bool:
@@ -103,6 +117,14 @@ class Placement:
     def is_reserving(self) -> bool:
         """Whether it may take money that the balance does not show as held."""
         return not self.state.is_settled or (self.state.is_over and not self.amounts_known)
+
+    @property
+    def may_be_edited(self) -> bool:
+        """Whether another order may be in its order's stead when that is canceled: it was not canceled here, or an
+        edit was under way. Kraken edits no order that has a conditional close."""
+        if self.fitted.close is not None:
+            return False
+        return not self.cancel_wanted or not set(self.edits).isdisjoint(self.txids)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -157,6 +179,7 @@ class Placement:
             "state": self.state.value,
             "times": dict(self.times),
             "txids": list(self.txids),
+            "edits": list(self.edits),
             "former": {txid: None if part is None else part.to_list() for txid, part in self.former.items()},
             **{name: str(getattr(self, name)) for name in _AMOUNTS},
         }
@@ -172,6 +195,7 @@ class Placement:
             "reserved": (str(asset), Decimal(amount)),
             "state": OrderState(document["state"]),
             "txids": tuple(document["txids"]),
+            "edits": tuple(document.get("edits", ())),
             "former": {txid: part and Part.of(part) for txid, part in document.get("former", {}).items()},
             **{name: Decimal(document[name]) for name in _AMOUNTS},
         })  # fmt: skip

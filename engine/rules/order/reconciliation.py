@@ -21,6 +21,7 @@ from engine.kraken.drift import ODD, Note, unnoted
 from engine.kraken.pair_names import is_share, market_key
 from engine.rules.order.found import Found, event_of, joined, read_order
 from engine.rules.order.order import Order
+from engine.rules.order.own_name import KrakenName
 
 __all__ = ["Found", "event_of", "follow", "joined", "look_up", "query"]
 
@@ -61,10 +62,10 @@ class Look:
 
 
 def look_up(
-    cl_ord_id: str, sent: float, *, thorough: bool, open_only: bool = False, like: Order | None = None,
+    name: KrakenName, sent: float, *, thorough: bool, open_only: bool = False, like: Order | None = None,
     noter: NoteOf = no_notes, is_others: Callable[[str], bool] = _nobodys,
 ) -> LookupSteps:  # fmt: skip
-    """The orders with that name of ours, by txid: first the open ones, then the closed ones, since that way they move.
+    """The orders with that name, by txid: first the open ones, then the closed ones, since that way they move.
 
     `sent`: Kraken's time when it went out. `thorough`: look through the account's trades as well, and where these
     cannot be had, through its ledger. `open_only`: a cheap look, at the open orders alone. `like`: the order as it was
@@ -74,7 +75,7 @@ def look_up(
     Returns what was found; nothing found means absent from complete lists. Raises `CallUnknown` where nothing was found
     and that does not mean absence, or the `CallError` of the first list that failed.
     """
-    search = _Search(cl_ord_id, sent, like, noter, is_others)
+    search = _Search(name, sent, like, noter, is_others)
     yield from search.open_orders()
     if not search.found and not open_only:
         yield from search.closed_orders()
@@ -112,7 +113,7 @@ def query(txids: Sequence[str], since: float = 0.0, noter: NoteOf = no_notes) ->
 class _Search:
     """Looks for the orders with one name, in one list after the other, and keeps what is doubtful."""
 
-    cl_ord_id: str
+    name: KrakenName
     sent: float
     like: Order | None
     noter: NoteOf
@@ -127,7 +128,7 @@ class _Search:
 
     def open_orders(self) -> Generator[Call, Any, None]:
         try:
-            result = yield "OpenOrders", {"cl_ord_id": self.cl_ord_id}
+            result = yield "OpenOrders", dict(self.name.filter())
         except CallError as error:
             self.doubts.append(error)
             return
@@ -135,14 +136,14 @@ class _Search:
         yield from self._take(rows, "OpenOrders")
 
     def closed_orders(self) -> Generator[Call, Any, None]:
-        asked = {"cl_ord_id": self.cl_ord_id, "start": self.start}
+        asked = {**self.name.filter(), "start": self.start}
         rows = yield from _pages("ClosedOrders", asked, "closed", self.doubts, self.noter, enough=self._are_named)
         yield from self._take(rows, "ClosedOrders")
 
     def trades(self) -> Generator[Call, Any, None]:
         """The orders of the account's trades since then: one that was filled is among them, whatever list lags."""
         before = len(self.doubts)
-        asked = {"cl_ord_id": self.cl_ord_id, "start": self.start}
+        asked = {**self.name.filter(), "start": self.start}
         trades = yield from _pages("TradesHistory", asked, "trades", self.doubts, self.noter)
         txids = {str(row["ordertxid"]) for row in trades.values() if row.get("ordertxid")}
         if any(not row.get("ordertxid") for row in trades.values()):
@@ -175,9 +176,9 @@ class _Search:
         """Take in a list that was asked for with our name. A row in it without a name is asked for once more."""
         named = {txid: row for txid, row in rows.items() if self._is_named(row)}
         self.found |= _read(named, self.noter(endpoint))
-        nameless = [txid for txid, row in rows.items() if _name(row) is None and self._may_be_it(txid, row)]
+        nameless = [txid for txid, row in rows.items() if not self._is_told(row) and self._may_be_it(txid, row)]
         if nameless and not self.found:
-            self.noter(endpoint)("cl_ord_id", ODD)
+            self.noter(endpoint)(self.name.param, ODD)
             yield from self._ask(nameless, filtered=True)
 
     def _ask(self, txids: Sequence[str], *, filtered: bool) -> Generator[Call, Any, None]:
@@ -187,8 +188,10 @@ class _Search:
         self.found |= _read(named, self.noter("QueryOrders"))
         is_one_told = filtered or self.like is not None
         strangers = {
-            txid for txid, row in rows.items() if _name(row) or not is_one_told or not self._may_be_it(txid, row)
-        }  # fmt: skip
+            txid
+            for txid, row in rows.items()
+            if self.name.is_of_another(row) or not is_one_told or not self._may_be_it(txid, row)
+        }
         if set(txids) - strangers - named.keys():
             self.doubts.append(_unmatched("QueryOrders"))
 
@@ -196,8 +199,11 @@ class _Search:
         return any(self._is_named(row) for row in rows.values())
 
     def _is_named(self, row: Row) -> bool:
-        """Kraken keeps a `cl_ord_id` as a number: it may come back with hyphens or in upper case."""
-        return (_name(row) or "").replace("-", "").lower() == self.cl_ord_id
+        return self.name.is_of(row)
+
+    def _is_told(self, row: Row) -> bool:
+        """Whether a row has a name, be it this or another."""
+        return self.name.is_of(row) or self.name.is_of_another(row)
 
     def _may_be_it(self, txid: str, row: Row) -> bool:
         """Whether nothing that a row tells says that it is another order."""
@@ -213,11 +219,6 @@ class _Search:
         if isinstance(descr.get("pair"), str) and not is_share(like.pair):
             told.append((market_key(descr["pair"]), market_key(like.pair)))
         return all(said is None or said == asked for said, asked in told)
-
-
-def _name(row: Row) -> str | None:
-    name = row.get("cl_ord_id")
-    return str(name) if name else None
 
 
 def _closer(

@@ -59,7 +59,9 @@ def successor(
 
 def _fits(order: Order, gone: Found, row: Mapping[str, Any]) -> bool:
     descr, opened = row.get("descr"), _amount(row.get("opentm"))
-    if gone.closed is None or opened is None or not isinstance(descr, Mapping) or row.get("refid"):
+    if gone.closed is None or opened is None or not isinstance(descr, Mapping):
+        return False
+    if row.get("refid") or row.get("userref"):  # the close of an order, or one with a number of its own
         return False
     is_alike = (descr.get("type"), descr.get("ordertype")) == (order.side, order.type)
     same_market = market_key(str(descr.get("pair"))) == market_key(order.pair)

@@ -4,14 +4,15 @@
 
                sent  accepted  refused  not sent    no answer  found open  closed  canceled  said canceled  absent
     planned    sent  ·         ·        not placed  ·          ·           ·       ·         ·              ·
-    sent       ·     placed    refused  not placed  unknown    ·           ·       ·         ·              ·
+    sent       ·     placed    refused  not placed  unknown    placed      closed  canceled  ·              ·
     unknown    ·     ·         ·        ·           unknown    placed      closed  canceled  canceled       not placed
     placed     ·     ·         ·        ·           ·          placed      closed  canceled  canceled       ·
     closed     ·     ·         ·        ·           ·          ·           closed  ·         ·              ·
     canceled   ·     ·         ·        ·           ·          placed      closed  canceled  canceled       ·
     refused, not placed: the end, nothing can happen any more
 
-A dot is impossible: it raises, and nothing changes. *closed* and *canceled* may be told again, with what was filled.
+A dot is impossible: it raises, and nothing changes. A *sent* order is found when Kraken's stream tells of it before
+the answer to its call has come. *closed* and *canceled* may be told again, with what was filled.
 *said canceled* is Kraken's answer to a cancel, which counts orders and says nothing of amounts: a row that is read
 later is the witness, and may say otherwise.
 *absent* is what complete, good replies say that were all asked for when the order could not appear any more.
@@ -90,6 +91,9 @@ TABLE: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = MappingProxyType(
             _N.REFUSED: _S.REFUSED,
             _N.NOT_SENT: _S.NOT_PLACED,
             _N.NO_ANSWER: _S.UNKNOWN,
+            _N.FOUND_OPEN: _S.PLACED,
+            _N.FOUND_CLOSED: _S.CLOSED,
+            _N.FOUND_CANCELED: _S.CANCELED,
         },
         _S.UNKNOWN: {
             _N.NO_ANSWER: _S.UNKNOWN,

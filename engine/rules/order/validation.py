@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DecimalException
 from typing import Any
 
 from engine.errors import ConfigError, MarketUnavailable, OrderRejected
 from engine.kraken.pair_names import TOKENIZED, name_of
-from engine.rules.order.order import Order, Price
+from engine.rules.order.close import ConditionalClose
+from engine.rules.order.order import HAS_LIMIT, Order
+from engine.rules.order.order_values import Moment, Price
 from engine.values import Pair
 
 EVERYTHING = Decimal("Infinity")
 """What a market buy reserves: what it will cost is not known beforehand."""
 
 _EXACT = Context(prec=100)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _TRIGGERS = frozenset({"stop-loss", "stop-loss-limit", "take-profit", "take-profit-limit"})
 _TRAILING = frozenset({"trailing-stop", "trailing-stop-limit"})
-_WITH_LIMIT = frozenset({"limit", "iceberg", "stop-loss-limit", "take-profit-limit", "trailing-stop-limit"})
 
 
 def fit(order: Order, pair: Pair) -> Order:
@@ -31,16 +34,19 @@ def fit(order: Order, pair: Pair) -> Order:
     _check_status(order, pair)
     volume = _whole_steps(order.volume, Decimal(1).scaleb(-_volume_decimals(order, pair)), ROUND_FLOOR)
     price, price2 = _fit_prices(order, pair)
-    fitted = _changed(order, volume, price, price2, pair)
-    _check_minimums(fitted, volume, pair)
     try:
+        fitted = _changed(order, volume, price, price2, pair)
+        _check_minimums(fitted, volume, pair)
         return Order(**fitted)
     except ConfigError as error:
         raise OrderRejected(f"{error} It was rounded to what {pair.altname} takes; nothing was sent.") from None
 
 
 def params_of(order: Order, pair: Pair) -> dict[str, Any]:
-    """The parameters of AddOrder for an order that fits."""
+    """The parameters of AddOrder for an order that fits.
+
+    Without what is only known when it is sent, and without its `userref`: see `Order`.
+    """
     in_force = None if order.time_in_force == "GTC" else order.time_in_force
     params = {
         "pair": name_of(pair),
@@ -52,11 +58,14 @@ def params_of(order: Order, pair: Pair) -> dict[str, Any]:
         "price2": order.price2,
         "oflags": ",".join(order.flags) or None,
         "timeinforce": in_force,
-        "expiretm": None if order.expires is None else f"+{order.expires}",
+        "starttm": _told(order.starts),
+        "expiretm": _told(order.expires),
         "leverage": order.leverage,
         "reduce_only": order.reduce_only or None,
         "trigger": order.trigger,
         "displayvol": order.display_volume,
+        "stptype": order.self_trade,
+        **_close_params(order.close),
     }
     return {name: _plain(value) for name, value in params.items() if value is not None}
 
@@ -87,7 +96,7 @@ def reserves(order: Order, pair: Pair, fee: Decimal) -> tuple[str, Decimal]:
 def worst_price(order: Order) -> Decimal | None:
     """The highest price that a buy may pay, or the lowest that a sell may get; `None` when the market decides."""
     price = order.price if order.price2 is None else order.price2
-    return price if order.type in _WITH_LIMIT and isinstance(price, Decimal) else None
+    return price if order.type in HAS_LIMIT and isinstance(price, Decimal) else None
 
 
 def _check_status(order: Order, pair: Pair) -> None:
@@ -95,7 +104,7 @@ def _check_status(order: Order, pair: Pair) -> None:
         "online": True,
         "": True,  # not told: Kraken's answer decides
         "post_only": "post" in order.flags,
-        "limit_only": order.type in _WITH_LIMIT,
+        "limit_only": order.type in HAS_LIMIT,
         "reduce_only": order.reduce_only,
     }.get(pair.status, False)
     if not takes:
@@ -143,7 +152,19 @@ def _changed(order: Order, volume: Decimal, price: Any, price2: Any, pair: Pair)
     shown = order.display_volume
     if shown is not None:
         shown = _whole_steps(shown, Decimal(1).scaleb(-pair.lot_decimals), ROUND_FLOOR)
-    return values | {"volume": volume, "price": price, "price2": price2, "display_volume": shown}
+    close = _fit_close(order, pair)
+    return values | {"volume": volume, "price": price, "price2": price2, "display_volume": shown, "close": close}
+
+
+def _fit_close(order: Order, pair: Pair) -> ConditionalClose | None:
+    """The conditional close as the pair takes it: an order on the other side."""
+    close = order.close
+    if close is None:
+        return None
+    side = "sell" if order.side == "buy" else "buy"
+    return ConditionalClose(
+        close.type, *_fit_prices(Order(order.pair, side, close.type, order.volume, close.price, close.price2), pair)
+    )
 
 
 def _check_minimums(fitted: Mapping[str, Any], volume: Decimal, pair: Pair) -> None:
@@ -152,13 +173,28 @@ def _check_minimums(fitted: Mapping[str, Any], volume: Decimal, pair: Pair) -> N
         least = f"{pair.costmin:f} {pair.quote}" if in_quote else f"{pair.ordermin:f}"
         raise OrderRejected(f"The volume {volume:f} is below {least}, the least that {pair.altname} takes; not sent.")
     price = fitted["price2"] or fitted["price"]
-    if not in_quote and fitted["type"] in _WITH_LIMIT and isinstance(price, Decimal):
+    if not in_quote and fitted["type"] in HAS_LIMIT and isinstance(price, Decimal):
         cost = _EXACT.multiply(volume, price)
         if cost < pair.costmin:
             raise OrderRejected(
                 f"The order is worth {cost:f} {pair.quote}, below {pair.costmin:f}, the least that {pair.altname} "
                 "takes; not sent."
             )
+
+
+def _close_params(close: ConditionalClose | None) -> dict[str, Any]:
+    if close is None:
+        return {}
+    return {"close[ordertype]": close.type, "close[price]": close.price, "close[price2]": close.price2}
+
+
+def _told(moment: Moment | None) -> str | None:
+    """A time as Kraken takes it: seconds from now, or Unix seconds."""
+    if moment is None:
+        return None
+    if isinstance(moment, int):
+        return f"+{moment}"
+    return format((Decimal((moment - _EPOCH) // _MICROSECOND) / 10**6).normalize(), "f")
 
 
 def _plain(value: Any) -> Any:

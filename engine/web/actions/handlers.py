@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from engine.actors.events import OperatorActed
 from engine.errors import EngineError
+from engine.rules.order.order import OrderReceipt
 from engine.web.actions.action import ACTIONS, Action
 from engine.web.actions.confirmation import confirmation, result
 from engine.web.actions.form_token import FormTokens
@@ -49,7 +51,7 @@ class ActionPages:
         """The form to confirm an action."""
         service: WebState = request.app.state.service
         asked = _asked(service, request.query_params)
-        return _unknown() if asked is None else self._form(service, asked)
+        return _unknown() if asked is None else await self._form(service, asked)
 
     async def act(self, request: Request) -> Response:
         """Do a confirmed action. It goes on when the browser goes away."""
@@ -59,20 +61,28 @@ class ActionPages:
         if asked is None:
             return _unknown()
         if not self._tokens.is_good(fields.get("token", ""), *asked.parts):
-            return self._form(service, asked, _OLD)
+            return await self._form(service, asked, _OLD)
         if fields.get("confirm", "").strip() != asked.account:
-            return self._form(service, asked, _MISTYPED)
+            return await self._form(service, asked, _MISTYPED)
         event = await run_in_threadpool(_do, service, asked, _who(request))
         page = result(service.engine.status(), asked.action.words, asked.account, event.sentence, is_done=event.is_done)
         return HTMLResponse(page, 200 if event.is_done else 409)
 
-    def _form(self, service: WebState, asked: _Asked, wrong: str = "") -> Response:
-        told = described(asked.account, asked.order, service.feed.orders.receipts(), service.feed.others.orders())
+    async def _form(self, service: WebState, asked: _Asked, wrong: str = "") -> Response:
+        told = await run_in_threadpool(_order_in_words, service, asked) if asked.order else ""
         page = confirmation(
             service.engine.status(), asked.name, asked.action, asked.account, asked.order,
             told=told, token=self._tokens.issue(*asked.parts), wrong=wrong,
         )  # fmt: skip
         return HTMLResponse(page, 400 if wrong else 200, SAYS_ORIGIN)
+
+
+def _order_in_words(service: WebState, asked: _Asked) -> str:
+    """The order as the journal has it, or else as it was seen at Kraken; no call is made."""
+    ours: list[OrderReceipt] = []
+    with contextlib.suppress(EngineError):
+        ours.append(service.engine.order(asked.account, asked.order))
+    return described(asked.account, asked.order, ours, service.feed.others.orders())
 
 
 def _do(service: WebState, asked: _Asked, who: str) -> OperatorActed:

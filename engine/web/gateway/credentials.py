@@ -143,15 +143,18 @@ def _credential(name: str, document: Any) -> Credential | None:
 
 def _read_root(path: Path) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"The gateway's root key {path} cannot be read: {error.strerror}.") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):  # a pipe would be waited for
+        os.close(descriptor)
+        raise StoreError(f"The gateway's root key {path} is no regular file: move it away.")
     with os.fdopen(descriptor, "rb") as opened:
-        mode = os.fstat(opened.fileno()).st_mode
         root = opened.read(ROOT_BYTES + 1)
-    if not stat.S_ISREG(mode) or mode & 0o077:
+    if mode & 0o077:
         raise StoreError(f"Others may read the gateway's root key {path}: run 'chmod 600 {path}'.")
     if len(root) != ROOT_BYTES:
         raise StoreError(f"The gateway's root key {path} is damaged: move it away and issue its keys anew.")

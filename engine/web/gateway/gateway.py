@@ -5,57 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import itertools
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.actors.lane.messages import CallDone
 from engine.app import Engine
-from engine.errors import (
-    CallError,
-    CallNotSent,
-    CallUnknown,
-    DeadlinePassed,
-    EngineError,
-    NotLive,
-    StoreError,
-    UnknownName,
-)
-from engine.kraken.dry_run import NAME as VALIDATE
-from engine.kraken.dry_run import settled
+from engine.errors import CallError, CallNotSent, EngineError, StoreError, UnknownName, WrongParameter
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.params import canonical
 from engine.kraken.signing import Signer, encode
-from engine.rules.lane.retry import pause_before_retry
+from engine.values import Settings
 from engine.web.gateway import responses
+from engine.web.gateway.calls import Calls
 from engine.web.gateway.credentials import Credential, Credentials
-from engine.web.gateway.orders import NAME, order_of, result_of
+from engine.web.gateway.names import OrderNames
+from engine.web.gateway.order_changes import CHANGES, OrderChanges
+from engine.web.gateway.order_reads import NAMED, Client, OrderReads
+from engine.web.gateway.orders import PLACES, OrderDesk
+from engine.web.gateway.reads import Asked, FairReads
+from engine.web.gateway.refusals import GatewayRefusal, RefusalLog
 from engine.web.gateway.replay import ReplayGuard
 from engine.web.gateway.request import GatewayRequest, Unreadable, read_body, read_query
+from engine.web.gateway.snapshots import BALANCES, known_balance, max_age_of
 
 PUBLIC_AT_ONCE = 20
-PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these
-ADD_ORDER = "AddOrder"
-_NAMES_AN_ORDER = frozenset({"CancelOrder", "AmendOrder", "OpenOrders", "ClosedOrders"})
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
 _NOT_UNLESS_LIVE = frozenset({WS_TOKEN, "CancelAllOrdersAfter"})
 NOBODY = 499  # status of a response whose client has gone
-GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
-
-
-class GatewayRefusal(Exception):
-    """A call that the gateway itself refuses, with Kraken's error code."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class Gateway:
@@ -63,16 +44,22 @@ class Gateway:
 
     Guarantees: a call goes to the engine only with a good signature of a key in force, once, and only when that key may
     make it; the client's nonce is never used at Kraken. If a client disconnects, its call is withdrawn while it waits;
-    an order is not, since the journal has it by then.
+    an order is not, since the journal has it by then. What the gateway or the engine refuses is told with a sentence,
+    and written to the log.
     """
 
-    def __init__(self, engine: Engine, credentials: Credentials, *, timeout: float) -> None:
+    def __init__(self, engine: Engine, credentials: Credentials, *, settings: Settings) -> None:
         self._engine = engine
-        self._timeout = timeout
+        self._timeout, self._serves_snapshots = settings.call_timeout, settings.serve_snapshots
         self._guards: dict[Credential, ReplayGuard] = {}
         self._writing = asyncio.Lock()
         self._public = asyncio.Semaphore(PUBLIC_AT_ONCE)
-        self._placing = ThreadPoolExecutor(PLACED_AT_ONCE, "kraken-engine gateway")
+        self._calls, names = Calls(engine), OrderNames(engine)
+        self._reads = FairReads(self._calls)
+        self._order_reads = OrderReads(self._reads, names)
+        self._order_changes = OrderChanges(engine, self._calls, names)
+        self._orders = OrderDesk(engine)
+        self._log = RefusalLog(time.monotonic)
         self.credentials = credentials
         self.answered = Counter[str]()
         """How many requests were done, refused by the gateway itself, failed, and given up by their client."""
@@ -80,16 +67,26 @@ class Gateway:
     async def private(self, request: Request) -> Response:
         """One signed call."""
         body = await request.body()
+        name = request.path_params["endpoint"]
+        who = request.headers.get("api-key", "")
         try:
             credential, asked = await self._authenticated(request, body)
-            endpoint = self._permitted(credential, asked, request.path_params["endpoint"])
-            asked = _settled(endpoint, asked)
+            endpoint = self._permitted(credential, asked, name)
+            asked = _canonical(endpoint, asked)
         except GatewayRefusal as no:
             self.answered["refused"] += 1
-            return responses.refusal(no.code)
-        if endpoint.name == ADD_ORDER and not is_dry_run(endpoint, asked.params):
-            return await self._place(credential.account, asked)
-        return await self._unless_gone(request, self._call(credential.account, endpoint, asked))
+            known = who if self.credentials.find(who) else "an unknown key"
+            self._log.refused(known, name[:64], no.code, str(no))
+            return responses.refusal(no.code, str(no))
+        client = Client(credential.account, credential.name, time.monotonic() + self._timeout)
+        if endpoint.name in PLACES and not is_dry_run(endpoint, asked.params):
+            return await self._answer(client, endpoint.name, self._placed(client, endpoint, asked))
+        balance = self._known(request, credential.account, endpoint, asked)
+        if balance is not None:
+            self.answered["done"] += 1
+            return responses.done(balance)
+        called = self._answer(client, endpoint.name, self._called(client, endpoint, asked))
+        return await self._unless_gone(request, called)
 
     async def public(self, request: Request) -> Response:
         """One public call, which does not pass through the lane."""
@@ -98,8 +95,8 @@ class Gateway:
             endpoint = public_endpoint(request.path_params["endpoint"])
             async with self._public:
                 text = await run_in_threadpool(self._public_result, endpoint, params)
-        except Unreadable:
-            return responses.refusal(responses.INVALID_ARGUMENTS)
+        except Unreadable as error:
+            return responses.refusal(responses.INVALID_ARGUMENTS, str(error))
         except CallError as error:
             return responses.failure(error)
         return text
@@ -110,26 +107,28 @@ class Gateway:
             if guard.highest < guard.mark:
                 with contextlib.suppress(StoreError):
                     await run_in_threadpool(self.credentials.keep_mark, credential, guard.highest)
-        self._placing.shutdown(wait=False)
+        self._orders.close()
         self.credentials.close()
 
     async def _authenticated(self, request: Request, body: bytes) -> tuple[Credential, GatewayRequest]:
         credential = self.credentials.find(request.headers.get("api-key", ""))
         if credential is None:
-            raise GatewayRefusal(responses.INVALID_KEY)
+            told = "The gateway has no such API key: 'kraken-engine gateway-key' lists them and makes new ones."
+            raise GatewayRefusal(responses.INVALID_KEY, told)
         try:
             asked = read_body(body, request.headers.get("content-type", ""))
-        except Unreadable:
-            raise GatewayRefusal(responses.INVALID_ARGUMENTS) from None
+        except Unreadable as error:
+            raise GatewayRefusal(responses.INVALID_ARGUMENTS, str(error)) from None
         if asked.nonce is None:
-            raise GatewayRefusal(responses.INVALID_NONCE)
+            raise GatewayRefusal(responses.INVALID_NONCE, "The call has no nonce, or one that is no whole number.")
         path = request.scope["path"]
         if not path.isascii():
-            raise GatewayRefusal(responses.UNKNOWN_METHOD)
+            raise GatewayRefusal(responses.UNKNOWN_METHOD, "The path has other characters than an endpoint has.")
         expected = Signer(self.credentials.secret(credential)).sign(path, body, asked.nonce)
         given = request.headers.get("api-sign", "")
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise GatewayRefusal(responses.INVALID_SIGNATURE)
+            told = "The signature does not fit: the secret is not that of this key, or the key was issued anew."
+            raise GatewayRefusal(responses.INVALID_SIGNATURE, told)
         await self._check_new(credential, asked.nonce, given)
         return credential, asked
 
@@ -139,15 +138,15 @@ class Gateway:
             guard = self._guards[credential] = ReplayGuard(self.credentials.mark(credential))
         now = time.time()
         if not guard.admit(nonce, signature, now):
-            raise GatewayRefusal(responses.INVALID_NONCE)
+            raise GatewayRefusal(responses.INVALID_NONCE, guard.why_not(nonce, now))
         async with self._writing:
             mark = guard.next_mark(nonce, now)
             if mark is None:
                 return
             try:
                 await run_in_threadpool(self.credentials.keep_mark, credential, mark)
-            except StoreError:
-                raise GatewayRefusal(responses.UNAVAILABLE) from None
+            except StoreError as error:
+                raise GatewayRefusal(responses.UNAVAILABLE, str(error)) from None
             guard.mark = mark
 
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
@@ -155,73 +154,61 @@ class Gateway:
             endpoint = private_endpoint(name).with_params(asked.params)
             self._engine.is_available(credential.account)
         except UnknownName as error:
-            raise GatewayRefusal(responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY) from None
-        is_trading = endpoint.writes or endpoint.name == WS_TOKEN
-        if is_trading and not credential.may_trade:
-            raise GatewayRefusal(responses.PERMISSION_DENIED)
-        if endpoint.writes and endpoint.funds:
-            raise GatewayRefusal(responses.PERMISSION_DENIED)
-        if endpoint.name in _NOT_UNLESS_LIVE and not self._engine.status().live:
-            raise GatewayRefusal(responses.PERMISSION_DENIED)
+            code = responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY
+            raise GatewayRefusal(code, str(error)) from None
+        denied = self._denied(credential, endpoint)
+        if denied is not None:
+            raise GatewayRefusal(responses.PERMISSION_DENIED, denied)
         try:
             encode(endpoint, asked.params)
-        except CallNotSent:
-            raise GatewayRefusal(responses.INVALID_ARGUMENTS) from None
+        except CallNotSent as error:
+            raise GatewayRefusal(responses.INVALID_ARGUMENTS, str(error)) from None
         return endpoint
 
-    async def _place(self, account: str, asked: GatewayRequest) -> Response:
-        """An order, through the engine's journal. It goes on if its client disconnects: the journal has it by name."""
+    def _denied(self, credential: Credential, endpoint: Endpoint) -> str | None:
+        """Why the key may not make this call, for a person; `None` when it may."""
+        if (endpoint.writes or endpoint.name == WS_TOKEN) and not credential.may_trade:
+            return f"The gateway key {credential.name} may only read: issue one with --trading."
+        if endpoint.writes and endpoint.funds:
+            return "No gateway key may move money."
+        if endpoint.name in _NOT_UNLESS_LIVE and not self._engine.live:
+            return f"The engine is not live, so it takes no {endpoint.name}: start it with --live."
+        return None
+
+    def _known(
+        self, request: Request, account: str, endpoint: Endpoint, asked: GatewayRequest
+    ) -> dict[str, Any] | None:
+        """A balance that is known, where the client accepts its age and the engine is set to give it."""
+        if not self._serves_snapshots or endpoint.name not in BALANCES or asked.params:
+            return None
+        age = max_age_of(request.headers.get("cache-control", ""))
+        return None if age is None else known_balance(self._engine, account, endpoint.name, age)
+
+    async def _placed(self, client: Client, endpoint: Endpoint, asked: GatewayRequest) -> Response:
+        return responses.done(await self._orders.answer(client, endpoint.name, asked.params))
+
+    async def _called(self, client: Client, endpoint: Endpoint, asked: GatewayRequest) -> Response:
+        if endpoint.name in NAMED:
+            done = await self._order_reads.answer(client, endpoint.name, asked.params)
+        elif endpoint.name in CHANGES:
+            done = await self._order_changes.answer(client, endpoint.name, asked.params)
+        elif endpoint.writes or endpoint.name == WS_TOKEN:
+            done = await self._calls.make(client.account, endpoint.name, asked.params, client.deadline)
+        else:
+            read = Asked(client.account, endpoint.name, asked.params)
+            done = await self._reads.read(client.key, read, client.deadline)
+        return responses.done(done.result, done.warnings)
+
+    async def _answer(self, client: Client, name: str, making: Coroutine[Any, Any, Response]) -> Response:
+        """The answer, or the error that says why there is none."""
         try:
-            if not self._engine.status().live:
-                raise NotLive("The engine is not live.", account=account)
-            order, name = order_of(asked.params)
-            place = partial(self._engine.place, account, order, id=name, timeout=self._timeout)
-            receipt = await asyncio.get_running_loop().run_in_executor(self._placing, place)
+            answer = await making
         except EngineError as error:
             self.answered["failed"] += 1
+            self._log.failed(client.key, name, error)
             return responses.failure(error)
         self.answered["done"] += 1
-        return responses.done(result_of(receipt))
-
-    def _translated(self, account: str, endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The parameters with the engine's `cl_ord_id` in place of the client's own name for the order."""
-        name = params.get(NAME)
-        if endpoint.name not in _NAMES_AN_ORDER or not isinstance(name, str):
-            return params
-        with contextlib.suppress(EngineError):
-            return {**params, NAME: self._engine.order(account, name).cl_ord_id}
-        return params
-
-    async def _call(self, account: str, endpoint: Endpoint, asked: GatewayRequest) -> Response:
-        """The call with its repeats, as `Engine.call` makes them, without a thread that waits."""
-        deadline, params = time.monotonic() + self._timeout, asked.params
-        if NAME in params:
-            params = await run_in_threadpool(self._translated, account, endpoint, params)
-        for attempt in itertools.count():
-            try:
-                done = await self._attempt(account, endpoint.name, params, deadline - time.monotonic())
-            except CallError as error:
-                pause = pause_before_retry(error, attempt, writes=endpoint.writes, places=endpoint.places)
-                if pause is None or time.monotonic() + pause >= deadline:
-                    self.answered["failed"] += 1
-                    return responses.failure(error)
-                await asyncio.sleep(pause)
-            else:
-                self.answered["done"] += 1
-                return responses.done(done.result, done.warnings)
-        raise AssertionError("unreachable")
-
-    async def _attempt(self, account: str, endpoint: str, params: Mapping[str, Any], seconds: float) -> CallDone:
-        """One attempt. Raises a `CallError`; a call that still waits when its time is over is withdrawn."""
-        future = self._engine.submit(account, endpoint, params, seconds, with_warnings=True)
-        try:
-            async with asyncio.timeout(max(0.0, seconds) + GRACE):
-                done: CallDone = await asyncio.wrap_future(future)
-                return done
-        except TimeoutError:
-            if future.cancelled():
-                raise DeadlinePassed("The call was not sent in time.") from None
-            raise CallUnknown("No answer in time: look up what became of the call.") from None
+        return answer
 
     def _public_result(self, endpoint: Endpoint, params: dict[str, Any]) -> Response:
         return responses.done(self._engine.public(endpoint.name, params))
@@ -242,12 +229,12 @@ class Gateway:
         return Response(status_code=NOBODY)
 
 
-def _settled(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
-    """With `validate` read, which may make an order a dry run. Raises `GatewayRefusal`, naming it."""
+def _canonical(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
+    """With the parameters as Kraken takes them. Raises `GatewayRefusal`, naming the one that cannot be read."""
     try:
-        return GatewayRequest(asked.nonce, settled(endpoint, asked.params))
-    except CallNotSent:
-        raise GatewayRefusal(f"{responses.INVALID_ARGUMENTS}:{VALIDATE}") from None
+        return GatewayRequest(asked.nonce, canonical(endpoint, asked.params))
+    except WrongParameter as error:
+        raise GatewayRefusal(f"{responses.INVALID_ARGUMENTS}:{error.name}", str(error)) from None
 
 
 async def _until_gone(request: Request) -> None:

@@ -1,67 +1,98 @@
-"""AddOrder of the gateway's clients as placements of the engine's, which go through its order journal (promise G9)."""
+"""AddOrder and AddOrderBatch of the gateway's clients as placements, which go through the journal (promise G9)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from engine.errors import ConfigError
-from engine.rules.order.order import Order, OrderReceipt
+from engine.app import Engine
+from engine.errors import CallError, CounterFull, NotLive, WrongParameter
+from engine.kraken.params import CLIENT_ID, CLOSE, ORDERS, USERREF
+from engine.rules.order.order import Order
+from engine.rules.order.order_params import order_of
+from engine.rules.order.placement import Placement
+from engine.web.gateway.order_reads import Client
+from engine.web.gateway.responses import UNAVAILABLE, code_of
+from engine.web.gateway.turns import Turns
 
-# What an order says, by Kraken's names and ours. What is not here cannot be journalled, and is refused.
-_SAME = {
-    "pair": "pair", "type": "side", "ordertype": "type", "volume": "volume", "price": "price", "price2": "price2",
-    "oflags": "flags", "timeinforce": "time_in_force", "trigger": "trigger", "displayvol": "display_volume",
-}  # fmt: skip
-_READ = {"leverage", "reduce_only", "expiretm"}
-_MEANS_NOTHING = {"price": "0", "price2": "0", "starttm": "0", "expiretm": "0", "leverage": "none"}
-NAME = "cl_ord_id"
+PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these
+PLACES = frozenset({"AddOrder", "AddOrderBatch"})
+SHORTEST = 0.01  # seconds until another try
+FEWEST, MOST = 2, 15  # orders of a batch (Kraken's reference of AddOrderBatch)
 
 
-def order_of(params: Mapping[str, Any]) -> tuple[Order, str | None]:
-    """The order that AddOrder's parameters ask for, and the client's name for it.
+class OrderDesk:
+    """Places the orders of the gateway's clients. Lives in the thread of the event loop.
 
-    Raises `ConfigError` for an invalid order, and for parameters that an `Order` does not have, such as ``userref``,
-    ``deadline`` and a conditional close: dropping one would place another order than was asked for.
+    An order goes on if its client disconnects: the journal has it. What our own count of Kraken's counters holds back
+    is tried again within the client's time.
     """
-    given = {name: value for name, value in params.items() if value != "" and _MEANS_NOTHING.get(name) != value}
-    client_name = given.pop(NAME, None)
-    unknown = sorted(given.keys() - _SAME.keys() - _READ)
-    if unknown:
-        raise ConfigError(f"An order through the gateway has no {unknown[0]}.")
-    said = {_SAME[name]: value for name, value in given.items() if name in _SAME}
-    said |= {"leverage": _leverage(given.get("leverage")), "reduce_only": _switch(given.get("reduce_only", False))}
-    if "expiretm" in given:
-        said |= {"expires": _seconds(given["expiretm"]), "time_in_force": "GTD"}
-    try:
-        return Order(**said), None if client_name is None else str(client_name)
-    except TypeError:
-        raise ConfigError("An order needs pair, type, ordertype and volume.") from None
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turns = Turns()
+        self._placing = ThreadPoolExecutor(PLACED_AT_ONCE, "kraken-engine gateway")
+
+    async def answer(self, client: Client, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of that endpoint; `params` as `canonical` leaves them. Raises an `EngineError`."""
+        if not self._engine.live:
+            raise NotLive("The engine is not live, so it places no order: start it with --live.")
+        if name == "AddOrder":
+            return await self._one(client, params)
+        return await self._batch(client, params)
+
+    def close(self) -> None:
+        """Take no more orders."""
+        self._placing.shutdown(wait=False)
+
+    async def _one(self, client: Client, params: Mapping[str, Any]) -> dict[str, Any]:
+        order, name = _asked(params)
+        place = partial(self._engine.place_for, client.key, name, client.account, order)
+        row: Placement = await self._in_time(client, place)
+        close = {CLOSE: row.close_description} if row.close_description else {}
+        return {"descr": {"order": row.description or "", **close}, "txid": list(row.txids)}
+
+    async def _batch(self, client: Client, params: Mapping[str, Any]) -> dict[str, Any]:
+        rows = params.get(ORDERS) or []
+        if not FEWEST <= len(rows) <= MOST:
+            raise WrongParameter(f"A batch has {FEWEST} to {MOST} orders; this one has {len(rows)}.", name=ORDERS)
+        shared = {name: value for name, value in params.items() if name not in (ORDERS, "validate")}
+        asked = [_asked({**row, **shared}) for row in rows]
+        place = partial(self._engine.place_batch_for, client.key, asked, client.account)
+        placed: Sequence[Placement | CallError] = await self._in_time(client, place)
+        return {ORDERS: [_row(each) for each in placed]}
+
+    async def _in_time(self, client: Client, place: Any) -> Any:
+        """Place, again where our count of a counter of Kraken's was full and falls within the client's time."""
+        while True:
+            left = max(0.0, client.deadline - time.monotonic())
+            try:
+                async with self._turns.turn(client.key, client.deadline):
+                    return await asyncio.get_running_loop().run_in_executor(self._placing, partial(place, left))
+            except CounterFull as error:
+                pause = error.retry_after or 0.0
+                if time.monotonic() + pause >= client.deadline:
+                    raise
+            await asyncio.sleep(max(pause, SHORTEST))
 
 
-def result_of(receipt: OrderReceipt) -> dict[str, Any]:
-    """A placement as AddOrder's result."""
-    return {"descr": {"order": receipt.description or ""}, "txid": list(receipt.txids)}
+def _asked(params: Mapping[str, Any]) -> tuple[Order, str | None]:
+    """The order and the client's name for it. Kraken takes a `cl_ord_id` or a `userref`, not both."""
+    if CLIENT_ID in params and USERREF in params:
+        raise WrongParameter("An order has a cl_ord_id or a userref, and not both.", name=USERREF)
+    name = params.get(CLIENT_ID)
+    return order_of(params), None if name is None else str(name)
 
 
-def _leverage(value: Any) -> int | None:
-    if value is None:
-        return None
-    text = str(value).removesuffix(":1")
-    if not text.isascii() or not text.isdigit():
-        raise ConfigError(f"invalid leverage {text[:20]!r}: give a whole number such as 2, or 2:1.")
-    return int(text)
-
-
-def _seconds(value: Any) -> int:
-    text = str(value)
-    if not text.startswith("+") or not text[1:].isascii() or not text[1:].isdigit():
-        raise ConfigError("An order through the gateway expires after so many seconds: +60.")
-    return int(text[1:])
-
-
-def _switch(value: Any) -> bool:
-    known = {True: True, False: False, "true": True, "false": False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise ConfigError("A switch is true or false.")
-    return known[value]
+def _row(ended: Placement | CallError) -> dict[str, Any]:
+    """One order of a batch as Kraken's reply has it."""
+    if isinstance(ended, CallError):
+        return {"error": code_of(ended)}
+    if not ended.txids:
+        return {"error": UNAVAILABLE}  # Kraken has no such order
+    close = {CLOSE: ended.close_description} if ended.close_description else {}
+    return {"txid": ended.txids[0], "descr": {"order": ended.description or ""}, **close}

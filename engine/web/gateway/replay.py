@@ -37,6 +37,18 @@ class ReplayGuard:
         self._forget()
         return True
 
+    def why_not(self, nonce: int, now: float) -> str:
+        """Why a request with this nonce was not admitted, for a person."""
+        told, seen = _unit(nonce, now), _unit(self.highest, now)
+        if self.highest and told != seen and nonce < self.highest:
+            return (
+                f"The nonce counts {told}, and this key has seen nonces that count {seen}: lower ones are refused for "
+                "ever. Programs that count differently need gateway keys of their own."
+            )
+        if nonce >= HIGHEST:
+            return "The nonce has more than 64 bits."
+        return "The nonce is not higher than those that this key has seen before, or the call was sent before."
+
     def _forget(self) -> None:
         """Drop the signatures at or below the floor; if there are too many, raise the floor."""
         while self._by_nonce and (self._by_nonce[0][0] <= self._floor or len(self._by_nonce) > SEEN_AT_MOST):
@@ -47,6 +59,17 @@ class ReplayGuard:
     def next_mark(self, nonce: int, now: float) -> int | None:
         """The mark to make durable before `nonce` may pass, or `None` when it may."""
         return None if nonce <= self.mark else nonce + span(AHEAD, nonce, now)
+
+
+_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+
+
+def _unit(nonce: int, now: float) -> str:
+    """What a nonce counts since 1970, as far as it can be told."""
+    for power, name in enumerate(_UNITS):
+        if 0.5 < nonce / (now * 1000**power) < 2.0:
+            return name
+    return "something else than time"
 
 
 def span(seconds: float, nonce: int, now: float) -> int:

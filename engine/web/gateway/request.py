@@ -15,6 +15,9 @@ PARAMETERS_AT_MOST = 1_000
 class Unreadable(ValueError):
     """The body is neither a form nor a JSON object, or names a parameter twice."""
 
+    def __init__(self) -> None:
+        super().__init__("The body is not what its Content-Type says, a form or a JSON object, or has a name twice.")
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayRequest:

@@ -1,4 +1,8 @@
-"""The gateway's responses: Kraken's envelope, and the gateway's own refusals as Kraken's error codes."""
+"""The gateway's responses: Kraken's envelope, and the gateway's own refusals in the words that Kraken has for the same.
+
+A client reads from Kraken's words what it may do next: wait, give up, or mend the call. Why the engine refuses it is
+told besides, as a sentence in the header ``X-Engine-Refusal``.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,9 @@ from engine.errors import (
     InvalidArguments,
     LockedOut,
     MailboxFull,
+    MarketUnavailable,
     NonceNotDurable,
+    NoncesUsedUp,
     NotLive,
     OrderRejected,
     PairUnsettled,
@@ -33,7 +39,11 @@ from engine.errors import (
     RateLimited,
     UnknownMethod,
     UnknownName,
+    WrongParameter,
 )
+
+HEADER = "X-Engine-Refusal"
+LONGEST = 500  # characters of a sentence in the header
 
 INVALID_KEY = "EAPI:Invalid key"
 INVALID_SIGNATURE = "EAPI:Invalid signature"
@@ -46,7 +56,7 @@ UNAVAILABLE = "EService:Unavailable"
 BUSY = "EService:Busy"
 LOCKOUT = "EGeneral:Temporary lockout"
 
-# The first class that fits. Each string makes clients do the right thing: wait, give up, or fix the call.
+# The first class that fits. A service that is unavailable or busy is a matter of time; nothing permanent is called so.
 _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     ((UnknownName, UnknownMethod), UNKNOWN_METHOD),
     ((CounterFull, MailboxFull, RateLimited), RATE_LIMIT),
@@ -55,13 +65,14 @@ _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
     (OrderRejected, "EOrder:Invalid order"),
     (InvalidArguments, INVALID_ARGUMENTS),
     (PermissionDenied, PERMISSION_DENIED),
-    (PairUnsettled, "EOrder:Rate limit exceeded"),
+    (MarketUnavailable, UNAVAILABLE),
     (LockedOut, LOCKOUT),
     (NotLive, PERMISSION_DENIED),
-    (DeadlinePassed, BUSY),
+    (NoncesUsedUp, INVALID_KEY),
+    ((DeadlinePassed, PairUnsettled), BUSY),
     ((ConnectFailed, EngineStopped, NonceNotDurable), UNAVAILABLE),
     (ConfigError, INVALID_ARGUMENTS),
-    ((CallNotSent, CallRefused), UNAVAILABLE),
+    ((CallNotSent, CallRefused), BUSY),
 )
 
 
@@ -70,9 +81,13 @@ def done(result: Any, warnings: Iterable[str] = ()) -> Response:
     return _json(f'{{"error":{json.dumps(list(warnings))},"result":{written(result)}}}')
 
 
-def refusal(code: str) -> Response:
-    """An error of Kraken's, or one of the gateway in the same form."""
-    return _json(f'{{"error":[{json.dumps(code)}]}}')
+def refusal(code: str, sentence: str = "") -> Response:
+    """An error of Kraken's, or with a sentence one of the engine's in the same form."""
+    response = _json(f'{{"error":[{json.dumps(code)}]}}')
+    if sentence:
+        plain = " ".join(sentence.split()).encode("ascii", "replace").decode()
+        response.headers[HEADER] = plain[:LONGEST]
+    return response
 
 
 def failure(error: EngineError) -> Response:
@@ -83,9 +98,25 @@ def failure(error: EngineError) -> Response:
     if isinstance(error, CallUnknown):
         return Response("The outcome is unknown: look it up before anything is sent again.\n", 504,
                         media_type="text/plain")  # fmt: skip
+    return refusal(code_of(error), str(error) if is_own(error) else "")
+
+
+def is_own(error: EngineError) -> bool:
+    """Whether the engine has refused the call, and not Kraken."""
+    if isinstance(error, CallRefused):
+        return not error.kraken_code
+    return not isinstance(error, CallUnknown)
+
+
+def code_of(error: EngineError) -> str:
+    """The error string that Kraken uses for it."""
     if isinstance(error, CallError) and error.kraken_code:
-        return refusal(error.kraken_code)
-    return refusal(next((word for kind, word in _WORDS if isinstance(error, kind)), UNAVAILABLE))
+        return error.kraken_code
+    if isinstance(error, CallNotSent) and error.kraken_word:
+        return error.kraken_word
+    if isinstance(error, WrongParameter):
+        return f"{INVALID_ARGUMENTS}:{error.name}"
+    return next((word for kind, word in _WORDS if isinstance(error, kind)), UNAVAILABLE)
 
 
 def written(value: Any) -> str:

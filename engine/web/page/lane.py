@@ -52,7 +52,8 @@ def _under_way(status: EngineStatus) -> Cell:
     if status.under_way is None:
         return cell("nothing")
     late = status.under_way_left is not None and status.under_way_left < 0
-    return cell(f"{' '.join(status.under_way)} ", Age(status.under_way_seconds or 0.0), state="bad" if late else "plain")
+    age = Age(status.under_way_seconds or 0.0)
+    return cell(f"{' '.join(status.under_way)} ", age, state="bad" if late else "plain")
 
 
 def _skew(skew: float) -> Cell:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from engine.rules.order.open_order import OpenOrder
-from engine.rules.order.order import Order, OrderReceipt, Price
+from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.order.order_values import Price
 from engine.rules.order.states import OrderState
 from engine.web.page.cell import Age, Cell, Link, Number, Piece, Row, cell
 from engine.web.page.headline import late_accounts

@@ -32,7 +32,7 @@ from engine import (
     OrderState,
 )
 from engine.actors.balance.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, Flush, read_history, read_marks
-from engine.actors.lane.messages import BalanceRecord
+from engine.actors.balance.messages import BalanceRecord
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import UnknownName
 from engine.rules.balance.history import AT_LEAST_EVERY, HOURS, MOST, hour_of, hour_place, hour_places
@@ -149,7 +149,7 @@ def test_marks_tell_of_outages_and_fills(tmp_path: Path) -> None:
 def record(cash: int, result: dict[str, Any] | None = None, every: int = 1) -> BalanceRecord:
     asked = BEGAN + timedelta(seconds=every * cash)
     snapshot = BalanceSnapshot("MASTER", as_of=asked, cash=Decimal(cash), available_cash=Decimal(cash))
-    return BalanceRecord("MASTER", "BalanceEx", {} if result is None else result, asked, "key", snapshot)
+    return BalanceRecord(snapshot, "BalanceEx", {} if result is None else result, "key")
 
 
 class Held(dict[str, Any]):

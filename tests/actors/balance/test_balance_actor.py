@@ -23,7 +23,7 @@ from engine import (
     ReadBalance,
     Settings,
 )
-from engine.actors.lane.messages import Invalidated
+from engine.actors.balance.messages import Invalidated
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.refresh import REQUEST_AGAIN_IN

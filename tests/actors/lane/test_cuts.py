@@ -39,7 +39,7 @@ class Lane:
 
     def begin(self) -> QueuedCall:
         queued_call: Any = self.mailbox.get().message
-        assert queued_call.claim()
+        assert queued_call.take()
         self.mailbox.begin(queued_call)
         return queued_call  # type: ignore[no-any-return]
 

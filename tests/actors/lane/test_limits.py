@@ -141,8 +141,9 @@ def test_lockout_is_waited_out_stops_cancels_and_survives_a_restart(sim: Simulat
         assert engine.submit("MASTER", "TradeBalance").result(PATIENCE)
 
 
-def test_two_locked_keys_stop_all(sim: Simulator, tmp_path: Path) -> None:
-    with calm_engine(sim, tmp_path) as engine:
+def test_two_locked_keys_stop_all_until_both_are_free_also_after_a_restart(sim: Simulator, tmp_path: Path) -> None:
+    clock = Shifted()
+    with calm_engine(sim, tmp_path, clock=clock) as engine:
         sim.fault(Fault.error("EGeneral:Temporary lockout", times=2))
         attempts(engine, 1)
         attempts(engine, 1, account="ALICE")
@@ -152,6 +153,17 @@ def test_two_locked_keys_stop_all(sim: Simulator, tmp_path: Path) -> None:
         assert count(sim, "BOB") == before
         codes = [warning.code for warning in engine.status().warnings]
         assert codes.count("all-locked-out") == 1, "BOB's own key stands well, and somebody has to say why it is silent"
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=CALM, clock=clock) as engine:
+        error = attempts(engine, 1, "CancelAll", account="BOB")[0]
+        assert isinstance(error, LockedOut)
+        assert "two keys" in str(error)
+        assert 800 < (error.retry_after or 0) <= 900
+        engine.resume("BOB")
+        assert isinstance(attempts(engine, 1, account="BOB")[0], LockedOut), "no command ends what Kraken does"
+        assert count(sim, "BOB") == before
+        clock.ahead += 901
+        for name in ("BOB", "MASTER", "ALICE"):
+            assert engine.submit(name, "TradeBalance").result(PATIENCE)
 
 
 def test_counter_refuses_before_a_nonce_is_drawn_and_never_a_cancel(sim: Simulator, tmp_path: Path) -> None:
@@ -214,7 +226,7 @@ def test_reads_wait_at_their_sender(sim: Simulator, tmp_path: Path) -> None:
 
 
 def test_damaged_limits_count_as_full_and_lock_nobody_out(sim: Simulator, tmp_path: Path) -> None:
-    """A lost file of ours is no word of Kraken's: reads wait for the counter, a cancel goes at once."""
+    """A file that we lost says nothing about Kraken: reads wait for the counter, a cancel goes at once."""
     settings = Settings(refresh_every=3600, call_timeout=PATIENCE)
     with calm_engine(sim, tmp_path, settings):
         pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import random
 import re
 import threading
@@ -264,11 +265,12 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outcomes") / "state"
 
 
+RUN = os.urandom(8).hex()  # a key is claimed machine-wide, and the same tests may be running beside these
 QUIET = Settings(refresh_every=1e6, call_timeout=PATIENCE, local_limits=False, any_host=True)
 
 
 def accounts(*names: str) -> list[Account]:
-    return [Account(name, f"key-of-{name}", SECRET) for name in names]
+    return [Account(name, f"key-of-{name}-{RUN}", SECRET) for name in names]
 
 
 class Bench:

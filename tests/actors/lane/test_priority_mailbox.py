@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pykka import ThreadingFuture
 from pykka._envelope import Envelope
 
 from engine import Engine, PrivateCall, Settings
-from engine.actors.lane.order_queue import OrderQueue
 from engine.actors.lane.priority_mailbox import BOUNDS, PriorityMailbox
 from engine.actors.lane.queued_call import CallAnswer, FutureReply, QueuedCall
 from engine.errors import CallCut, CallNotSent, DeadlinePassed, EngineStopped, MailboxFull
 from engine.kraken.endpoints import CallClass
-from engine.rules.lane.priority import CUTS_A_MINUTE, CUTS_OF_ONE_READ, names_of, patience
+from engine.rules.lane.priority import CUTS_A_MINUTE, CUTS_OF_ONE_READ, patience
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK
 from tests.served import until
@@ -130,7 +129,7 @@ class MailboxMachine(RuleBasedStateMachine):
         numbers = [each.number for each in self.queued]
         self.drop(numbers.index(queued_call.call.params["n"]))
         expected = self.queued.pop(0)
-        claimed = queued_call.claim()
+        claimed = queued_call.take()
         assert claimed is not expected.cancelled
         if claimed:
             self.serving, self.queued_call, self.began = expected, queued_call, self.timers.now
@@ -187,76 +186,11 @@ class MailboxMachine(RuleBasedStateMachine):
     @invariant()
     def no_answered_call_is_served(self) -> None:
         if self.queued_call is not None:
-            assert self.queued_call.claimed
+            assert self.queued_call.has_left
 
 
 TestMailboxMachine = MailboxMachine.TestCase
 TestMailboxMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "cancel", "placement", "covered"),
-    [
-        ("CancelAll", {}, {"pair": "XBTUSD"}, True),
-        ("CancelOrder", {"cl_ord_id": "a"}, {"cl_ord_id": "a"}, True),
-        ("CancelOrder", {"cl_ord_id": "a"}, {"cl_ord_id": "b"}, False),
-        ("CancelOrder", {"cl_ord_id": "6d1b345e-2821-40e2-ad83-4ecb18a06876"},
-         {"cl_ord_id": "6D1B345E282140E2AD834ECB18A06876"}, True),
-        ("CancelOrder", {"txid": 7}, {"userref": "7"}, True),
-        ("CancelOrder", {"txid": "OABC"}, {"txid": "OABC", "limit_price": "1"}, True),
-        ("CancelOrderBatch", {"orders": ["OABC", 7]}, {"userref": 7}, True),
-        ("CancelOrderBatch", {"cl_ord_ids": ["a", "b"]}, {"orders": [{"cl_ord_id": "b"}, {"cl_ord_id": "z"}]}, True),
-        ("CancelOrderBatch", {"orders": [{"txid": "O1"}]}, {"orders": [{"cl_ord_id": "b"}]}, False),
-        ("CancelAllOrdersAfter", {"timeout": 60}, {"pair": "XBTUSD"}, False),
-    ],
-)  # fmt: skip
-def test_what_a_cancel_covers(endpoint: str, cancel: dict[str, Any], placement: dict[str, Any], covered: bool) -> None:
-    queue, placed = OrderQueue(), Sent("AddOrder", placement, "A")
-    queue.append(placed)
-    assert queue.take_covered(Sent(endpoint, cancel, "A").message) == [placed.message] * covered
-    assert len(queue) == (not covered)
-
-
-class Sent:
-    """An envelope."""
-
-    def __init__(self, endpoint: str, params: dict[str, Any], account: str) -> None:
-        self.message = QueuedCall(PrivateCall(account, endpoint, params), None, 0.0, 1.0)
-
-
-_UUIDS = ("0F8FAD5B-D9CB-469F-A165-70867728950E", "0f8fad5bd9cb469fa16570867728950e")
-_NAMES = st.sampled_from(["", "a", "b", "7", "c", *_UUIDS])
-_PARAMS = st.fixed_dictionaries(
-    {},
-    optional={
-        "txid": _NAMES, "cl_ord_id": _NAMES, "userref": st.sampled_from([7, 8]),
-        "orders": st.lists(st.one_of(_NAMES, st.fixed_dictionaries({"cl_ord_id": _NAMES})), max_size=3),
-    },
-)  # fmt: skip
-_QUEUED = st.tuples(st.sampled_from(["AddOrder", "AmendOrder", "AddExport"]), _PARAMS, st.sampled_from(["A", "B"]))
-_CANCELS = st.tuples(st.sampled_from(["CancelOrder", "CancelAll", "CancelAllOrdersAfter"]), _PARAMS, st.just("A"))
-
-
-@given(st.lists(_QUEUED, max_size=8), st.integers(0, 3), st.lists(_CANCELS, min_size=1, max_size=3))
-def test_the_queue_finds_exactly_what_a_cancel_covers(queued: Any, served: int, cancels: Any) -> None:
-    queue, model = OrderQueue(), [Sent(*each) for each in queued]
-    queue.extend(model)
-    for _ in range(min(served, len(model))):
-        assert queue.popleft() is model.pop(0)
-    for endpoint, params, account in cancels:
-        cancel = Sent(endpoint, params, account).message
-        expected = [
-            each.message for each in model
-            if each.message.endpoint.places and each.message.call.account == account
-            and (endpoint == "CancelAll" or names_of(params) & names_of(each.message.call.params))
-        ]  # fmt: skip
-        assert queue.take_covered(cancel) == expected
-        model = [each for each in model if each.message not in expected]
-        assert list(queue) == model
-        assert len(queue) == len(model)
-    queue.clear()
-    assert not queue
-
 
 
 def test_a_read_is_cut_twice_then_only_for_cancels_and_cuts_are_bounded() -> None:

@@ -48,7 +48,7 @@ def test_a_withdrawn_call_is_neither_run_nor_answered() -> None:
     assert queued_call.is_wanted
     assert answer.withdraw()
     assert not queued_call.is_wanted
-    assert not queued_call.claim()
+    assert not queued_call.take()
     queued_call.refuse(CallNotSent("too late"))
     assert answer.wait(0.001) is None
 
@@ -63,7 +63,7 @@ def test_of_many_who_claim_and_one_who_withdraws_one_succeeds() -> None:
         def run(what: str, gate: threading.Barrier = gate, queued_call: QueuedCall = queued_call,
                 answer: CallAnswer = answer, won: list[str] = won) -> None:  # fmt: skip
             gate.wait()
-            if queued_call.claim() if what == "claim" else answer.withdraw():
+            if queued_call.take() if what == "claim" else answer.withdraw():
                 won.append(what)
 
         threads = [threading.Thread(target=run, args=(what,)) for what in ("claim", "claim", "claim", "withdraw")]

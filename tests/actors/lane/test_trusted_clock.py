@@ -209,7 +209,7 @@ def test_a_date_within_the_tolerance_is_learned(off: int) -> None:
 
 
 def test_a_date_is_learned_when_another_one_agrees() -> None:
-    """The wall clock has jumped, so it is no witness against what Kraken says now; one reply alone is none for it."""
+    """The wall clock has jumped, so it proves nothing against what Kraken says now; nor does one reply alone."""
     clock, trusted = _at(1_800_000_000)
     trusted.learn_date(_date(1_800_000_000))
     clock.mono, clock.wall = 10.0, (1_800_000_010 + YEAR) * NANO

@@ -137,3 +137,11 @@ def test_a_market_of_another_venue_takes_no_name_of_krakens_own() -> None:
     book = PairCache(Kraken(), lambda: 0.0)
     assert market_of(book.get("XBTUSD:BTNL", 1)) == "XBT/USD:BTNL"
     assert {market_of(book.get(name, 1)) for name in ("BTC/USD", "XBT/USD", "XBTUSD")} == {"XBT/USD"}
+
+
+def test_a_name_that_kraken_does_not_have_gets_the_nearest() -> None:
+    cache = PairCache(Kraken(), lambda: 0.0)
+    with pytest.raises(OrderRejected, match=r"no pair 'XBTUDS' \(did you mean XBTUSD\?\); nothing was sent"):
+        cache.get("XBTUDS", 1.0)
+    with pytest.raises(OrderRejected, match="no pair 'QQQ'; nothing was sent"):
+        cache.get("QQQ", 1.0)

@@ -1,4 +1,4 @@
-"""Prices: read strictly, an empty book is no price, and a name that Kraken refuses hides no other."""
+"""Prices: read strictly, an empty book is not a price, and a name that Kraken refuses hides no other."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def test_a_pair_that_is_not_in_the_reply_has_the_bound_and_so_has_one_before_the
     asked = Asked(reply(), None)
     assert asked.look(XBT, ETH) == [OWN, f"at most 0.80 %: {NOT_TOLD}"]
     asked.now += YOUNG
-    assert asked.look(XBT) == [f"at most 0.80 %: {NOT_ANSWERED}"], "an old fee is no fee any more"
+    assert asked.look(XBT) == [f"at most 0.80 %: {NOT_ANSWERED}"], "an old fee is not a fee any more"
     assert asked.look(XBT) == [f"at most 0.80 %: {NOT_ANSWERED}"]
     assert len(asked.calls) == 2, "one question at a time"
     asked.open.set_result(reply("0.4000"))

@@ -9,12 +9,14 @@ import pytest
 
 from engine.errors import CallError, CallUnknown
 from engine.rules.order.order import Order
+from engine.rules.order.own_name import KrakenName
 from engine.rules.order.reconciliation import PAGE, Found, LookupSteps, event_of, follow, joined, look_up
 from engine.rules.order.states import OrderEvent
 
 NAME = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
 LOST = CallUnknown("No answer came.")
+OURS = KrakenName("cl_ord_id", NAME)
 UUID = "01234567-89AB-cdef-0123-456789abcdef"
 
 
@@ -45,14 +47,14 @@ def closed(first: int, count: int, total: int, **named: Any) -> dict[str, Any]:
 
 
 def test_open_orders_come_first_and_are_enough() -> None:
-    calls, found = run(look_up(NAME, 10_000.0, thorough=True), {"open": {"A": row(name=UUID), "B": row(name=None)}})
+    calls, found = run(look_up(OURS, 10_000.0, thorough=True), {"open": {"A": row(name=UUID), "B": row(name=None)}})
     assert calls == [("OpenOrders", {"cl_ord_id": NAME})]
     assert found == {"A": Found("A", OrderEvent.FOUND_OPEN, Decimal("0.5"), Decimal(10), Decimal("0.1"), None, None)}
 
 
 def test_every_page_of_the_closed_orders_is_read() -> None:
     pages = (closed(0, PAGE, 101), closed(PAGE, PAGE, 101), closed(0, 0, 101, X=row("canceled")))
-    calls, found = run(look_up(NAME, 10_000.0, thorough=False), {"open": {}}, *pages)
+    calls, found = run(look_up(OURS, 10_000.0, thorough=False), {"open": {}}, *pages)
     assert [params["ofs"] for endpoint, params in calls[1:]] == [0, 50, 100]
     assert {params["start"] for endpoint, params in calls[1:]} == {6400}
     assert found["X"].event is OrderEvent.FOUND_CANCELED
@@ -61,7 +63,7 @@ def test_every_page_of_the_closed_orders_is_read() -> None:
 def test_a_trade_leads_to_an_order_that_no_list_shows() -> None:
     trades = {"trades": {"T1": {"ordertxid": "X"}, "T2": {"ordertxid": "Y"}}, "count": 2}
     answers: Any = ({"open": {}}, closed(0, 0, 0), trades, {"X": row("closed"), "Y": row("closed", None)})
-    calls, found = run(look_up(NAME, 10_000.0, thorough=True), *answers)
+    calls, found = run(look_up(OURS, 10_000.0, thorough=True), *answers)
     assert calls[2][0] == "TradesHistory"
     assert calls[3] == ("QueryOrders", {"txid": "X,Y"})
     assert set(found) == {"X"}
@@ -70,7 +72,7 @@ def test_a_trade_leads_to_an_order_that_no_list_shows() -> None:
 def test_absence_takes_all_the_lists() -> None:
     others = {"closed": {"O0": row("closed", OTHER)}, "count": 1}
     answers: tuple[Any, ...] = ({"open": {}}, others, {"trades": {}, "count": 0})
-    calls, found = run(look_up(NAME, 10_000.0, thorough=True), *answers)
+    calls, found = run(look_up(OURS, 10_000.0, thorough=True), *answers)
     assert [endpoint for endpoint, _ in calls] == ["OpenOrders", "ClosedOrders", "TradesHistory"]
     assert found == {}
 
@@ -97,7 +99,7 @@ def test_absence_takes_all_the_lists() -> None:
 @pytest.mark.parametrize("thorough", [True, False])
 def test_an_incomplete_answer_does_not_prove_absence(answers: tuple[Any, ...], thorough: bool) -> None:
     with pytest.raises(CallUnknown):
-        run(look_up(NAME, 10_000.0, thorough=thorough), *answers)
+        run(look_up(OURS, 10_000.0, thorough=thorough), *answers)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +112,11 @@ def test_an_incomplete_answer_does_not_prove_absence(answers: tuple[Any, ...], t
 def test_trades_that_are_not_whole_are_looked_for_in_the_ledger(trades: Any) -> None:
     """Such a reply is no absence; an order that the ledger leads to is found all the same."""
     with pytest.raises(CallUnknown):
-        run(look_up(NAME, 10_000.0, thorough=True), {"open": {}}, EMPTY["ClosedOrders"], trades)
+        run(look_up(OURS, 10_000.0, thorough=True), {"open": {}}, EMPTY["ClosedOrders"], trades)
     ledger = {"ledger": {"L1": {"refid": "T1"}, "L2": {"refid": "T1"}, "L3": {}}, "count": 3}
     found_by = (ledger, {"T1": {"ordertxid": "X"}}, {"X": row("closed")})
     answers: Any = ({"open": {}}, EMPTY["ClosedOrders"], trades, *found_by)
-    calls, found = run(look_up(NAME, 10_000.0, thorough=True), *answers)
+    calls, found = run(look_up(OURS, 10_000.0, thorough=True), *answers)
     assert calls[3:] == [
         ("Ledgers", {"type": "trade", "start": 6400, "ofs": 0}), ("QueryTrades", {"txid": "T1"}),
         ("QueryOrders", {"txid": "X"}),
@@ -124,7 +126,7 @@ def test_trades_that_are_not_whole_are_looked_for_in_the_ledger(trades: Any) -> 
 
 @pytest.mark.parametrize("count", [0, 2, 2346, None, "1", True, -1])
 def test_a_row_with_our_name_settles_it_whatever_the_count(count: Any) -> None:
-    calls, found = run(look_up(NAME, 10_000.0, thorough=True), LOST, {"closed": {"X": row("closed")}, "count": count})
+    calls, found = run(look_up(OURS, 10_000.0, thorough=True), LOST, {"closed": {"X": row("closed")}, "count": count})
     assert found["X"].event is OrderEvent.FOUND_CLOSED
     assert [endpoint for endpoint, _ in calls] == ["OpenOrders", "ClosedOrders"]
 
@@ -133,7 +135,7 @@ def test_a_row_with_our_name_settles_it_whatever_the_count(count: Any) -> None:
 def test_an_odd_detail_of_our_row_voids_nothing_else_of_it(odd: dict[str, Any]) -> None:
     notes: list[tuple[str, str, str]] = []
     noter = lambda endpoint: lambda field, what: notes.append((endpoint, field, what))  # noqa: E731
-    _, found = run(look_up(NAME, 10_000.0, thorough=True, noter=noter), {"open": {"A": {**row(), **odd}}})
+    _, found = run(look_up(OURS, 10_000.0, thorough=True, noter=noter), {"open": {"A": {**row(), **odd}}})
     assert event_of(found.values()) is OrderEvent.FOUND_OPEN
     assert found["A"].filled == (None if "vol_exec" in odd else Decimal("0.5"))
     assert [endpoint for endpoint, *_ in notes] == ["OpenOrders"]
@@ -149,7 +151,7 @@ def test_a_row_without_a_name_is_asked_for_and_is_doubt_while_it_has_none(where:
         nameless = {"A": row(name=None, vol="0.01", descr=DESCR, opentm=10_000)}
         listed = {"closed": nameless, "count": 1}
         shown = ({"open": nameless},) if where == "OpenOrders" else (EMPTY["OpenOrders"], listed)
-        return run(look_up(NAME, 10_000.0, thorough=True, like=LIKE), *shown, again)[1]
+        return run(look_up(OURS, 10_000.0, thorough=True, like=LIKE), *shown, again)[1]
 
     assert set(look({"A": row()})) == {"A"}
     assert look({"A": row(name=OTHER)}) == {}
@@ -177,7 +179,7 @@ def test_a_traded_order_without_a_name_is_doubt_only_where_it_may_be_ours(more: 
     order = {**row("closed", None, vol="0.01", descr=DESCR, opentm=10_000.0), **more}
     trades = {"trades": {"T": {"ordertxid": "Y"}}, "count": 1}
     answers = (EMPTY["OpenOrders"], EMPTY["ClosedOrders"], trades, {"Y": order})
-    look = look_up(NAME, 10_000.0, thorough=True, like=LIKE)
+    look = look_up(OURS, 10_000.0, thorough=True, like=LIKE)
     if is_doubt:
         with pytest.raises(CallUnknown):
             run(look, *answers)
@@ -186,7 +188,7 @@ def test_a_traded_order_without_a_name_is_doubt_only_where_it_may_be_ours(more: 
 
 
 def test_a_cheap_look_asks_for_open_orders_alone_and_says_nothing_about_the_others() -> None:
-    calls, found = run(look_up(NAME, 10_000.0, thorough=False, open_only=True), EMPTY["OpenOrders"])
+    calls, found = run(look_up(OURS, 10_000.0, thorough=False, open_only=True), EMPTY["OpenOrders"])
     assert ([endpoint for endpoint, _ in calls], found) == (["OpenOrders"], {})
 
 
@@ -218,7 +220,7 @@ def test_orders_that_are_no_longer_open_are_asked_for() -> None:
 
 def test_two_orders_of_one_placement_are_both_told_of() -> None:
     both = closed(0, 0, 2, A=row("closed"), B=row("canceled"))
-    _, found = run(look_up(NAME, 0.0, thorough=False), {"open": {}}, both)
+    _, found = run(look_up(OURS, 0.0, thorough=False), {"open": {}}, both)
     assert event_of(found.values()) is OrderEvent.FOUND_CLOSED
     assert joined(found.values())["txids"] == ("A", "B")
     assert joined(found.values())["filled"] == 1

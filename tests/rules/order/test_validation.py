@@ -208,3 +208,8 @@ def test_a_pair_is_asked_for_once_and_serves_on_when_kraken_is_away() -> None:
     source.error = InvalidArguments("EQuery:Unknown asset pair")
     with pytest.raises(OrderRejected, match="no pair"):
         book.get("NOPE", 1)
+
+
+def test_a_comma_in_an_amount_is_told_as_such() -> None:
+    with pytest.raises(ConfigError, match=r"Order.volume is '0,001', which is not an amount: write it with a point"):
+        Order("XBTUSD", "buy", "market", "0,001")

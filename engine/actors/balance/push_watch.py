@@ -1,0 +1,50 @@
+"""What Kraken's stream means for one account's refreshes: fewer while it is quiet, more while REST is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from engine.actors.balance.poller import Poller
+from engine.rules.backoff import Backoff
+from engine.rules.balance.polling import SAFETY_EVERY
+from engine.rules.balance.snapshot import unconfirmed
+from engine.stream.pulse import Pulse
+from engine.values import AssetBalance
+
+AGAIN = Backoff(1.0, 60.0)
+"""Seconds between requests whose replies are behind what the stream has told."""
+
+
+class PushWatch:
+    """Lives in the actor's thread. Without a `pulse` it changes nothing."""
+
+    def __init__(self, account: str, pulse: Pulse | None, poller: Poller) -> None:
+        self._account, self._pulse, self._poller = account, pulse, poller
+        self._behind = 0
+        self.interval = 0.0
+        """Seconds between the planned requests while the stream is quiet; 0: it is not."""
+
+    @property
+    def confirmed(self) -> Callable[[float], float | None]:
+        """For `BalanceSnapshot`: how long ago the stream confirmed a balance of some time."""
+        return unconfirmed if self._pulse is None else self._pulse.confirmed
+
+    def compare(self, assets: Mapping[str, AssetBalance]) -> bool:
+        """Whether REST is behind what the stream has told."""
+        is_behind = self._pulse is not None and self._pulse.is_ahead_of(assets)
+        self._behind = self._behind + 1 if is_behind else 0
+        return is_behind
+
+    def changed(self) -> None:
+        """The stream, or a call of ours, has told of a change."""
+        self._behind = 0
+
+    def again(self) -> float:
+        """Seconds until REST is asked once more, after a reply that was behind."""
+        return AGAIN.pause(max(0, self._behind - 1))
+
+    def quiet_pause(self, as_of: float | None) -> float | None:
+        """Seconds until the next safety read, while the stream confirms a balance of `as_of`; else `None`."""
+        is_quiet = self._pulse is not None and as_of is not None and self._pulse.confirmed(as_of) is not None
+        self.interval = SAFETY_EVERY if is_quiet else 0.0
+        return self._poller.slot_in(self._account) if is_quiet else None

@@ -1,0 +1,43 @@
+"""Reports the silence of Kraken in time (promise G7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.actors.balance.listener import Listener
+from engine.actors.events import EngineWarning
+
+LOOK_AGAIN = 0.01  # seconds: the shortest pause between two checks
+
+
+class SilenceWatch:
+    """Checks one account at the moment its silence would begin, so that it is reported in time.
+
+    Belongs to the actor's thread. `later(seconds)` arranges for `look` to be called.
+    """
+
+    def __init__(
+        self, account: str, listener: Listener, publish: Callable[[Any], None], later: Callable[[float], None]
+    ) -> None:
+        self._account, self._listener, self._publish, self._later = account, listener, publish, later
+        self._is_watching = False
+
+    def asks(self, interval: float, spacing: float) -> None:
+        """A balance is asked for: see `Listener.expect`."""
+        self._listener.expect(self._account, interval, spacing)
+        if not self._is_watching:
+            self._is_watching = True
+            self._later(max(self._listener.left(self._account), LOOK_AGAIN))
+
+    def look(self) -> str | None:
+        """The sentence about silence when it has begun; else `None`, and the account is checked again in time."""
+        left = self._listener.left(self._account)
+        self._is_watching = left > 0
+        if self._is_watching:
+            self._later(max(left, LOOK_AGAIN))
+            return None
+        sentence = self._listener.sentence(self._account)
+        if sentence is not None and self._listener.first_to_tell():
+            self._publish(EngineWarning("silence", f"{sentence} No account is available until it answers."))
+        return sentence

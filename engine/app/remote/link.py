@@ -1,0 +1,218 @@
+"""The connections to the service on a state directory: one question and its answer, or an answer in many lines."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.app.remote import codec
+from engine.errors import CallNotSent, ConfigError, EngineError, MailboxFull
+from engine.ownership.local_socket import connected
+from engine.version import __version__
+
+CONNECT_WITHIN = 2.0  # seconds
+IDLE_AT_MOST = 10.0  # seconds; the service closes a connection that is idle for 20
+KEPT = 16  # idle connections
+ANSWER_AT_MOST = 64 * 1024 * 1024  # bytes
+LINE_AT_MOST = 16 * 1024 * 1024
+
+PATH = "/engine/"
+VERSION = "x-engine-version"
+OTHER_VERSION = (
+    "The running service is version {theirs} of the engine and this program has version {ours}: use the same for both, "
+    "and restart the service after an update."
+)
+
+_BUSY, _TOO_LARGE, _NO_SUCH_QUESTION = 503, 413, 404
+
+
+class Unreached(Exception):
+    """Nobody serves the state directory; the service has not got the question."""
+
+
+class Unanswered(Exception):
+    """The service may have got the question, and no readable answer came."""
+
+
+class Link:
+    """The way to the service on a state directory, for any thread and for forked children.
+
+    Each question has a connection to itself; idle ones are kept for the next ones.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._idle: deque[_Connection] = deque()
+
+    def ask(self, question: str, asked: Mapping[str, Any], patience: float) -> Any:
+        """The answer to a question; raises what the engine raised.
+
+        Raises `Unreached` or `Unanswered` when there is none within about `patience` seconds, and `ConfigError` for an
+        argument that cannot be sent.
+        """
+        connection, reply = self._asked(question, asked, patience)
+        try:
+            raw = reply.read(ANSWER_AT_MOST + 1)
+            told = _answer(reply.status, raw)
+        except EngineError:
+            self._keep(connection, reply)
+            raise
+        except (OSError, http.client.HTTPException, codec.Unreadable) as error:
+            connection.close()
+            raise Unanswered(str(error)) from None
+        except BaseException:
+            connection.close()
+            raise
+        self._keep(connection, reply)
+        if isinstance(told, EngineError):
+            raise told
+        return told
+
+    def follow(self, question: str, asked: Mapping[str, Any], within: float = CONNECT_WITHIN) -> Lines:
+        """An answer in many lines, which ends when it is closed or the service ends.
+
+        Waits at most `within` seconds, and not for the answer. Raises `Unreached`.
+        """
+        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.directory, within)))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def _asked(self, question: str, asked: Mapping[str, Any], patience: float) -> tuple[_Connection, Any]:
+        connection = self._sent(question, codec.write(dict(asked)), self._connection())
+        try:
+            connection.patience(patience)
+            return connection, connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise Unanswered(str(error)) from None
+        except BaseException:
+            connection.close()
+            raise
+
+    @staticmethod
+    def _sent(question: str, body: bytes, connection: _Connection) -> _Connection:
+        """The connection, with the question sent. Raises `Unreached`: the service has not got all of it."""
+        try:
+            connection.send_question(question, body)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise Unreached(str(error)) from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connection(self) -> _Connection:
+        with contextlib.suppress(IndexError):
+            while True:
+                kept = self._idle.pop()
+                if kept.is_usable():
+                    return kept
+                kept.close()
+        return _Connection(self.directory, CONNECT_WITHIN)
+
+    def _keep(self, connection: _Connection, reply: http.client.HTTPResponse) -> None:
+        if reply.will_close or not reply.isclosed() or len(self._idle) >= KEPT:
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+
+
+class Lines:
+    """The lines of an answer, as they come. Iterate in one thread; any thread may close it."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._socket: socket.socket = connection.sock
+        self._pid = os.getpid()
+        self._reply: http.client.HTTPResponse | None = None
+
+    def open(self, patience: float) -> None:
+        """Wait until the answer begins. Raises `Unanswered`."""
+        try:
+            self._connection.patience(patience)
+            self._reply = self._connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise Unanswered(str(error)) from None
+
+    def __iter__(self) -> Iterator[Any]:
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError), contextlib.closing(self._connection):
+            self._socket.settimeout(None)
+            reply = self._reply or self._connection.getresponse()
+            while line := reply.readline(LINE_AT_MOST):
+                yield codec.read(line)
+
+    def close(self) -> None:
+        """End the iteration, also in another thread. In a forked child, which only has a copy, nothing ends."""
+        if self._pid == os.getpid():
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the socket."""
+
+    def __init__(self, directory: Path, within: float) -> None:
+        super().__init__("localhost", timeout=within)
+        self._directory, self._within = directory, within
+        self._pid = os.getpid()
+        self.idle_since = 0.0
+
+    def connect(self) -> None:
+        """Connect. Raises `OSError`, or `StoreError` when another user serves."""
+        self.sock = connected(self._directory, self._within)
+
+    def send_question(self, question: str, body: bytes) -> None:
+        """Send a whole question. When it raises, the service has not got all of it."""
+        if self.sock is not None:
+            self.sock.settimeout(self._within)
+        self.request("POST", f"{PATH}{question}", body, {VERSION: __version__})
+
+    def patience(self, seconds: float) -> None:
+        """How long an answer may take."""
+        self.sock.settimeout(max(0.001, seconds))
+
+    def is_usable(self) -> bool:
+        """Whether a question can be sent on a connection that was idle: not one that is closed, or another process's.
+
+        A question that is lost on a connection which the service has just closed would be unknown without need.
+        """
+        if self._pid != os.getpid() or self.sock is None or time.monotonic() - self.idle_since > IDLE_AT_MOST:
+            return False
+        self.sock.setblocking(False)
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def _answer(status: int, raw: bytes) -> Any:
+    """The result, or the error that the engine raised. Raises what says that the service did not take the question."""
+    if len(raw) > ANSWER_AT_MOST:
+        raise codec.Unreadable("the answer is too long")
+    if status == _TOO_LARGE:
+        raise ConfigError("What is asked is longer than the service takes: give it less at a time.")
+    if status == _BUSY:
+        raise MailboxFull("The service has too many connections: try again in a moment.", retry_after=1.0)
+    if status == _NO_SUCH_QUESTION:
+        raise CallNotSent("The running service is of an older version of the engine: restart it with this one.")
+    told = codec.read(raw)
+    if not isinstance(told, dict) or not told.keys() & {"result", "error"}:
+        raise codec.Unreadable("the answer has no result")
+    return told["error"] if "error" in told else told["result"]

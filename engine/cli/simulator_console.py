@@ -1,0 +1,137 @@
+"""What can be typed while `simulate` runs: faults and events, so that an outage is rehearsed without a program."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from engine.cli.fault_words import WORDS, fault_of
+from engine.cli.output import say
+from engine.errors import ConfigError
+from engine.simulator import Simulator
+
+HELP = (
+    """\
+fault FAULT                 from now on, calls meet this fault (see below)
+outage                      no connection is accepted, and those that are open are cut
+clear                       no fault and no outage any more
+price PAIR BID ASK          such as: price XBTUSD 58990 59000
+balance ACCOUNT ASSET=AMOUNT ...
+                            set what the account has, such as: balance ALICE ZUSD=500 XXBT=1
+fill ACCOUNT TXID VOLUME    a part of an open order trades
+orders ACCOUNT              the account's open orders
+mode WORD                   the market's mode: online, maintenance, cancel_only, post_only, limit_only
+revoke ACCOUNT              its key is refused;  restore ACCOUNT  takes that back
+nonce ACCOUNT N             the key has seen nonces up to N
+calls                       how many calls came, and how many nonces were refused
+help                        this
+quit                        end
+
+"""
+    + WORDS
+)
+
+
+class SimulatorConsole:
+    """Carries out lines that a person types; each answers with a text."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._verbs: dict[str, tuple[int, Callable[..., str]]] = {
+            "outage": (0, self._outage), "clear": (0, self._clear), "price": (3, self._price),
+            "fill": (3, self._fill), "orders": (1, self._orders), "mode": (1, self._mode), "nonce": (2, self._nonce),
+            "revoke": (1, self._revoke), "restore": (1, self._restore), "calls": (0, self._calls),
+            "quit": (0, self._quit), "help": (0, HELP.rstrip),
+        }  # fmt: skip
+
+    def do(self, line: str) -> str:
+        """Carry out one line; what to say about it."""
+        verb, *words = line.split()
+        try:
+            if verb == "fault":
+                names = [account.name for account in self._simulator.accounts]
+                return f"Fault: {self._simulator.fault(fault_of(line.partition(verb)[2], names)).fault.name}."
+            if verb == "balance":
+                return self._balance(words)
+            number, do = self._verbs[verb]
+            if len(words) != number:
+                return f"{verb} takes {number} words: type help."
+            return do(*words)
+        except ConfigError as error:
+            return str(error)
+        except KeyError as error:
+            return f"{error.args[0]!r} is not known: type help."
+        except (ValueError, ArithmeticError, LookupError) as error:
+            return f"That cannot be done: {error}."
+
+    def _outage(self) -> str:
+        self._simulator.fail_new_connections()
+        self._simulator.drop_connections()
+        return "No connection is accepted: type clear to end it."
+
+    def _clear(self) -> str:
+        self._simulator.clear_faults()
+        self._simulator.fail_new_connections(False)
+        return "All is well again."
+
+    def _price(self, pair: str, bid: str, ask: str) -> str:
+        self._simulator.set_price(pair, bid, ask)
+        return f"{pair}: {bid} / {ask}"
+
+    def _balance(self, words: Sequence[str]) -> str:
+        if len(words) < 2 or not all("=" in word for word in words[1:]):
+            return "balance takes an account and ASSET=AMOUNT: type help."
+        rows = dict(word.split("=", 1) for word in words[1:])
+        self._simulator.set_balance(words[0], rows)
+        return f"{words[0]} has {', '.join(f'{amount} {asset}' for asset, amount in rows.items())}"
+
+    def _fill(self, account: str, txid: str, volume: str) -> str:
+        self._simulator.fill(account, txid, volume)
+        return f"{volume} of {txid} traded"
+
+    def _orders(self, account: str) -> str:
+        rows = [each for each in self._simulator.orders(account) if each["status"] == "open"]
+        return "\n".join(f"{each['txid']}  {each['descr']['order']}" for each in rows) or "None is open."
+
+    def _mode(self, word: str) -> str:
+        self._simulator.set_status(word)
+        return f"The market is in mode {word}."
+
+    def _nonce(self, account: str, nonce: str) -> str:
+        self._simulator.set_nonce(account, int(nonce))
+        return f"The key of {account} has seen nonces up to {int(nonce)}."
+
+    def _revoke(self, account: str) -> str:
+        self._simulator.revoke(account)
+        return f"The key of {account} is refused."
+
+    def _restore(self, account: str) -> str:
+        self._simulator.restore(account)
+        return f"The key of {account} is accepted."
+
+    def _calls(self) -> str:
+        seen = self._simulator
+        return f"{len(seen.calls)} calls are remembered; {seen.refused_nonces} nonces were refused."
+
+    def _quit(self) -> str:
+        threading.Thread(target=self._simulator.close, name="simulator close").start()
+        return "The simulator ends."
+
+
+def read_lines(console: SimulatorConsole) -> None:
+    """Carry out the lines of stdin until it ends, in a thread of its own."""
+    if sys.stdin is None:
+        return
+    with contextlib.suppress(ValueError, OSError):  # in the background a terminal is not read, instead of stopping it
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    threading.Thread(target=_read, args=(console,), name="simulator console", daemon=True).start()
+
+
+def _read(console: SimulatorConsole) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the terminal went away
+        while line := sys.stdin.readline():
+            if line.strip():
+                say(console.do(line))

@@ -1,0 +1,161 @@
+"""The hold of one engine on its state directory and its API keys."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from engine.errors import OwnershipLost, StoreError, StoreInUse
+from engine.ownership.claim import Claim, Warn
+from engine.ownership.file_lock import FileLock, holder_of
+from engine.ownership.key_file import KeyFile, places_of_keys
+from engine.ownership.local_socket import is_served
+from engine.ownership.socket_claim import SocketClaim
+from engine.store import prepare_directory
+
+LOCK_NAME = "owner.lock"
+_IS_LINUX = sys.platform.startswith("linux")
+
+logger = logging.getLogger(__name__)
+
+_owners: dict[Path, Ownership] = {}
+
+
+def _log_warning(code: str, sentence: str) -> None:
+    logger.warning("%s: %s", code, sentence)
+
+
+class Ownership:
+    """The hold of one engine on its state directory and its API keys. Thread-safe.
+
+    `Ownership(directory, keys)` raises `StoreInUse` with the owner's pid in well under a second when another engine, in
+    this process or another, holds the directory or one of the keys; nothing is held then. `warn(code, sentence)` is
+    told of ``ownership-lost``, once until it is held again, and of claims that cannot be made.
+    """
+
+    def __init__(
+        self, directory: Path, keys: Iterable[tuple[str, str]] = (), *, warn: Warn = _log_warning
+    ) -> None:
+        self.directory = prepare_directory(directory)
+        self._warn = warn
+        self._changing = threading.Lock()
+        self._claims: dict[str, tuple[Claim, ...]] = {}
+        self._is_lost = False
+        what = f"The state directory {self.directory} is in use"
+        self._lock = self._locked(what)
+        try:
+            if _IS_LINUX:  # a lock file that somebody deletes guards nothing any more
+                found = os.stat(self.directory)
+                name = f"{found.st_dev}-{found.st_ino}"
+                self._claims[""] = (SocketClaim(name, what, "directory", warn),)
+            for account, key_id in keys:
+                self.claim_key(account, key_id)
+        except BaseException:
+            self.release()
+            raise
+        _owners[self.directory] = self
+
+    def claim_key(self, account: str, key_id: str) -> None:
+        """Take an API key, named by its hash, for this engine; raises `StoreInUse`."""
+        what = f"The API key of account {account} is in use"
+        taken: list[Claim] = []
+        try:
+            if _IS_LINUX:
+                taken.append(SocketClaim(key_id, what, "key", self._warn))
+            for place in places_of_keys(self.directory):
+                taken.extend(self._key_file(place, key_id, what))
+            if not taken:
+                raise StoreError(f"The API key of account {account} cannot be claimed: no directory takes its lock.")
+        except BaseException:
+            for claim in taken:
+                claim.release()
+            raise
+        self._claims[key_id] = tuple(taken)
+
+    def release_key(self, key_id: str) -> None:
+        """Give one key back."""
+        for claim in self._claims.pop(key_id, ()):
+            claim.release()
+
+    def check(self) -> None:
+        """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
+        if self._is_lost:
+            self.verify()
+        else:
+            self._told(self._lock.check)
+
+    def verify(self, key_id: str = "") -> None:
+        """Raise `OwnershipLost` unless the directory, and that key, are still this engine's and nobody else had them.
+
+        For before whatever must not be done by two: making a nonce mark durable, and writing an order down.
+        """
+        self._told(partial(self._verify, key_id))
+
+    def release(self) -> None:
+        """Give everything back, the directory last; a second call does nothing."""
+        if _owners.get(self.directory) is self:
+            del _owners[self.directory]
+        for key_id in tuple(self._claims):
+            self.release_key(key_id)
+        self._lock.release()
+
+    def _locked(self, what: str) -> FileLock:
+        try:
+            return FileLock(self.directory / LOCK_NAME, what)
+        except StoreInUse as error:
+            if is_served(self.directory):
+                raise StoreInUse(f"{what} by {_served_by(error.pid)}", error.pid) from None
+            raise
+
+    def _verify(self, key_id: str) -> None:
+        self._lock.verify()
+        for name in {"", key_id}:
+            for claim in self._claims.get(name, ()):
+                claim.verify()
+        self._is_lost = False
+
+    def _told(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except OwnershipLost as error:
+            with self._changing:
+                was_lost, self._is_lost = self._is_lost, True
+            if not was_lost:
+                self._warn("ownership-lost", str(error))
+            raise
+
+    def _key_file(self, place: Path, key_id: str, what: str) -> Iterable[Claim]:
+        try:
+            return (KeyFile(place, key_id, what),)
+        except StoreInUse:
+            raise
+        except StoreError as error:  # the other places guard it
+            logger.info("The key is not claimed in %s: %s", place, error)
+            return ()
+
+
+def _served_by(pid: int | None) -> str:
+    return f"a service ({f'process {pid}' if pid else 'another process'}): {_WAYS_IN}."
+
+
+_WAYS_IN = (
+    "go through it, with Engine.connect() from Python or with its gateway from any other program, or stop it first"
+)
+
+
+def verify_owned(directory: Path) -> None:
+    """`Ownership.verify` of the engine of this process that owns the directory. Raises `OwnershipLost`."""
+    owner = _owners.get(directory)
+    if owner is None:
+        raise OwnershipLost(f"No running engine of this process owns {directory} any more: nothing is written to it.")
+    owner.verify()
+
+
+def owner_pid(directory: Path) -> int | None:
+    """The process that owns a state directory now; `None` when nobody does, 0 when it cannot be named."""
+    return holder_of(directory / LOCK_NAME)
