@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,11 @@ class Tab:
     def headline(self, state: str, text: str = "") -> None:
         """Wait until the headline is in that state, and has that text."""
         self.page.locator(f'.headline[data-state="{state}"] h1', has_text=text).wait_for()
+
+    def title(self, beginning: str) -> None:
+        """Wait until the tab's title begins so."""
+        begins_so = re.compile(f"^{re.escape(beginning)}")
+        playwright.expect(self.page).to_have_title(begins_so, timeout=PATIENCE * 1000)
 
     def link(self, state: str) -> None:
         """Wait until the page says so of its link to the service."""

@@ -14,7 +14,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.balance.valuation import CURRENCIES, worth
 from engine.values import AssetBalance
 from engine.web.page.cell import Age, Cell, Due, Link, Moment, Number, Piece, Row, Strong, Worth, cell, joined
-from engine.web.page.headline import late_accounts
+from engine.web.page.headline import late_accounts, told_cause
 from engine.web.page.number import UNKNOWN, number, of_asset, signed
 from engine.web.page.seen import Quotes, Seen
 
@@ -77,7 +77,7 @@ def _standing(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Cell:
     pieces: list[Piece] = [Strong(word)]
     key = status.keys.get(snapshot.account)
     why = snapshot.last_error or (key.sentence if key is not None and key.state != "open" else "")
-    if why and is_late and _is_told_above(seen.status):
+    if why and told_cause(status) and why.endswith(told_cause(status)):
         why = ""
     pieces += [f": {why.removesuffix('.')}"] if why else []
     if snapshot.error_count:
@@ -96,13 +96,6 @@ def _standing(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Cell:
     if not_counted:
         pieces.append(f". {not_counted}")
     return cell(*pieces, state="warn" if state == "good" and since is not None else state)
-
-
-def _is_told_above(status: EngineStatus) -> bool:
-    """Whether the headline says what is wrong with every account, so that the rows need not."""
-    late = late_accounts(status)
-    told = {each.last_error for each in status.accounts}
-    return len(status.accounts) > 1 and len(late) == len(status.accounts) and len(told) == 1
 
 
 def _total(snapshot: BalanceSnapshot, quotes: Quotes) -> Cell:
@@ -155,7 +148,7 @@ def _day(snapshot: BalanceSnapshot, seen: Seen) -> Cell:
         found = worth(changes, each, seen.quotes.prices)
         told[each] = UNPRICED if found.missing else signed(found.total, seen.quotes.decimals.get(each, 2))
     is_young = (snapshot.as_of - before.as_of).total_seconds() < DAY
-    return cell(Worth(told), *((" since ", Moment(before.as_of)) if is_young else ()))
+    return cell(Worth(told), *((" since\u00a0", Moment(before.as_of)) if is_young else ()))
 
 
 def _changes(before: BalancePoint, snapshot: BalanceSnapshot) -> Mapping[str, Decimal]:

@@ -62,7 +62,7 @@ def _sentence(
     if len(late) == number or status.silent_since is not None:
         return _silence(status, late, out)
     if out:
-        return "bad", f"{_few(out)} not available", _not_available(out)
+        return "bad", f"{_few(out)} not available", _not_available(status, out)
     unknown = [each for each in orders if each.state is OrderState.UNKNOWN]
     if unknown:
         what = "1 order is unknown" if len(unknown) == 1 else f"{len(unknown)} orders are unknown"
@@ -105,7 +105,15 @@ def _is_failing(status: EngineStatus) -> bool:
     return any(not each.startswith(SILENT) for each in told)
 
 
-def common_cause(snapshots: Sequence[BalanceSnapshot]) -> str:
+def told_cause(status: EngineStatus) -> str:
+    """Why those are out that are, or all that are late: told once, below the headline, when it is the same for them."""
+    out = [each for each in status.accounts if not each.is_available]
+    if len(late_accounts(status)) == len(status.accounts):
+        return _common_cause(status.accounts)
+    return _common_cause(out)
+
+
+def _common_cause(snapshots: Sequence[BalanceSnapshot]) -> str:
     """What those in trouble all say, when they say the same; silence alone says no more than the headline does."""
     told = {each.last_error for each in snapshots if each.last_error}
     text = told.pop() if len(told) == 1 else ""
@@ -114,10 +122,13 @@ def common_cause(snapshots: Sequence[BalanceSnapshot]) -> str:
     return text
 
 
-def _not_available(out: list[BalanceSnapshot]) -> list[Piece]:
-    cause = common_cause(out)
-    verb = "is" if len(out) == 1 else "are"
-    return [f"{_few(out)} {verb} not available" + (f": {cause}" if cause else ".")]
+def _not_available(status: EngineStatus, out: Sequence[BalanceSnapshot]) -> list[Piece]:
+    """Who, and since when there was no good reply for any of them."""
+    heard = [status.heard[each.account] for each in out if each.account in status.heard]
+    what = f"{_few(out)} {'is' if len(out) == 1 else 'are'} not available"
+    if len(heard) < len(out):
+        return [f"{what}."]
+    return [f"{what}, without a good reply", *_since(status, min(heard)), "."]
 
 
 def _consequence(status: EngineStatus, late: dict[str, float | None], out: Sequence[BalanceSnapshot]) -> Cell:
@@ -131,7 +142,7 @@ def _consequence(status: EngineStatus, late: dict[str, float | None], out: Seque
     if out or not late:
         available = sum(each.is_available and status.running for each in status.accounts)
         pieces.append(f"{available} of {len(status.accounts)} available. ")
-    cause = common_cause(status.accounts) if len(late) == len(status.accounts) else ""
+    cause = told_cause(status)
     return cell(*pieces, _placing(status), f" {cause}" if cause else "")
 
 

@@ -50,7 +50,7 @@ def test_an_order_is_placed_and_canceled_by_its_button(sim: Simulator, tmp_path:
         tab.shows("not ours")
         assert orders.count() == 2
         assert "30,000" in orders.filter(has_not_text="not ours").inner_text()
-        tab.page.wait_for_function("document.querySelector('tbody[data-rows=orders]').textContent.includes('% below')")
+        orders.get_by_text("% below").wait_for()
         tab.shot("orders")
         orders.filter(has_not_text="not ours").get_by_role("link", name="Cancel order").click()
         tab.shows("buy 0.01 XBTUSD limit at 30,000")
@@ -60,7 +60,7 @@ def test_an_order_is_placed_and_canceled_by_its_button(sim: Simulator, tmp_path:
         tab.shows("Cancel an order: done")
         tab.page.get_by_role("link", name="Back to the dashboard").click()
         tab.page.locator("tbody[data-rows=events] tr[data-kind=action]", has_text="carol at 127.0.0.1").wait_for()
-        tab.page.wait_for_function("document.querySelectorAll('tbody[data-rows=orders] tr').length === 1")
+        orders.filter(has_text="30,000").wait_for(state="detached")
         tab.page.get_by_role("link", name="Pause trading of MASTER").click()
         confirm(tab, "Pause trading")
         tab.page.get_by_role("link", name="Back to the dashboard").click()

@@ -76,7 +76,7 @@ def test_what_has_changed_in_a_day_is_told_at_today_s_prices() -> None:
     assert day.text == "-1.00"
     young = BalancePoint(NOW - timedelta(hours=3), Decimal(0), None, {})
     day = row(Seen(status_of(snapshot), quotes=QUOTES, day_ago={"MASTER": young})).cells[7]
-    assert day.text == "+999.00 since 21:00:00 UTC"
+    assert day.text == "+999.00 since\u00a021:00:00 UTC"
 
 
 def test_what_cash_does_not_count_is_said_with_the_line_to_configure() -> None:
