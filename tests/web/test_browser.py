@@ -75,6 +75,8 @@ def test_silence_is_told_within_seconds_with_its_time_and_grey_ticks(sim: Simula
         tab.headline("good")
         tab.page.get_by_role("button", name="Notify").click()
         tab.page.wait_for_selector('#notify[aria-pressed="true"]')
+        tab.page.get_by_role("button", name="Sound").click()
+        tab.page.wait_for_selector('#sound[aria-pressed="true"]')
         fault = sim.fault(Fault.hang())
         tab.headline("warn", "Kraken has not answered since")
         tab.headline("bad", "Kraken has not answered since")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 CURRENCIES = ("USD", "EUR", "GBP", "CHF", "CAD", "AUD", "JPY", "XBT")
 """In which a total is offered."""
@@ -27,25 +28,44 @@ class Valuation:
     missing: tuple[str, ...] = ()
 
 
-def rate(asset: str, currency: str, prices: Mapping[Market, Decimal]) -> Decimal | None:
-    """What one unit is worth, by as few markets as lead there; `None` where none do."""
-    reached = {asset: Decimal(1)}
-    for _ in range(_STEPS):
-        for name, value in tuple(reached.items()):
-            for to in (currency, *_BETWEEN):
-                price = None if to in reached else _direct(name, to, prices)
-                if price is not None:
-                    reached[to] = value * price
-        if currency in reached:
-            return reached[currency]
-    return None
+class Prices:
+    """The prices of markets, and what they make of each asset, worked out once. Any thread may ask."""
+
+    def __init__(self, by_market: Mapping[Market, Decimal] = MappingProxyType({})) -> None:
+        self.by_market = by_market
+        self._rates: dict[Market, Decimal | None] = {}
+
+    def rate(self, asset: str, currency: str) -> Decimal | None:
+        """What one unit is worth, by as few markets as lead there; `None` where none do."""
+        pair = asset, currency
+        if pair not in self._rates:
+            self._rates[pair] = self._worked_out(asset, currency)
+        return self._rates[pair]
+
+    def _worked_out(self, asset: str, currency: str) -> Decimal | None:
+        reached = {asset: Decimal(1)}
+        for _ in range(_STEPS):
+            for name, value in tuple(reached.items()):
+                for to in (currency, *_BETWEEN):
+                    price = None if to in reached else self._direct(name, to)
+                    if price is not None:
+                        reached[to] = value * price
+            if currency in reached:
+                return reached[currency]
+        return None
+
+    def _direct(self, asset: str, currency: str) -> Decimal | None:
+        if (asset, currency) in self.by_market:
+            return self.by_market[asset, currency]
+        inverse = self.by_market.get((currency, asset))
+        return 1 / inverse if inverse else None
 
 
-def worth(amounts: Mapping[str, Decimal], currency: str, prices: Mapping[Market, Decimal]) -> Valuation:
+def worth(amounts: Mapping[str, Decimal], currency: str, prices: Prices) -> Valuation:
     """The value of amounts by plain name, positive or negative."""
     total, missing = Decimal(0), []
     for asset, amount in sorted(amounts.items()):
-        price = rate(asset, currency, prices) if amount else Decimal(0)
+        price = prices.rate(asset, currency) if amount else Decimal(0)
         if price is None:
             missing.append(asset)
         else:
@@ -64,10 +84,3 @@ def markets_for(assets: Iterable[str], listed: Iterable[Market]) -> tuple[Market
         for between in _BETWEEN:
             wanted.update({each: None for each in ((between, currency), (currency, between)) if each in there})
     return tuple(wanted)
-
-
-def _direct(asset: str, currency: str, prices: Mapping[Market, Decimal]) -> Decimal | None:
-    if (asset, currency) in prices:
-        return prices[asset, currency]
-    inverse = prices.get((currency, asset))
-    return 1 / inverse if inverse else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from engine.errors import EngineError
 from engine.rules.balance.history import BalanceMark, BalancePoint
 
 DAY_AGO_EVERY = 300.0  # seconds between two looks at the store
+CHART_FOR = 60.0  # seconds that a chart is shown to others as well
 SPANS = (1.0, 7.0, 31.0)
 """The days of a chart."""
 
@@ -41,6 +43,24 @@ class DayAgo:
         self.points = found
         if not found:
             self._looked = float("-inf")  # the first points come with the first replies
+
+
+class BalanceCharts:
+    """The charts of all accounts, read from the store once a minute however many look. Waits for the disk."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._kept: dict[float, tuple[float, dict[str, Any]]] = {}
+
+    def get(self, engine: Engine, days: float) -> dict[str, Any]:
+        """The chart of so many days."""
+        with self._lock:
+            since, chart = self._kept.get(days, (float("-inf"), {}))
+            if self._monotonic() - since >= CHART_FOR:
+                chart = chart_of(engine, [each.account for each in engine.status().accounts], days)
+                self._kept[days] = (self._monotonic(), chart)
+            return chart
 
 
 def chart_of(engine: Engine, accounts: Iterable[str], days: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from engine.app import Engine
 from engine.app.status import EngineStatus
 from engine.rules.balance.snapshot import moment
 from engine.values import SYSTEM_CLOCK, Clock
-from engine.web.feed.balance_history import DayAgo
+from engine.web.feed.balance_history import BalanceCharts, DayAgo
 from engine.web.feed.event_log import EventLog
 from engine.web.feed.orders import OpenOrders
 from engine.web.feed.other_orders import OtherOrders
@@ -49,12 +49,13 @@ class Feed:
         self._is_closed = False
         self._looked_at = float("-inf")
         self.series = Series()
-        self.orders = OpenOrders()
+        self.orders = OpenOrders(lambda: moment(clock.wall_ns()))
         self.others = OtherOrders()
         self.log = EventLog()
         self.quotes = QuoteBoard(clock.monotonic)
         self.day_ago = DayAgo(clock.monotonic)
-        self._shown = self.view
+        self.charts = BalanceCharts(clock.monotonic)
+        self._shown: View | None = None  # while nobody listens
 
     def __call__(self, event: Any) -> None:
         """Take in an event of the engine's."""
@@ -69,8 +70,8 @@ class Feed:
         """What the page shows now."""
         return view_of(Seen(
             self._status(), self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
-            self.others.unknown(), self.others.opened(), self._rates, self.quotes.quotes, self.day_ago.points,
-            self._may_act,
+            self.others.unknown(), self.others.opened(), self.orders.since(), self._rates, self.quotes.quotes,
+            self.day_ago.points, self._may_act,
         ))  # fmt: skip
 
     @property
@@ -103,6 +104,7 @@ class Feed:
         if self._is_closed or len(self._clients) >= CLIENTS_AT_MOST:
             return None
         client: asyncio.Queue[bytes | None] = asyncio.Queue(BEHIND_AT_MOST)
+        self._shown = self._shown or self.view
         client.put_nowait(_message(self._shown.to_dict()))
         self._clients.add(client)
         return client
@@ -118,8 +120,9 @@ class Feed:
         status = self._status()
         self._count_nonces(status)
         point = self.series.add(status, calls, self._clock.wall_ns() / 1e9)
-        before, self._shown = self._shown, self.view
-        self._tell(_message({**self._shown.changes(before), "point": point}))
+        before, self._shown = self._shown, self.view if self._clients else None
+        if before is not None and self._shown is not None:
+            self._tell(_message({**self._shown.changes(before), "point": point}))
 
     def close(self) -> None:
         """End every client's stream."""

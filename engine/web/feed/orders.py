@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.actors.events import OrderChanged
@@ -20,10 +22,12 @@ _Key = tuple[str, str]
 class OpenOrders:
     """A subscriber that knows which placements are open or unsettled. Any thread may ask.
 
-    Beyond `KEPT` open ones, those of which nothing was heard for longest are left out.
+    Beyond `KEPT` open ones, those of which nothing was heard for longest are left out. `now` tells the time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._since: dict[_Key, datetime] = {}  # of those that are not settled
         self._lock = threading.Lock()
         self._open: dict[_Key, OrderReceipt] = {}  # the one heard of last at the end
         self._heard: set[_Key] = set()
@@ -60,6 +64,11 @@ class OpenOrders:
         """How many of each account are not settled: whether Kraken has them is not known."""
         return Counter(each.account for each in self.receipts() if not each.state.is_settled)
 
+    def since(self) -> dict[tuple[str, str], datetime]:
+        """When each placement that is not settled was first heard of in this run, by account and id."""
+        with self._lock:
+            return dict(self._since)
+
     def _learn(self, receipts: tuple[OrderReceipt, ...]) -> None:
         with self._lock:
             for receipt in receipts:
@@ -68,6 +77,10 @@ class OpenOrders:
 
     def _note(self, receipt: OrderReceipt) -> None:
         self._open.pop(_key(receipt), None)
+        if receipt.state.is_settled:
+            self._since.pop(_key(receipt), None)
+        else:
+            self._since.setdefault(_key(receipt), self._now())
         if receipt.state.is_over:
             return
         self._open[_key(receipt)] = receipt

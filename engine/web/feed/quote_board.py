@@ -13,7 +13,7 @@ from engine.errors import CallError, EngineError
 from engine.kraken.pair_names import TOKENIZED, market_key, name_of, names_of, plain_code
 from engine.kraken.pairs import read_pairs
 from engine.kraken.tickers import read_tickers
-from engine.rules.balance.valuation import Market, markets_for
+from engine.rules.balance.valuation import Market, Prices, markets_for
 from engine.values import Pair, Ticker
 from engine.web.page.seen import Quotes
 
@@ -75,7 +75,7 @@ class QuoteBoard:
             prices[_market(pair)] = (ticker.ask + ticker.bid) / 2
             if ticker.last is not None:
                 last.update(dict.fromkeys((*names_of(pair), market_key(pair.altname)), ticker.last))
-        self._quotes = Quotes(prices, last, self._decimals)
+        self._quotes = Quotes(Prices(prices), last, self._decimals)
         self._priced = self._monotonic()
 
 

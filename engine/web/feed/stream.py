@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from engine.web.feed.balance_history import SPANS, chart_of
+from engine.web.feed.balance_history import SPANS
 from engine.web.feed.feed import Feed
 from engine.web.web_state import WebState
 
@@ -40,11 +40,10 @@ async def history(request: Request) -> Response:
 
 async def balances(request: Request) -> Response:
     """The history of balances over the last ``days`` (1, 7 or 31), with outages and fills."""
-    engine = _service(request).engine
+    service = _service(request)
     asked = request.query_params.get("days", "1")
     days = next((each for each in SPANS if f"{each:g}" == asked), SPANS[0])
-    names = [each.account for each in engine.status().accounts]
-    return JSONResponse(await run_in_threadpool(chart_of, engine, names, days))
+    return JSONResponse(await run_in_threadpool(service.feed.charts.get, service.engine, days))
 
 
 async def log(request: Request) -> Response:

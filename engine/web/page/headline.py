@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from engine.app.status import EngineStatus
 from engine.errors import UnknownName
@@ -17,6 +18,7 @@ from engine.web.page.cell import Age, Cell, Moment, Piece, cell
 
 LATE_FACTOR, LATE_GRACE = 1.5, 2.0  # of a refresh interval, and seconds for the reply itself
 NAMED = 3  # accounts that a sentence names
+NOTHING: Mapping[tuple[str, str], datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,22 @@ def late_accounts(status: EngineStatus) -> dict[str, float | None]:
     return found
 
 
-def headline(status: EngineStatus, orders: Sequence[OrderReceipt]) -> Headline:
-    """What is to be known first, the worst first."""
+def headline(
+    status: EngineStatus, orders: Sequence[OrderReceipt], unsettled: Mapping[tuple[str, str], datetime] = NOTHING
+) -> Headline:
+    """What is to be known first, the worst first. `unsettled`: since when orders are, by account and id."""
     late = late_accounts(status)
     out = [each for each in status.accounts if not each.is_available]
-    state, title, pieces = _sentence(status, orders, late, out)
+    unknown = [each for each in orders if each.state is OrderState.UNKNOWN]
+    first = min((unsettled[each.account, each.id] for each in unknown if (each.account, each.id) in unsettled),
+                default=None)  # fmt: skip
+    state, title, pieces = _sentence(status, unknown, first, late, out)
     return Headline(cell(*pieces, state=state), _consequence(status, late, out), title)
 
 
 def _sentence(
-    status: EngineStatus, orders: Sequence[OrderReceipt], late: dict[str, float | None], out: list[BalanceSnapshot]
+    status: EngineStatus, unknown: Sequence[OrderReceipt], first: datetime | None, late: dict[str, float | None],
+    out: list[BalanceSnapshot],
 ) -> tuple[str, str, list[Piece]]:
     number = len(status.accounts)
     if not status.running:
@@ -63,11 +71,11 @@ def _sentence(
         return _silence(status, late, out)
     if out:
         return "bad", f"{_few(out)} not available", _not_available(status, out)
-    unknown = [each for each in orders if each.state is OrderState.UNKNOWN]
     if unknown:
         what = "1 order is unknown" if len(unknown) == 1 else f"{len(unknown)} orders are unknown"
         whose = ", ".join(dict.fromkeys(each.account for each in unknown))
-        return "bad", what, [f"{what} ({whose}): it is not known whether Kraken has placed it, and it is looked up."]
+        when = [] if first is None else _since(status, _seconds_since(status, first))
+        return "bad", what, [f"{what} ({whose})", *when, ". Kraken is asked whether it has placed it."]
     if late:
         name, seconds = max(late.items(), key=lambda item: item[1] or 0.0)
         return "warn", f"{name} late", [f"No good reply for {name}", *_since(status, seconds), "."]

@@ -11,7 +11,7 @@ from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.order_values import Price
 from engine.rules.order.states import OrderState
-from engine.web.page.cell import Age, Cell, Link, Number, Piece, Row, cell
+from engine.web.page.cell import Age, Cell, Link, Moment, Number, Piece, Row, cell
 from engine.web.page.headline import late_accounts
 from engine.web.page.number import amount, short
 from engine.web.page.seen import Seen
@@ -100,10 +100,12 @@ def _unknown(receipt: OrderReceipt, seen: Seen) -> Row:
     order = receipt.sent or receipt.order
     doing = _DOING[receipt.state].format(pair=order.pair, account=receipt.account)
     why = f" {receipt.reason}" if receipt.reason else ""
+    since = seen.unsettled.get((receipt.account, receipt.id))
     cells = (
         cell(receipt.account),
         cell(receipt.id),
         cell(receipt.state.value, state="bad" if receipt.state is OrderState.UNKNOWN else "plain"),
+        cell(*((Moment(since), " (", *_age(since, seen), ")") if since is not None else ())),
         cell(_what(order)),
         cell(doing + why),
         cell(*_cancel(receipt.account, receipt.id, _what(order), seen)),

@@ -51,7 +51,7 @@ def unknown_table(*, acts: bool) -> Table:
     """The orders that are not settled."""
     return Table((
         Column("Account", heads=True), Column("Placed here as", "id"), Column("State", marked=True),
-        Column("Order"), Column("What is being done", "text"),
+        Column("Since"), Column("Order"), Column("What is being done", "text"),
         *((Column("Actions", "actions"),) if acts else ()),
     ), "cards unknown")  # fmt: skip
 

@@ -47,7 +47,7 @@ class View:
 def view_of(seen: Seen) -> View:
     """The page for one state of the engine."""
     status = seen.status
-    first = headline(status, seen.orders)
+    first = headline(status, seen.orders, seen.unsettled)
     cells = {
         "headline": first.sentence,
         "consequence": first.consequence,

@@ -91,7 +91,7 @@ def test_an_unknown_order_is_shown_with_what_is_being_done(sim: Simulator, tmp_p
         done = service.command("trade", "MASTER", *ORDER, "--live", "--timeout", "2")
         assert done.returncode == 5, done.stdout + done.stderr
         for tab, name in zip(tabs, ("unknown", "unknown-narrow"), strict=True):
-            tab.headline("bad", "1 order is unknown (MASTER)")
+            tab.headline("bad", "1 order is unknown (MASTER) since")
             row = tab.page.locator("tbody[data-rows=unknown] tr")
             assert "Do not place it again under another id." in row.inner_text()
             tab.shot(name)

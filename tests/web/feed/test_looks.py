@@ -9,7 +9,7 @@ import pytest
 
 from engine import Engine, Settings
 from engine.simulator import Fault, Simulator
-from engine.web.feed.balance_history import DAY_AGO_EVERY, DayAgo, chart_of
+from engine.web.feed.balance_history import DAY_AGO_EVERY, BalanceCharts, DayAgo, chart_of
 from engine.web.feed.feed import WATCHED_FOR, Feed
 from engine.web.feed.quote_board import PRICES_EVERY, USABLE, QuoteBoard
 from tests.conftest import QUICK, Events
@@ -42,7 +42,7 @@ def test_prices_are_public_and_show_what_a_total_and_a_distance_need(sim: Simula
     board.look(engine, ["XBT", "EUR", "NEW"], ["XBTUSD", "NOPAIR"])
     assert not board.is_due()
     quotes = board.quotes
-    assert quotes.prices["XBT", "USD"] > 0
+    assert quotes.prices.by_market["XBT", "USD"] > 0
     assert quotes.last["XBTUSD"] == quotes.last["XBT/USD"] == quotes.last["XXBTZUSD"]
     assert quotes.decimals["USD"] == 2
     assert sum(call.private for call in sim.calls) == private
@@ -52,7 +52,7 @@ def test_prices_are_public_and_show_what_a_total_and_a_distance_need(sim: Simula
         board.look(engine, ["XBT"], [])
     assert board.quotes == quotes, "as they were, for a while"
     time.now += USABLE
-    assert not board.quotes.prices, "a price that is old is none"
+    assert not board.quotes.prices.by_market, "a price that is old is none"
     assert board.quotes.decimals
 
 
@@ -70,8 +70,10 @@ def test_the_last_balance_of_a_day_ago_is_read_from_the_history(sim: Simulator, 
     assert not day.is_due()
     time.now += DAY_AGO_EVERY
     assert day.is_due()
-    chart = chart_of(engine, ["MASTER", "GONE"], 7.0)
-    assert list(chart) == ["MASTER"]
+    charts = BalanceCharts(time.monotonic)
+    chart = charts.get(engine, 7.0)
+    assert charts.get(engine, 7.0) is chart, "read once for all who look"
+    assert chart_of(engine, ["MASTER", "GONE"], 7.0) == chart
     assert chart["MASTER"]["cash"] == [format(day.points["MASTER"].cash, "f")]
     assert [mark["kind"] for mark in chart["MASTER"]["marks"]] == ["available"]
 

@@ -49,6 +49,7 @@ def test_500_open_orders_hide_no_unknown_one() -> None:
     for number in range(KEPT + 100):
         tell(orders, receipt(f"open {number}", OrderState.PLACED))
     tell(orders, receipt("late", OrderState.UNKNOWN))
+    assert orders.since().keys() == {("MASTER", "early"), ("MASTER", "late")}
     tell(orders, receipt("at last", OrderState.SENT, "ALICE"))
     told = orders.receipts()
     assert {each.id for each in told[:3]} == {"early", "late", "at last"}
@@ -63,6 +64,7 @@ def test_an_unknown_order_that_turns_out_open_makes_room() -> None:
     assert len(orders.receipts()) == KEPT + 1
     for number in range(KEPT + 1):
         tell(orders, receipt(f"{number}", OrderState.PLACED))
+    assert orders.since() == {}
     assert {each.id for each in orders.receipts()} == {f"{number}" for number in range(1, KEPT + 1)}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.history import BalancePoint
-from engine.rules.balance.valuation import Valuation, markets_for, rate, worth
+from engine.rules.balance.valuation import Prices, Valuation, markets_for, worth
 from engine.values import AssetBalance, BalanceRow, Bucket
 from engine.web.page.accounts import account_rows, asset_rows
 from engine.web.page.cell import Link, Number, Row, Worth
@@ -20,7 +20,7 @@ from engine.web.page.number import amount, number, short, signed
 from engine.web.page.seen import Quotes, Seen
 from tests.web.page.status import NOW, account_of, status_of
 
-PRICES = {("XBT", "USD"): Decimal(60000), ("EUR", "USD"): Decimal("1.25"), ("ETH", "XBT"): Decimal("0.05")}
+PRICES = Prices({("XBT", "USD"): Decimal(60000), ("EUR", "USD"): Decimal("1.25"), ("ETH", "XBT"): Decimal("0.05")})
 QUOTES = Quotes(PRICES, {}, {"USD": 2, "XBT": 5, "EUR": 2})
 
 
@@ -143,11 +143,11 @@ def test_numbers_for_people() -> None:
 
 
 def test_a_rate_goes_either_way_and_over_others() -> None:
-    assert rate("USD", "USD", {}) == 1
-    assert rate("USD", "EUR", PRICES) == Decimal("0.8")
-    assert rate("ETH", "USD", PRICES) == 3000
-    assert rate("ETH", "EUR", PRICES) == 2400
-    assert rate("ETH", "GBP", PRICES) is None
+    assert Prices().rate("USD", "USD") == 1
+    assert PRICES.rate("USD", "EUR") == Decimal("0.8")
+    assert PRICES.rate("ETH", "USD") == 3000
+    assert PRICES.rate("ETH", "EUR") == 2400
+    assert PRICES.rate("ETH", "GBP") is None
     assert worth({"XBT": Decimal(2), "NONE": Decimal(0), "NEW": Decimal(1)}, "USD", PRICES) == Valuation(
         Decimal(120000), ("NEW",)
     )

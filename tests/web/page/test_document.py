@@ -133,9 +133,10 @@ def test_open_orders_say_whose_they_are_and_how_far_from_the_price() -> None:
 )  # fmt: skip
 def test_what_is_being_done_about_an_unknown_order_is_said(state: OrderState, words_of_it: str) -> None:
     receipt = OrderReceipt("x", "MASTER", Order("XBTUSD", "buy", "limit", "0.01", "30000"), state)
-    view = view_of(Seen(status_of(), (), [receipt]))
+    view = view_of(Seen(status_of(), (), [receipt], unsettled={("MASTER", "x"): NOW}))
     (row,) = view.rows["unknown"]
-    assert words_of_it in row.cells[4].text
+    assert words_of_it in row.cells[5].text
+    assert row.cells[3].text == "00:00:00 UTC (0 s)"
     assert view.rows["orders"] == []
     assert ("unknown" in view.cells["unknown-sum"].text) == (state is OrderState.UNKNOWN)
 

@@ -105,9 +105,12 @@ def test_before_the_first_reply_it_is_not_known() -> None:
 def test_an_unknown_order_is_no_green() -> None:
     order = Order("XBTUSD", "buy", "limit", "0.01", "30000")
     unknown = OrderReceipt("x", "MASTER", order, OrderState.UNKNOWN)
-    found = told(orders=(unknown,))
+    found = headline(status_of(), (unknown,), {("MASTER", "x"): NOW - timedelta(seconds=70)})
     assert (found.state, found.title) == ("bad", "1 order is unknown")
-    assert "MASTER" in found.sentence.text
+    assert found.sentence.text == (
+        "1 order is unknown (MASTER) since 23:58:50 UTC (1 min 10 s). Kraken is asked whether it has placed it."
+    )
+    assert "since" not in told(orders=(unknown,)).sentence.text
 
 
 def test_a_pause_is_said() -> None:
