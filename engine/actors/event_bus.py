@@ -13,6 +13,7 @@ from engine.actors.events import (
     CallFinished,
     EngineWarning,
     KeyChanged,
+    OrderChanged,
     OrderFilled,
     PassFinished,
 )
@@ -23,7 +24,7 @@ PUBLISHER = "events"  # the name of the actor that hands events to subscribers
 EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
 
 _NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
-_MARKED = (AvailabilityChanged, OrderFilled)  # those that the history marks
+_MARKED = (AvailabilityChanged, OrderChanged, OrderFilled)  # those that the history may mark
 
 
 class EventBus:

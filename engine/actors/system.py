@@ -25,7 +25,7 @@ from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
 from engine.actors.event_bus import PUBLISHER, EventBus
-from engine.actors.events import EngineWarning
+from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import PriorityMailbox
@@ -48,6 +48,7 @@ from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.lane.admission import KEPT, SETTLEMENT
 from engine.rules.order.replacement import Replacement
+from engine.rules.order.states import OrderState
 from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
@@ -263,8 +264,9 @@ class ActorSystem:
         return ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
 
     def _mark(self, event: Any) -> None:
-        """What explains a balance is marked in its history."""
-        self.tell(ARCHIVE, event)
+        """What explains a balance is marked in its history; of what happens to an order, that it was placed."""
+        if not isinstance(event, OrderChanged) or event.receipt.state is OrderState.PLACED:
+            self.tell(ARCHIVE, event)
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
         self._report = report

@@ -66,7 +66,7 @@ class AccountMethods(CallMethods):
         return read_history(self._state.directory, account, key_id, days=min(days, YEAR))
 
     def history_marks(self, account: str) -> tuple[BalanceMark, ...]:
-        """What explains an account's history: when it was not available and again was, and fills; the newest last.
+        """What explains an account's history: outages, orders of ours and their fills; the newest last.
 
         The newest 500 are kept, over restarts, and read as `history` reads. Raises `UnknownName` or `StoreError`.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from engine.actors.balance.asset_catalogue import read_names
 from engine.actors.balance.messages import BalanceRecord
-from engine.actors.events import AvailabilityChanged, EngineWarning, OrderFilled
+from engine.actors.events import AvailabilityChanged, EngineWarning, OrderChanged, OrderFilled
 from engine.actors.runtime.actor import EngineActor
 from engine.actors.runtime.mailbox import PatientMailbox
 from engine.errors import CallError, StoreError
@@ -31,6 +32,8 @@ from engine.rules.balance.history import (
     place,
 )
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
+from engine.rules.order.order import OrderReceipt
+from engine.rules.order.states import OrderState
 from engine.store import AT_ONCE, check_outline, open_or_replace, read_documents, read_group, read_range
 from engine.values import SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -46,6 +49,9 @@ class _Kept(NamedTuple):
     number: int
     key_id: str
     point: BalancePoint | None
+
+
+_Marked = AvailabilityChanged | OrderChanged | OrderFilled
 
 
 class Flush:
@@ -78,6 +84,7 @@ class ArchiveActor(EngineActor):
         self._newest: dict[str, _Kept] = {}
         self._hours: dict[str, tuple[int, str]] = {}  # the hour and the key of each account's last hourly point
         self._marks: dict[str, int] = {}  # the number of each account's newest mark
+        self._orders: dict[str, deque[str]] = {}  # what was marked of its orders
         self._store, damage = open_or_replace(directory / FILE_NAME)
         if damage is not None:
             publish(EngineWarning("balances-lost", f"The last known balances are lost: {damage}"))
@@ -93,12 +100,13 @@ class ArchiveActor(EngineActor):
         """Take in one record, and write unless another waits. Runs in the actor's thread."""
         match message:
             case BalanceRecord():
-                is_noted = self._attempt(partial(self._take, message))
-                if self.actor_inbox.empty() or self._taken >= AT_ONCE:
-                    is_written = self._attempt(self._write)
-                    self._failing = self._failing and not (is_noted and is_written)
-            case AvailabilityChanged() | OrderFilled():
-                self._attempt(partial(self._mark, message))
+                self._taken += 1
+                self._keep(partial(self._take, message))
+            case AvailabilityChanged():
+                self._taken += 1
+                self._keep(partial(self._mark, message))
+            case OrderFilled() | OrderChanged(receipt=OrderReceipt(state=OrderState.PLACED)):
+                self._keep(partial(self._mark, message))  # so many are written with the next balance
             case Flush():
                 self._attempt(self._write)
             case _:
@@ -114,6 +122,12 @@ class ArchiveActor(EngineActor):
             self._store.close()
             self._history.close()
 
+    def _keep(self, take: Callable[[], None]) -> None:
+        is_noted = self._attempt(take)
+        if self._taken and (self.actor_inbox.empty() or self._taken >= AT_ONCE):
+            is_written = self._attempt(self._write)
+            self._failing = self._failing and not (is_noted and is_written)
+
     def _attempt(self, step: Callable[[], None]) -> bool:
         try:
             step()
@@ -127,7 +141,6 @@ class ArchiveActor(EngineActor):
             return False
 
     def _take(self, record: BalanceRecord) -> None:
-        self._taken += 1
         account = record.snapshot.account
         self._balances[account] = _document(record)
         point = BalancePoint.of(record.snapshot)
@@ -148,15 +161,20 @@ class ArchiveActor(EngineActor):
             document = {"number": hour, "key": key_id, **point.to_dict()}
             self._points[f"{_hourly(account)}/{hour_place(hour):04}"] = document
 
-    def _mark(self, event: AvailabilityChanged | OrderFilled) -> None:
-        """Write down an outage, a recovery or a fill. They are rare, so each is written at once."""
-        account = event.account
+    def _mark(self, event: _Marked) -> None:
+        """Take in an outage, a recovery, an order or a fill."""
+        account, mark = event.account, _mark_of(event, moment(self._clock.wall_ns()))
         if account not in self._marks:
-            self._marks[account] = max((number for number, _ in _read_marks(self._history.path, account)), default=0)
+            kept = _read_marks(self._history.path, account)
+            self._marks[account] = kept[-1][0] if kept else 0
+            self._orders[account] = deque((each.text for _, each in kept if each.kind == "order"), MARKS)
+        if mark.kind == "order":
+            if mark.text in self._orders[account]:
+                return  # it was told before, and something else about it is new
+            self._orders[account].append(mark.text)
         self._marks[account] += 1
         number = self._marks[account]
-        document = {"number": number, **_mark_of(event, moment(self._clock.wall_ns())).to_dict()}
-        self._history.put(f"{_marked(account)}/{number % MARKS:03}", document)
+        self._points[f"{_marked(account)}/{number % MARKS:03}"] = {"number": number, **mark.to_dict()}
 
     def _write(self) -> None:
         """Write the records taken in; after a failure they are not tried again."""
@@ -242,12 +260,13 @@ def _read_marks(path: Path, account: str) -> list[tuple[int, BalanceMark]]:
     return sorted(found, key=lambda each: each[0])
 
 
-def _mark_of(event: AvailabilityChanged | OrderFilled, at: datetime) -> BalanceMark:
+def _mark_of(event: _Marked, at: datetime) -> BalanceMark:
     if isinstance(event, AvailabilityChanged):
         return BalanceMark(at, "available" if event.is_available else "not available", event.reason or "")
-    order = event.receipt.sent or event.receipt.order
-    text = f"{order.side} {event.volume:f} {order.pair} for {event.cost:f}"
-    return BalanceMark(at, "fill", text)
+    order = event.receipt.order
+    if isinstance(event, OrderFilled):
+        return BalanceMark(at, "fill", f"{order.side} {event.volume:f} {order.pair} for {event.cost:f}")
+    return BalanceMark(at, "order", f"{event.receipt.id}: {order.side} {order.volume:f} {order.pair} {order.type}")
 
 
 def _of_key(points: Iterable[_Kept], key_id: str | None) -> list[BalancePoint]:

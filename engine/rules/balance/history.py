@@ -84,7 +84,7 @@ class BalanceMark(Value):
 
     at: datetime
     kind: str
-    """``not available``, ``available``, or ``fill`` for an order of which something was traded."""
+    """``not available``, ``available``, ``order`` for one that was placed, ``fill`` where something was traded."""
     text: str
     """What happened, for a person."""
 

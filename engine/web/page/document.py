@@ -195,7 +195,7 @@ def _charts(status: EngineStatus) -> Markup:
     balance = element(
         "figure",
         element("figcaption", element("strong", cash), " ",
-                element("span", "of each account; outages are shaded, fills are marked"), " ",
+                element("span", "of each account; outages are shaded, orders and fills are marked"), " ",
                 element("span", *buttons, class_="spans", role="group", aria_label="Time span")),
         element("div", class_="chart", data_chart="balance", role="img", aria_label=f"{cash} over time"),
         element("p", id="balance-told", class_="told"),

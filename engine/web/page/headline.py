@@ -45,6 +45,12 @@ def late_accounts(status: EngineStatus) -> dict[str, float | None]:
     return found
 
 
+def _is_all(late: Mapping[str, float | None], status: EngineStatus) -> bool:
+    """Whether no account whose balance is kept up to date was heard of in time."""
+    kept = [each.account for each in status.accounts if each.account in status.refresh_intervals]
+    return bool(kept) and all(name in late for name in kept)
+
+
 def headline(
     status: EngineStatus, orders: Sequence[OrderReceipt], unsettled: Mapping[tuple[str, str], datetime] = NOTHING
 ) -> Headline:
@@ -67,7 +73,7 @@ def _sentence(
         return "bad", "engine stopped", ["The engine has stopped."]
     if not number:
         return "warn", "no account", ["There is no account."]
-    if len(late) == number or status.silent_since is not None:
+    if _is_all(late, status) or status.silent_since is not None:
         return _silence(status, late, out)
     if out:
         return "bad", f"{_few(out)} not available", _not_available(status, out)
@@ -116,7 +122,7 @@ def _is_failing(status: EngineStatus) -> bool:
 def told_cause(status: EngineStatus) -> str:
     """Why those are out that are, or all that are late: told once, below the headline, when it is the same for them."""
     out = [each for each in status.accounts if not each.is_available]
-    if len(late_accounts(status)) == len(status.accounts):
+    if _is_all(late_accounts(status), status):
         return _common_cause(status.accounts)
     return _common_cause(out)
 
@@ -145,8 +151,7 @@ def _consequence(status: EngineStatus, late: dict[str, float | None], out: Seque
     pieces: list[Piece] = []
     if ages:
         are = "Balances are" if len(ages) > 1 else "The balance is"
-        oldest = " or younger" if len(ages) > 1 and not late else ""
-        pieces += [f"{are} ", Age(max(ages)), f" old{oldest}. "]
+        pieces += [f"{are} at most " if len(ages) > 1 and not late else f"{are} ", Age(max(ages)), " old. "]
     if out or not late:
         available = sum(each.is_available and status.running for each in status.accounts)
         pieces.append(f"{available} of {len(status.accounts)} available. ")

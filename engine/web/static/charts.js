@@ -32,7 +32,7 @@ function labels(name) {
   return [name === "queue" ? "waiting" : "errors"];
 }
 
-// Outages are shaded, and fills marked by a line with a foot, in the colour of their account.
+// Outages are shaded; orders are marked by a line, and fills by one with a foot, in the colour of their account.
 function drawMarks(plot) {
   const { ctx, bbox } = plot;
   ctx.save();
@@ -46,10 +46,10 @@ function drawMarks(plot) {
       ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height);
     }
     ctx.fillStyle = colour(LINES[number]);
-    for (const mark of history[who].marks.filter((each) => each.kind === "fill")) {
+    for (const mark of history[who].marks.filter((each) => each.kind === "fill" || each.kind === "order")) {
       const at = plot.valToPos(mark.t, "x", true);
       ctx.fillRect(at - 1, bbox.top + bbox.height - 14, 2, 14);
-      ctx.fillRect(at - 4, bbox.top + bbox.height - 4, 8, 4);
+      if (mark.kind === "fill") ctx.fillRect(at - 4, bbox.top + bbox.height - 4, 8, 4);
     }
   });
   ctx.restore();
@@ -119,7 +119,7 @@ function tell() {
     const recent = marks.filter((each) => each.t >= since);
     const count = (kind) => recent.filter((each) => each.kind === kind).length;
     return `${who}: ${cash.length ? `from ${cash[0]} to ${cash[cash.length - 1]}` : "no points yet"}, `
-      + `${count("not available")} outages, ${count("fill")} fills`;
+      + `${count("not available")} outages, ${count("order")} orders, ${count("fill")} fills`;
   });
   document.getElementById("balance-told").textContent = told.join(" · ");
 }

@@ -27,6 +27,7 @@ from engine import (
     BalanceSnapshot,
     Engine,
     Order,
+    OrderChanged,
     OrderFilled,
     OrderReceipt,
     OrderState,
@@ -127,19 +128,21 @@ def test_where_hours_lie(now: datetime, days: float) -> None:
     assert hour_place(hour_of(now - timedelta(days=min(days, 365)))) in places
 
 
-def test_marks_tell_of_outages_and_fills(tmp_path: Path) -> None:
-    """Also those of the run before."""
+def test_marks_tell_of_outages_orders_and_fills(tmp_path: Path) -> None:
+    """Also those of the run before; an order that is told of again is not marked again."""
     tmp_path.chmod(0o700)
     order = Order("XBTUSD", "buy", "limit", "0.02", "30000")
     receipt = OrderReceipt("one", "MASTER", order, OrderState.PLACED)
     filled = OrderFilled("MASTER", receipt, Decimal("0.01"), Decimal("300.0"), Decimal("0.78"))
-    for event in (AvailabilityChanged("MASTER", False, "No reply."), AvailabilityChanged("MASTER", True, None), filled):
+    told, placed = AvailabilityChanged("MASTER", False, "No reply."), OrderChanged("MASTER", receipt)
+    for event in (told, AvailabilityChanged("MASTER", True, None), placed, filled, placed):
         archive = ArchiveActor.start(tmp_path, publish=print)
         archive.tell(event)
         stop_actor(archive)
         assert wait_finished(archive, PATIENCE)
     assert [(mark.kind, mark.text) for mark in read_marks(tmp_path, "MASTER")] == [
-        ("not available", "No reply."), ("available", ""), ("fill", "buy 0.01 XBTUSD for 300.0"),
+        ("not available", "No reply."), ("available", ""), ("order", "one: buy 0.02 XBTUSD limit"),
+        ("fill", "buy 0.01 XBTUSD for 300.0"),
     ]  # fmt: skip
     assert read_marks(tmp_path, "ALICE") == ()
     mark = read_marks(tmp_path, "MASTER")[0]
