@@ -25,7 +25,7 @@ from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
 from engine.actors.event_bus import PUBLISHER, EventBus
-from engine.actors.events import EngineWarning, OrderChanged
+from engine.actors.events import EngineWarning
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import PriorityMailbox
@@ -48,7 +48,6 @@ from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.lane.admission import KEPT, SETTLEMENT
 from engine.rules.order.replacement import Replacement
-from engine.rules.order.states import OrderState
 from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
@@ -117,7 +116,7 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
-        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, self._mark).publish
+        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, partial(self.tell, ARCHIVE)).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
@@ -131,7 +130,8 @@ class ActorSystem:
             self._actors.watch()
             self._actors.start(PUBLISHER, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
-            self._actors.start(ARCHIVE, self._start_archive)
+            archive = partial(ArchiveActor.start, self._state_dir, publish=self.publish, clock=self._clock)
+            self._actors.start(ARCHIVE, archive)
             kept = read_kept(self._state_dir / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
             self.names.start(kept, self._clock.wall_ns() / 1e9)
@@ -259,14 +259,6 @@ class ActorSystem:
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
             invalidate=self.invalidate, going=self._going, told=self._told, watch=self._watch, drift=self._drift,
         )  # fmt: skip
-
-    def _start_archive(self) -> pykka.ActorRef[Any]:
-        return ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
-
-    def _mark(self, event: Any) -> None:
-        """What explains a balance is marked in its history; of what happens to an order, that it was placed."""
-        if not isinstance(event, OrderChanged) or event.receipt.state is OrderState.PLACED:
-            self.tell(ARCHIVE, event)
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
         self._report = report

@@ -107,6 +107,8 @@ class ArchiveActor(EngineActor):
                 self._keep(partial(self._mark, message))
             case OrderFilled() | OrderChanged(receipt=OrderReceipt(state=OrderState.PLACED)):
                 self._keep(partial(self._mark, message))  # so many are written with the next balance
+            case OrderChanged():
+                self._keep(lambda: None)  # that an order was placed is all that the history says of it
             case Flush():
                 self._attempt(self._write)
             case _:
