@@ -116,7 +116,8 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
-        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, partial(self.tell, ARCHIVE)).publish
+        mark = partial(self.tell, ARCHIVE)
+        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, mark).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
@@ -130,8 +131,9 @@ class ActorSystem:
             self._actors.watch()
             self._actors.start(PUBLISHER, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
-            archive = partial(ArchiveActor.start, self._state_dir, publish=self.publish, clock=self._clock)
-            self._actors.start(ARCHIVE, archive)
+            self._actors.start(
+                ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
+            )
             kept = read_kept(self._state_dir / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
             self.names.start(kept, self._clock.wall_ns() / 1e9)
@@ -285,10 +287,7 @@ class ActorSystem:
         )  # fmt: skip
 
     def _going(self, call: PrivateCall) -> None:
-        """A paused account places nothing, and an edit is written down before it goes out, whoever makes the call.
-
-        In the lane's thread. Raises `CallNotSent`.
-        """
+        """A paused account places nothing, and an edit is written down first. Lane's thread; raises `CallNotSent`."""
         self.safeguards.check(call)
         if call.endpoint == "EditOrder":
             try:
