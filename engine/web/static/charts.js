@@ -111,6 +111,10 @@ function forgetCharts() {
   drawAll();
 }
 
+function shown(amount) {
+  return Number(amount).toLocaleString("en", { maximumFractionDigits: 2 });
+}
+
 // The chart in words, for who does not see it.
 function tell() {
   const since = Date.now() / 1000 - Number(days) * 86400;
@@ -118,7 +122,7 @@ function tell() {
     const { cash, marks } = history[who];
     const recent = marks.filter((each) => each.t >= since);
     const count = (kind) => recent.filter((each) => each.kind === kind).length;
-    return `${who}: ${cash.length ? `from ${cash[0]} to ${cash[cash.length - 1]}` : "no points yet"}, `
+    return `${who}: ${cash.length ? `from ${shown(cash[0])} to ${shown(cash[cash.length - 1])}` : "no points yet"}, `
       + `${count("not available")} outages, ${count("order")} orders, ${count("fill")} fills`;
   });
   document.getElementById("balance-told").textContent = told.join(" · ");

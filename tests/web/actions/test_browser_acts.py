@@ -88,7 +88,7 @@ def test_an_unknown_order_is_shown_with_what_is_being_done(sim: Simulator, tmp_p
         tabs = [Tab(browser, service.url, **SHAPES[name]) for name in ("light", "narrow")]
         lost = sim.fault(Fault.close(executed=True, endpoint="AddOrder"))
         hidden = sim.fault(Fault.error("EService:Busy", endpoint="OpenOrders"))
-        done = service.command("trade", "MASTER", *ORDER, "--live", "--timeout", "2")
+        done = service.command("trade", "MASTER", *ORDER, "--live", "--timeout", "8")
         assert done.returncode == 5, done.stdout + done.stderr
         for tab, name in zip(tabs, ("unknown", "unknown-narrow"), strict=True):
             tab.headline("bad", "1 order is unknown (MASTER) since")
