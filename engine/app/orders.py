@@ -69,7 +69,8 @@ class OrderMethods(AccountMethods):
         Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
         `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has the order: how it
         ended is published as `OrderChanged`, and `order()` returns it. Raises `CallNotSent` when nothing was placed
-        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order),
+        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order,
+        `TradingPaused` after `pause_trading`),
         `OrderRejected` or another `CallRefused` when the engine or Kraken refuses the order, `PermissionDenied` for a
         key that may not look orders up, `ConfigError` for an invalid order or id.
 
@@ -120,6 +121,7 @@ class OrderMethods(AccountMethods):
         client_id: str | None = None,
     ) -> Placement:  # fmt: skip
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
+        self._state.system.safeguards.check_order(account)
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
