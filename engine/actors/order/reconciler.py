@@ -14,9 +14,11 @@ from engine.actors.order.lookup import Lookups
 from engine.actors.order.watch_list import A_MOMENT
 from engine.errors import CallError, CallNotSent
 from engine.rules.backoff import Backoff
+from engine.rules.order.found import Found
+from engine.rules.order.lists import NoteOf
 from engine.rules.order.outcome import outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, NoteOf, look_up
+from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Settings
 
