@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -14,16 +13,7 @@ from typing import Any
 import pykka
 
 from engine.actors.order.fee_cache import FeeCache
-from engine.actors.order.messages import (
-    ArmSwitch,
-    ClientOrders,
-    FindOrder,
-    FindOrders,
-    LookNow,
-    PlaceBatch,
-    PlaceOrder,
-    UnsettledFunds,
-)
+from engine.actors.order.messages import FindOrder, PlaceBatch, PlaceOrder, UnsettledFunds
 from engine.actors.system import ORDERS
 from engine.app.accounts import AccountMethods
 from engine.app.state import AppState
@@ -34,8 +24,6 @@ from engine.errors import (
     ConfigError,
     DeadlinePassed,
     EngineStopped,
-    IdInUse,
-    NotLive,
     OrderUnknown,
     PermissionDenied,
     UnknownName,
@@ -45,7 +33,7 @@ from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
 from engine.rules.order.order import Order, OrderReceipt, check_id
-from engine.rules.order.own_name import RANDOM_BYTES, own_name, same
+from engine.rules.order.own_name import RANDOM_BYTES, own_name
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
@@ -55,7 +43,7 @@ JOURNAL_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, fo
 
 
 class OrderMethods(AccountMethods):
-    """The orders of an `Engine`: placed, looked up, and guarded by a dead man's switch. Thread-safe."""
+    """The orders of an `Engine`: placed and looked up. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(state)
@@ -66,11 +54,6 @@ class OrderMethods(AccountMethods):
         )  # fmt: skip
         self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
         self._lock = threading.Lock()
-
-    @property
-    def live(self) -> bool:
-        """Whether the engine may trade."""
-        return self._live
 
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
@@ -86,7 +69,8 @@ class OrderMethods(AccountMethods):
         Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
         `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has the order: how it
         ended is published as `OrderChanged`, and `order()` returns it. Raises `CallNotSent` when nothing was placed
-        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order),
+        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order,
+        `TradingPaused` after `pause_trading`),
         `OrderRejected` or another `CallRefused` when the engine or Kraken refuses the order, `PermissionDenied` for a
         key that may not look orders up, `ConfigError` for an invalid order or id.
 
@@ -99,79 +83,12 @@ class OrderMethods(AccountMethods):
         name = None if id is None else check_id(id)
         if name is not None and self._live:
             known = self._ask(FindOrder(account, name), deadline)
-            if known is not None and known.id == name and known.order == order and not known.may_repeat:
+            if known is not None and known.id == name and known.is_again(order):
                 return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
         plan = self._plan(account, order, name, deadline)
         if not self._live:
             return self._validate(plan, deadline)
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
-
-    def place_for(
-        self, client: str, client_id: str | None, account: str, order: Order, timeout: float
-    ) -> Placement:
-        """Place an order for a client of the gateway, whose key is `client` and whose own name for it is `client_id`.
-
-        The name is one among that client's orders that are not over, as at Kraken: for another order it raises
-        `IdInUse`, for the same one it gives what is there. Otherwise like `place` of a live engine.
-        """
-        self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        known = None if client_id is None else self._open_named(account, client, client_id, deadline)
-        if known is not None and known.order != order:
-            raise IdInUse(f"The name {client_id!r} is that of another open order of this client.", account=account)
-        plan = known or self._plan(account, order, None, deadline, client, client_id)
-        row: Placement = self._ask(PlaceOrder(plan, self._left(deadline)), deadline)
-        self._ended(row)
-        return row
-
-    def place_batch_for(
-        self, client: str, asked: Sequence[tuple[Order, str | None]], account: str, timeout: float
-    ) -> list[Placement | CallError]:
-        """Place orders on one pair with one call, for a client of the gateway; each with its name, if it has one.
-
-        Returns for each order its placement, or why Kraken refused it. Raises what `place_for` raises when none of
-        them is placed, and `OrderUnknown` when it is not known of one in time.
-        """
-        self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        names = [same(name) for _, name in asked if name is not None]
-        if len(set(names)) < len(names):
-            raise IdInUse("Two orders of the batch have one name: give each its own.", account=account)
-        for name in names:
-            self._open_named(account, client, name, deadline)
-        plans = tuple(self._plan(account, order, None, deadline, client, name) for order, name in asked)
-        ended: list[Placement | CallError] = self._ask(PlaceBatch(plans, self._left(deadline)), deadline)
-        first = ended[0]
-        if isinstance(first, CallError) and all(each is first for each in ended):
-            raise first
-        for each in ended:
-            if isinstance(each, Placement) and not each.state.is_settled:
-                self._ended(each)
-        return ended
-
-    def _open_named(self, account: str, client: str, client_id: str, deadline: float) -> Placement | None:
-        """The client's placement of that name that is not over; Kraken is asked before one counts as open."""
-        asked = ClientOrders(account, client, "cl_ord_id", client_id, is_open=True)
-        found: list[Placement] = self._ask(asked, deadline)
-        if found and found[0].state is OrderState.PLACED:
-            with contextlib.suppress(CallError):  # then what is known counts
-                self._ask(LookNow(account), deadline)
-            found = self._ask(asked, deadline)
-        return found[0] if found else None
-
-    def placements(self, account: str, names: Mapping[str, str | None]) -> Mapping[str, Placement]:
-        """The placements of orders at Kraken, by txid; `names` has the `cl_ord_id` that Kraken has for each, if any."""
-        deadline = self._deadline(None)
-        found: dict[str, Placement] = self._ask(FindOrders(account, names), deadline)
-        return found
-
-    def placements_of(
-        self, account: str, client: str | None, param: str, value: str | int, *, is_open: bool
-    ) -> list[Placement]:
-        """The placements to which a client has given this `cl_ord_id` or `userref`; the newest first."""
-        asked = ClientOrders(account, client, param, value, is_open)
-        found: list[Placement] = self._ask(asked, self._deadline(None))
-        return found
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
@@ -197,35 +114,6 @@ class OrderMethods(AccountMethods):
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
 
-    def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
-        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and renew it while the engine is well.
-
-        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it was
-        not renewed for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
-        written. It is renewed three times in that time, through the lane. Returns when Kraken has confirmed it; a
-        `CallError` says that it has not, and the engine keeps trying until `disarm`.
-
-        It stays armed over a crash: the next live engine on this state directory renews it, with an `EngineWarning`.
-        `stop()` disarms it. Disarm it before Kraken's maintenance, during which it cannot be renewed. Raises `NotLive`.
-        """
-        self._set_switch(account, seconds, timeout)
-
-    def disarm(self, account: str, timeout: float | None = None) -> None:
-        """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
-
-        Raises a `CallError` when the first try fails: the disarm is then repeated until it is confirmed, also by the
-        next engine on this state directory, and an `EngineWarning` says so.
-        """
-        self._set_switch(account, 0, timeout)
-
-    def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
-        self._state.check_account(account)
-        if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
-            raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
-        if seconds and not self._live:
-            raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
-        self._ask(ArmSwitch(account, seconds), self._deadline(timeout))
-
     # Before anything is sent
 
     def _plan(
@@ -233,6 +121,7 @@ class OrderMethods(AccountMethods):
         client_id: str | None = None,
     ) -> Placement:  # fmt: skip
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
+        self._state.system.safeguards.check_order(account)
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
@@ -240,12 +129,13 @@ class OrderMethods(AccountMethods):
         except CallUnknown as error:  # the check failed, so no order can have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
         cl_ord_id = own_name(secrets.token_bytes(RANDOM_BYTES))
+        is_named = name is not None or client_id is not None or (client is not None and order.userref is not None)
         if client is not None:
             name = "/".join((client.partition(".")[2], client_id or "order", cl_ord_id[:8]))
         return Placement(
             account=account,
             id=name or cl_ord_id,
-            named=name is not None,
+            named=is_named,
             cl_ord_id=cl_ord_id,
             key_id=self._state.accounts[account].key_id,
             owner=owner,
