@@ -19,6 +19,7 @@ Rooms are named by subject; a row imports only from the rows above it, and nothi
             events event_bus system   what subscribers are told, and how; the actors put together
     app/  broker                      `Engine` by subject, `RemoteEngine` for other processes, and `KrakenBroker`
     cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
+    adapters/                         the engine behind the interfaces of krakenex, ccxt and python-kraken-sdk
     simulator/                        a strict Kraken on this machine, which imports nothing of the rest
 
 A private call: ``app/calls`` → ``actors/lane/priority_mailbox`` → ``private`` → ``attempt`` → ``transport/session``.

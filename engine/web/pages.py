@@ -11,6 +11,7 @@ from engine.app.status import EngineStatus
 from engine.rules.balance.cash import in_words
 from engine.version import __version__
 from engine.web.html import Child, Markup, element, fragment
+from engine.web.push_view import COLUMNS
 from engine.web.view import CLASSES, GLYPHS, Cell, View
 from engine.web.web_state import WebState
 
@@ -45,6 +46,7 @@ def page(status: EngineStatus, view: View) -> str:
             _orders(view),
             _charts(cash),
             _assets(names, view),
+            *([_push(view)] if view.rows["push"] else []),
             _drift(view),
             _events(view),
         ),
@@ -145,6 +147,10 @@ def _gates(view: View) -> Markup:
 def _orders(view: View) -> Markup:
     columns = ("State", "Account", "Id", "Order", "Filled", "Kraken's name")
     return _marked("orders", "Open and unsettled orders, also those placed elsewhere", columns, view)
+
+
+def _push(view: View) -> Markup:
+    return _marked("push", "Push: each account's stream", COLUMNS, view)
 
 
 def _drift(view: View) -> Markup:

@@ -22,6 +22,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport, GateResult, GateState
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import OrderReceipt
+from engine.web.push_view import push_rows, push_sentence
 
 CLASSES = ("cancel", "order", "settle", "read")
 
@@ -103,11 +104,13 @@ def view_of(
         "orders": [*map(_order, orders), *map(_other_order, others)],
         "gates": [_gate(report, each) for report in status.passes.values() for each in report.results],
         "drift": [_drift(each) for each in status.drift],
+        "push": push_rows(status),
     }
     changes = len(status.drift)
     cells["drift-count"] = Cell(f"{changes} seen, and passed over" if changes else "none seen", "good")
     cells["gates-count"] = _passes(status)
     cells["orders-count"] = _orders(orders, others, unknown)
+    cells["push-count"] = Cell(*push_sentence(status))
     _verdict(status, cells)
     for snapshot in status.accounts:
         _account(snapshot, status, cells)

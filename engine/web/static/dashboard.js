@@ -56,7 +56,7 @@ function setText(node, text) {
 function showRows(name, rows) {
   const body = document.querySelector(`tbody[data-rows="${CSS.escape(name)}"]`);
   if (!body) return;
-  body.replaceChildren(...rows.map({ events: eventRow, orders: markedRow, gates: markedRow, drift: markedRow }[name] ?? assetRow));
+  body.replaceChildren(...rows.map({ events: eventRow, orders: markedRow, gates: markedRow, drift: markedRow, push: markedRow }[name] ?? assetRow));
 }
 
 function eventRow([when, state, kind, text]) {

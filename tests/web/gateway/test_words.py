@@ -26,10 +26,11 @@ from engine.errors import (
     PermissionDenied,
     WrongParameter,
 )
+from engine.kraken.refusal_words import BUSY, UNAVAILABLE, code_of
 from engine.simulator import Fault, Simulator
 from engine.web.gateway.refusals import SAY_AGAIN, RefusalLog
 from engine.web.gateway.replay import ReplayGuard
-from engine.web.gateway.responses import BUSY, HEADER, UNAVAILABLE, code_of, failure
+from engine.web.gateway.responses import HEADER, failure
 from tests.served import served, until
 from tests.stopwatch import PATIENCE
 from tests.web.gateway.asking import Asker, send, signed
