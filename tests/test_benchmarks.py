@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,7 @@ TIDY = [name for name in CONTESTANTS if is_installed(name) and not name.startswi
 
 @pytest.mark.parametrize("name", TIDY)
 def test_contestants_make_calls_that_the_exchange_accepts(exchange: ExchangeProcess, name: str) -> None:
-    contestant = CONTESTANTS[name](exchange.url, f"key of {name}", SECRET)
+    contestant = CONTESTANTS[name](exchange.url, os.urandom(8).hex(), SECRET)
     try:
         exchange.stats()
         assert len(Worker(contestant).calls(3)["seconds"]) == 3

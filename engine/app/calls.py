@@ -90,7 +90,7 @@ class CallMethods:
         """
         found = public_endpoint_of(endpoint, endpoint_class)
         if not self._state.is_running:
-            raise EngineStopped("The engine is not running.", endpoint=endpoint)
+            raise EngineStopped(self._state.why_stopped, endpoint=endpoint)
         if params is not None and not isinstance(params, Mapping):
             raise CallNotSent("The parameters of a call must be a mapping of names to values.", endpoint=endpoint)
         return self._get(found, self._named(endpoint, params), self._state.seconds(timeout))

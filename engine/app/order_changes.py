@@ -15,7 +15,7 @@ from engine.actors.order.messages import (
     OrderAmended,
     WhoseOrders,
 )
-from engine.app.orders import OrderMethods
+from engine.app.safeguards import SafeguardMethods
 from engine.errors import CallError, CallUnknown, ConfigError, DeadlinePassed, OrderRejected, OrderUnknown
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
@@ -29,7 +29,7 @@ _OPEN = (
 )
 
 
-class OrderChangeMethods(OrderMethods):
+class OrderChangeMethods(SafeguardMethods):
     """The open orders of an `Engine`: listed, amended and canceled. Thread-safe."""
 
     def cancel(

@@ -15,7 +15,6 @@ import pykka
 
 from engine.actors.order.fee_cache import FeeCache
 from engine.actors.order.messages import (
-    ArmSwitch,
     ClientOrders,
     FindOrder,
     FindOrders,
@@ -35,7 +34,6 @@ from engine.errors import (
     DeadlinePassed,
     EngineStopped,
     IdInUse,
-    NotLive,
     OrderUnknown,
     PermissionDenied,
     UnknownName,
@@ -55,7 +53,7 @@ JOURNAL_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, fo
 
 
 class OrderMethods(AccountMethods):
-    """The orders of an `Engine`: placed, looked up, and guarded by a dead man's switch. Thread-safe."""
+    """The orders of an `Engine`: placed and looked up. Thread-safe."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(state)
@@ -94,7 +92,7 @@ class OrderMethods(AccountMethods):
         name = None if id is None else check_id(id)
         if name is not None and self._live:
             known = self._ask(FindOrder(account, name), deadline)
-            if known is not None and known.id == name and known.order == order and not known.may_repeat:
+            if known is not None and known.id == name and known.is_again(order):
                 return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
         plan = self._plan(account, order, name, deadline)
         if not self._live:
@@ -191,35 +189,6 @@ class OrderMethods(AccountMethods):
             asset = self._state.system.plain_name(row)
             named[asset] = named.get(asset, Decimal(0)) + amount
         return MappingProxyType(named)
-
-    def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
-        """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and renew it while the engine is well.
-
-        Kraken cancels **all** open orders of the account, also those placed by hand or by other programs, when it was
-        not renewed for `seconds` (3 to 86,399): the engine died, its machine is cut off, or its journal cannot be
-        written. It is renewed three times in that time, through the lane. Returns when Kraken has confirmed it; a
-        `CallError` says that it has not, and the engine keeps trying until `disarm`.
-
-        It stays armed over a crash: the next live engine on this state directory renews it, with an `EngineWarning`.
-        `stop()` disarms it. Disarm it before Kraken's maintenance, during which it cannot be renewed. Raises `NotLive`.
-        """
-        self._set_switch(account, seconds, timeout)
-
-    def disarm(self, account: str, timeout: float | None = None) -> None:
-        """Disarm the account's dead man's switch; returns when Kraken has confirmed it.
-
-        Raises a `CallError` when the first try fails: the disarm is then repeated until it is confirmed, also by the
-        next engine on this state directory, and an `EngineWarning` says so.
-        """
-        self._set_switch(account, 0, timeout)
-
-    def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
-        self._state.check_account(account)
-        if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == 0 or 3 <= seconds < 86_400):
-            raise ConfigError(f"{seconds!r}: a dead man's switch takes a whole number of seconds from 3 to 86399.")
-        if seconds and not self._live:
-            raise NotLive("A dead man's switch cancels orders, and this engine is not live: start it with live=True.")
-        self._ask(ArmSwitch(account, seconds), self._deadline(timeout))
 
     # Before anything is sent
 

@@ -11,18 +11,20 @@ from typing import Any
 from engine.actors.events import EngineWarning
 from engine.actors.order.identity import Identity
 from engine.actors.order.lookup import Lookups
+from engine.actors.order.watch_list import A_MOMENT
 from engine.errors import CallError, CallNotSent
 from engine.rules.backoff import Backoff
+from engine.rules.order.found import Found
+from engine.rules.order.lists import NoteOf
 from engine.rules.order.outcome import outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, NoteOf, look_up
+from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Settings
 
 logger = logging.getLogger(__name__)
 
 BACKOFF = Backoff(first=0.25, longest=30.0)  # between looks
-A_MOMENT = 0.001  # seconds after which it is certainly later: a difference of times is rounded
 TELL_AFTER = 2
 """The thorough look whose failure a person is told of: the first may have met a passing one."""
 OPEN_ORDERS, BOTH_LISTS = 2.0, 6.0  # points: OpenOrders 2, ClosedOrders 4

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.actors.order.messages import LookNow
+from engine.actors.order.messages import CancelAllComes, LookNow
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -93,6 +93,26 @@ def test_only_a_placement_that_no_cancel_covered_may_be_tried_again_with_its_id(
     assert [call.endpoint for call in lone.calls] == (["AddOrder"] if may_go_again else [])
     if not may_go_again:
         assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+
+
+@pytest.mark.parametrize("error", [CounterFull("Full."), ConnectFailed("There is no connection."), None])
+def test_an_id_is_used_up_by_a_cancel_before_its_turn_whatever_else_holds_it_back(
+    lone: LoneActor, error: CallError | None
+) -> None:
+    """Also where the engine ends (`None`) before the lane has answered."""
+    lone.place("x")
+    lone.ref.ask(CancelAllComes("MASTER"))
+    call = lone.take()
+    if error is not None:
+        lone.answer(call, error)
+        again = lone.place("x")
+        assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+        assert not lone.calls
+        return
+    with crashed(lone) as next_one:
+        again = next_one.place("x")
+        assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+        assert not next_one.calls
 
 
 def test_whatever_is_said_of_a_placement_whose_turn_never_came_it_was_not_sent(lone: LoneActor) -> None:
