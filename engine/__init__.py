@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         CallFinished,
         EngineWarning,
         KeyChanged,
+        OperatorActed,
         OrderChanged,
         OrderFilled,
         PassFinished,
@@ -104,10 +105,11 @@ if TYPE_CHECKING:
         StoreDamaged,
         StoreError,
         StoreInUse,
+        TradingPaused,
     )
     from engine.kraken.drift import Drift
     from engine.rules.balance.availability import Standing
-    from engine.rules.balance.history import BalancePoint
+    from engine.rules.balance.history import BalanceMark, BalancePoint
     from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
     from engine.rules.gates.gate import Allow, Deny, Gate
     from engine.rules.gates.gates import FIVE_GATES
@@ -129,6 +131,7 @@ __all__ = [
     "AvailabilityChanged",
     "BalanceActor",
     "BalanceChanged",
+    "BalanceMark",
     "BalancePoint",
     "BalanceSnapshot",
     "BalanceState",
@@ -159,6 +162,7 @@ __all__ = [
     "KrakenPrivateActor",
     "NotLive",
     "OpenOrder",
+    "OperatorActed",
     "Order",
     "OrderChanged",
     "OrderFilled",
@@ -182,6 +186,7 @@ __all__ = [
     "TradePlan",
     "TradeView",
     "TradingActor",
+    "TradingPaused",
 ]
 
 _ROOMS = {
@@ -192,6 +197,7 @@ _ROOMS = {
         "CallFinished",
         "EngineWarning",
         "KeyChanged",
+        "OperatorActed",
         "OrderChanged",
         "OrderFilled",
         "PassFinished",
@@ -219,13 +225,14 @@ _ROOMS = {
         "StoreDamaged",
         "StoreError",
         "StoreInUse",
+        "TradingPaused",
     ),
     "engine.kraken.drift": ("Drift",),
     "engine.rules.balance.availability": ("Standing",),
     "engine.rules.balance.snapshot": ("BalanceSnapshot", "BalanceState"),
     "engine.rules.gates.report": ("GateReport", "GateResult", "GateState"),
     "engine.rules.gates.gates": ("FIVE_GATES",),
-    "engine.rules.balance.history": ("BalancePoint",),
+    "engine.rules.balance.history": ("BalanceMark", "BalancePoint"),
     "engine.rules.order.states": ("OrderState",),
     "engine.rules.order.close": ("ConditionalClose",),
     "engine.rules.order.open_order": ("OpenOrder",),

@@ -7,7 +7,16 @@ from typing import Any
 
 import pykka
 
-from engine.actors.events import BalanceChanged, CallFinished, EngineWarning, KeyChanged, PassFinished
+from engine.actors.events import (
+    AvailabilityChanged,
+    BalanceChanged,
+    CallFinished,
+    EngineWarning,
+    KeyChanged,
+    OrderChanged,
+    OrderFilled,
+    PassFinished,
+)
 from engine.actors.runtime.actor import tell_if_alive
 from engine.errors import Outcome
 
@@ -15,14 +24,15 @@ PUBLISHER = "events"  # the name of the actor that hands events to subscribers
 EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
 
 _NOTICED = (EngineWarning, KeyChanged, PassFinished)  # the events that an engine keeps the last of
+_MARKED = (AvailabilityChanged, OrderChanged, OrderFilled)  # those that the history may mark
 
 
 class EventBus:
     """Takes in events from any thread and never waits.
 
     `refs` has the `Publisher` under its name, while it runs. `subscribers` is the engine's own list, which it changes
-    as they come and go. Before them, `notice` is called with those events that the engine keeps, and `ended` with the
-    account and the outcome of each call.
+    as they come and go. Before them, `notice` is called with those events that the engine keeps, `ended` with the
+    account and the outcome of each call, and `mark` with what the history of balances marks.
     """
 
     def __init__(
@@ -31,8 +41,10 @@ class EventBus:
         subscribers: Sequence[Any],
         notice: Callable[[Any], None],
         ended: Callable[[str, Outcome], None],
+        mark: Callable[[Any], None],
     ) -> None:
         self._refs, self._subscribers, self._notice, self._ended = refs, subscribers, notice, ended
+        self._mark = mark
         self._is_dropping = False
 
     def publish(self, event: Any) -> None:
@@ -41,6 +53,8 @@ class EventBus:
             self._ended(event.account, event.outcome)
         elif isinstance(event, _NOTICED):
             self._notice(event)
+        elif isinstance(event, _MARKED):
+            self._mark(event)
         if self._subscribers:  # without subscribers no actor is woken for each call
             self._pass_on(event)
 

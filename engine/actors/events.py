@@ -113,6 +113,21 @@ class PassFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorActed:
+    """Event: a person has acted on an account through the dashboard, or has tried to."""
+
+    account: str
+    action: str
+    """What was asked for, such as ``cancel`` or ``pause trading``."""
+    who: str
+    """The name that the person gave, and the address it came from."""
+    is_done: bool
+    """Whether it was done; `False` also when that is not known."""
+    sentence: str
+    """What came of it, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineWarning:
     """Event: something a person should know. `code` is fixed, `message` is a sentence."""
 

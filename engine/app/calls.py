@@ -64,19 +64,23 @@ class CallMethods:
 
     def submit(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
-        *, endpoint_class: str | None = None, with_warnings: bool = False,
+        *, endpoint_class: str | None = None,
     ) -> Future[Any]:  # fmt: skip
-        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits in the lane.
+        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits."""
+        reply = FutureReply()
+        self.submit_to(reply, account, endpoint, params, timeout, endpoint_class)
+        return reply.future
 
-        `with_warnings`: its result is the `CallDone`, which has Kraken's warnings beside the result.
-        """
-        reply = FutureReply(with_warnings=with_warnings)
+    def submit_to(
+        self, reply: FutureReply, account: str, endpoint: str, params: Mapping[str, Any] | None,
+        timeout: float | None, endpoint_class: str | None = None,
+    ) -> None:  # fmt: skip
+        """`submit` for a face of the engine's that brings its own future."""
         try:
             named = self._named(endpoint, params)
             self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))
         except CallError as error:
             reply.future.set_exception(error.about(account, endpoint))
-        return reply.future
 
     def public(
         self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,

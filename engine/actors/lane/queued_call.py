@@ -66,12 +66,15 @@ class CallAnswer:
 
 
 class FutureReply:
-    """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
+    """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`.
+
+    `future`: one whose callbacks never wait, as they run in the lane's thread; without it they run in one of their own.
+    """
 
     __slots__ = ("_with_warnings", "future")
 
-    def __init__(self, *, with_warnings: bool = False) -> None:
-        self.future: Future[Any] = CallFuture()
+    def __init__(self, future: Future[Any] | None = None, *, with_warnings: bool = False) -> None:
+        self.future: Future[Any] = CallFuture() if future is None else future
         self._with_warnings = with_warnings
 
     @property

@@ -54,6 +54,7 @@ class Journal:
         self._file = JournalFile(directory, open_store, verify)
         self.damage = self._file.damage
         self.switches: Mapping[str, int] = self._file.switches
+        self.pauses: Mapping[str, float] = self._file.pauses
         self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
         self._by_id: dict[tuple[str, str], str] = {}  # of these rows
         self._unsaved: set[str] = set()
@@ -215,6 +216,18 @@ class Journal:
         """The account's switch is disarmed."""
         with self._lock, contextlib.suppress(StoreError):  # found again at the next start, it is disarmed once more
             self._file.forget_switch(account)
+
+    def keep_pause(self, account: str) -> None:
+        """Write down that the account's trading is paused, since the first time. Raises `StoreError`."""
+        with self._lock:
+            if account not in self._file.pauses:
+                self._file.keep_pause(account, self._wall())
+
+    def forget_pause(self, account: str) -> None:
+        """Write down that the account's trading goes on. Raises `StoreError`."""
+        with self._lock:
+            if account in self._file.pauses:
+                self._file.forget_pause(account)
 
     def reserved(self, account: str) -> dict[str, Decimal]:
         """What the placements of an account may take whose outcome or amounts are not known, by Kraken's asset name."""

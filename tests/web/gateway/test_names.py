@@ -104,7 +104,7 @@ def test_a_lost_reply_to_an_order_with_a_close_is_looked_up(sim: Simulator, tmp_
         assert placed.txid == txid
         assert placed.params["close[price]"] == "60000"
         assert names(bot.result("OpenOrders", userref="9")["open"]) == {txid: (None, 9)}
-        assert until(lambda: service.ask("/api/state").json["rows"]["orders"])[0][1] == "placed"
+        assert until(lambda: service.ask("/api/state").json["rows"]["orders"])[0]["s"] == "good"
         told = bot.result("AddOrder", **{**ORDER, "close[ordertype]": "limit", "close[price]": "61000"})
         assert told["descr"]["close"] == "close position @ limit 61000.0"
         assert bot.result("CancelOrder", txid="9") == {"count": 1}
