@@ -32,12 +32,22 @@ from typing import Any, ClassVar, Self
 
 _SECRET_FROM = 40  # characters; Kraken's keys have 56 and its secrets 88, all of them of base64
 _RUN = re.compile(rf"[A-Za-z0-9+/=_-]{{{_SECRET_FROM},}}")
-_AT_RANDOM = re.compile(r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{12,}|[A-Za-z0-9+]{40,}")
+_PART = re.compile(r"[A-Za-z0-9]{12,}")  # between two names of directories, or two signs of base64
 
 
 def without_secrets(text: str) -> str:
     """A text without what could be a key or a secret in the wrong place. The names of files and directories stay."""
-    return _RUN.sub(lambda run: f"(a text of {len(run[0])} characters)" if _AT_RANDOM.search(run[0]) else run[0], text)
+    return _RUN.sub(_length_of_secret, text)
+
+
+def _length_of_secret(run: re.Match[str]) -> str:
+    is_secret = any(map(_is_random, _PART.findall(run[0])))
+    return f"(a text of {len(run[0])} characters)" if is_secret else run[0]
+
+
+def _is_random(part: str) -> bool:
+    """Long, or of capitals, small letters and digits."""
+    return len(part) >= _SECRET_FROM or not (part.isalpha() or part.islower() or part.isupper() or part.isdigit())
 
 
 def _repeated(value: Any) -> Any:

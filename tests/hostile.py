@@ -51,7 +51,8 @@ class Peer:
         fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         key = next((line.split(": ", 1)[1] for line in lines if line.lower().startswith("api-key: ")), None)
         nonce = int(fields["nonce"]) if "nonce" in fields else None
-        return self.server.note(Arrived(first.split(" ")[1].rpartition("/")[2], key, nonce, fields.get("userref")))
+        tag = fields.get("userref") or fields.get("txid")
+        return self.server.note(Arrived(first.split(" ")[1].rpartition("/")[2], key, nonce, tag))
 
     def _more(self) -> bool:
         piece = self._sock.recv(65536)

@@ -17,6 +17,7 @@ from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.messages import AccountsWithOrders, StreamLive, StreamTold
 from engine.errors import CallError, CallUnknown, EngineStopped
 from engine.kraken.stream import TOKEN, Execution
+from engine.rules.stream.subscription import StreamState
 from engine.stream.ears import Ears
 from engine.stream.pulse import Pulse, PushReport
 from engine.values import Clock, Secret, Settings
@@ -103,9 +104,15 @@ class PushLink:
         self._push.start(accounts)
 
     def keep(self, account: str) -> None:
-        """Begin an account's stream, or begin it anew: its key is another one, or was fixed."""
+        """Begin an account's stream, or begin it anew: its key is another one."""
         if self._push is not None:
             self._push.keep(account)
+
+    def resume(self, account: str) -> None:
+        """Begin an account's stream anew if Kraken has refused it to the key."""
+        pulse = self._pulses.get(account)
+        if pulse is not None and pulse.report.state is StreamState.ENDED:
+            self.keep(account)
 
     def drop(self, account: str) -> None:
         """End an account's stream."""

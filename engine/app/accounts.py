@@ -117,8 +117,7 @@ class AccountMethods(CallMethods):
         """
         self._state.check_account(account)
         self._state.ref(PRIVATE_LANE).tell(Resume(account))
-        if account in self._state.kept:
-            self._state.system.push.keep(account)
+        self._state.system.push.resume(account)
         self._state.system.tell(balance_of(account), ReadBalance(max_age=0.0))
 
     def replace_key(self, account: str, key: str | Secret, secret: str | Secret, *, otp: str | None = None) -> None:

@@ -70,7 +70,7 @@ class GateMethods(OrderChangeMethods):
         live = self._live and not dry and has_plan
         state.seconds(timeout)  # raises for an invalid one
         if not state.is_running:
-            raise EngineStopped("The engine is not running.", account=account)
+            raise EngineStopped(state.why_stopped, account=account)
         if account in self._trading:
             return self._ask_trader(account, RunPass(plan, live, timeout))
         try:

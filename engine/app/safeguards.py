@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from engine.actors.order.messages import ArmSwitch, PauseTrading, ResumeTrading
-from engine.app.orders import OrderMethods
+from engine.app.client_orders import ClientOrderMethods
 from engine.errors import ConfigError, NotLive
 
 
-class SafeguardMethods(OrderMethods):
+class SafeguardMethods(ClientOrderMethods):
     """The safeguards of an `Engine`. Thread-safe."""
 
     def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:

@@ -72,13 +72,23 @@ class AppState:
         """The actors. Raises `EngineStopped`."""
         system = self.running
         if system is None:
-            raise EngineStopped("The engine is not running.")
+            raise EngineStopped(self.why_stopped)
         return system
 
     @property
     def is_running(self) -> bool:
         """Whether the engine runs in this process."""
         return self.running is not None
+
+    @property
+    def why_stopped(self) -> str:
+        """What to say to who asks an engine that does not run in this process."""
+        if self._system is None:
+            return "The engine is not running."
+        return (
+            f"The engine runs in process {self._pid}, of which this one is a fork without its threads: start one with "
+            "other keys here, or reach that one with Engine.connect."
+        )
 
     def publish(self, event: Any) -> None:
         """Give an event to the engine, and to its subscribers while it runs."""
@@ -119,7 +129,7 @@ class AppState:
         """The actor of that name. Raises `EngineStopped` when there is none, as in a forked child."""
         ref = self._refs.get(name)
         if ref is None or os.getpid() != self._pid:
-            raise EngineStopped("The engine is not running.")
+            raise EngineStopped(self.why_stopped)
         return ref
 
     def known(self, account: str) -> BalanceSnapshot:

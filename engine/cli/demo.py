@@ -22,6 +22,7 @@ _TITLES = {
     "outage": "3. Kraken hangs, then is gone",
     "recovery": "4. Kraken is back",
     "gates": "5. From balance to trade: the five gates",
+    "push": "6. Push: balances as they change",
 }
 
 
@@ -32,7 +33,7 @@ def demo(options: Options) -> int:
     """Show the main job on the built-in simulator. Needs no key, no network and no configuration.
 
     MASTER and two users: their balances through one lane; engines killed with kill -9 and restarted within the same
-    second; an outage, during which the last known balances stay; the recovery; and the five gates before a trade.
+    second; an outage, during which the last known balances stay; the recovery; the five gates before a trade; and push.
     Every claim is checked while it runs, and the exit code is 0 only if all of them held. It uses neither your state
     directory nor your credentials.
     """

@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from engine.cli.fault_words import WORDS, fault_of
 from engine.cli.output import say
 from engine.errors import ConfigError
-from engine.simulator import Simulator
+from engine.simulator import Simulator, StreamFault
 
 HELP = (
     """\
 fault FAULT                 from now on, calls meet this fault (see below)
 outage                      no connection is accepted, and those that are open are cut
+push WORD [ACCOUNT]         a fault of the WebSocket: mute, pong-only, no-snapshot, stale-token, gap, repeat, reorder,
+                            unnumbered, unknown-type, half, binary; or a number: 1001 closes, 403 refuses upgrades
+lag ACCOUNT SECONDS         its balances and lists tell what was so long ago; the WebSocket tells what is
 clear                       no fault and no outage any more
 price PAIR BID ASK          such as: price XBTUSD 58990 59000
 balance ACCOUNT ASSET=AMOUNT ...
@@ -43,8 +46,8 @@ class SimulatorConsole:
         self._verbs: dict[str, tuple[int, Callable[..., str]]] = {
             "outage": (0, self._outage), "clear": (0, self._clear), "price": (3, self._price),
             "fill": (3, self._fill), "orders": (1, self._orders), "mode": (1, self._mode), "nonce": (2, self._nonce),
-            "revoke": (1, self._revoke), "restore": (1, self._restore), "calls": (0, self._calls),
-            "quit": (0, self._quit), "help": (0, HELP.rstrip),
+            "lag": (2, self._lag), "revoke": (1, self._revoke), "restore": (1, self._restore),
+            "calls": (0, self._calls), "quit": (0, self._quit), "help": (0, HELP.rstrip),
         }  # fmt: skip
 
     def do(self, line: str) -> str:
@@ -54,6 +57,8 @@ class SimulatorConsole:
             if verb == "fault":
                 names = [account.name for account in self._simulator.accounts]
                 return f"Fault: {self._simulator.fault(fault_of(line.partition(verb)[2], names)).fault.name}."
+            if verb == "push":
+                return self._push(words)
             if verb == "balance":
                 return self._balance(words)
             number, do = self._verbs[verb]
@@ -75,11 +80,29 @@ class SimulatorConsole:
     def _clear(self) -> str:
         self._simulator.clear_faults()
         self._simulator.fail_new_connections(False)
+        self._simulator.streams.state.clear()
         return "All is well again."
 
     def _price(self, pair: str, bid: str, ask: str) -> str:
         self._simulator.set_price(pair, bid, ask)
         return f"{pair}: {bid} / {ask}"
+
+    def _push(self, words: Sequence[str]) -> str:
+        if not 1 <= len(words) <= 2:
+            return "push takes a word and perhaps an account: type help."
+        word, account = words[0], words[1] if len(words) == 2 else None
+        streams = self._simulator.streams
+        if word.isdecimal() and int(word) >= 1000:
+            return f"{streams.close(int(word), account)} sockets are closed with {word}."
+        if word.isdecimal():
+            streams.state.refused = int(word)
+            return f"Upgrades are refused with HTTP {word}: type clear to end it."
+        streams.state.add(StreamFault(word.replace("-", " ")), account)
+        return f"Fault of the WebSocket: {word}."
+
+    def _lag(self, account: str, seconds: str) -> str:
+        self._simulator.set_rest_lag(account, float(seconds))
+        return f"REST tells {account} what was {float(seconds):g} s ago."
 
     def _balance(self, words: Sequence[str]) -> str:
         if len(words) < 2 or not all("=" in word for word in words[1:]):

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.demo.crashes import crashes
 from engine.demo.gates import gates
 from engine.demo.outage import outage, recovery
+from engine.demo.push import push
 from engine.demo.report import Audience, Report
 from engine.demo.scene import CASH, PATIENCE, ROWS, Scene, Watch, is_well
 from engine.errors import EngineError
@@ -38,6 +39,7 @@ def _play(scene: Scene) -> None:
     with scene.engine() as engine:
         outage(scene, engine)
         gates(scene, engine, recovery(scene, engine))
+    push(scene)
 
 
 def balances(scene: Scene) -> None:

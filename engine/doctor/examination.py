@@ -120,7 +120,7 @@ class _Examination:
 
     def _engine(self) -> Engine:
         call_timeout = min(self._settings.call_timeout, CALL_PATIENCE)
-        settings = replace(self._settings, refresh_every=ONCE, call_timeout=call_timeout)
+        settings = replace(self._settings, refresh_every=ONCE, call_timeout=call_timeout, push=False)
         return Engine(
             self._accounts, url=self._url, state_dir=self._directory, settings=settings, clock=self._clock
         )

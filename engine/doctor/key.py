@@ -26,7 +26,7 @@ def key_findings(account: str, info: KeyInfo, settings: Settings, now: float) ->
     else:
         yield _permissions(account, info.permissions)
         yield _withdrawals(account, info.permissions, settings)
-        yield _websocket(account, info.permissions)
+        yield _websocket(account, info.permissions, settings)
     yield from _orders(account, info)
     yield _unless_unknown("nonce-window", account, info.window, _window)
     yield _unless_unknown("expiry", account, info.valid_until, lambda name, until: _expiry(name, until, now))
@@ -80,11 +80,14 @@ def _withdrawals(account: str, granted: frozenset[str], settings: Settings) -> F
     )  # fmt: skip
 
 
-def _websocket(account: str, granted: frozenset[str]) -> Finding:
+def _websocket(account: str, granted: frozenset[str], settings: Settings) -> Finding:
     """Push needs it, and nothing else does."""
     if PRIVATE["GetWebSocketsToken"].allowed(granted):
         return ok("websocket", "The key may open Kraken's WebSocket, which push needs.", account)
     needed = PERMISSIONS["create-ws-token"]
+    if settings.push:
+        told = "The key may not open Kraken's WebSocket, so push is off for it; everything else works."
+        return warn("websocket", told, f"Give it the permission '{needed}' {_PAGE}, or turn push off.", account)
     told = f"The key may not open Kraken's WebSocket: push would need '{needed}'. Everything else works without it."
     return ok("websocket", told, account)
 

@@ -9,6 +9,7 @@ from engine.doctor.account import CALL_PATIENCE, CallResults, account_findings
 from engine.doctor.changes import change_findings
 from engine.doctor.finding import Finding, warn
 from engine.doctor.nonce import nonce_finding
+from engine.doctor.push import push_findings
 from engine.doctor.time_left import TimeLeft
 from engine.doctor.unsettled import unsettled_findings
 from engine.values import SYSTEM_CLOCK, Settings
@@ -33,6 +34,7 @@ def examine_running(engine: Engine, account: str, settings: Settings) -> Iterato
         yield nonce_finding(account, before, now, kraken, _mark(engine, account))
         yield from unsettled_findings(engine, account, CALL_PATIENCE)
         yield from _limited(engine, account)
+        yield from push_findings(engine, account)
         yield from change_findings(engine.status().drift, settings)
     finally:
         engine.unsubscribe(calls)

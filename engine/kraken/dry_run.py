@@ -26,20 +26,22 @@ def settled(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if not endpoint.writes:
         return params
-    for name in params:
-        if isinstance(name, str) and name != NAME and name.strip().lower() == NAME:
-            raise _wrong(f"{endpoint.name} has no parameter {name!r}: write '{NAME}', so that it is not an order.")
     found = _without_no(params, endpoint.name)
     if NAME in found and not endpoint.validates:
         raise _wrong(f"Kraken knows no dry run of {endpoint.name}: leave '{NAME}' out to have it done.")
     orders = found.get("orders")
-    if isinstance(orders, list | tuple) and any(isinstance(each, Mapping) and NAME in each for each in orders):
-        found = {**found, "orders": [_order(each, endpoint.name) for each in orders]}
+    if isinstance(orders, list | tuple):
+        read = [_order(each, endpoint.name) for each in orders]
+        if any(after is not before for after, before in zip(read, orders, strict=True)):
+            found = {**found, "orders": read}
     return found
 
 
 def _without_no(params: Mapping[str, Any], what: str) -> Mapping[str, Any]:
-    """The parameters with the reading of `validate`; the same object when it is not there, or read already."""
+    """The parameters with the reading of `validate`; the same object when it is not there."""
+    for name in params:
+        if isinstance(name, str) and name != NAME and name.strip().lower() == NAME:
+            raise _wrong(f"{what} has no parameter {name!r}: write '{NAME}', so that it is not an order.")
     if NAME not in params:
         return params
     if _reads(params[NAME], what):
@@ -49,7 +51,7 @@ def _without_no(params: Mapping[str, Any], what: str) -> Mapping[str, Any]:
 
 def _order(order: Any, what: str) -> Any:
     """One order of a batch. Kraken reads `validate` beside the orders, so a yes in one of them is refused."""
-    if not isinstance(order, Mapping) or NAME not in order:
+    if not isinstance(order, Mapping):
         return order
     found = _without_no(order, what)
     if NAME in found:

@@ -22,6 +22,7 @@ from engine.kraken.strict_json import read_strictly
 BALANCES, EXECUTIONS = "balances", "executions"
 CHANNELS = (BALANCES, EXECUTIONS)
 TOKEN = "GetWebSocketsToken"  # noqa: S105 - the endpoint that gives one
+_REQUESTS: Mapping[int | None, str] = dict(enumerate(CHANNELS, 1))
 _OTHERS = frozenset({"heartbeat", "status", "ticker", "instrument", "book", "trade", "ohlc", "level3"})
 _STEP = Decimal("1e-8")  # REST tells no finer volume; a finer one here must not count as more than REST tells later
 
@@ -44,7 +45,8 @@ class Alive:
 class Answer:
     """The answer to a subscription."""
 
-    req_id: int | None
+    channel: str | None
+    """Which channel; `None`: the answer does not say, and is to no request of ours."""
     error: str | None
     """Kraken's text; `None` when it was acknowledged."""
 
@@ -62,12 +64,12 @@ class Numbered:
 Frame = Pong | Alive | Answer | Numbered
 
 
-def subscription(channel: str, token: str, req_id: int) -> str:
-    """The text that subscribes. It holds the token, a secret."""
+def subscription(channel: str, token: str) -> str:
+    """The text that subscribes one of `CHANNELS`. It holds the token, a secret."""
     params: dict[str, Any] = {"channel": channel, "token": token, "snapshot": True}
     if channel == EXECUTIONS:  # said explicitly: Kraken's pages disagree on what is the default
         params |= {"snap_orders": True, "snap_trades": False, "order_status": True}
-    return json.dumps({"method": "subscribe", "params": params, "req_id": req_id})
+    return json.dumps({"method": "subscribe", "params": params, "req_id": CHANNELS.index(channel) + 1})
 
 
 def read_frame(message: str | bytes, note: Note = unnoted) -> Frame:
@@ -93,12 +95,16 @@ def read_frame(message: str | bytes, note: Note = unnoted) -> Frame:
 def _answer(body: Mapping[str, Any]) -> Frame:
     if body.get("method") == "pong":
         return Pong()
-    req_id = body.get("req_id")
-    named = req_id if isinstance(req_id, int) and not isinstance(req_id, bool) else None
+    result, error = body.get("result"), body.get("error")
+    told = result.get("channel") if isinstance(result, Mapping) else None
+    channel = _REQUESTS.get(_whole(body.get("req_id"))) or (told if told in CHANNELS else None)
     if body.get("success") is True:
-        return Answer(named, None)
-    error = body.get("error")
-    return Answer(named, error if isinstance(error, str) and error else "no reason")
+        return Answer(channel, None)
+    return Answer(channel, error if isinstance(error, str) and error else "no reason")
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _numbered(channel: str, body: Mapping[str, Any]) -> Numbered:

@@ -133,7 +133,7 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
 
 def _check_regular(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"The store file {path} is a link or no regular file: move it away.")
+        raise StoreError(f"The store file {path} is a link or not a regular file: move it away.")
 
 
 def sync_directory(path: Path) -> None:

@@ -42,7 +42,11 @@ class Witness:
     def __init__(self, directory: Path, of: str) -> None:
         self._of = of
         self._store, self.damage = open_or_replace(directory / FILE_NAME, check=_generations, guards_log=True)
-        self.generation = _generations(self._store.path).get(of)
+        try:
+            self.generation = _generations(self._store.path).get(of)
+        except BaseException:
+            self._store.close()
+            raise
 
     def keep(self, generation: Generation) -> None:
         """Return when the generation is durable here. Raises `StoreError`."""

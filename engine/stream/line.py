@@ -17,7 +17,6 @@ from engine.rules.stream.subscription import (
     Refusal,
     StreamState,
     Subscription,
-    request_of,
 )
 from engine.stream.budget import ConnectionBudget
 from engine.stream.connection import Connection, Endpoint, Lost, connected
@@ -65,6 +64,7 @@ class Line:
                     self._down(f"the engine failed ({type(error).__name__})")
                 await asyncio.sleep(self._pause())
         except asyncio.CancelledError:
+            self._pulse.forget_totals()
             self._pulse.changed(StreamState.DOWN, self._pulse.now(), "it was stopped")
             raise
 
@@ -101,10 +101,9 @@ class Line:
         return found
 
     async def _converse(self, socket: Connection, token: Secret) -> None:
-        self._pulse.forget_totals()
         self._take_over(self._subscription.opened(self._pulse.now()))
         for channel in CHANNELS:
-            await socket.send(request(channel, token.reveal(), request_of(channel)))
+            await socket.send(request(channel, token.reveal()))
         try:
             while True:
                 message = await socket.next(self._patience())
@@ -159,6 +158,7 @@ class Line:
         if was_live and self._pulse.now().monotonic - self._live_since >= STEADY:
             self._failures = 0
         self._subscription = self._subscription.doubted()
+        self._pulse.forget_totals()
         self._pulse.changed(self._subscription.state, self._pulse.now(), reason)
         if was_live:
             self._ears.changed(self._account)

@@ -73,8 +73,9 @@ class _ServiceThread:
 
     def _run(self) -> None:
         try:
-            with self._undo:
-                asyncio.run(self._serve())
+            with self._undo, asyncio.Runner() as runner:
+                runner.get_loop()  # before there is a coroutine, which would be left over where no loop can be made
+                runner.run(self._serve())
         except BaseException as error:
             if not self.listening.done():
                 self.listening.set_exception(error)

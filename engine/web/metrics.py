@@ -20,6 +20,7 @@ from engine.version import __version__
 from engine.web.event_counters import EventCounters
 from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
+from engine.web.push_metrics import push_metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,6 +51,7 @@ class Metrics(Collector):
         yield from _engine(status)
         yield from _lane(status)
         yield from _accounts(status)
+        yield from push_metrics(status)
         yield from self._counters.collect()
         unsettled = self._feed.orders.unsettled()
         yield _by("unsettled_orders", "Orders of which it is not known whether Kraken has them.", "account",

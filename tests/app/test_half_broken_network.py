@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from engine.transport.wire import FIRST_TRY
 from tests.stopwatch import PATIENCE, Stopwatch
 
 SETTINGS = Settings(refresh_every=3600.0, local_limits=False, call_timeout=PATIENCE, cut_write_after=PATIENCE)
+TRIES = 20  # to find a port that is free on both addresses
 ORDER = Order("XBTUSD", "buy", "limit", "0.01", "30000")
 
 
@@ -23,12 +25,15 @@ ORDER = Order("XBTUSD", "buy", "limit", "0.01", "30000")
 def half_broken() -> Iterator[tuple[Simulator, str]]:
     """A simulator on ``::1``, and its URL by a name that stands for 127.0.0.1 as well, where nobody answers."""
     with ExitStack() as undo:
-        try:
-            sim = undo.enter_context(Simulator(host="::1"))
-        except OSError as error:
-            pytest.skip(f"there is no IPv6 on loopback: {error.strerror}")
-        full = undo.enter_context(socket.socket())
-        full.bind(("127.0.0.1", sim.port))
+        for _ in range(TRIES):
+            full = undo.enter_context(socket.socket())
+            full.bind(("127.0.0.1", 0))
+            try:
+                sim = undo.enter_context(Simulator(host="::1", port=full.getsockname()[1]))
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    pytest.skip(f"there is no IPv6 on loopback: {error.strerror}")
         full.listen(0)
         for _ in range(8):  # until its queue is full, and it drops what comes
             waiting = undo.enter_context(socket.socket())

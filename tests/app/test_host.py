@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine import Engine
-from engine.errors import ConfigError, StoreInUse
+from engine import Engine, Order
+from engine.errors import ConfigError, EngineStopped, StoreInUse
 from engine.simulator import Simulator
 from tests import ROOT
 from tests.conftest import QUICK
@@ -84,3 +84,29 @@ def test_a_child_of_multiprocessing_has_an_engine_of_its_own(sim: Simulator, tmp
             engine.stop()
     told.close()
     assert sim.refused_nonces == 0
+
+
+def test_a_forked_child_that_uses_the_engine_is_refused_with_a_reason(sim: Simulator, engine: Engine) -> None:
+    """Quickly, whatever it asks for; and the parent's goes on."""
+    pid, order = os.getpid(), Order("XBTUSD", "buy", "limit", "0.01", "30000")
+    asks = (
+        lambda: engine.call("MASTER", "Balance"),
+        lambda: engine.submit("MASTER", "Balance").result(PATIENCE),
+        lambda: engine.place("MASTER", order),
+        lambda: engine.cancel_all("MASTER"),
+        lambda: engine.public("Time"),
+        lambda: engine.gates("MASTER"),
+        lambda: engine.private,
+    )
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for ask in asks:
+            try:
+                ask()
+            except EngineStopped as error:
+                refused += f"runs in process {pid}" in str(error)
+        os._exit(len(asks) - refused)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not sim.placements("MASTER")
+    assert engine.call("MASTER", "Balance")

@@ -96,6 +96,39 @@ def test_a_thread_that_cannot_be_started_whichever_it_is(tmp_path: Path, error: 
     assert position > 12, "an engine of two accounts has so many threads"
 
 
+@contextmanager
+def _descriptors_left(count: int) -> Iterator[None]:
+    """Let this process open only so many more files."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/dev/fd")) - 1  # without the one that lists them
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + count, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.torture)])
+def test_files_that_cannot_be_opened_whichever_it_is(tmp_path: Path, every: int) -> None:
+    count, failed = 0, True
+    while failed:
+        directory = tmp_path / str(count)
+        engine = new_engine(directory)
+        with nothing_is_left(directory):
+            with _descriptors_left(count):
+                try:
+                    engine.start()
+                    failed = False
+                except StoreError as error:
+                    assert "open" in str(error)  # noqa: PT017
+            engine.stop()
+        with nothing_is_left(directory):
+            engine.start().stop()
+        count += every
+    assert count > 20, "an engine has so many files open"
+
+
 INTERRUPTED = """
 import signal, sys
 from pathlib import Path

@@ -34,7 +34,8 @@ from tests import ROOT
 from tests.stopwatch import PATIENCE, Stopwatch, again_if_stalled
 
 SECRET = "bm90LWEtc2VjcmV0LWF0LWFsbA=="
-ACCOUNTS = {"KRAKEN_API_KEY": "a-key", "KRAKEN_API_SECRET": SECRET}
+KEY = os.urandom(8).hex()  # a key is claimed machine-wide
+ACCOUNTS = {"KRAKEN_API_KEY": KEY, "KRAKEN_API_SECRET": SECRET}
 MILLISECONDS = 1_700_000_000_000
 YEAR_NS = 31_557_600 * 10**9
 
@@ -567,7 +568,7 @@ def test_verbose_tells_how_each_call_ended_once(cli: Callable[..., Ran], sim: Si
 
 
 def _nonce_environment(tmp_path: Path) -> tuple[Environment, str]:
-    return _environment(tmp_path, **ACCOUNTS), Account(MASTER, "a-key", SECRET).key_id
+    return _environment(tmp_path, **ACCOUNTS), Account(MASTER, KEY, SECRET).key_id
 
 
 @pytest.mark.parametrize(
@@ -776,7 +777,7 @@ def test_simulate_prints_what_to_paste_and_ends_cleanly(
     with _process("simulate", "--accounts", "MASTER,CAROL", env=_environment(tmp_path)) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(7)]
         process.stderr.readline()
         pasted = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
         ran = cli("balances", "--json", env=pasted)

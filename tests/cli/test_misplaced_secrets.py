@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 import os
 import random
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("KRAKEN")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # nobody answers what a command asks
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KRAKEN_ENGINE_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("KRAKEN_SPOT_URL", "http://127.0.0.1:9")

@@ -45,8 +45,8 @@ class Ext4:
     def mount(self, options: str = "errors=remount-ro") -> None:
         _ran("mount", "-o", f"loop,{options}", str(self._image), str(self.path))
 
-    def unmount(self) -> None:
-        subprocess.run(["umount", str(self.path)], capture_output=True, check=False)
+    def discard(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True, check=False)
 
     def fail(self) -> None:
         """Let the kernel find an error in it: it takes no more writes from then on, also to files that are open."""
@@ -58,7 +58,7 @@ class Ext4:
 
     def mend(self) -> None:
         """Check it, as is done before it is mounted again."""
-        self.unmount()
+        subprocess.run(["umount", str(self.path)], capture_output=True, check=True)  # fails while a file is open
         subprocess.run(["e2fsck", "-fy", str(self._image)], capture_output=True, check=False)
         self.mount()
 
@@ -67,7 +67,7 @@ class Ext4:
 def ext4(tmp_path: Path) -> Iterator[Ext4]:
     made = Ext4(tmp_path)
     with ExitStack() as undo:
-        undo.callback(made.unmount)
+        undo.callback(made.discard)
         made.mount()
         made.path.joinpath("state").mkdir(0o700)
         yield made
@@ -82,11 +82,11 @@ def test_a_file_system_that_becomes_read_only_under_orders(sim: Simulator, ext4:
         ext4.fail()
         for number in range(3):
             with pytest.raises(CallNotSent, match="could not be written down"):
-                engine.place("MASTER", ORDER, id=f"later-{number}", timeout=2.0)
+                engine.place("MASTER", ORDER, id=f"later-{number}", timeout=PATIENCE)
         until = time.monotonic() + PATIENCE
         with pytest.raises(NonceNotDurable):  # noqa: PT012 - those below the mark that is durable still go
             while time.monotonic() < until:
-                engine.call("MASTER", "TradeBalance", timeout=2.0)
+                engine.submit("MASTER", "TradeBalance").result(PATIENCE)
         assert engine.balance("MASTER").cash == cash
         assert engine.call("MASTER", "CancelAll", timeout=PATIENCE) == {"count": 1}
         with Stopwatch() as watch:

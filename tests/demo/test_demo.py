@@ -32,7 +32,8 @@ def test_demo_sees_everything_it_claims(tmp_path: Path) -> None:
     assert watch.seconds < 60
     assert told["ok"]
     assert all(promise["kept"] for promise in told["promises"])
-    assert {promise["act"] for promise in told["promises"]} == {"balances", "kill -9", "outage", "recovery", "gates"}
+    acts = {"balances", "kill -9", "outage", "recovery", "gates", "push"}
+    assert {promise["act"] for promise in told["promises"]} == acts
     seen = " ".join(promise["seen"] for promise in told["promises"])
     assert f"{KILLS} kills" in seen
     assert "1 at a time" in seen

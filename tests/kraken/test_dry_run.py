@@ -42,8 +42,10 @@ def test_three_readings(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Validate", "VALIDATE", " validate", "validate ", "validate\n"])
 def test_another_spelling_of_the_name_is_refused_by_name(name: str) -> None:
-    with pytest.raises(CallNotSent, match="validate"):
-        settled(private_endpoint("AddOrder"), {name: True})
+    for params in ({name: True}, {"orders": [ONE, {**ONE, name: True}]}):
+        for endpoint in ("AddOrder", "AddOrderBatch"):
+            with pytest.raises(CallNotSent, match="validate"):
+                settled(private_endpoint(endpoint), params)
 
 
 def test_a_dry_run_of_what_has_none_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def limited(tmp_path: Path) -> Any:
 
     def start(serve: Any, settings: Settings) -> Engine:
         server = serve(answering(reply(b"", "429 Too Many Requests", "Retry-After: 37")))
-        accounts = [("MASTER", "key", "c2VjcmV0")]
+        accounts = [("MASTER", os.urandom(8).hex(), "c2VjcmV0")]
         return Engine(
             accounts, url=f"http://127.0.0.1:{server.port}", state_dir=tmp_path, settings=settings, live=True,
             balances=(),

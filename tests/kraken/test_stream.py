@@ -41,9 +41,11 @@ def frame(**parts: object) -> str:
     ('{"channel":"status","type":"update","data":[{"system":"online"}]}', Alive()),
     ('{"channel":"weather","sequence":"three"}', Alive()),
     ('{"method":"pong","req_id":3,"time_in":"x","time_out":"x"}', Pong()),
-    ('{"method":"subscribe","req_id":1,"result":{"channel":"balances"},"success":true}', Answer(1, None)),
-    ('{"method":"subscribe","req_id":2,"error":"EAPI:Invalid token","success":false}', Answer(2, "EAPI:Invalid token")),
+    ('{"method":"subscribe","req_id":1,"result":{"channel":"balances"},"success":true}', Answer("balances", None)),
+    ('{"method":"subscribe","req_id":2,"error":"EGeneral:No","success":false}', Answer("executions", "EGeneral:No")),
     ('{"method":"subscribe","req_id":"2","success":false}', Answer(None, "no reason")),
+    ('{"method":"subscribe","result":{"channel":"executions"},"success":true}', Answer("executions", None)),
+    ('{"method":"subscribe","req_id":9,"result":{"channel":"weather"},"success":true}', Answer(None, None)),
     (frame(), Numbered("balances", False, 7, [])),
     (frame(type="snapshot", sequence=1), Numbered("balances", True, 1, [])),
 ])  # fmt: skip
@@ -132,7 +134,7 @@ def test_a_volume_is_never_finer_than_the_lists_tell_it() -> None:
 
 
 def test_a_subscription_says_everything_explicitly() -> None:
-    assert json.loads(subscription("executions", "T", 2)) == {
+    assert json.loads(subscription("executions", "T")) == {
         "method": "subscribe", "req_id": 2,
         "params": {"channel": "executions", "token": "T", "snapshot": True, "snap_orders": True, "snap_trades": False,
                    "order_status": True},

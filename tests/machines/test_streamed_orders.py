@@ -31,6 +31,8 @@ class StreamedOrderMachine(OrderMachine):
         self.is_up = self.is_early = False
         self.waiting: list[tuple[Execution, ...]] = []
         self.told = self.world.actor
+        self.over: set[str] = set()
+        self.last: tuple[Execution, ...] = ()
         with self.world.exchange.customer("MASTER") as customer:
             customer.book.feed.add(self.heard)
 
@@ -47,8 +49,8 @@ class StreamedOrderMachine(OrderMachine):
         if self.told is not self.world.actor or self.world.key != "MASTER":
             self.is_up = False
             return
-        for rows in frames:
-            self.told.on_receive(StreamTold("MASTER", rows, False))
+        for self.last in frames:
+            self.told.on_receive(StreamTold("MASTER", self.last, False))
 
     @rule(early=st.booleans())
     def open_the_stream(self, early: bool) -> None:
@@ -67,6 +69,12 @@ class StreamedOrderMachine(OrderMachine):
     def frames_come(self) -> None:
         self.deliver_all()
 
+    @precondition(lambda self: self.is_up and self.last and self.told is self.world.actor)
+    @rule()
+    def a_frame_comes_twice(self) -> None:
+        if self.world.key == "MASTER":
+            self.told.on_receive(StreamTold("MASTER", self.last, False))
+
     @precondition(lambda self: self.is_up and self.waiting)
     @rule(keep=st.integers(0, 2))
     def the_stream_breaks_off(self, keep: int) -> None:
@@ -84,9 +92,19 @@ class StreamedOrderMachine(OrderMachine):
         names = [each.exec_id for each in self.world.events if isinstance(each, OrderFilled) and each.exec_id]
         assert len(names) == len(set(names))
 
+    @invariant()
+    def what_the_stream_has_ended_stays_over(self) -> None:
+        streamed = self.world.actor._orders.streamed
+        for row in self.rows():
+            is_told = any(streamed.is_over("MASTER", txid) for txid in row.txids)
+            if is_told and row.state.is_over:
+                self.over.add(row.cl_ord_id)
+            assert row.state.is_over or row.cl_ord_id not in self.over or not is_told, row
+
     def _heal(self) -> None:
         self.rest_lags(0.0)
         super()._heal()
+        assert not self.world.actor._orders._reconciler._cases, "what is known is looked up no longer"
 
 
 # The same examples in each default run; `-m torture` searches for new ones.

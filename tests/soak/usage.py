@@ -21,10 +21,14 @@ class Usage(NamedTuple):
 
 
 class Sampler:
-    """Samples a process of this user every `every` seconds, in a thread of its own, until the block ends. Linux."""
+    """Samples a process of this user every `every` seconds, in a thread of its own, until the block ends. Linux.
 
-    def __init__(self, pid: int, every: float) -> None:
+    `log` gets a line of each as it is taken, so that a run that is broken off was not for nothing.
+    """
+
+    def __init__(self, pid: int, every: float, log: Path) -> None:
         self.samples: list[Usage] = []
+        self._log = log
         self._proc, self._every = Path("/proc", str(pid)), every
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler")
@@ -39,15 +43,19 @@ class Sampler:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(self._every):
-            self.samples.append(
-                Usage(
-                    time.monotonic() - self._started,
-                    int((self._proc / "statm").read_text().split()[1]) * PAGE,
-                    len(os.listdir(self._proc / "task")),
-                    len(os.listdir(self._proc / "fd")),
-                )
-            )
+        with self._log.open("w", encoding="utf-8", buffering=1) as written:
+            while not self._over.wait(self._every):
+                sample = self._sample()
+                self.samples.append(sample)
+                print(*sample, sep="\t", file=written)
+
+    def _sample(self) -> Usage:
+        return Usage(
+            round(time.monotonic() - self._started, 1),
+            int((self._proc / "statm").read_text().split()[1]) * PAGE,
+            len(os.listdir(self._proc / "task")),
+            len(os.listdir(self._proc / "fd")),
+        )
 
 
 def growth(samples: list[Usage], of: str) -> float:

@@ -153,3 +153,16 @@ def test_a_reconnect_has_open_orders_looked_at_once(sim: Simulator, engine: Engi
     sim.fill("MASTER", receipt.txids[0], "0.1")
     sim.streams.state.clear()
     assert changed(events, OrderState.CLOSED, final=True).filled == Decimal("0.1")
+
+
+def test_a_list_that_lags_does_not_open_a_canceled_order_again(
+    sim: Simulator, engine: Engine, events: Events
+) -> None:
+    engine.place("MASTER", REST, id="gone")
+    sim.set_rest_lag("MASTER", 60)
+    assert engine.cancel("MASTER", "gone", timeout=1.0).state is OrderState.CANCELED
+    for _ in range(3):
+        assert engine.open_orders("MASTER", timeout=PATIENCE) == ()
+        assert engine.order("MASTER", "gone").state is OrderState.CANCELED
+    sim.set_rest_lag("MASTER", 0)
+    assert changed(events, OrderState.CANCELED, final=True).filled == 0

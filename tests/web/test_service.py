@@ -26,6 +26,7 @@ METRICS = {
     "account_consecutive_errors", "key_accepted", "calls_total", "call_errors_total", "warnings_total",
     "call_duration_seconds", "queue_wait_seconds", "dashboard_clients", "gateway_requests_total",
     "unsettled_orders", "gate_decisions_total", "drift_total", "rate_limited_total",
+    "push_live", "push_state_seconds", "push_frames_total", "push_gaps_total", "push_connects_total",
 }  # fmt: skip
 
 

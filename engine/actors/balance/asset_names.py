@@ -28,10 +28,8 @@ class AssetNames:
     as cash.
     """
 
-    def __init__(
-        self, table: AssetTable | None = None, look: Callable[[], None] = _nobody, cash: Iterable[str] = ()
-    ) -> None:
-        self.table = table or AssetTable.shipped()
+    def __init__(self, look: Callable[[], None] = _nobody, cash: Iterable[str] = ()) -> None:
+        self.table = AssetTable.shipped()
         self._look = look
         self._asked = tuple(cash)
         self._is_listed = False

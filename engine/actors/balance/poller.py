@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from engine.rules.balance.polling import Queue, interval, rest, slot_in, smoothed
+from engine.rules.balance.polling import Queue, interval, rest, safety_pause, smoothed
 from engine.values import Settings
 
 GIVEN_UP_AFTER = 2.0  # seconds beyond a call's timeout: an actor that has died must not delay the others
@@ -52,12 +52,11 @@ class Poller:
         """Seconds between the refreshes of successive accounts with that `decay` and `at_least` that interval."""
         return max(self.interval(decay), at_least) / max(1, len(self._wakes))
 
-    def slot_in(self, who: str) -> float:
-        """Seconds until the safety read of `who` (see `engine.rules.balance.polling`)."""
+    def safety_pause(self, who: str, *, is_first: bool) -> float:
+        """Seconds until the next safety read of `who` (see `engine.rules.balance.polling`)."""
         with self._lock:
             names = list(self._wakes)
-        position = names.index(who) if who in names else 0
-        return slot_in(position, max(1, len(names)), self._monotonic())
+        return safety_pause(names.index(who) if who in names else 0, is_first=is_first)
 
     def retry_in(self, decay: float | None) -> float:
         """Seconds until a failed refresh is tried again: as if the account were the only one.

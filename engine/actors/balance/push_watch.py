@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from engine.actors.balance.poller import Poller
 from engine.rules.backoff import Backoff
-from engine.rules.balance.polling import SAFETY_EVERY
 from engine.rules.balance.snapshot import unconfirmed
 from engine.stream.pulse import Pulse
 from engine.values import AssetBalance
@@ -21,8 +20,9 @@ class PushWatch:
     def __init__(self, account: str, pulse: Pulse | None, poller: Poller) -> None:
         self._account, self._pulse, self._poller = account, pulse, poller
         self._behind = 0
+        self._is_settled, self._is_spread = True, False
         self.interval = 0.0
-        """Seconds between the planned requests while the stream is quiet; 0: it is not."""
+        """Seconds from the last request to the next while the stream is quiet; 0: it is not."""
 
     @property
     def confirmed(self) -> Callable[[float], float | None]:
@@ -36,8 +36,8 @@ class PushWatch:
         return is_behind
 
     def changed(self) -> None:
-        """The stream, or a call of ours, has told of a change."""
-        self._behind = 0
+        """The stream, or a call of ours, has told of a change: REST may tell of it late, so one more read follows."""
+        self._behind, self._is_settled = 0, False
 
     def again(self) -> float:
         """Seconds until REST is asked once more, after a reply that was behind."""
@@ -45,6 +45,12 @@ class PushWatch:
 
     def quiet_pause(self, as_of: float | None) -> float | None:
         """Seconds until the next safety read, while the stream confirms a balance of `as_of`; else `None`."""
-        is_quiet = self._pulse is not None and as_of is not None and self._pulse.confirmed(as_of) is not None
-        self.interval = SAFETY_EVERY if is_quiet else 0.0
-        return self._poller.slot_in(self._account) if is_quiet else None
+        if self._pulse is None or as_of is None or self._pulse.confirmed(as_of) is None:
+            self._is_spread, self.interval = False, 0.0
+            return None
+        if not self._is_settled:  # holds may lag too, and no total shows that
+            self._is_settled, self.interval = True, 0.0
+            return None
+        self.interval = self._poller.safety_pause(self._account, is_first=not self._is_spread)
+        self._is_spread = True
+        return self.interval

@@ -20,8 +20,8 @@ class Edits:
 
     def comes(self, account: str, txid: str) -> None:
         """`EditComes`."""
-        rows = [row for row in self._live(account) if txid in row.txids]
-        for row in rows or [row for row in self._live(account) if _may_have_others(row)]:
+        rows = [row for row in self._journal.rows_of(account) if txid in row.txids]
+        for row in rows or [row for row in self._journal.rows_of(account) if _may_have_others(row)]:
             self._journal.note_edits(row.cl_ord_id, (*row.edits, txid))
         try:
             self._journal.save()
@@ -30,16 +30,13 @@ class Edits:
 
     def failed(self, account: str, txid: str) -> None:
         """`EditFailed`."""
-        for row in self._live(account):
+        for row in self._journal.rows_of(account):
             if txid in row.edits:
                 at = row.edits.index(txid)
                 self._journal.note_edits(row.cl_ord_id, row.edits[:at] + row.edits[at + 1 :])
         self._save()
 
-    def _live(self, account: str) -> list[Placement]:
-        return [row for row in self._journal.rows() if row.account == account]
-
 
 def _may_have_others(row: Placement) -> bool:
     """Whether an order that no placement is known to have may be this one's."""
-    return not row.state.is_settled or not set(row.edits).isdisjoint(row.txids)
+    return not row.state.is_settled or row.recheck or not set(row.edits).isdisjoint(row.txids)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.actors.order.journal_file import FILE_NAME, JournalFile, owned
-from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
+from engine.errors import CallNotSent, ConfigError, PairUnsettled, StoreError
 from engine.rules.order.own_name import same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
@@ -77,6 +77,10 @@ class Journal:
         with self._lock:
             rows = [row for row in self._rows.values() if row.is_live and (not states or row.state in states)]
             return sorted(rows, key=_age)
+
+    def rows_of(self, account: str) -> list[Placement]:
+        """The placements of an account that are live, the oldest first."""
+        return [row for row in self.rows() if row.account == account]
 
     def row(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name."""
@@ -155,7 +159,8 @@ class Journal:
             if row.state is not OrderState.PLANNED:
                 raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
             if row.cancel_wanted:
-                raise CallNotSent("A cancel that covers this placement came before its turn; it was not sent.")
+                told = "A cancel that covers this placement came before its turn; it was not sent."
+                raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
             self._write(row, lambda: self._file.send(row))
@@ -258,11 +263,9 @@ class Journal:
         """The placement that had its id before, and was not sent."""
         obstacle = self.obstacle
         if obstacle is not None:
-            raise CallNotSent(obstacle)
+            raise CallNotSent(obstacle).in_krakens_words("EService:Market in cancel_only mode")
         known = self._of_id(row.account, row.id)
-        if known is not None and known.order != row.order:
-            raise IdInUse(f"The id {row.id!r} of account {row.account} names another order: give this one its own.")
-        if known is not None and not known.may_repeat:
+        if known is not None and known.is_again(row.order):
             raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first
         self._check_pair(row)
         return known

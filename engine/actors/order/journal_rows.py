@@ -63,7 +63,7 @@ def of_client(account: str, client: str | None, param: str, value: str | int) ->
 
 def _client_marks(row: Placement) -> list[str]:
     given = {"cl_ord_id": row.client_id, "userref": row.order.userref}
-    end = f"{int(min(row.times.values(), default=0.0)):012d}/{row.cl_ord_id}"
+    end = f"{int(row.times.get(OrderState.PLANNED.value, 0.0)):012d}/{row.cl_ord_id}"
     names = ((name, value) for name, value in given.items() if value is not None)
     return [of_client(row.account, row.client, name, value) + end for name, value in names]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -18,16 +18,18 @@ from engine.actors.order.identity import Identity
 from engine.actors.order.journal import Journal
 from engine.actors.order.lookup import Lookups
 from engine.actors.order.messages import CancelAllCame
-from engine.actors.order.reconciler import A_MOMENT, Reconciler
+from engine.actors.order.reconciler import Reconciler
 from engine.actors.order.streamed import StreamedOrders
 from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
+from engine.actors.order.watch_list import WatchList
 from engine.errors import CallError, CallNotSent, OrderUnknown, StoreError
+from engine.rules.order.following import Look
+from engine.rules.order.found import Found
 from engine.rules.order.order import Order
 from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, Look, LookupSteps, follow, query
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState, can_take
 from engine.rules.order.streamed import StreamNews
@@ -36,7 +38,6 @@ from engine.values import Settings
 logger = logging.getLogger(__name__)
 
 SAVE_AGAIN = 5.0  # seconds
-ONCE_MORE = 3.0  # seconds at least until a canceled order is looked at once more
 
 _STILL_OPEN = (
     "Whether order {id!r} is canceled is not known: it may be open, and is canceled as soon as Kraken lets it be. {why}"
@@ -66,11 +67,7 @@ class Lifecycle:
         spare: Callable[[str, float], float],
     ) -> None:
         self._journal, self._later, self._announcer, self._publish = journal, later, announcer, publish
-        self._monotonic, self._noter = monotonic, drift.noter
-        self._every = settings.follow_every
-        self._once_more = max(ONCE_MORE, settings.follow_every)
-        self._rechecks: dict[str, float] = {}
-        self._is_failing = False
+        self._is_failing, every = False, settings.follow_every
         self.edits = Edits(journal, self.save)
         self.waiters = Waiters(journal.row, later, self._still_open)
         self.lookups = Lookups(private, me, later, key_of)
@@ -78,14 +75,15 @@ class Lifecycle:
         self._reconciler = Reconciler(
             self.lookups, settings, monotonic, later, self._learn, row_of=journal.row, spare=spare,
             is_others=lambda row, txid: journal.other_of(row, txid) is not None,
-            identity=self._identity, publish=publish, noter=self._noter,
+            identity=self._identity, publish=publish, noter=drift.noter,
         )  # fmt: skip
         self.streamed = StreamedOrders(journal, self._told, self._hurry)
+        self._watched = watched = WatchList(journal, self._identity.fits, monotonic, every, drift.noter)
         self._tracker = Tracker(
-            self.lookups, self._every, monotonic, later, self._open_txids, self._follow, self._take_in
+            self.lookups, every, monotonic, later, watched.open_txids, watched.follow, self._take_in
         )
         self._closer = Tracker(
-            self.lookups, self._every, monotonic, later, self._over_txids, self._query, self._take_in, doubles=True
+            self.lookups, every, monotonic, later, watched.over_txids, watched.query, self._take_in, doubles=True
         )
         self.canceller = Canceller(
             private, me, key_of, later, row_of=journal.row, fits=self._identity.fits, said=self._said_canceled,
@@ -140,7 +138,7 @@ class Lifecycle:
     def key_changed(self, account: str) -> None:
         """The account has another key, or it is known now whose its key is."""
         self._reconciler.hurry_all(account)
-        for row in self._live(account):
+        for row in self._journal.rows_of(account):
             self._take_up(row)
 
     def look_now(self, account: str) -> Future[list[Placement]]:
@@ -150,7 +148,7 @@ class Lifecycle:
         def looked(done: Future[None]) -> None:
             error = done.exception()
             if error is None:
-                answer.set_result([row for row in self._live(account) if not row.state.is_over])
+                answer.set_result([row for row in self._journal.rows_of(account) if not row.state.is_over])
             else:
                 answer.set_exception(error)
 
@@ -175,7 +173,7 @@ class Lifecycle:
 
     def cancel_all_comes(self, account: str) -> tuple[str, ...]:
         """`CancelAllComes`."""
-        names = tuple(row.cl_ord_id for row in self._live(account) if not row.state.is_over)
+        names = tuple(row.cl_ord_id for row in self._journal.rows_of(account) if not row.state.is_over)
         for name in names:
             self._journal.want_cancel(name)
         self.save()
@@ -195,7 +193,7 @@ class Lifecycle:
 
     def all_canceled(self, account: str, at: float) -> None:
         """`AllCanceled`."""
-        for row in self._live(account):
+        for row in self._journal.rows_of(account):
             if row.state is OrderState.UNKNOWN and row.times.get(OrderState.SENT.value, at) <= at:
                 self._journal.want_cancel(row.cl_ord_id)
                 self.save()
@@ -229,6 +227,7 @@ class Lifecycle:
         edits = tuple(txid for txid in row.edits if txid != told.old)
         self._learn(row.cl_ord_id, OrderEvent.FOUND_OPEN, {
             "txids": txids, "former": {**row.former, told.old: None}, "edits": edits,
+            "recheck": False,
             "fitted": changed(row.fitted, told.volume, told.price, told.price2),
         })  # fmt: skip
 
@@ -258,10 +257,7 @@ class Lifecycle:
 
     def _tell(self, before: Placement, row: Placement, event: OrderEvent, exec_id: str | None) -> None:
         self._announcer.learnt(before, row, exec_id)
-        if row.recheck:
-            self._rechecks[row.cl_ord_id] = self._monotonic() + self._once_more
-        else:
-            self._rechecks.pop(row.cl_ord_id, None)
+        self._watched.told(row)
         if row.receipt == before.receipt:
             self._take_up(row)
             return
@@ -278,8 +274,8 @@ class Lifecycle:
             self._publish(OrderChanged(row.account, row.receipt))
 
     def _take_in(self, account: str, look: Look) -> None:
-        """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
-        for row in self._live(account):
+        """What a look tells of each. Only with whole lists of the others is it told that nothing replaced one."""
+        for row in self._journal.rows_of(account):
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
                 continue
@@ -294,7 +290,7 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            elif not row.recheck or look.listing is not None or not row.may_be_edited:
+            elif not row.recheck or not row.may_be_edited or _is_searched(orders, look):
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
 
     def _is_past(self, account: str, found: Found) -> bool:
@@ -304,10 +300,10 @@ class Lifecycle:
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
         is_open = row.state is OrderState.PLACED or row.recheck
-        if not is_open or not row.may_be_edited or look.listing is None or len(orders) != 1:
+        if not is_open or not row.may_be_edited or len(orders) != 1:
             return None
         is_known = partial(holder, self._journal, row.account)
-        return successor(row.fitted, orders[0], look.listing, lambda txid: is_known(txid) is not None)
+        return successor(row.fitted, orders[0], look.others, lambda txid: is_known(txid) is not None)
 
     # What has to be done for a placement
 
@@ -320,43 +316,10 @@ class Lifecycle:
         elif row.state.is_over and not row.amounts_known:
             self._closer.hurry(row.account)
         elif row.recheck:
-            due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic() + self._once_more)
             looks = self._tracker if row.may_be_edited else self._closer
-            self._later(max(0.0, due - self._monotonic()), partial(looks.hurry, row.account))
+            self._later(self._watched.recheck_in(row), partial(looks.hurry, row.account))
         if row.cancel_wanted and not row.state.is_over:
             self.canceller.want(row.cl_ord_id)
-
-    def _live(self, account: str) -> list[Placement]:
-        return [row for row in self._journal.rows(*OrderState) if row.account == account]
-
-    def _seen(self, account: str) -> list[Placement]:
-        """The live ones that can be looked at with the account's key."""
-        return [row for row in self._live(account) if row.state.is_settled and self._identity.fits(row)]
-
-    def _open_txids(self, account: str) -> list[str]:
-        rows = [row for row in self._seen(account) if row.state is OrderState.PLACED]
-        rows += [row for row in self._due(account) if row.is_final and row.may_be_edited]
-        return [txid for row in rows for txid in (*row.txids, *row.unread)]
-
-    def _over_txids(self, account: str) -> list[str]:
-        rows = [row for row in self._due(account) if not row.is_final or not row.may_be_edited]
-        return [txid for row in rows for txid in (*row.txids, *row.unread)]
-
-    def _due(self, account: str) -> list[Placement]:
-        """Those that are over, and whose amounts are not read or are to be looked at once more now."""
-        now = self._monotonic() + A_MOMENT
-        rows = [row for row in self._seen(account) if row.state.is_over]
-        return [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
-
-    def _follow(self, account: str, txids: list[str]) -> LookupSteps:
-        return follow(txids, self._since(account), self._noter)
-
-    def _query(self, account: str, txids: list[str]) -> LookupSteps:
-        return query(txids, self._since(account), self._noter)
-
-    def _since(self, account: str) -> float:
-        """Kraken's time before which none of the account's live orders was sent."""
-        return min((row.deadline or 0.0 for row in self._live(account)), default=0.0)
 
     # Telling and keeping
 
@@ -375,3 +338,8 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
+
+
+def _is_searched(orders: Iterable[Found], look: Look) -> bool:
+    """Whether the look tells of each of the canceled ones whether another is in its stead."""
+    return all(each.event is not OrderEvent.FOUND_CANCELED or each.txid in look.searched for each in orders)

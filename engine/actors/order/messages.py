@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from engine.errors import CallError
 from engine.kraken.stream import Execution
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
@@ -21,6 +22,14 @@ class PlaceOrder:
 
     plan: Placement
     timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Tells that the lane has answered a placement, as the journal knows; `error` is how the attempt ended."""
+
+    cl_ord_id: str
+    error: CallError | None
 
 
 @dataclass(frozen=True, slots=True)

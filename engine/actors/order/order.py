@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
     AccountsWithOrders,
     AllCanceled,
+    Answered,
     ArmSwitch,
     CancelAllCame,
     CancelAllComes,
@@ -54,19 +54,13 @@ from engine.actors.order.submission import Submission
 from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
 from engine.actors.runtime.mailbox import PatientMailbox
+from engine.actors.runtime.scheduler import ActorTimers, Due
 from engine.errors import CallError, CallNotSent, EngineError, EngineStopped, IdInUse, OrderUnknown
 from engine.kraken.stream import Execution
 from engine.rules.balance.snapshot import moment
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Clock, Settings
-
-
-@dataclass(frozen=True, slots=True)
-class _Do:
-    """Tells the actor to do something in its own thread, now that its time has come."""
-
-    action: Callable[[], object]
 
 
 class OrderActor(EngineActor):
@@ -112,15 +106,17 @@ class OrderActor(EngineActor):
     ) -> None:
         super().__init__()
         self._safeguards = safeguards or Safeguards()
-        self._private, self._settings, self._after, self._publish = private, settings, after, publish
+        self._private, self._settings, self._publish = private, settings, publish
+        self._timers = ActorTimers(self.actor_ref, after)
         self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9, verify=verify)
         self._announcer = Announcer(publish, invalidate)
         self._orders = Lifecycle(
-            self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic, later=self._later,
-            publish=publish, announcer=self._announcer, drift=drift, key_of=key_of, spare=spare,
+            self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic,
+            later=self._timers.later, publish=publish, announcer=self._announcer, drift=drift, key_of=key_of,
+            spare=spare,
         )  # fmt: skip
         self._dead_man_switch = DeadManSwitch(
-            self._journal, private, self.actor_ref, self._later, publish, live=live, safeguards=self._safeguards,
+            self._journal, private, self.actor_ref, self._timers.later, publish, live=live, safeguards=self._safeguards,
         )  # fmt: skip
         self._handlers = self._table()
 
@@ -155,7 +151,8 @@ class OrderActor(EngineActor):
         """What is done with each message."""
         orders, journal, switch = self._orders, self._journal, self._dead_man_switch
         return {
-            _Do: lambda m: m.action(),
+            Due: self._timers.run,
+            Answered: lambda m: orders.answered(m.cl_ord_id, m.error),
             PlaceOrder: lambda m: self._place(m.plan, m.timeout),
             PlaceBatch: lambda m: self._place_batch(m.plans, m.timeout),
             FindOrder: lambda m: journal.find(m.account, m.name),
@@ -202,12 +199,8 @@ class OrderActor(EngineActor):
 
     def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
         known = self._known(plan)
-        if known is not None:
-            if known.order != plan.order:
-                name = plan.client_id or plan.id
-                raise IdInUse(f"The id {name!r} names another order already: give this one an id of its own.")
-            if not known.may_repeat:
-                return self._orders.waiters.wait(known, Until.SETTLED, timeout)
+        if known is not None and known.is_again(plan.order):
+            return self._orders.waiters.wait(known, Until.SETTLED, timeout)
         try:
             return self._planned(plan, timeout)
         except EngineError:
@@ -284,7 +277,8 @@ class OrderActor(EngineActor):
     def _submission(self, plan: Placement) -> Submission:
         told = partial(self._tell_answered, plan.cl_ord_id)
         return Submission(
-            self._journal, plan.cl_ord_id, told, self._announcer.shared, self._later, self._settings.order_deadline
+            self._journal, plan.cl_ord_id, told, self._announcer.shared, self._timers.later,
+            self._settings.order_deadline,
         )
 
     def _submit(
@@ -301,7 +295,7 @@ class OrderActor(EngineActor):
 
     def _tell_answered(self, name: str, error: CallError | None) -> None:
         """Run by the lane's thread."""
-        tell_if_alive(self.actor_ref, _Do(partial(self._orders.answered, name, error)))
+        tell_if_alive(self.actor_ref, Answered(name, error))
 
     def _of_client(self, asked: ClientOrders) -> list[Placement]:
         find = self._journal.open_of_client if asked.is_open else self._journal.of_client
@@ -324,6 +318,3 @@ class OrderActor(EngineActor):
         told = self._orders.streamed
         missing = {txid: each for txid, each in told.open(asked.account).items() if txid not in asked.txids}
         return missing, frozenset(txid for txid in asked.txids if told.is_over(asked.account, txid))
-
-    def _later(self, seconds: float, action: Callable[[], object]) -> None:
-        self._after(seconds, partial(tell_if_alive, self.actor_ref, _Do(action)))

@@ -68,7 +68,7 @@ class StreamedOrders:
     def _placement(self, account: str, told: Execution) -> Placement | None:
         """The placement that has the order, of those that are not over for good."""
         name = name_of(told)
-        rows = [row for row in self._journal.rows() if row.account == account]
+        rows = self._journal.rows_of(account)
         return next((row for row in rows if is_of(row, told) or row.cl_ord_id == name), None)
 
     def _settle(self, row: Placement, told: Execution) -> None:

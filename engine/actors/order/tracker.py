@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from engine.actors.order.lookup import Lookups
 from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError
 from engine.rules.backoff import Backoff
-from engine.rules.order.reconciliation import Look, LookupSteps
+from engine.rules.order.following import Look
+from engine.rules.order.lists import LookupSteps
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Tracker:
         self._lookups, self._every, self._monotonic = lookups, every, monotonic
         self._later, self._doubles = later, doubles
         self._txids_of, self._steps, self._take = txids_of, steps, take
-        self._watches: dict[str, _Watch] = {}
+        self._watches: defaultdict[str, _Watch] = defaultdict(_Watch)
 
     def soon(self, account: str) -> None:
         """An order of this account is open now."""
@@ -62,14 +64,14 @@ class Tracker:
 
     def hurry(self, account: str) -> None:
         """Look at once, and once more when a look is under way that may have begun too early."""
-        watch = self._watches.setdefault(account, _Watch())
+        watch = self._watches[account]
         watch.is_hurried, watch.looks = watch.is_looking, 0
         if not watch.is_looking:
             self._plan(account, 0.0)
 
     def now(self, account: str) -> Future[None]:
         """Look at once; the future is settled when the look is over, with its error when it failed."""
-        watch = self._watches.setdefault(account, _Watch())
+        watch = self._watches[account]
         asker = watch.askers.add(None)
         self._look(account, watch.turn)
         return asker
@@ -81,7 +83,7 @@ class Tracker:
 
     def _plan(self, account: str, pause: float) -> None:
         """Look after a pause, if no look is planned before that."""
-        watch, due = self._watches.setdefault(account, _Watch()), self._monotonic() + pause
+        watch, due = self._watches[account], self._monotonic() + pause
         if watch.due is None or due < watch.due:
             watch.turn, watch.due = watch.turn + 1, due
             self._later(pause, partial(self._look, account, watch.turn))
@@ -100,7 +102,7 @@ class Tracker:
             return
         watch.is_looking = True
         done, failed = partial(self._done, account), partial(self._failed, account)
-        self._lookups.begin(account, self._steps(account, txids), done, failed)
+        self._lookups.begin(account, self._steps(account, txids), done, failed, goes_on=True)
 
     def _done(self, account: str, look: Look) -> None:
         try:

@@ -8,6 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from engine.actors.runtime.actor import tell_if_alive
 
 logger = logging.getLogger(__name__)
 
@@ -80,3 +85,32 @@ class Scheduler:
                     return heapq.heappop(self._due)[2]
                 self._changed.wait(None if wait is None else min(wait, LONGEST_WAIT))
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Tells an actor that one of its `ActorTimers` is due."""
+
+    number: int
+
+
+class ActorTimers:
+    """Timers of one actor, whose actions run in its thread: it is told `Due`, and gives that to `run`.
+
+    `after` is `Scheduler.after`.
+    """
+
+    def __init__(self, actor: Any, after: Callable[[float, Callable[[], None]], None]) -> None:
+        self._actor, self._after = actor, after
+        self._actions: dict[int, Callable[[], object]] = {}
+        self._numbers = itertools.count()
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Run `action` once in the actor's thread, `seconds` from now, if it is alive then. Any thread may call it."""
+        number = next(self._numbers)
+        self._actions[number] = action
+        self._after(seconds, partial(tell_if_alive, self._actor, Due(number)))
+
+    def run(self, due: Due) -> None:
+        """Run the action that is due."""
+        self._actions.pop(due.number)()

@@ -38,9 +38,9 @@ class Waiters(Generic[Wish, Answer]):
         for future in self._take(is_served):
             future.set_result(answer)
 
-    def fail(self, error: Exception, is_served: Callable[[Wish], bool] = _everyone) -> None:
-        """Complete the futures of all whose wish is served with an error."""
-        for future in self._take(is_served):
+    def fail(self, error: Exception) -> None:
+        """Complete the futures of all with an error."""
+        for future in self._take(_everyone):
             future.set_exception(error)
 
     def give_up(self, future: Future[Answer], answer: Answer) -> bool:

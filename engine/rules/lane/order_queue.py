@@ -10,7 +10,7 @@ import itertools
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 COVERS_ALL = "CancelAll"
 """Covers every placement of its account; any other cancel covers those with which it shares one of `names_of`."""
@@ -28,16 +28,16 @@ class QueuedPlacement(NamedTuple):
     params: Mapping[str, Any]
 
 
-class OrderQueue(Generic[T]):
-    """Items in order of arrival. It is used like a deque, and finds placements by the names of their orders.
+class OrderQueue(OrderedDict[int, T]):
+    """Items by their number of arrival. It is used like a deque, and finds placements by the names of their orders.
 
     `placement` reads an item; `None`: no cancel covers it. Every step takes the same time however long the queue is.
     Not thread-safe.
     """
 
     def __init__(self, placement: Callable[[T], QueuedPlacement | None]) -> None:
+        super().__init__()
         self._placement = placement
-        self._items: OrderedDict[int, T] = OrderedDict()  # by number of arrival; a dict is slow to lose its first
         self._keys: dict[int, tuple[Key, ...]] = {}
         self._named: dict[Key, dict[int, None]] = {}
         self._number = itertools.count()
@@ -45,7 +45,7 @@ class OrderQueue(Generic[T]):
     def append(self, item: T) -> None:
         """Put one in at the end."""
         number, keys = next(self._number), _keys(self._placement(item))
-        self._items[number], self._keys[number] = item, keys
+        self[number], self._keys[number] = item, keys
         for key in keys:
             self._named.setdefault(key, {})[number] = None
 
@@ -56,11 +56,11 @@ class OrderQueue(Generic[T]):
 
     def popleft(self) -> T:
         """Take the first one out. Raises `StopIteration` when it is empty."""
-        return self._take(next(iter(self._items)))
+        return self._take(next(super().__iter__()))
 
     def clear(self) -> None:
         """Take all out."""
-        self._items.clear()
+        super().clear()
         self._keys.clear()
         self._named.clear()
 
@@ -70,11 +70,8 @@ class OrderQueue(Generic[T]):
         numbers = {number for name in names for number in self._named.get((account, name), ())}
         return [self._take(number) for number in sorted(numbers)]
 
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._items.values())
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
 
     def _take(self, number: int) -> T:
         for key in self._keys.pop(number):
@@ -82,7 +79,7 @@ class OrderQueue(Generic[T]):
             del named[number]
             if not named:
                 del self._named[key]
-        return self._items.pop(number)
+        return self.pop(number)
 
 
 def names_of(params: Mapping[str, Any]) -> set[str]:

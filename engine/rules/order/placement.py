@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
+from engine.errors import IdInUse
 from engine.kraken.pair_names import market_key
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.own_name import KrakenName
@@ -137,10 +138,27 @@ class Placement:
         return self.cl_ord_id, *self.txids, *self.former
 
     def after(self, event: OrderEvent, now: float, **changes: Any) -> Placement:
-        """What is known after some event. Raises `IllegalTransition`."""
+        """What is known after some event. Raises `IllegalTransition`.
+
+        A cancel uses the id up, whatever else kept the placement from being sent.
+        """
         state = after(self.state, event)
+        if self.cancel_wanted:
+            changes["may_repeat"] = False
         times = self.times if state is self.state else {**self.times, state.value: now}
         return replace(self, state=state, times=times, **changes)
+
+    def is_again(self, order: Order) -> bool:
+        """Whether to place that order under this placement's id is the same once more, which ends as this one does.
+
+        It is not when this one was not sent: then it is another try. Raises `IdInUse` for another order.
+        """
+        if order != self.order:
+            raise IdInUse(
+                f"The id {self.client_id or self.id!r} names another order already: give this one an id of its own.",
+                account=self.account, endpoint="AddOrder",
+            )  # fmt: skip
+        return not self.may_repeat
 
     def shares_market_with(self, other: Placement) -> bool:
         """Whether both are on one market, by whatever names they were asked for."""

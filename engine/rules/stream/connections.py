@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from engine.rules.backoff import Backoff
 
-MOST, WINDOW = 120, 600.0
-"""Attempts, and the seconds in which they may be made; those that failed or were refused count as well."""
+MOST, WINDOW = 120, 610.0
+"""Attempts, and the seconds in which they may be made: Kraken counts 600, and when it sees one is not when it was made.
+Those that failed or were refused count as well."""
 BACKOFF = Backoff(0.5, 30.0)
 """Of it, a part by chance is waited, so that many accounts do not come back at the same moment."""
 STEADY = 30.0

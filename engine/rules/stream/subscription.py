@@ -146,7 +146,7 @@ class Subscription:
         return self.state is StreamState.LIVE
 
     def _answered(self, answer: Answer) -> Subscription:
-        channel = channel_of(answer.req_id)
+        channel = answer.channel
         if answer.error is not None and (channel is not None or not self.is_live):
             if is_final(answer.error):
                 raise Refusal(answer.error)
@@ -166,16 +166,6 @@ class Subscription:
         if self.state is not StreamState.SUBSCRIBING or not is_complete:
             return self
         return replace(self, state=_after(self.state, StreamEvent.COMPLETE))
-
-
-def request_of(channel: str) -> int:
-    """The number of the request that subscribes a channel."""
-    return CHANNELS.index(channel) + 1
-
-
-def channel_of(req_id: int | None) -> str | None:
-    """The channel that a request was for."""
-    return CHANNELS[req_id - 1] if req_id is not None and 1 <= req_id <= len(CHANNELS) else None
 
 
 def is_final(error: str) -> bool:

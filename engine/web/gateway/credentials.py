@@ -60,9 +60,11 @@ class Credentials:
         self._root = _read_root(self._root_path)
         self._store: Store
         self._store, self.damage = open_or_replace(directory / FILE_NAME)
-        documents = self._store.documents()
-        self._known = {each.name: each for each in map(_credential, *_parts(documents, _KEY)) if each is not None}
-        self._marks = {name: int(each["mark"]) for name, each in zip(*_parts(documents, _MARK), strict=True)}
+        try:
+            self._known, self._marks = _read(self._store)
+        except BaseException:
+            self._store.close()
+            raise
 
     def issue(self, account: str, label: str, *, may_trade: bool) -> tuple[Credential, Secret]:
         """A new key, or a new secret for an existing key, whose old secret is void from now on.
@@ -128,6 +130,13 @@ def _line(credential: Credential) -> str:
     return f"{credential.name} {credential.generation}"
 
 
+def _read(store: Store) -> tuple[dict[str, Credential], dict[str, int]]:
+    """The keys by name, and the marks of their nonces."""
+    documents = store.documents()
+    known = {each.name: each for each in map(_credential, *_parts(documents, _KEY)) if each is not None}
+    return known, {name: int(each["mark"]) for name, each in zip(*_parts(documents, _MARK), strict=True)}
+
+
 def _parts(documents: Mapping[str, Any], kind: str) -> tuple[list[str], list[Any]]:
     """Names and documents of one kind."""
     names = [name for name in documents if name.startswith(kind)]
@@ -151,7 +160,7 @@ def _read_root(path: Path) -> bytes | None:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):  # a pipe would be waited for
         os.close(descriptor)
-        raise StoreError(f"The gateway's root key {path} is no regular file: move it away.")
+        raise StoreError(f"The gateway's root key {path} is not a regular file: move it away.")
     with os.fdopen(descriptor, "rb") as opened:
         root = opened.read(ROOT_BYTES + 1)
     if mode & 0o077:

@@ -54,6 +54,7 @@ def page(status: EngineStatus, view: View, viewer: Viewer = Viewer()) -> str:
             _gates(names, parts),
             _charts(status),
             _assets(names, parts),
+            _push(parts) if view.rows["push"] else None,
             parts.section("drift", "Changes in Kraken's replies", parts.sum("drift-sum"),
                           parts.table("drift", tables.DRIFT)),
             _events(names, parts),
@@ -218,6 +219,10 @@ def _assets(names: Sequence[str], parts: _Parts) -> Markup:
         for name in names
     )  # fmt: skip
     return parts.section("assets", "Assets", *folded)
+
+
+def _push(parts: _Parts) -> Markup:
+    return parts.section("push", "Push: each account's stream", parts.sum("push-sum"), parts.table("push", tables.PUSH))
 
 
 def _events(names: Sequence[str], parts: _Parts) -> Markup:

@@ -68,6 +68,10 @@ DRIFT = Table((
     Column("Change", marked=True), Column("Endpoint"), Column("Field", heads=True), Column("Times", "number"),
     Column("Since"),
 ))  # fmt: skip
+PUSH = Table((
+    Column("Account", heads=True), Column("Stream", marked=True), Column("Since"), Column("Frames", "number"),
+    Column("Gaps", "number"), Column("Connections", "number"), Column("Why not", "text"),
+))  # fmt: skip
 EVENTS = Table((
     Column("Time", "time"), Column("Kind", "kind", marked=True), Column("Account"), Column("What", "text"),
 ), "cards events")  # fmt: skip

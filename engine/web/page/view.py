@@ -13,6 +13,7 @@ from engine.web.page.headline import headline
 from engine.web.page.lane import key_rows, lane_cells
 from engine.web.page.mode import mode_of
 from engine.web.page.orders import open_rows, open_sum, unknown_rows, unknown_sum
+from engine.web.page.push import push_rows, push_sum
 from engine.web.page.seen import LoggedEvent, Seen
 
 EVENTS_SHOWN = 200
@@ -54,6 +55,7 @@ def view_of(seen: Seen) -> View:
         "orders-sum": open_sum(seen),
         "unknown-sum": unknown_sum(seen),
         "drift-sum": drift_sum(seen),
+        "push-sum": push_sum(seen),
         **lane_cells(status),
     }
     rows: dict[str, Sequence[Row]] = {
@@ -62,6 +64,7 @@ def view_of(seen: Seen) -> View:
         "unknown": unknown_rows(seen),
         "keys": key_rows(seen),
         "drift": drift_rows(seen),
+        "push": push_rows(seen),
         "events": [event_row(each) for each in list(seen.events)[:EVENTS_SHOWN]],
     }
     for each in status.accounts:
@@ -70,7 +73,7 @@ def view_of(seen: Seen) -> View:
         rows[f"gates-{each.account}"] = gate_rows(report) if report is not None else []
         rows[f"assets-{each.account}"] = asset_rows(each, seen.quotes)
     title = f"{first_glyph(first.state)} {first.title} · {mode_of(status).word} · kraken-engine"
-    shape = " ".join(each.account for each in status.accounts)
+    shape = " ".join([*(each.account for each in status.accounts), *(["push"] if status.push else [])])
     return View(shape, status.as_of.timestamp(), title, first.state, cells, rows)
 
 

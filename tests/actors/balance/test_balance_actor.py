@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -162,39 +164,41 @@ def test_snapshots_are_read_at_once_while_the_exchange_hangs(sim: Simulator, eng
     assert late.cash == good.cash
 
 
-def test_callers_who_want_a_fresh_value_share_one_call(sim: Simulator, tmp_path: Path) -> None:
+@contextmanager
+def hung_refresh(sim: Simulator, directory: Path) -> Iterator[tuple[pykka.ActorRef[Any], Any, Callable[[], None]]]:
+    """An actor whose refresh hangs, the future of who has asked for that, and what lets it go on."""
     slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
-    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=directory, settings=slow) as engine:
         engine.balance("MASTER", max_age=600)
         hang = sim.fault(Fault.hang())
-        before = len(sim.calls)
-        hung = engine.balances["MASTER"].ask(ReadBalance(max_age=0, timeout=PATIENCE), block=False)
+        before, actor = len(sim.calls), engine.balances["MASTER"]
+        hung = actor.ask(ReadBalance(max_age=0, timeout=PATIENCE), block=False)
         sim.wait_for_calls(before + 1, ended=False)
-        fresh = ReadBalance(max_age=0, timeout=PATIENCE)
-        asked = [engine.balances["MASTER"].ask(fresh, block=False) for _ in range(20)]
-        engine.balances["MASTER"].ask(ReadBalance(), timeout=PATIENCE)  # by now the earlier asks have been taken in
-        hang.remove()
+        yield actor, hung, hang.remove
+
+
+def test_callers_who_want_a_fresh_value_share_one_call(sim: Simulator, tmp_path: Path) -> None:
+    with hung_refresh(sim, tmp_path) as (actor, hung, go_on):
+        calls = len(sim.calls)
+        asked = [actor.ask(ReadBalance(max_age=0, timeout=PATIENCE), block=False) for _ in range(20)]
+        actor.ask(ReadBalance(), timeout=PATIENCE)  # by now the earlier asks have been taken in
+        go_on()
         found = [future.get(timeout=PATIENCE) for future in (hung, *asked)]
         assert len({snapshot.as_of for snapshot in found[1:]}) == 1
         assert found[0].as_of < found[1].as_of, "what was under way had been asked for before they came"
-        assert len(sim.calls) == before + 2
+        assert len(sim.calls) == calls + 1
 
 
 def test_callers_who_take_an_older_value_share_the_call_under_way(sim: Simulator, tmp_path: Path) -> None:
-    slow = Settings(refresh_every=600, max_age=600, call_timeout=PATIENCE, local_limits=False)
-    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=slow) as engine:
-        engine.balance("MASTER", max_age=600)
-        hang = sim.fault(Fault.hang())
-        before = len(sim.calls)
-        hung = engine.balances["MASTER"].ask(ReadBalance(max_age=0, timeout=PATIENCE), block=False)
-        sim.wait_for_calls(before + 1, ended=False)
-        engine.balances["MASTER"].tell(Invalidated(0.0))
-        patient = [engine.balances["MASTER"].ask(ReadBalance(PATIENCE, PATIENCE), block=False) for _ in range(20)]
-        engine.balances["MASTER"].ask(ReadBalance(), timeout=PATIENCE)
-        hang.remove()
+    with hung_refresh(sim, tmp_path) as (actor, hung, go_on):
+        calls = len(sim.calls)
+        actor.tell(Invalidated(0.0))
+        patient = [actor.ask(ReadBalance(PATIENCE, PATIENCE), block=False) for _ in range(20)]
+        actor.ask(ReadBalance(), timeout=PATIENCE)
+        go_on()
         found = [future.get(timeout=PATIENCE) for future in (hung, *patient)]
         assert {snapshot.account for snapshot in found} == {"MASTER"}
-        assert len(sim.calls) == before + 1
+        assert len(sim.calls) == calls
 
 
 def test_last_known_is_back_after_a_restart_as_stale_with_its_old_as_of(sim: Simulator, tmp_path: Path) -> None:

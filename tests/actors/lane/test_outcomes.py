@@ -288,7 +288,7 @@ class Bench:
         """How one call ended (a result or an exception), its mark, and how long it took."""
         Bench.count += 1
         mark = f"{Bench.count}"
-        params = {"userref": mark}
+        params = {"txid" if kind == "cancel" else "userref": mark}
         ended: Any
         with Stopwatch() as watch:
             try:

@@ -98,8 +98,9 @@ class MailboxMachine(RuleBasedStateMachine):
         self.count += 1
         deadline = self.timers.now + (10 if timeout is None else timeout)
         entry = Entry(self.count, account, endpoint, order, deadline)
-        params = {"cl_ord_id": order, "n": self.count}
-        self.mailbox.put(Envelope(PrivateCall(account, endpoint, params, timeout, reply_to=entry.reply)))
+        params = {"cl_ord_id": order}
+        call = PrivateCall(account, endpoint, params, timeout, reply_to=entry.reply, tag=self.count)
+        self.mailbox.put(Envelope(call))
         if self.closed:
             assert isinstance(entry.reply.future.exception(0), EngineStopped)
             return
@@ -127,7 +128,7 @@ class MailboxMachine(RuleBasedStateMachine):
             return
         queued_call = self.mailbox.get().message
         numbers = [each.number for each in self.queued]
-        self.drop(numbers.index(queued_call.call.params["n"]))
+        self.drop(numbers.index(queued_call.call.tag))
         expected = self.queued.pop(0)
         claimed = queued_call.take()
         assert claimed is not expected.cancelled

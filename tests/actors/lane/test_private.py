@@ -237,15 +237,16 @@ def test_urgent_calls_go_first(sim: Simulator, tmp_path: Path) -> None:
     hang = sim.fault(Fault.hang(endpoint="Ledgers"))
     first = ref.ask(PrivateCall("MASTER", "Ledgers"), block=False)
     sim.wait_for_calls(1, endpoint="Ledgers", ended=False)
+    marks = {"Balance": "asset", "QueryOrders": "txid", "AddOrder": "userref", "CancelOrder": "txid"}
     rest = [
-        ref.ask(PrivateCall("MASTER", endpoint, {"n": number}), block=False)
-        for number, endpoint in enumerate(("Balance", "QueryOrders", "AddOrder", "CancelOrder") * 2)
+        ref.ask(PrivateCall("MASTER", endpoint, {marks[endpoint]: number}), block=False)
+        for number, endpoint in enumerate([*marks] * 2)
     ]
     hang.remove()
     for future in (first, *rest):
         with contextlib.suppress(CallRefused):
             future.get(timeout=PATIENCE)
-    order = [(call.endpoint, call.params.get("n")) for call in private_calls(sim)[1:]]
+    order = [(call.endpoint, call.params[marks[call.endpoint]]) for call in private_calls(sim)[1:]]
     assert order == [
         ("CancelOrder", "3"), ("CancelOrder", "7"), ("AddOrder", "2"), ("AddOrder", "6"),
         ("QueryOrders", "1"), ("QueryOrders", "5"), ("Balance", "0"), ("Balance", "4"),

@@ -19,13 +19,14 @@ def test_only_those_whose_wish_is_served_are_answered() -> None:
     assert not waiters
 
 
-def test_a_failure_goes_to_those_it_serves() -> None:
+def test_a_failure_goes_to_all() -> None:
     waiters: Waiters[bool, str] = Waiters()
-    asked, other = waiters.add(True), waiters.add(False)
-    waiters.fail(ValueError("no"), lambda wish: wish)
-    with pytest.raises(ValueError, match="no"):
-        asked.result(0)
-    assert not other.done()
+    each = [waiters.add(True), waiters.add(False)]
+    waiters.fail(ValueError("no"))
+    for future in each:
+        with pytest.raises(ValueError, match="no"):
+            future.result(0)
+    assert not waiters
 
 
 def test_who_gives_up_gets_what_is_known_and_nobody_else_does() -> None:
