@@ -82,8 +82,8 @@ def _sentence(
         whose = ", ".join(dict.fromkeys(each.account for each in unknown))
         when: list[Piece] = []
         if first is not None:
-            seconds = (status.as_of - first).total_seconds()
-            when = [" since ", Moment(first), " (", Age(max(0.0, seconds), is_silent=True), ")"]
+            age = Age(max(0.0, (status.as_of - first).total_seconds()), is_silent=True)
+            when = [" since ", Moment(first), " (", age, ")"]
         return "bad", what, [f"{what} ({whose})", *when, ". Kraken is asked whether it has placed it."]
     if late:
         name, seconds = max(late.items(), key=lambda item: item[1] or 0.0)
