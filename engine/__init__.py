@@ -16,7 +16,7 @@ Rooms are named by subject; a row imports only from the rows above it, and nothi
     actors/ runtime                   actors, mailboxes, timers and supervision; knows nothing of Kraken
             lane                      the one owner of the nonces, which makes every private call
             balance  order  trading   one balance for each account, the journal of orders, passes through the gates
-            events event_bus system   what subscribers are told, and how; the actors put together
+            events  system            what subscribers are told, and how; the actors put together
     app/  broker                      `Engine` by subject, `RemoteEngine` for other processes, and `KrakenBroker`
     cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
     adapters/                         the engine behind the interfaces of krakenex, ccxt and python-kraken-sdk

@@ -24,8 +24,9 @@ from engine.actors.balance.listener import Listener
 from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.event_bus import PUBLISHER, EventBus
 from engine.actors.events import EngineWarning
+from engine.actors.events.event_bus import PUBLISHER, EventBus
+from engine.actors.events.publisher import Publisher, Subscribe
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import PriorityMailbox
@@ -34,7 +35,6 @@ from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import AllCanceled, DisarmAll, EditComes, EditFailed, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
 from engine.actors.order.safeguards import Safeguards
-from engine.actors.publisher import Publisher, Subscribe
 from engine.actors.push_link import PushLink
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler

@@ -18,10 +18,10 @@ from typing import Any
 import pykka
 
 from engine import config
-from engine.actors.event_bus import PUBLISHER
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
+from engine.actors.events.event_bus import PUBLISHER
+from engine.actors.events.publisher import Subscribe, Unsubscribe
 from engine.actors.lane.attempt import distinct
-from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.aio import AsyncEngine, Subscription

@@ -192,9 +192,9 @@ def _shows(headers: Headers, token: bytes) -> bool:
 
 
 def name_in(headers: Headers) -> str:
-    """The name that a browser's user has given beside the token; nobody has verified it."""
-    given = _credentials(headers)
-    return "" if given is None else given[0]
+    """The name that a browser's user has given beside the token, unless it is the token; nobody has verified it."""
+    name, token = _credentials(headers) or ("", "")
+    return "" if token and token in name else name
 
 
 def _credentials(headers: Headers) -> tuple[str, str] | None:

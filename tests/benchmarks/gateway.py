@@ -59,6 +59,10 @@ class Client:
         self._key, self._signer = key, Signer(Secret(secret))
         self._numbers = itertools.count()
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def call(self, *, is_equal: bool = True) -> float:
         """Seconds that one call took; with `is_equal` all clients ask for the same."""
         nonce = time.time_ns()
@@ -97,8 +101,13 @@ def serving(url: str, folder: str) -> Iterator[GatewayProcess]:
     """The engine with its gateway, in another process."""
     command = [sys.executable, "-m", __name__, url, folder]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield GatewayProcess(process)
-        process.communicate()
+        gateway = GatewayProcess(process)
+        try:
+            yield gateway
+        finally:
+            for client in gateway.clients:
+                client.close()
+            process.communicate()
 
 
 def _together(gateway: GatewayProcess, count: int, cpus: list[float], *, is_equal: bool) -> float:

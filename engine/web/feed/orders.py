@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.actors.events import OrderChanged
 from engine.app import Engine
+from engine.app.remote.remote_engine import RemoteEngine
 from engine.errors import EngineError
 from engine.rules.order.order import OrderReceipt
 
@@ -41,7 +42,7 @@ class OpenOrders:
                     self._heard.add(_key(event.receipt))
                 self._note(event.receipt)
 
-    def learn(self, engine: Engine) -> None:
+    def learn(self, engine: Engine | RemoteEngine) -> None:
         """Ask once for those that an earlier run has left open; an account that cannot be asked is left out.
 
         What an event tells meanwhile counts more than an answer, which may be older.

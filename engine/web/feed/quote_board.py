@@ -27,11 +27,11 @@ PAIRS_AT_ONCE = 60
 class QuoteBoard:
     """The last known quotes. They are asked for outside the lane and only shown: nothing is decided by them.
 
-    `look` waits for Kraken and runs in one thread at a time; any thread may read `quotes`.
+    `look` waits for Kraken, at most `patience` seconds, and runs in one thread at a time; any thread may read `quotes`.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, patience: float = PATIENCE) -> None:
+        self._monotonic, self._patience = monotonic, patience
         self._turn = threading.Lock()
         self._quotes = Quotes()
         self._decimals: Mapping[str, int] = {}
@@ -62,16 +62,21 @@ class QuoteBoard:
             self._turn.release()
 
     def _look(self, engine: Engine, assets: Iterable[str], pairs: Iterable[str]) -> None:
+        until = self._monotonic() + self._patience
+
+        def ask(endpoint: str, params: Mapping[str, str] | None = None) -> Any:
+            return engine.public(endpoint, params, max(0.0, until - self._monotonic()))
+
         if self._monotonic() - self._listed >= LISTS_EVERY:
-            self._decimals = _decimals(engine.public("Assets", None, PATIENCE))
-            self._pairs = read_pairs(engine.public("AssetPairs", None, PATIENCE))
+            self._decimals = _decimals(ask("Assets"))
+            self._pairs = read_pairs(ask("AssetPairs"))
             self._listed = self._monotonic()
         markets = {_market(pair): pair for pair in self._pairs.values() if _is_plain(pair)}
         wanted = [markets[each] for each in markets_for(assets, markets)]
         wanted += [self._pairs[each] for each in pairs if each in self._pairs]
         prices: dict[Market, Decimal] = {}
         last: dict[str, Decimal] = {}
-        for pair, ticker in _tickers(engine, list(dict.fromkeys(wanted))):
+        for pair, ticker in _tickers(ask, list(dict.fromkeys(wanted))):
             prices[_market(pair)] = (ticker.ask + ticker.bid) / 2
             if ticker.last is not None:
                 last.update(dict.fromkeys((*names_of(pair), market_key(pair.altname)), ticker.last))
@@ -79,12 +84,12 @@ class QuoteBoard:
         self._priced = self._monotonic()
 
 
-def _tickers(engine: Engine, pairs: list[Pair]) -> Iterable[tuple[Pair, Ticker]]:
+def _tickers(ask: Callable[..., Any], pairs: list[Pair]) -> Iterable[tuple[Pair, Ticker]]:
     by_id = {pair.id: pair for pair in pairs}
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         names = ",".join(name_of(pair) for pair in pairs[start : start + PAIRS_AT_ONCE])
         try:
-            found = read_tickers(engine.public("Ticker", {"pair": names}, PATIENCE))
+            found = read_tickers(ask("Ticker", {"pair": names}))
         except CallError:
             if start == 0:
                 raise  # Kraken cannot be asked at all

@@ -161,10 +161,6 @@ class Gateway:
         denied = self._denied(credential, endpoint)
         if denied is not None:
             raise GatewayRefusal(refusal_words.PERMISSION_DENIED, denied)
-        try:
-            encode(endpoint, asked.params)
-        except CallNotSent as error:
-            raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
         return endpoint
 
     def _denied(self, credential: Credential, endpoint: Endpoint) -> str | None:
@@ -237,9 +233,13 @@ class Gateway:
 def _canonical(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
     """With the parameters as Kraken takes them. Raises `GatewayRefusal`, naming the one that cannot be read."""
     try:
-        return GatewayRequest(asked.nonce, canonical(endpoint, asked.params))
+        params = canonical(endpoint, asked.params)
+        encode(endpoint, params)
     except WrongParameter as error:
         raise GatewayRefusal(f"{refusal_words.INVALID_ARGUMENTS}:{error.name}", str(error)) from None
+    except CallNotSent as error:
+        raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
+    return GatewayRequest(asked.nonce, params)
 
 
 async def _until_gone(request: Request) -> None:

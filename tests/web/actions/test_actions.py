@@ -110,6 +110,15 @@ def test_orders_of_others_are_canceled_one_by_one_or_all(sim: Simulator, engine:
     assert engine.open_orders("MASTER", all=True) == ()
 
 
+def test_a_token_that_is_typed_as_the_name_is_shown_nowhere(engine: Engine) -> None:
+    events = Events()
+    engine.subscribe(events)
+    with page(engine) as url:
+        assert Browser(url, name=ACTS).act("pause-trading").status == 200
+        assert ACTS not in Browser(url).ask("GET", "/").text
+    assert events.wait_for(lambda each: isinstance(each, OperatorActed)).who == "somebody at 127.0.0.1"
+
+
 def test_trading_is_paused_and_resumed(engine: Engine) -> None:
     with page(engine) as url:
         assert Browser(url).act("pause-trading").status == 200

@@ -13,6 +13,7 @@ from engine.web.feed.balance_history import DAY_AGO_EVERY, BalanceCharts, DayAgo
 from engine.web.feed.feed import WATCHED_FOR, Feed
 from engine.web.feed.quote_board import PRICES_EVERY, USABLE, QuoteBoard
 from tests.conftest import QUICK, Events
+from tests.stopwatch import PATIENCE
 from tests.web.page.status import status_of
 
 
@@ -30,13 +31,13 @@ class Time:
 @pytest.fixture
 def engine(sim: Simulator, tmp_path: Path) -> Any:
     settings = Settings(refresh_every=60.0, local_limits=False)
-    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as running:
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings, balances=()) as running:
         yield running
 
 
 def test_prices_are_public_and_show_what_a_total_and_a_distance_need(sim: Simulator, engine: Engine) -> None:
     time = Time()
-    board = QuoteBoard(time.monotonic)
+    board = QuoteBoard(time.monotonic, PATIENCE)
     assert board.is_due()
     private = sum(call.private for call in sim.calls)
     board.look(engine, ["XBT", "EUR", "NEW"], ["XBTUSD", "NOPAIR"])

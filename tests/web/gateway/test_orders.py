@@ -48,6 +48,24 @@ def test_what_an_order_says_reaches_kraken(sim: Simulator, tmp_path: Path) -> No
         assert service.stop()[0] == 0
 
 
+def test_an_order_in_json_has_its_close_as_an_object(sim: Simulator, tmp_path: Path) -> None:
+    sim.set_balance("MASTER", {"ZUSD": "900000", "XXBT": "9"})
+    with served(sim, tmp_path, "--live") as service:
+        bot = Asker(service, "bot")
+        close = {"ordertype": "limit", "price": 65000, "price2": None}
+        told = bot.json("AddOrder", **{**ORDER, "price": 30000.5, "oflags": ["post"]}, close=close, reduce_only=False)
+        assert told.json["error"] == []
+        (placed,) = sim.placements("MASTER")
+        assert {name: placed.params[name] for name in ("price", "oflags", "close[ordertype]", "close[price]")} == {
+            "price": "30000.5", "oflags": "post", "close[ordertype]": "limit", "close[price]": "65000",
+        }  # fmt: skip
+        wrong = bot.json("AddOrder", **ORDER, close={"kind": "limit"}).json
+        assert wrong == {"error": ["EGeneral:Invalid arguments:close"]}
+        odd = bot.json("TradeBalance", asset={"a": "b"}).json
+        assert odd == {"error": ["EGeneral:Invalid arguments"]}
+        assert service.stop()[0] == 0
+
+
 def test_a_deadline_is_kept_within_what_kraken_takes(sim: Simulator, tmp_path: Path) -> None:
     sim.set_balance("MASTER", {"ZUSD": "900000", "XXBT": "9"})
     with served(sim, tmp_path, "--live") as service:

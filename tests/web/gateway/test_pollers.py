@@ -18,7 +18,7 @@ from tests.web.gateway.asking import Asker
     [("pro", 2.0), *(pytest.param(tier, 120.0, marks=pytest.mark.torture) for tier in ("pro", "starter"))],
 )
 def test_eight_pollers_are_never_refused_for_a_rate(tmp_path: Path, tier: str, seconds: float) -> None:
-    settings = f'[settings]\ntier = "{tier}"\n'
+    settings = f'[settings]\ntier = "{tier}"\ncall_timeout = 20\n'
     with Simulator(rules=Rules(tier=tier)) as sim, served(sim, tmp_path, settings=settings) as service:
         pollers = [Asker(service, f"poller-{each}", "MASTER", "--read-only") for each in range(8)]
         ended: list[tuple[str, ...]] = []

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import AvailabilityChanged, BalanceChanged, BalanceSnapshot
-from engine.actors.publisher import COALESCED_FROM, Publisher, Subscribe
+from engine.actors.events.publisher import COALESCED_FROM, Publisher, Subscribe
 from engine.actors.runtime.actor import stop_actor, wait_finished
 
 PATIENCE = 20.0
