@@ -446,3 +446,21 @@ def test_an_order_is_followed_on_after_a_look_at_which_the_journal_could_not_be_
         if not is_there:
             assert lone.state("x") is OrderState.PLACED, "in doubt nothing is over"
     assert lone.state("x") is not OrderState.PLACED or lone.receipt("x").txids != (TXID,)
+
+
+def test_of_one_order_that_is_found_nothing_is_warned(lone: LoneActor) -> None:
+    lone.lose("x")
+    row = {"status": "open", "cl_ord_id": f"{1:032x}", "vol_exec": "0", "cost": "0"}
+    lone.time.turn_to(lone.time.next())
+    lone.answer_looks({"OpenOrders": {"open": {"O1": row}}})
+    assert lone.state("x") is OrderState.PLACED
+    assert lone.warned == []
+
+
+def test_two_orders_of_one_placement_are_warned_of(lone: LoneActor) -> None:
+    lone.lose("x")
+    row = {"status": "open", "cl_ord_id": f"{1:032x}", "vol_exec": "0", "cost": "0"}
+    lone.time.turn_to(lone.time.next())
+    lone.answer_looks({"OpenOrders": {"open": {"O1": row, "O2": row}}})
+    assert lone.receipt("x").txids == ("O1", "O2")
+    assert lone.warned == ["order-doubled"]

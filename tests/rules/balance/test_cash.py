@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names, unlisted, unlisted_sentence
-from engine.rules.balance.cash import elsewhere, elsewhere_sentence, in_words, line_to_count
+from engine.rules.balance.cash import currency_of, elsewhere, elsewhere_sentence, in_words, line_to_count
 
 TABLE = AssetTable.shipped()
 USUAL = ("USD", "USDT")
@@ -94,3 +94,11 @@ def test_a_name_that_is_not_listed_is_told_with_the_nearest() -> None:
     assert "'EURO', 'DOLLAR'" in told
     assert "Kraken lists no such asset; it lists EUROP, EUR." in told
     assert "such as USD" in unlisted_sentence(("QQQQQQ",), TABLE)
+
+
+def test_cash_is_named_in_words_and_by_its_currency() -> None:
+    assert in_words(["USD", "USDT"]) == "USD + USDT"
+    assert in_words([]) == "nothing"
+    of = {currency_of(cash): cash for cash in (["EUR", "USD"], ["USDT"], ["XBT", "EUR"])}
+    assert of == {"EUR": ["EUR", "USD"], "USD": ["USDT"], "XBT": ["XBT", "EUR"]}
+    assert currency_of([]) == "USD"

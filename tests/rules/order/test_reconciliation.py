@@ -72,6 +72,13 @@ def test_a_trade_leads_to_an_order_that_no_list_shows() -> None:
     assert set(found) == {"X"}
 
 
+def test_a_traded_order_without_a_name_is_no_doubt_where_nothing_is_known_of_the_one_looked_for() -> None:
+    """Each order of the account would be doubt: nothing says that it may be this one."""
+    trades = {"trades": {"T": {"ordertxid": "Y"}}, "count": 1}
+    answers: Any = (EMPTY["OpenOrders"], EMPTY["ClosedOrders"], trades, {"Y": row("closed", None)})
+    assert run(look_up(OURS, 10_000.0, thorough=True), *answers)[1] == {}
+
+
 def test_absence_takes_all_the_lists() -> None:
     others = {"closed": {"O0": row("closed", OTHER)}, "count": 1}
     answers: tuple[Any, ...] = ({"open": {}}, others, {"trades": {}, "count": 0})
