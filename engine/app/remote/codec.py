@@ -42,6 +42,8 @@ from engine.rules.order.close import ConditionalClose
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.states import OrderState
+from engine.rules.stream.subscription import StreamState
+from engine.stream.pulse import PushReport
 from engine.values import SYSTEM_CLOCK, AssetBalance, BalanceRow, Bucket
 
 
@@ -51,10 +53,10 @@ def _is_event(kind: type[Any]) -> bool:
 
 _DATA: tuple[type[Any], ...] = (
     AssetBalance, BalancePoint, BalanceRow, BalanceSnapshot, Candidate, ConditionalClose, Drift, EngineStatus, Fee,
-    GateReport, GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, TradePlan,
+    GateReport, GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, PushReport, TradePlan,
     *(each for each in vars(events).values() if isinstance(each, type) and _is_event(each)),
 )  # fmt: skip
-_ENUMS: tuple[type[Enum], ...] = (Bucket, GateState, OrderState, Outcome, Standing)
+_ENUMS: tuple[type[Enum], ...] = (Bucket, GateState, OrderState, Outcome, Standing, StreamState)
 _ERRORS = {
     name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, EngineError)
 }
