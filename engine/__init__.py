@@ -16,9 +16,10 @@ Rooms are named by subject; a row imports only from the rows above it, and nothi
     actors/ runtime                   actors, mailboxes, timers and supervision; knows nothing of Kraken
             lane                      the one owner of the nonces, which makes every private call
             balance  order  trading   one balance for each account, the journal of orders, passes through the gates
-            events event_bus system   what subscribers are told, and how; the actors put together
+            events  system            what subscribers are told, and how; the actors put together
     app/  broker                      `Engine` by subject, `RemoteEngine` for other processes, and `KrakenBroker`
     cli/  web/  doctor/  demo/        commands, dashboard and gateway, diagnosis, demonstration
+    adapters/                         the engine behind the interfaces of krakenex, ccxt and python-kraken-sdk
     simulator/                        a strict Kraken on this machine, which imports nothing of the rest
 
 A private call: ``app/calls`` → ``actors/lane/priority_mailbox`` → ``private`` → ``attempt`` → ``transport/session``.
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         CallFinished,
         EngineWarning,
         KeyChanged,
+        OperatorActed,
         OrderChanged,
         OrderFilled,
         PassFinished,
@@ -103,10 +105,11 @@ if TYPE_CHECKING:
         StoreDamaged,
         StoreError,
         StoreInUse,
+        TradingPaused,
     )
     from engine.kraken.drift import Drift
     from engine.rules.balance.availability import Standing
-    from engine.rules.balance.history import BalancePoint
+    from engine.rules.balance.history import BalanceMark, BalancePoint
     from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
     from engine.rules.gates.gate import Allow, Deny, Gate
     from engine.rules.gates.gates import FIVE_GATES
@@ -128,6 +131,7 @@ __all__ = [
     "AvailabilityChanged",
     "BalanceActor",
     "BalanceChanged",
+    "BalanceMark",
     "BalancePoint",
     "BalanceSnapshot",
     "BalanceState",
@@ -158,6 +162,7 @@ __all__ = [
     "KrakenPrivateActor",
     "NotLive",
     "OpenOrder",
+    "OperatorActed",
     "Order",
     "OrderChanged",
     "OrderFilled",
@@ -181,6 +186,7 @@ __all__ = [
     "TradePlan",
     "TradeView",
     "TradingActor",
+    "TradingPaused",
 ]
 
 _ROOMS = {
@@ -191,6 +197,7 @@ _ROOMS = {
         "CallFinished",
         "EngineWarning",
         "KeyChanged",
+        "OperatorActed",
         "OrderChanged",
         "OrderFilled",
         "PassFinished",
@@ -218,13 +225,14 @@ _ROOMS = {
         "StoreDamaged",
         "StoreError",
         "StoreInUse",
+        "TradingPaused",
     ),
     "engine.kraken.drift": ("Drift",),
     "engine.rules.balance.availability": ("Standing",),
     "engine.rules.balance.snapshot": ("BalanceSnapshot", "BalanceState"),
     "engine.rules.gates.report": ("GateReport", "GateResult", "GateState"),
     "engine.rules.gates.gates": ("FIVE_GATES",),
-    "engine.rules.balance.history": ("BalancePoint",),
+    "engine.rules.balance.history": ("BalanceMark", "BalancePoint"),
     "engine.rules.order.states": ("OrderState",),
     "engine.rules.order.close": ("ConditionalClose",),
     "engine.rules.order.open_order": ("OpenOrder",),

@@ -7,8 +7,9 @@
     ├─ StoreError ── StoreInUse (pid) · StoreDamaged
     ├─ CallError (account, endpoint, kraken_code, retry_after)
     │   ├─ CallNotSent ── DeadlinePassed · MailboxFull · CounterFull · LockedOut ── KeyRefused ·
-    │   │                 ConnectFailed · NotLive · PairUnsettled · EngineStopped · UnknownName¹ ·
-    │   │                 IdInUse¹ · WrongParameter¹ · OtherKey · OwnershipLost² · NonceNotDurable² ── NoncesUsedUp
+    │   │                 ConnectFailed · NotLive · TradingPaused · PairUnsettled · EngineStopped ·
+    │   │                 UnknownName¹ · IdInUse¹ · WrongParameter¹ · OtherKey · OwnershipLost² ·
+    │   │                 NonceNotDurable² ── NoncesUsedUp
     │   ├─ CallRefused ── InvalidNonce · InvalidKey · InvalidSignature · PermissionDenied ·
     │   │                 RateLimited · TemporaryLockout · InsufficientFunds · OrderRejected ·
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
@@ -178,6 +179,10 @@ class ConnectFailed(CallNotSent):
 
 class NotLive(CallNotSent):
     """The engine was started without `live=True` and this call would trade."""
+
+
+class TradingPaused(CallNotSent):
+    """A person has paused the trading of this account: nothing is placed until `Engine.resume_trading`."""
 
 
 class PairUnsettled(CallNotSent):

@@ -6,11 +6,11 @@ Beside ``kraken-engine serve --live``: ``uvicorn web_app:app --workers 4``. As a
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from socket import create_server
+from subprocess import Popen
 from urllib.request import urlopen
 
 from starlette.applications import Starlette
@@ -20,8 +20,6 @@ from starlette.routing import Route
 
 from engine import Engine, Order
 from engine.simulator import Simulator
-
-ORDER = json.dumps({"pair": "XBTUSD", "side": "buy", "type": "limit", "volume": "0.001", "price": "20000"}).encode()
 
 
 @contextlib.asynccontextmanager
@@ -45,13 +43,14 @@ def main() -> None:
     """Two workers, and eight requests for the same order."""
     with Simulator() as kraken, tempfile.TemporaryDirectory() as state, create_server(("127.0.0.1", 0)) as listener:
         workers = f"-B -m uvicorn web_app:app --workers 2 --log-level warning --fd {listener.fileno()}".split()
-        os.environ["KRAKEN_ENGINE_STATE"] = state
-        with Engine(kraken.accounts, url=kraken.url, live=True) as engine, engine.serve(port=0), subprocess.Popen(
-            [sys.executable, *workers, "--app-dir", sys.path[0]], pass_fds=[listener.fileno()]
-        ) as process:
+        order = {"pair": "XBTUSD", "side": "buy", "type": "limit", "volume": "0.001", "price": "20000"}
+        with Engine(kraken.accounts, url=kraken.url, state_dir=state, live=True) as engine, engine.serve(port=0), Popen(
+            [sys.executable, *workers, "--app-dir", sys.path[0]], pass_fds=[listener.fileno()],
+            env={**os.environ, "KRAKEN_ENGINE_STATE": state},
+        ) as process, contextlib.ExitStack() as ending:  # fmt: skip
+            ending.callback(process.terminate)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/orders/signal-42"
-            told = [urlopen(url, ORDER).read() for _ in range(8)]
-            process.terminate()
+            told = [urlopen(url, json.dumps(order).encode(), 100).read() for _ in range(8)]
         print(f"{len(set(told))} receipt for {len(told)} requests, {len(kraken.placements('MASTER'))} order")
 
 

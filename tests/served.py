@@ -101,6 +101,11 @@ def served(
                 stream.close()
 
 
+def texts(row: Any) -> list[str]:
+    """The cells of a row of the page's state, without what ticks in them."""
+    return ["".join(piece for piece in cell["p"] if isinstance(piece, str)) for cell in row["c"]]
+
+
 def until(look: Any, seconds: float = PATIENCE) -> Any:
     """What `look` gives once it is true; asked again and again, since another process has no event to wait for."""
     deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import calls, journal, nonces, reading, remote, report
+from tests.benchmarks import calls, gateway, journal, nonces, reading, remote, report
 from tests.benchmarks.contestants import CONTESTANTS, is_installed
 from tests.benchmarks.findings import FULL, TINY, Finding, alternate, finding, ratios
 from tests.benchmarks.server import ExchangeProcess
@@ -23,10 +23,11 @@ def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
             *nonces.issuing(TINY),
             *reading.snapshots(exchange, TINY),
             *remote.remote_calls(exchange, TINY),
+            *gateway.gateway_calls(exchange, TINY),
             *journal.size(TINY),
         ]
     assert all(each.low <= each.value <= each.high for each in found)
-    topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote"}
+    topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote", "gateway"}
     assert {each.topic for each in found} == topics
     written = report.write(found, report.machine(), tmp_path)
     told = json.loads(written[0].read_text(encoding="utf-8"))

@@ -23,9 +23,11 @@ from engine import (
     Order,
     OrderReceipt,
     PrivateCall,
+    RemoteEngine,
     Settings,
     errors,
 )
+from engine.app.aio import AsyncEngine
 from engine.broker import AccountType
 
 NEEDED = object()
@@ -93,6 +95,7 @@ NAMES = """
     Account Engine Settings BalanceSnapshot BalanceState AssetBalance BalanceChanged AvailabilityChanged CallFinished
     EngineWarning Order OrderReceipt OrderChanged GateReport
     KrakenPrivateActor BalanceActor PrivateCall CallDone CallFailed KrakenBroker AccountType EngineStatus
+    RemoteEngine
 """
 
 
@@ -109,6 +112,21 @@ def test_what_the_contract_names_may_be_given_by_place_and_by_name(method: Calla
             assert each.default == named[each.name]
     for each in parameters[len(named) :]:
         assert each.default is not each.empty, f"{each.name} is not in the contract, so it has to have a default"
+
+
+REMOTE = "call submit public balance is_available error_count place cancel cancel_all amend open_orders order gates " \
+    "resume status reserved"
+
+
+@pytest.mark.parametrize("name", REMOTE.split())
+def test_a_remote_engine_takes_what_the_engine_takes(name: str) -> None:
+    """So that a program need not know where its engine runs."""
+    here, there = (inspect.signature(getattr(kind, name)).parameters for kind in (Engine, RemoteEngine))
+    only_here = {"with_warnings"}  # its result holds actors of the engine's process
+    assert [(each.name, each.kind, each.default) for each in there.values()] == [
+        (each.name, each.kind, each.default) for each in here.values() if each.name not in only_here
+    ]
+    assert name in {"submit", "error_count", "reserved"} or inspect.iscoroutinefunction(getattr(AsyncEngine, name))
 
 
 def test_engine_and_account_take_the_rest_by_name() -> None:

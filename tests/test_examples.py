@@ -25,6 +25,7 @@ SAYS = {
     "many_accounts": "ERIN's balance changed by {'USD': Decimal('100.0000')}",
     "place_and_lose_the_reply": "Orders on the exchange: 1",
     "outage": "available: False, errors: 3",
+    "served_plan": "Orders on the exchange: 1",
     "sixty_second_test": "available:      True",
     "web_app": "1 receipt for 8 requests, 1 order",
     "workers": "4 workers: 12 orders on the exchange",

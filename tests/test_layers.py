@@ -25,7 +25,7 @@ ROWS = (
 )
 FOREIGN = {
     "requests": {"transport"}, "sqlitedict": {"store"}, "pykka": {"actors", "app"}, "websockets": {"stream"},
-    "psycopg": {"cluster"}, "ray": {"cluster"},
+    "psycopg": {"cluster"}, "ray": {"cluster"}, "krakenex": {"adapters"}, "ccxt": {"adapters"}, "kraken": {"adapters"},
 }  # fmt: skip
 OPTIONAL = {"click", "rich", "starlette", "uvicorn", "h11", "prometheus_client", "playwright", "apprise"}
 IMPURE = {"time", "random", "threading", "socket", "os", "logging", "io", "pathlib", "subprocess", "asyncio"}
@@ -119,6 +119,19 @@ def test_libraries_have_one_door(path: Path) -> None:
     assert not foreign & OPTIONAL or room in ROWS[-1]
     if room in ("kraken", "rules"):
         assert not foreign & IMPURE, "what Kraken is and what we decide has no I/O, no clock and no chance"
+
+
+@pytest.mark.parametrize("library", ["krakenex", "ccxt", "kraken_sdk"])
+def test_an_adapter_needs_only_the_library_that_it_adapts(library: str) -> None:
+    others = {"krakenex": "krakenex", "ccxt": "ccxt", "kraken_sdk": "kraken"}
+    code = (
+        f"import sys; sys.modules |= dict.fromkeys({sorted(({*others.values()} - {others[library]}) | OPTIONAL)!r}); "
+        f"import warnings; warnings.simplefilter('ignore'); import engine.adapters.{library}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_all_names_exactly_the_public_names() -> None:

@@ -225,7 +225,7 @@ def test_it_names_every_error() -> None:
 
 
 def test_it_names_every_event() -> None:
-    events = {name for name in engine.__all__ if re.search(r"(Changed|Finished|Filled|Warning)$", name)}
+    events = {name for name in engine.__all__ if re.search(r"(Changed|Finished|Filled|Acted|Warning)$", name)}
     assert events == set(re.findall(r"^``(\w+)`` {2,}", page("embedding"), re.MULTILINE))
 
 

@@ -24,8 +24,9 @@ from engine.actors.balance.listener import Listener
 from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.drift_log import DriftLog
-from engine.actors.event_bus import PUBLISHER, EventBus
 from engine.actors.events import EngineWarning
+from engine.actors.events.event_bus import PUBLISHER, EventBus
+from engine.actors.events.publisher import Publisher, Subscribe
 from engine.actors.fact_file import facts_in_force
 from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import PriorityMailbox
@@ -33,7 +34,7 @@ from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport
 from engine.actors.order.messages import AllCanceled, DisarmAll, EditComes, EditFailed, OrderReplaced, OrdersTouched
 from engine.actors.order.order import OrderActor
-from engine.actors.publisher import Publisher, Subscribe
+from engine.actors.order.safeguards import Safeguards
 from engine.actors.push_link import PushLink
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
@@ -103,6 +104,7 @@ class ActorSystem:
         self._fetch, self._drift = fetch, drift
         self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
         self.listener = Listener(settings, clock)
+        self.safeguards = Safeguards()
         self._invalidations: defaultdict[str, Invalidation] = defaultdict(Invalidation)
         self.facts = Facts()
         self._report: Callable[..., LaneReport] | None = None
@@ -114,7 +116,8 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
-        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended).publish
+        mark = partial(self.tell, ARCHIVE)
+        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, mark).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
@@ -128,7 +131,9 @@ class ActorSystem:
             self._actors.watch()
             self._actors.start(PUBLISHER, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
-            self._actors.start(ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish))
+            self._actors.start(
+                ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
+            )
             kept = read_kept(self._state_dir / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
             self.names.start(kept, self._clock.wall_ns() / 1e9)
@@ -278,10 +283,12 @@ class ActorSystem:
             self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
             drift=self._drift, key_of=self._key_of, spare=self._spare, verify=partial(verify_owned, self._state_dir),
+            safeguards=self.safeguards,
         )  # fmt: skip
 
     def _going(self, call: PrivateCall) -> None:
-        """An edit is written down before it goes out, whoever makes it. In the lane's thread. Raises `CallNotSent`."""
+        """A paused account places nothing, and an edit is written down first. Lane's thread; raises `CallNotSent`."""
+        self.safeguards.check(call)
         if call.endpoint == "EditOrder":
             try:
                 self._actors.ref(ORDERS).ask(EditComes(call.account, _txid(call)), timeout=WRITTEN_WITHIN)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.adapters.asking import Steps, ask, run, run_async
-from engine.adapters.names import Names
-from engine.adapters.orders import Orders
-from engine.adapters.words import UNAVAILABLE, code_of
+from engine.adapters.orders import orders_of
 from engine.app.verbs import Verbs
 from engine.errors import CallUnknown, EngineError
 from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.json_text import written
 from engine.kraken.params import CLIENT_ID, USERREF, canonical
+from engine.kraken.refusal_words import UNAVAILABLE, code_of, is_own
 
 _LISTS = {"OpenOrders": "open", "ClosedOrders": "closed", "QueryOrders": None}  # and where their rows are
 ORDER_SECONDS = 30.0
@@ -48,8 +47,8 @@ class KrakenApi:
 
     def __init__(self, engine: Verbs, account: str = "MASTER") -> None:
         self._engine, self.account = engine, account
-        self._names = Names(account)
-        self._orders = Orders(account, self._names)
+        self._orders = orders_of(engine, account)
+        self._names = self._orders.names
 
     def private(self, endpoint: str, params: Mapping[str, Any], seconds: float | None = None) -> Answer:
         """One private call, in this thread."""
@@ -83,7 +82,7 @@ class KrakenApi:
                 raise
             return Answer(errors=(UNAVAILABLE,), sentence=str(error))
         except EngineError as error:
-            return Answer(errors=(code_of(error),), sentence=str(error))
+            return _refused(error)
 
     def _result(self, endpoint: Endpoint, params: Mapping[str, Any], seconds: float | None) -> Steps[Any]:
         wait = ORDER_SECONDS if seconds is None else seconds
@@ -93,6 +92,8 @@ class KrakenApi:
                     return (yield from self._orders.place(params, wait))
                 case "AddOrderBatch":
                     return (yield from self._orders.place_batch(params, wait))
+                case "EditOrder":
+                    return (yield from self._orders.edit(params, wait))
                 case "CancelOrder":
                     return (yield from self._orders.cancel(params, wait))
                 case "CancelAll":
@@ -120,7 +121,12 @@ def _public(name: str, params: Mapping[str, Any], seconds: float | None) -> Step
     except CallUnknown as error:
         return Answer(errors=(UNAVAILABLE,), sentence=str(error))
     except EngineError as error:
-        return Answer(errors=(code_of(error),), sentence=str(error))
+        return _refused(error)
+
+
+def _refused(error: EngineError) -> Answer:
+    """In Kraken's words; where the engine has refused it, with a sentence."""
+    return Answer(errors=(code_of(error),), sentence=str(error) if is_own(error) else None)
 
 
 def _is_harmless(endpoint: Endpoint, params: Mapping[str, Any]) -> bool:

@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl
 
 import kraken.spot
 from kraken.base_api import ErrorHandler
+from kraken.exceptions import KrakenServiceUnavailableError
 
 from engine.adapters.kraken_api import Answer, KrakenApi
 from engine.app.verbs import Verbs
 from engine.errors import ConfigError
+from engine.kraken.refusal_words import BUSY
 
 DEFAULT_SECONDS = 10
 """The SDK's own default: a client's class attribute `TIMEOUT` stands in for it."""
@@ -58,6 +60,8 @@ class _OnEngine:
         return float(self.TIMEOUT if timeout == DEFAULT_SECONDS else timeout)
 
     def _read(self, answer: Answer) -> Any:
+        if BUSY in answer.errors:  # which the SDK does not know: it would hand the error out as a result
+            raise KrakenServiceUnavailableError(json.loads(answer.text()))
         return self._err_handler.check(json.loads(answer.text()))
 
 

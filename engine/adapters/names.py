@@ -18,6 +18,7 @@ from engine.adapters.asking import Steps, ask
 from engine.errors import UnknownName
 from engine.kraken.params import CLIENT_ID, USERREF
 from engine.rules.order.order import OrderReceipt
+from engine.rules.order.own_name import KrakenName, is_own, same
 
 KNOWN_AT_MOST = 10_000
 
@@ -48,8 +49,12 @@ class Names:
         _, found = yield from self._latest(client_id)
         return found
 
-    def find(self, name: str) -> Steps[OrderReceipt | None]:
-        """The placement with this txid or `cl_ord_id` of Kraken's, if it is one of the engine's."""
+    def at_kraken(self, txid: str) -> Steps[OrderReceipt | None]:
+        """The placement that has this txid now: an edit gives it another one, and its old one is over."""
+        found = yield from self._find(txid)
+        return found if found is not None and txid in found.txids else None
+
+    def _find(self, name: str) -> Steps[OrderReceipt | None]:
         try:
             found: OrderReceipt = yield from ask("order", self._account, name)
         except UnknownName:
@@ -76,6 +81,8 @@ class Names:
         changed = {}
         for name, value in result.items():
             changed[name] = yield from self.told(value)
+            if isinstance(value, dict) and value.get(USERREF) and not value.get(CLIENT_ID):
+                changed[name] |= yield from self._of_numbered(name, value[USERREF])
         if isinstance(changed.get(CLIENT_ID), str):
             changed |= yield from self._of_client(changed[CLIENT_ID])
         return changed
@@ -84,9 +91,9 @@ class Names:
         """Which use of the client id is the latest, and its placement; the first use when there is none."""
         with self._lock:
             use = self._uses.get(client_id, 1)
-        found = yield from self.find(_numbered(client_id, use))
+        found = yield from self._find(_numbered(client_id, use))
         while found is not None and found.state.is_over:
-            later = yield from self.find(_numbered(client_id, use + 1))
+            later = yield from self._find(_numbered(client_id, use + 1))
             if later is None:
                 break
             use, found = use + 1, later
@@ -101,13 +108,26 @@ class Names:
         with self._lock:
             known = self._client.get(cl_ord_id)
         if known is None:
-            receipt = yield from self.find(cl_ord_id)
-            known = {CLIENT_ID: cl_ord_id} if receipt is None else _told_of(receipt)
+            ours = same(cl_ord_id)
+            receipt = yield from self._find(ours)
+            if receipt is not None and receipt.cl_ord_id == ours:
+                known = _told_of(receipt)
+            else:
+                known = {CLIENT_ID: None if is_own(cl_ord_id) else cl_ord_id}
             with self._lock:
                 self._client[cl_ord_id] = known
                 while len(self._client) > KNOWN_AT_MOST:
                     self._client.popitem(last=False)
         return known
+
+
+    def _of_numbered(self, txid: str, number: Any) -> Steps[Mapping[str, Any]]:
+        """The same for an order with a conditional close, which bears a number of the engine's at Kraken."""
+        receipt = yield from self._find(txid)
+        if receipt is None or receipt.order.close is None:
+            return {}
+        is_ours = KrakenName.of(receipt.cl_ord_id, has_close=True).value == number
+        return _told_of(receipt) if is_ours else {}
 
 
 def client_id_of(receipt: OrderReceipt) -> str | None:

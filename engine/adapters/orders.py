@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.adapters.asking import Steps, ask
 from engine.adapters.intents import Intents, key_of
 from engine.adapters.names import Names, fresh
-from engine.adapters.words import code_of
-from engine.errors import CallNotSent, CallRefused, ConfigError, OrderRejected, OrderUnknown, WrongParameter
+from engine.app.verbs import Verbs
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallRefused,
+    CallUnknown,
+    ConfigError,
+    OrderRejected,
+    OrderUnknown,
+    WrongParameter,
+)
 from engine.kraken.endpoints import private_endpoint
 from engine.kraken.params import CLIENT_ID, ORDERS, canonical
+from engine.kraken.refusal_words import code_of
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.order_params import order_of
 from engine.rules.order.states import OrderState
@@ -48,8 +60,9 @@ class Orders:
     the same parameters ends at the same placement.
     """
 
-    def __init__(self, account: str, names: Names) -> None:
-        self._account, self._names = account, names
+    def __init__(self, account: str) -> None:
+        self.names = Names(account)
+        self._account, self._names = account, self.names
         self._intents = Intents()
 
     def place(self, params: Mapping[str, Any], seconds: float) -> Steps[dict[str, Any]]:
@@ -92,6 +105,29 @@ class Orders:
             return {"error": code_of(error)}
         return _result(receipt) | ({"txid": receipt.txids[0]} if receipt.txids else {})
 
+    def edit(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
+        """`EditOrder`; where the reply is lost, a look at the order tells the txid that it has now.
+
+        Raises `CallUnknown` where it does not.
+        """
+        deadline = time.monotonic() + seconds
+        txid = str(params.get("txid", ""))
+        before = yield from self._names.at_kraken(txid)
+        try:
+            return (yield from ask("call", self._account, "EditOrder", params, seconds))
+        except CallUnknown:
+            now = None if before is None else (yield from self._seen(before, max(1.0, deadline - time.monotonic())))
+            if now is None or not now.txids or txid in now.txids:
+                raise
+        return {**_result(now), "txid": now.txids[-1], "originaltxid": txid}
+
+    def _seen(self, known: OrderReceipt, seconds: float) -> Steps[OrderReceipt | None]:
+        """An open order after a look at Kraken."""
+        with contextlib.suppress(CallError):
+            rows = yield from ask("open_orders", self._account, seconds)
+            return next((each for each in rows if each.cl_ord_id == known.cl_ord_id), None)
+        return None
+
     def cancel(self, params: Mapping[str, Any], seconds: float) -> Steps[Any]:
         """`CancelOrder`, until the order is seen to be over; one that is not the engine's goes out as it is.
 
@@ -101,7 +137,7 @@ class Orders:
         if CLIENT_ID in params:
             found = yield from self._names.receipt(str(params[CLIENT_ID]))
         else:
-            found = yield from self._names.find(str(params.get("txid", "")))
+            found = yield from self._names.at_kraken(str(params.get("txid", "")))
         if found is not None:
             return {"count": (yield from self._cancel_one(found, seconds))}
         count = 0
@@ -146,6 +182,16 @@ class Orders:
         """The host is not told how these ended: its next try of them takes their names."""
         for each in attempts:
             self._intents.keep(each.key, each.name)
+
+
+_ORDERS: weakref.WeakKeyDictionary[Verbs, dict[str, Orders]] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def orders_of(engine: Verbs, account: str) -> Orders:
+    """The orders of an account, the same for each client of it: a host may make a new client before it tries again."""
+    with _LOCK:
+        return _ORDERS.setdefault(engine, {}).setdefault(account, Orders(account))
 
 
 def _is_certain(error: BaseException) -> bool:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.actors.events import OrderChanged
 from engine.alerts.alarms import Alarms, Alert
 from engine.alerts.kinds import news
 from engine.alerts.outbox import Address, Outbox
 from engine.alerts.settings import AlertSettings
 from engine.app import Engine
-from engine.errors import EngineError
 
 logger = logging.getLogger("engine")
 
@@ -60,7 +57,6 @@ class Alerts:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        self._learn()
         while not self._stopped.is_set():
             try:
                 self._work()
@@ -76,13 +72,6 @@ class Alerts:
             logger.info("alert %s: %s", alert.kind, alert.title)
             self._outbox.add(alert, now)
         self._outbox.work(now)
-
-    def _learn(self) -> None:
-        """Take in what an earlier run left unknown; no event tells of it."""
-        for each in self._engine.status().accounts:
-            with contextlib.suppress(EngineError):
-                for receipt in self._engine.open_orders(each.account):
-                    self(OrderChanged(each.account, receipt))
 
 
 def addresses(settings: AlertSettings) -> list[Address]:

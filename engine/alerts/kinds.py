@@ -82,6 +82,8 @@ def news(event: Any) -> Iterator[News]:
             subject = Subject(Kind.UNKNOWN_ORDER, event.account, event.receipt.id)
             text = f"What became of order {event.receipt.id} is not known: it is looked up, do not place it again."
             yield Began(subject, text) if event.receipt.state is OrderState.UNKNOWN else Ended(subject)
+        case EngineWarning(code="order-unknown"):  # one that an earlier run has left
+            yield Happened(Subject(Kind.UNKNOWN_ORDER, detail=event.message), event.message)
         case EngineWarning(code="kraken-changed"):
             yield Happened(Subject(Kind.DRIFT, detail=event.message), event.message)
         case EngineWarning() if event.code in _DISK:

@@ -8,16 +8,16 @@ import threading
 
 import pykka
 
-from engine.actors.balance.archive import read_history
+from engine.actors.balance.archive import read_history, read_marks
 from engine.actors.balance.messages import ForgetBalance, ReadBalance
 from engine.actors.lane.attempt import distinct
 from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount, ReplaceKey, Resume
 from engine.actors.order.messages import KeyReplaced
 from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
 from engine.app.calls import ANSWER_GRACE, CallMethods
-from engine.app.state import AppState
+from engine.app.state import LONGEST, AppState
 from engine.errors import ConfigError, DeadlinePassed, EngineStopped
-from engine.rules.balance.history import BalancePoint
+from engine.rules.balance.history import YEAR, BalanceMark, BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Account, Secret
 
@@ -51,14 +51,27 @@ class AccountMethods(CallMethods):
                 self._state.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
         return self._state.known(account)
 
-    def history(self, account: str) -> tuple[BalancePoint, ...]:
-        """The last balances of an account, the newest last: a point for every change, and one every five minutes.
+    def history(self, account: str, days: float = YEAR) -> tuple[BalancePoint, ...]:
+        """The balances of an account, the newest last: of the last so many days, counted from the newest.
 
-        The newest 200 are kept, over restarts. They are read from the store in the caller's thread, where the newest
-        one may arrive a moment late. Raises `UnknownName`, or `StoreError` when the store cannot be read.
+        A point for every change and one every five minutes, of which the newest 1,000 are kept; before these one for
+        each hour, kept for a year, over restarts. They are read from the store in the caller's thread, where the newest
+        one may arrive a moment late. Raises `UnknownName`, `ConfigError`, or `StoreError` when the store cannot be
+        read.
         """
         self._state.check_account(account)
-        return read_history(self._state.directory, account, self._state.accounts[account].key_id)
+        if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days <= LONGEST:
+            raise ConfigError(f"Invalid days: {days!r}. Give a number.")
+        key_id = self._state.accounts[account].key_id
+        return read_history(self._state.directory, account, key_id, days=min(days, YEAR))
+
+    def history_marks(self, account: str) -> tuple[BalanceMark, ...]:
+        """What explains an account's history: outages, orders of ours and their fills; the newest last.
+
+        The newest 500 are kept, over restarts, and read as `history` reads. Raises `UnknownName` or `StoreError`.
+        """
+        self._state.check_account(account)
+        return read_marks(self._state.directory, account)
 
     def is_available(self, account: str) -> bool:
         """Whether the account may be used: after a good reply, unless too many failures or silence followed."""

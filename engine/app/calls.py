@@ -16,8 +16,9 @@ from engine.actors.order.pair_cache import ASSET_PAIRS, PairCache
 from engine.actors.system import PRIVATE_LANE
 from engine.app.state import AppState
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped
-from engine.kraken.endpoints import Endpoint, public_endpoint
+from engine.kraken.endpoints import Endpoint, private_endpoint, public_endpoint
 from engine.kraken.pair_names import with_names
+from engine.kraken.params import PARAMETERS, canonical
 from engine.kraken.replies import read_reply
 from engine.kraken.shapes import compare
 from engine.kraken.signing import encode_form
@@ -63,19 +64,23 @@ class CallMethods:
 
     def submit(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
-        *, endpoint_class: str | None = None, with_warnings: bool = False,
+        *, endpoint_class: str | None = None,
     ) -> Future[Any]:  # fmt: skip
-        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits in the lane.
+        """One attempt, like one of `call`'s: a future at once, whose `cancel()` works while the call waits."""
+        reply = FutureReply()
+        self.submit_to(reply, account, endpoint, params, timeout, endpoint_class)
+        return reply.future
 
-        `with_warnings`: its result is the `CallDone`, which has Kraken's warnings beside the result.
-        """
-        reply = FutureReply(with_warnings=with_warnings)
+    def submit_to(
+        self, reply: FutureReply, account: str, endpoint: str, params: Mapping[str, Any] | None,
+        timeout: float | None, endpoint_class: str | None = None,
+    ) -> None:  # fmt: skip
+        """`submit` for a face of the engine's that brings its own future."""
         try:
             named = self._named(endpoint, params)
             self._send(PrivateCall(account, endpoint, named, timeout, reply, endpoint_class=endpoint_class))
         except CallError as error:
-            reply.future.set_exception(error)
-        return reply.future
+            reply.future.set_exception(error.about(account, endpoint))
 
     def public(
         self, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
@@ -121,6 +126,7 @@ class CallMethods:
             except CallError as error:
                 pause = _pause(error, endpoint, params, endpoint_class, attempt)
                 if pause is None or now() + pause >= deadline or self._state.stopped.wait(pause):
+                    error.about(account, endpoint)
                     raise
         raise AssertionError("unreachable")
 
@@ -132,9 +138,14 @@ class CallMethods:
         return self._get(public_endpoint(endpoint), params, seconds)
 
     def _named(self, endpoint: str, params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """The parameters, with markets named as Kraken takes them. The lane refuses what is not a mapping."""
+        """The parameters as Kraken takes them, markets among them. The lane refuses what is not a mapping.
+
+        Raises `WrongParameter` for a parameter of an order that is not known or cannot be understood.
+        """
         if params is None:
             return {}
+        if isinstance(params, Mapping) and isinstance(endpoint, str) and endpoint in PARAMETERS:
+            params = canonical(private_endpoint(endpoint), params)
         has_pair = isinstance(params, Mapping) and "pair" in params and isinstance(endpoint, str)
         return with_names(endpoint, params, self._pairs.known) if has_pair else params
 

@@ -18,10 +18,10 @@ from typing import Any
 import pykka
 
 from engine import config
-from engine.actors.event_bus import PUBLISHER
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
+from engine.actors.events.event_bus import PUBLISHER
+from engine.actors.events.publisher import Subscribe, Unsubscribe
 from engine.actors.lane.attempt import distinct
-from engine.actors.publisher import Subscribe, Unsubscribe
 from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.aio import AsyncEngine, Subscription
@@ -231,7 +231,8 @@ class Engine(GateMethods):
         """Serve this engine's dashboard, metrics, health and gateway, as `kraken-engine serve` does, in a thread.
 
         `port` 0 takes a free one; the service's `url` says which. The other options are `host`, `names`, `token`,
-        `certificate`, `key` and `plain`: by default only this machine reaches it. The command line and other processes
+        `certificate`, `key`, `plain`, `allow_actions` and `acting_token`: by default only this machine reaches it, and
+        the page only shows. The command line and other processes
         of this user go through it as well (`Engine.connect`). It ends with its `stop()` or with the engine.
 
         Raises `EngineStopped` while the engine does not run, `ConfigError` while it is served already, for an address
@@ -285,6 +286,10 @@ class Engine(GateMethods):
             drift=state.drift.read(),
             push=system.push.reports() if system else (),
             silent_since=system.listener.silent_since() if system else None,
+            heard=system.listener.heard_ago() if system else {},
+            refusing=system is not None and system.listener.is_refusing(),
+            paused=system.safeguards.paused if system else {},
+            switches=system.safeguards.switches if system else {},
         )
 
     def subscribe(self, subscriber: pykka.ActorRef[Any] | Callable[[Any], object]) -> None:
@@ -303,6 +308,14 @@ class Engine(GateMethods):
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         if self._state.is_running:
             self._state.system.tell(PUBLISHER, Unsubscribe(subscriber))
+
+    def announce(self, event: object) -> None:
+        """Give an event of the host's own, such as an `OperatorActed`, to every subscriber, in order with the engine's.
+
+        Does nothing while the engine does not run.
+        """
+        if self._state.is_running:
+            self._state.publish(event)
 
     def _notice(self, event: Any) -> None:
         """What the engine itself takes from its events; finished calls are not among them. Must not wait."""

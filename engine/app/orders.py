@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -14,15 +13,7 @@ from typing import Any
 import pykka
 
 from engine.actors.order.fee_cache import FeeCache
-from engine.actors.order.messages import (
-    ClientOrders,
-    FindOrder,
-    FindOrders,
-    LookNow,
-    PlaceBatch,
-    PlaceOrder,
-    UnsettledFunds,
-)
+from engine.actors.order.messages import FindOrder, PlaceBatch, PlaceOrder, UnsettledFunds
 from engine.actors.system import ORDERS
 from engine.app.accounts import AccountMethods
 from engine.app.state import AppState
@@ -33,7 +24,6 @@ from engine.errors import (
     ConfigError,
     DeadlinePassed,
     EngineStopped,
-    IdInUse,
     OrderUnknown,
     PermissionDenied,
     UnknownName,
@@ -43,7 +33,7 @@ from engine.kraken.key_info import KeyInfo
 from engine.kraken.pair_names import market_of
 from engine.kraken.refusals import UNLISTED, meaning_of
 from engine.rules.order.order import Order, OrderReceipt, check_id
-from engine.rules.order.own_name import RANDOM_BYTES, own_name, same
+from engine.rules.order.own_name import RANDOM_BYTES, own_name
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from engine.rules.order.validation import fit, params_of, reserves
@@ -65,11 +55,6 @@ class OrderMethods(AccountMethods):
         self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
         self._lock = threading.Lock()
 
-    @property
-    def live(self) -> bool:
-        """Whether the engine may trade."""
-        return self._live
-
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
     ) -> OrderReceipt:
@@ -84,7 +69,8 @@ class OrderMethods(AccountMethods):
         Waits at most `timeout` seconds and two more. Returns the receipt of an order that Kraken has. Raises
         `OrderUnknown` (with the receipt) when the time is over before it is known whether Kraken has the order: how it
         ended is published as `OrderChanged`, and `order()` returns it. Raises `CallNotSent` when nothing was placed
-        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order),
+        (`PairUnsettled` while another order on the pair is unknown, `IdInUse` when the id names another order,
+        `TradingPaused` after `pause_trading`),
         `OrderRejected` or another `CallRefused` when the engine or Kraken refuses the order, `PermissionDenied` for a
         key that may not look orders up, `ConfigError` for an invalid order or id.
 
@@ -103,73 +89,6 @@ class OrderMethods(AccountMethods):
         if not self._live:
             return self._validate(plan, deadline)
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
-
-    def place_for(
-        self, client: str, client_id: str | None, account: str, order: Order, timeout: float
-    ) -> Placement:
-        """Place an order for a client of the gateway, whose key is `client` and whose own name for it is `client_id`.
-
-        The name is one among that client's orders that are not over, as at Kraken: for another order it raises
-        `IdInUse`, for the same one it gives what is there. Otherwise like `place` of a live engine.
-        """
-        self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        known = None if client_id is None else self._open_named(account, client, client_id, deadline)
-        if known is not None and known.order != order:
-            raise IdInUse(f"The name {client_id!r} is that of another open order of this client.", account=account)
-        plan = known or self._plan(account, order, None, deadline, client, client_id)
-        row: Placement = self._ask(PlaceOrder(plan, self._left(deadline)), deadline)
-        self._ended(row)
-        return row
-
-    def place_batch_for(
-        self, client: str, asked: Sequence[tuple[Order, str | None]], account: str, timeout: float
-    ) -> list[Placement | CallError]:
-        """Place orders on one pair with one call, for a client of the gateway; each with its name, if it has one.
-
-        Returns for each order its placement, or why Kraken refused it. Raises what `place_for` raises when none of
-        them is placed, and `OrderUnknown` when it is not known of one in time.
-        """
-        self._state.check_account(account)
-        deadline = self._state.clock.monotonic() + self._state.seconds(timeout)
-        names = [same(name) for _, name in asked if name is not None]
-        if len(set(names)) < len(names):
-            raise IdInUse("Two orders of the batch have one name: give each its own.", account=account)
-        for name in names:
-            self._open_named(account, client, name, deadline)
-        plans = tuple(self._plan(account, order, None, deadline, client, name) for order, name in asked)
-        ended: list[Placement | CallError] = self._ask(PlaceBatch(plans, self._left(deadline)), deadline)
-        first = ended[0]
-        if isinstance(first, CallError) and all(each is first for each in ended):
-            raise first
-        for each in ended:
-            if isinstance(each, Placement) and not each.state.is_settled:
-                self._ended(each)
-        return ended
-
-    def _open_named(self, account: str, client: str, client_id: str, deadline: float) -> Placement | None:
-        """The client's placement of that name that is not over; Kraken is asked before one counts as open."""
-        asked = ClientOrders(account, client, "cl_ord_id", client_id, is_open=True)
-        found: list[Placement] = self._ask(asked, deadline)
-        if found and found[0].state is OrderState.PLACED:
-            with contextlib.suppress(CallError):  # then what is known counts
-                self._ask(LookNow(account), deadline)
-            found = self._ask(asked, deadline)
-        return found[0] if found else None
-
-    def placements(self, account: str, names: Mapping[str, str | None]) -> Mapping[str, Placement]:
-        """The placements of orders at Kraken, by txid; `names` has the `cl_ord_id` that Kraken has for each, if any."""
-        deadline = self._deadline(None)
-        found: dict[str, Placement] = self._ask(FindOrders(account, names), deadline)
-        return found
-
-    def placements_of(
-        self, account: str, client: str | None, param: str, value: str | int, *, is_open: bool
-    ) -> list[Placement]:
-        """The placements to which a client has given this `cl_ord_id` or `userref`; the newest first."""
-        asked = ClientOrders(account, client, param, value, is_open)
-        found: list[Placement] = self._ask(asked, self._deadline(None))
-        return found
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
         """Let Kraken check an order, also on a live engine; nothing is placed. Raises what `place` raises."""
@@ -202,6 +121,7 @@ class OrderMethods(AccountMethods):
         client_id: str | None = None,
     ) -> Placement:  # fmt: skip
         """The placement, checked. Raises `OrderRejected`, `MarketUnavailable` or `CallNotSent`; nothing was sent."""
+        self._state.system.safeguards.check_order(account)
         try:
             pair = self._pairs.get(order.pair, self._left(deadline))
             fitted = fit(order, pair)
@@ -209,12 +129,13 @@ class OrderMethods(AccountMethods):
         except CallUnknown as error:  # the check failed, so no order can have been placed
             raise CallNotSent(f"The order could not be checked, so it was not sent: {error}") from None
         cl_ord_id = own_name(secrets.token_bytes(RANDOM_BYTES))
+        is_named = name is not None or client_id is not None or (client is not None and order.userref is not None)
         if client is not None:
             name = "/".join((client.partition(".")[2], client_id or "order", cl_ord_id[:8]))
         return Placement(
             account=account,
             id=name or cl_ord_id,
-            named=name is not None,
+            named=is_named,
             cl_ord_id=cl_ord_id,
             key_id=self._state.accounts[account].key_id,
             owner=owner,

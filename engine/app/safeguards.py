@@ -1,14 +1,14 @@
-"""`Engine`'s methods that guard orders while nobody looks: the dead man's switch."""
+"""`Engine`'s methods that keep an account from harm: a dead man's switch, and a pause of its trading."""
 
 from __future__ import annotations
 
-from engine.actors.order.messages import ArmSwitch
-from engine.app.orders import OrderMethods
+from engine.actors.order.messages import ArmSwitch, PauseTrading, ResumeTrading
+from engine.app.client_orders import ClientOrderMethods
 from engine.errors import ConfigError, NotLive
 
 
-class SafeguardMethods(OrderMethods):
-    """The dead man's switches of an `Engine`. Thread-safe."""
+class SafeguardMethods(ClientOrderMethods):
+    """The safeguards of an `Engine`. Thread-safe."""
 
     def arm(self, account: str, seconds: int = 60, timeout: float | None = None) -> None:
         """Arm the account's dead man's switch (Kraken's CancelAllOrdersAfter), and renew it while the engine is well.
@@ -30,6 +30,26 @@ class SafeguardMethods(OrderMethods):
         next engine on this state directory, and an `EngineWarning` says so.
         """
         self._set_switch(account, 0, timeout)
+
+    def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """Let no order of the account go out until `resume_trading`, also after a restart. Returns when it is durable.
+
+        From then on `place`, and every call that places or changes an order, raises `TradingPaused` before it is sent;
+        a placement that waits in the lane ends as *not sent*. One under way is not stopped, open orders stay open, and
+        cancels go on. Everybody who places orders through this engine is kept back: `place`, `call`, plans and the
+        gateway. Raises `StoreError` when it cannot be written down; then nothing has changed.
+        """
+        self._state.check_account(account)
+        self._ask(PauseTrading(account), self._deadline(timeout))
+
+    def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """Let the account's orders go out again after `pause_trading`; returns when that is durable.
+
+        Does nothing for an account that is not paused. (`resume` is about a key that Kraken refused.) Raises
+        `StoreError` when it cannot be written down; then the account stays paused.
+        """
+        self._state.check_account(account)
+        self._ask(ResumeTrading(account), self._deadline(timeout))
 
     def _set_switch(self, account: str, seconds: int, timeout: float | None) -> None:
         self._state.check_account(account)

@@ -56,6 +56,14 @@ class EngineStatus:
     """The state of each account's stream, with push."""
     drift: tuple[Drift, ...] = ()
     """What was new, missing or odd in Kraken's replies, the oldest kind first."""
+    heard: Mapping[str, float] = field(default_factory=dict)
+    """Seconds since the last good reply to each account; without those that had none in this run."""
+    refusing: bool = False
+    """Whether Kraken has answered since the last good reply of all, and only refused."""
+    paused: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when the trading of each paused account is paused (`Engine.pause_trading`)."""
+    switches: Mapping[str, int] = field(default_factory=dict)
+    """With how many seconds each account's dead man's switch is armed; 0 while it is being disarmed."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -81,6 +89,10 @@ class EngineStatus:
             "silent_since": None if self.silent_since is None else self.silent_since.isoformat(),
             "push": [each.to_dict() for each in self.push],
             "drift": [each.to_dict() for each in self.drift],
+            "heard": {name: round(each, 3) for name, each in self.heard.items()},
+            "refusing": self.refusing,
+            "paused": {name: since.isoformat() for name, since in self.paused.items()},
+            "switches": dict(self.switches),
         }
 
 

@@ -7,7 +7,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinished, KeyChanged
+from engine.actors.events import AvailabilityChanged, BalanceChanged, CallFinished, KeyChanged, OperatorActed
 from engine.rules.lane.key_state import KeyState
 
 logger = logging.getLogger("engine")
@@ -79,6 +79,11 @@ def log_event(event: Any) -> None:
             facts = {"event": "key", "account": event.account, "state": event.state}
             level = _level(event.state == KeyState.ACCEPTED.value)
             logger.log(level, "%s key %s: %s", event.account, event.state, event.sentence, extra={"facts": facts})
+        case OperatorActed():
+            facts = {"event": "action", "account": event.account, "action": event.action, "who": event.who,
+                     "is_done": event.is_done}  # fmt: skip
+            logger.info("%s: %s, by %s: %s", event.account, event.action, event.who, event.sentence,
+                        extra={"facts": facts})  # fmt: skip
         case BalanceChanged():
             logger.debug("%s has another balance", event.account, extra={"facts": {"event": "balance"}})
 

@@ -21,6 +21,7 @@ from engine.rules.gates.plan import TradePlan
 from engine.values import Secret
 
 TOKEN = "KRAKEN_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
+ACTING_TOKEN = "KRAKEN_ENGINE_ACTING_TOKEN"  # noqa: S105 - likewise
 DEFAULT_PORT = 8710
 
 
@@ -31,6 +32,10 @@ DEFAULT_PORT = 8710
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further host name of it. May be repeated.")
 @click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE",
               help=f"Holds the token that every client has to send [${TOKEN}]; mandatory off loopback.")  # fmt: skip
+@click.option("--allow-actions", is_flag=True,
+              help="Let whoever has the token cancel orders, pause trading and so on from the page.")
+@click.option("--acting-token-file", type=click.Path(path_type=Path), metavar="FILE",
+              help=f"Holds the token that actions need [${ACTING_TOKEN}]; else that of --token-file.")  # fmt: skip
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
 @click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")
@@ -41,7 +46,8 @@ DEFAULT_PORT = 8710
 @pass_options
 def serve(
     options: Options, host: str, port: int, allow_host: tuple[str, ...], token_file: Path | None,
-    tls_cert: Path | None, tls_key: Path | None, plain_http: bool, trades: tuple[str, ...], push: bool, log_format: str,
+    allow_actions: bool, acting_token_file: Path | None, tls_cert: Path | None, tls_key: Path | None, plain_http: bool,
+    trades: tuple[str, ...], push: bool, log_format: str,
 ) -> int:  # fmt: skip
     """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
 
@@ -59,8 +65,9 @@ def serve(
     if push:
         found = replace(found, settings=replace(found.settings, push=True))
     shown = web.options.WebOptions(
-        host=host, port=port, names=allow_host, token=_token(token_file), certificate=tls_cert, key=tls_key,
-        plain=plain_http,
+        host=host, port=port, names=allow_host, token=_token(token_file, TOKEN, "--token-file"), certificate=tls_cert,
+        key=tls_key, plain=plain_http, allow_actions=allow_actions,
+        acting_token=_acting_token(acting_token_file, allow_actions=allow_actions),
     )  # fmt: skip
     plans = plans_of(trades, [account.name for account in found.accounts])
     log_to_stderr(log_format, verbose=options.verbose)
@@ -103,17 +110,22 @@ def _web() -> Any:
     return engine.web
 
 
-def _token(file: Path | None) -> Secret | None:
+def _acting_token(file: Path | None, *, allow_actions: bool) -> Secret | None:
+    """The variable alone allows nothing."""
+    return _token(file, ACTING_TOKEN, "--acting-token-file") if allow_actions or file is not None else None
+
+
+def _token(file: Path | None, variable: str, option: str) -> Secret | None:
     if file is None:
-        text = os.environ.get(TOKEN, "")
+        text = os.environ.get(variable, "")
     else:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             cause = getattr(error, "strerror", None) or "it is not plain text"
-            raise ConfigError(f"The file that --token-file names cannot be read: {cause}. It takes the name of a file, "
+            raise ConfigError(f"The file that {option} names cannot be read: {cause}. It takes the name of a file, "
                               "not the token itself.") from None  # fmt: skip
     line = text.partition("\n")[0].strip()
     if file is not None and not line:
-        raise ConfigError("The file that --token-file names is empty.")
+        raise ConfigError(f"The file that {option} names is empty.")
     return Secret(line) if line else None

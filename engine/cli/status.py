@@ -7,7 +7,8 @@ import click
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import console, document
-from engine.cli.watch import screen, status_source
+from engine.cli.screen import screen
+from engine.cli.watch import look, watched
 
 
 @click.command()
@@ -19,11 +20,10 @@ def status(options: Options) -> int:
     While a serve is running on the same state directory, that engine is shown; otherwise one is started here, which is
     not live.
     """
-    found = options.load(need_accounts=False)
-    with status_source(options, found) as look:
-        told = look()
+    with watched(options, options.load(need_accounts=False)) as engine:
+        seen = look(engine)
     if options.json:
-        document(told)
+        document(seen.status.to_dict())
     else:
-        console().print(screen(told))
+        console().print(screen(seen))
     return Exit.DONE

@@ -20,7 +20,7 @@ NOTHING: Final = object()
 
 Reader = Callable[[Any], Any]
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")
 _PLAIN = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 _RELATIVE = re.compile(r"[+#-][0-9]{1,30}(\.[0-9]{1,30})?%?|[0-9]{1,30}(\.[0-9]{1,30})?%")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -79,6 +79,18 @@ def amount(value: Any) -> Any:
     if found is None or found < 0:
         raise ValueError("it is a number that is not negative")
     return format(found, "f") if found else NOTHING
+
+
+def more_than_nothing(read: Reader) -> Reader:
+    """The same, where 0 is no way to leave it out: what it would mean must not be guessed."""
+
+    def checked(value: Any) -> Any:
+        found = read(value)
+        if found is NOTHING:
+            raise ValueError("it is more than 0")
+        return found
+
+    return checked
 
 
 def price(value: Any) -> Any:

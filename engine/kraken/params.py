@@ -29,6 +29,7 @@ from engine.kraken.param_values import (
     ignored,
     leverage,
     moment,
+    more_than_nothing,
     one_name,
     only,
     price,
@@ -78,19 +79,21 @@ _WHOLE_CALL: Mapping[str, Reader] = {
     "pair": text, "deadline": deadline, "asset_class": asset_class, VALIDATE: switch,
 }  # fmt: skip
 
+_quantity, _price = more_than_nothing(amount), more_than_nothing(price)
+
 PARAMETERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType({
     "AddOrder": {**_ROW, **_WHOLE_CALL},
     "AddOrderBatch": {**_WHOLE_CALL, **_SAYS_NOTHING},
     "EditOrder": {
-        "txid": one_name, "volume": amount, "displayvol": amount, "price": price, "price2": price, "oflags": flags,
+        "txid": one_name, "volume": _quantity, "displayvol": amount, "price": price, "price2": price, "oflags": flags,
         USERREF: userref, "cancel_response": switch, **_WHOLE_CALL, **_SAYS_NOTHING,
     },
     "AmendOrder": {
-        "txid": one_name, CLIENT_ID: client_id, "order_qty": amount, "display_qty": amount, "limit_price": price,
-        "trigger_price": price, "post_only": switch, "pair": text, "deadline": deadline, "asset_class": asset_class,
-        **_SAYS_NOTHING,
+        "txid": one_name, CLIENT_ID: client_id, "order_qty": _quantity, "display_qty": _quantity,
+        "limit_price": _price, "trigger_price": _price, "post_only": switch, "pair": text, "deadline": deadline,
+        "asset_class": asset_class, **_SAYS_NOTHING,
     },
-    "CancelOrder": {"txid": one_name, CLIENT_ID: client_id},
+    "CancelOrder": {"txid": one_name, CLIENT_ID: client_id, USERREF: userref},  # the reference names the first two
 })  # fmt: skip
 """By endpoint, the reader of each parameter that it knows."""
 
@@ -99,7 +102,7 @@ _ALIASES = {"stp_type": "stptype"}
 
 
 def canonical(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of a call as Kraken takes them, without those that say nothing; the same object when they are so.
+    """The parameters of a call as Kraken takes them, without those that say nothing.
 
     A conditional close is in three parameters, ``close[ordertype]`` and so on; in an order of a batch it is an object,
     as JSON has it. Raises `WrongParameter` for a parameter that is not known or whose value must not be guessed.
@@ -112,7 +115,7 @@ def canonical(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any
     read = _read(endpoint.name, known, {name: value for name, value in found.items() if name != ORDERS})
     if endpoint.name == "AddOrderBatch" and ORDERS in found:
         read[ORDERS] = [_row(each, read) for each in _listed(found[ORDERS])]
-    return params if repr(read) == repr(params) else read  # a 1 equals True, and is not how Kraken takes it
+    return read
 
 
 def _read(call: str, known: Mapping[str, Reader], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,10 +70,10 @@ def is_served(directory: Path) -> bool:
 def peer_user(connection: socket.socket) -> int:
     """The user at the other end of a Unix socket, as the kernel knows it. Raises `OSError`."""
     if hasattr(socket, "SO_PEERCRED"):
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", told)[1])
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+        return int(struct.unpack("iII", told)[1])
     told = connection.getsockopt(0, getattr(socket, "LOCAL_PEERCRED", 1), _MAC_CREDENTIALS)
-    return int(struct.unpack_from("Ii", told)[1])
+    return int(struct.unpack_from("II", told)[1])
 
 
 def _connect(made: socket.socket, directory: Path, timeout: float) -> None:

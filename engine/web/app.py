@@ -9,19 +9,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.web import remote
+from engine.web.actions.handlers import ActionPages
+from engine.web.dashboard import dashboard
+from engine.web.feed.stream import balances, events, history, log, state
 from engine.web.health import healthz, readyz
 from engine.web.metrics import CONTENT_TYPE
 from engine.web.options import WebOptions
-from engine.web.pages import dashboard
-from engine.web.security import BodyLimit, Guard
+from engine.web.security import ACT, BodyLimit, Guard
 from engine.web.static import static
-from engine.web.stream import events, history, state
 from engine.web.web_state import WebState
 
 
 def tcp_app(service: WebState, options: WebOptions) -> Starlette:
     """The application on TCP: everything but what programs of this user ask of the engine."""
-    return _app(service, _routes(), [Middleware(Guard, options=options), Middleware(BodyLimit)])
+    routes = [*_routes(), *(_action_routes() if options.allow_actions else ())]
+    return _app(service, routes, [Middleware(Guard, options=options), Middleware(BodyLimit)])
 
 
 def socket_app(service: WebState) -> Starlette:
@@ -35,11 +37,18 @@ def _app(service: WebState, routes: list[Route], middleware: list[Middleware]) -
     return app
 
 
+def _action_routes() -> list[Route]:
+    pages = ActionPages()
+    return [Route(ACT, pages.show, methods=["GET"]), Route(ACT, pages.act, methods=["POST"])]
+
+
 def _routes() -> list[Route]:
     return [
         Route("/", dashboard),
         Route("/api/state", state),
         Route("/api/history", history),
+        Route("/api/balances", balances),
+        Route("/api/log", log),
         Route("/api/events", events),
         Route("/static/{name}", static),
         Route("/metrics", _metrics),

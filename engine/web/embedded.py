@@ -19,19 +19,22 @@ from engine.web.serving import Parts, opened, run, subscribed
 START_PATIENCE = 10.0  # seconds until it listens
 
 
-def start(engine: Engine, *, state_dir: Path, settings: Settings, token: str | None = None, **options: Any) -> Service:
+def start(
+    engine: Engine, *, state_dir: Path, settings: Settings, token: str | None = None, acting_token: str | None = None,
+    **options: Any,
+) -> Service:  # fmt: skip
     """Serve a running engine until its service is stopped.
 
     `options` are those of `WebOptions`. Raises `ConfigError` when the address, an option or a TLS file cannot be used,
     and `StoreError`; nothing is left then.
     """
     try:
-        shown = WebOptions(token=None if token is None else Secret(token), **options)
+        shown = WebOptions(token=_secret(token), acting_token=_secret(acting_token), **options)
     except TypeError as error:
         raise ConfigError(f"Engine.serve has no such option: {error}.") from None
     undo = contextlib.ExitStack()
     try:
-        counters, feed = subscribed(engine, undo)
+        counters, feed = subscribed(engine, shown, undo)
         parts = opened(engine, counters, feed, shown, state_dir, settings, undo)
         thread = _ServiceThread(parts, undo)
         thread.start()
@@ -47,6 +50,10 @@ def start(engine: Engine, *, state_dir: Path, settings: Settings, token: str | N
         thread.stop_accepting()
         raise StoreError(f"The service did not listen within {START_PATIENCE:g} s.") from None
     return Service(parts.url, thread.stop_accepting, thread.stop_within)
+
+
+def _secret(text: str | None) -> Secret | None:
+    return None if text is None else Secret(text)
 
 
 class _ServiceThread:

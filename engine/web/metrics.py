@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from engine.app.status import EngineStatus
 from engine.version import __version__
 from engine.web.event_counters import EventCounters
-from engine.web.feed import Feed
+from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.push_metrics import push_metrics
 

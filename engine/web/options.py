@@ -21,6 +21,7 @@ class WebOptions:
     token: required of everybody but the gateway's clients; mandatory off loopback.
     certificate, key: files for TLS; mandatory off loopback unless `plain`.
     plain: plain http off loopback, for a proxy in front that ends TLS.
+    allow_actions: whether the page offers actions. Who acts shows `acting_token`; without one `token` may act too.
     """
 
     host: str = "127.0.0.1"
@@ -30,12 +31,22 @@ class WebOptions:
     certificate: Path | None = None
     key: Path | None = None
     plain: bool = False
+    allow_actions: bool = False
+    acting_token: Secret | None = None
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
             raise ConfigError("TLS needs both files: --tls-cert and --tls-key.")
-        if self.token is not None and len(self.token.reveal()) < 16:
-            raise ConfigError("The token is shorter than 16 characters: make a long random one.")
+        for token in (self.token, self.acting_token):
+            if token is not None and len(token.reveal()) < 16:
+                raise ConfigError("The token is shorter than 16 characters: make a long random one.")
+        if self.acting_token is not None and not self.allow_actions:
+            raise ConfigError("There is a token for actions, and they are not allowed: give --allow-actions as well.")
+        if self.allow_actions and self.may_act_with is None:
+            raise ConfigError(
+                "--allow-actions needs a token: put a long random one into a file and name it with "
+                "--acting-token-file, or with --token-file, which then opens the page too."
+            )
         if self.is_loopback:
             return
         if self.token is None:
@@ -48,6 +59,11 @@ class WebOptions:
                 f"{self.host} can be reached from other machines, so TLS is mandatory: give --tls-cert and --tls-key, "
                 "or --plain-http when a proxy in front of it ends TLS."
             )
+
+    @property
+    def may_act_with(self) -> Secret | None:
+        """The token that an action needs."""
+        return self.acting_token or self.token
 
     @property
     def is_loopback(self) -> bool:

@@ -57,13 +57,13 @@ async def _submit(request: Request) -> Response:
     except EngineError as error:
         return Response(codec.write({"error": error}), media_type="application/json")
     service.remote.note(token, future)
-    return _Lines(_until_done(future))
+    return Lines(_until_done(future), gone=future.cancel)
 
 
 async def _events(request: Request) -> Response:
     """Every event from now on, a line each."""
     service: WebState = request.app.state.service
-    return _Lines(_followed(service))
+    return Lines(_followed(service))
 
 
 async def _asked(request: Request) -> dict[str, Any]:
@@ -145,18 +145,20 @@ async def _followed(service: WebState) -> AsyncGenerator[bytes, None]:
         service.engine.unsubscribe(events)
 
 
-class _Lines(Response):
-    """Sends lines as they come, until they end or the program has gone."""
+class Lines(Response):
+    """Sends lines as they come, until they end or the program has gone, which is told to `gone`."""
 
-    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, lines: AsyncGenerator[bytes, None], gone: Callable[[], object] = lambda: None) -> None:
         super().__init__()
-        self._lines = lines
+        self._lines, self._gone = lines, gone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run by the server, once."""
         gone, sending = asyncio.ensure_future(_until_gone(receive)), asyncio.ensure_future(self._send_all(send))
         try:
             await asyncio.wait((gone, sending), return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                self._gone()
         finally:
             for task in (gone, sending):
                 task.cancel()

@@ -24,7 +24,7 @@ BODY_AT_MOST = 64 * 1024  # bytes; the largest of Kraken's bodies, a batch of 15
 BODY_PATIENCE = 10.0  # seconds for the whole of it
 
 HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -33,10 +33,12 @@ HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _NO_STORE = (b"cache-control", b"no-store")
+_CHALLENGE = {"www-authenticate": 'Basic realm="kraken-engine"'}
 
 _READS = frozenset({"GET", "HEAD"})
 _PROBES = frozenset({"/healthz", "/readyz"})
 _GATEWAY = "/0/"
+ACT = "/act"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]+)?")
 
 
@@ -50,6 +52,8 @@ class Guard:
     def __init__(self, app: ASGIApp, options: WebOptions) -> None:
         self._app = app
         self._hosts = options.allowed_hosts
+        self._acting = None if options.may_act_with is None else _digest(options.may_act_with.reveal())
+        self._allows_actions = options.allow_actions
         self._token = None if options.token is None else _digest(options.token.reveal())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,11 +74,24 @@ class Guard:
             return _refused(421, "This name is not one of the service's: add it with --allow-host.")
         if not self._is_same_site(headers):
             return _refused(403, "Requests from other sites are refused.")
+        if scope["method"] == "POST" and path == ACT and self._allows_actions:
+            return self._act_refusal(headers)
         if scope["method"] not in _READS and not (scope["method"] == "POST" and path.startswith(_GATEWAY)):
             return _refused(405, "Nothing here is changed through the web.")
-        if self._token is not None and not path.startswith(_GATEWAY) and not _shows(headers, self._token):
-            return _refused(401, "The token is missing or wrong.", {"www-authenticate": 'Basic realm="kraken-engine"'})
+        if self._token is None or path.startswith(_GATEWAY) or self._may_look(headers):
+            return None
+        return _refused(401, "The token is missing or wrong.", _CHALLENGE)
+
+    def _act_refusal(self, headers: Headers) -> Response | None:
+        """An action comes from a page of ours, which a browser says, and with a token that may act."""
+        if headers.get("origin") is None:
+            return _refused(403, "An action needs the Origin of a page of this service.")
+        if self._acting is None or not _shows(headers, self._acting):
+            return _refused(401, "This needs a token that may act.", _CHALLENGE)
         return None
+
+    def _may_look(self, headers: Headers) -> bool:
+        return any(_shows(headers, each) for each in (self._token, self._acting) if each is not None)
 
     def _is_same_site(self, headers: Headers) -> bool:
         """Whether the request does not come from another site. Only browsers send these headers."""
@@ -170,15 +187,28 @@ def _host(given: Iterable[str]) -> str | None:
 
 def _shows(headers: Headers, token: bytes) -> bool:
     """Whether the request carries the token, as a Bearer token or as a browser's Basic password."""
+    given = _credentials(headers)
+    return given is not None and hmac.compare_digest(_digest(given[1]), token)
+
+
+def name_in(headers: Headers) -> str:
+    """The name that a browser's user has given beside the token, unless it is the token; nobody has verified it."""
+    name, token = _credentials(headers) or ("", "")
+    return "" if token and token in name else name
+
+
+def _credentials(headers: Headers) -> tuple[str, str] | None:
+    """Name and token; a Bearer token has no name."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            given = base64.b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, ValueError):
-            return False
-    elif scheme.lower() != "bearer":
-        return False
-    return hmac.compare_digest(_digest(given), token)
+    if scheme.lower() == "bearer":
+        return "", given
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, token = base64.b64decode(given, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return name, token
 
 
 def _digest(text: str) -> bytes:

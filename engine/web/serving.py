@@ -23,7 +23,7 @@ from engine.rules.gates.plan import TradePlan
 from engine.values import Settings
 from engine.web.app import socket_app, tcp_app
 from engine.web.event_counters import EventCounters
-from engine.web.feed import Feed
+from engine.web.feed.feed import Feed
 from engine.web.gateway.credentials import Credentials
 from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
@@ -62,7 +62,7 @@ def serve(
     """
     _bound(options).close()  # a port that is taken is told before the engine makes a call
     with contextlib.ExitStack() as undo:
-        counters, feed = subscribed(engine, undo)
+        counters, feed = subscribed(engine, options, undo)
         undo.callback(engine.stop)
         engine.start()
         parts = opened(engine, counters, feed, options, state_dir, settings, undo)
@@ -71,9 +71,9 @@ def serve(
         asyncio.run(_until_signalled(parts, ready))
 
 
-def subscribed(engine: Engine, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
+def subscribed(engine: Engine, options: WebOptions, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
     """Subscribe the service's counters and feed to the engine's events, until `undo`."""
-    counters, feed = EventCounters(), Feed(engine.status)
+    counters, feed = EventCounters(), Feed(engine.status, may_act=options.allow_actions)
     for subscriber in (counters, feed):
         engine.subscribe(subscriber)
         undo.callback(engine.unsubscribe, subscriber)
@@ -94,7 +94,7 @@ def opened(
     undo.callback(_remove, state_dir / SOCKET_NAME)
     gateway = Gateway(engine, credentials, settings=settings)
     metrics = Metrics(engine.status, counters, feed, gateway)
-    service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls())
+    service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls(), options.allow_actions)
     servers = (
         Server(_config(tcp_app(service, options), options), tcp),
         Server(_config(socket_app(service), protocol=LocalProtocol), local),
@@ -166,11 +166,9 @@ async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
     while not stop.is_set():
         due = max(due + TICK, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
-        if feed.clients:  # the orders of others cost calls, so they are asked for only while somebody looks
-            account = feed.others.due([each.account for each in engine.status().accounts], time.monotonic())
-            if account is not None:
-                loop.run_in_executor(None, feed.others.look, engine, account)
         try:
+            for question in feed.questions():
+                loop.run_in_executor(None, question, engine)
             feed.tick()
         except Exception:
             logger.exception("The dashboard could not be brought up to date.")

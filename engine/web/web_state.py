@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.app import Engine
 from engine.values import Settings
-from engine.web.feed import Feed
+from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.metrics import Metrics
 from engine.web.remote_calls import RemoteCalls
@@ -22,3 +22,5 @@ class WebState:
     gateway: Gateway
     settings: Settings
     remote: RemoteCalls
+    may_act: bool = False
+    """Whether the page offers actions."""

@@ -46,13 +46,15 @@ def blind(sim: Simulator) -> Iterator[None]:
             each.remove()
 
 
-def until_unknown(error: type[E], send: Callable[[float], Any]) -> E:
-    """Have it sent with a time to wait until its outcome is unknown: a slow machine may not send it in a short one."""
+def until_raises(error: type[E], send: Callable[[float], Any]) -> E:
+    """Send with longer and longer times to wait until it ends so; a slow machine sends nothing in a short one."""
     seconds = SOON
     while seconds < PATIENCE:
         try:
             send(seconds)
-        except error as unknown:
-            return unknown
+        except error as told:
+            return told
+        except Exception as other:
+            print(f"after {seconds} seconds: {other!r}")
         seconds *= 2
-    raise AssertionError("its outcome was known")
+    raise AssertionError(f"it never ended as {error.__name__}")

@@ -16,7 +16,7 @@ from engine import Engine
 from engine.adapters import ccxt as adapter
 from engine.adapters.ccxt import OutcomeUnknown
 from engine.simulator import Fault, Simulator
-from tests.adapters.conftest import blind, lose_replies, until_unknown
+from tests.adapters.conftest import blind, lose_replies, until_raises
 from tests.stopwatch import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ccxt.*")
@@ -99,7 +99,7 @@ def test_every_retry_of_an_unknown_order_ends_at_it(exchange: Any, sim: Simulato
     lose_replies(sim)
     with blind(sim):
         for _ in range(2):
-            unknown = until_unknown(OutcomeUnknown, send)
+            unknown = until_raises(OutcomeUnknown, send)
             assert not isinstance(unknown, ccxt.NetworkError | ccxt.InvalidOrder), "it is not known that there is none"
             assert unknown.receipt.account == "MASTER"
     assert [send(PATIENCE)["id"]] == placed(sim)
@@ -153,11 +153,13 @@ def test_a_refusal_has_ccxt_s_class(exchange: Any, sim: Simulator) -> None:
 
 
 def test_what_kraken_says_has_ccxt_s_class(exchange: Any, sim: Simulator) -> None:
-    exchange.timeout = 200
+    def send(seconds: float) -> Any:
+        exchange.timeout = seconds * 1000
+        return exchange.request(endpoint, "private", "POST")
+
     for error, code, endpoint in SAID:
         sim.fault(Fault.error(code, endpoint=endpoint))
-        with pytest.raises(error):
-            exchange.request(endpoint, "private", "POST")
+        until_raises(error, send)
 
 
 def test_a_host_s_own_ccxt_is_on_the_engine(installed: None, sim: Simulator) -> None:
@@ -216,8 +218,9 @@ def test_a_task_that_gives_up_and_sends_again_places_one_order(live: Engine, sim
         await client.load_markets()
         hold = sim.fault(Fault.hang(executed=True, endpoint="AddOrder", times=1))
         first = asyncio.create_task(client.create_order(*RESTS))
-        while not placed(sim):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE):
+            while not placed(sim):  # the simulator has no event for it
+                await asyncio.sleep(0.01)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first

@@ -12,7 +12,7 @@ import pytest
 from engine import CallUnknown, ConfigError, Engine, OrderUnknown
 from engine.adapters.kraken_sdk import Earn, Funding, Market, SpotAsyncClient, SpotClient, Trade, User
 from engine.simulator import Simulator
-from tests.adapters.conftest import blind, lose_replies, until_unknown
+from tests.adapters.conftest import blind, lose_replies, until_raises
 from tests.stopwatch import PATIENCE
 
 ASKED: dict[str, Any] = {
@@ -115,7 +115,7 @@ def test_every_retry_of_an_unknown_order_ends_at_it(trade: Trade, sim: Simulator
     lose_replies(sim)
     with blind(sim):
         for _ in range(2):
-            unknown = until_unknown(OrderUnknown, send)
+            unknown = until_raises(OrderUnknown, send)
             assert not isinstance(unknown, OSError | sdk.KrakenServiceUnavailableError)
     assert send(PATIENCE)["txid"] == placed(sim)
     assert len(placed(sim)) == 1
@@ -140,6 +140,11 @@ def test_refusals_keep_the_sdk_s_classes(trade: Trade, sim: Simulator) -> None:
     with pytest.raises(sdk.KrakenPermissionDeniedError):
         trade.request("POST", "/0/private/AmendOrder", {"txid": "OAAAAA-BBBBB-CCCCCC", "limit_price": "1"})
     assert placed(sim) == []
+
+
+def test_what_was_not_sent_is_an_unavailable_service(live: Engine) -> None:
+    with pytest.raises(sdk.KrakenServiceUnavailableError):
+        SpotClient(engine=live).request("POST", "/0/private/Balance", timeout=0)
 
 
 def test_a_dry_run_places_nothing_and_cancel_all_counts(trade: Trade, sim: Simulator) -> None:

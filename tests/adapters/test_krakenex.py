@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import krakenex
 import pytest
 
-from engine import CallUnknown, Engine, OrderUnknown
+from engine import CallUnknown, Engine, Order, OrderUnknown
 from engine.adapters.krakenex import API, seconds_of
 from engine.simulator import Fault, Simulator
-from tests.adapters.conftest import SOON, blind, lose_replies, until_unknown
+from tests.adapters.conftest import SOON, blind, lose_replies, until_raises
 from tests.stopwatch import PATIENCE
 
 ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "20000", "volume": "0.002"}
@@ -76,10 +77,18 @@ def test_every_retry_of_an_unknown_order_ends_at_it(api: API, sim: Simulator, na
     lose_replies(sim)
     with blind(sim):
         for _ in range(2):
-            unknown = until_unknown(OrderUnknown, lambda seconds: add(api, **named, timeout=seconds))
+            unknown = until_raises(OrderUnknown, lambda seconds: add(api, **named, timeout=seconds))
             assert not isinstance(unknown, OSError), "no loop for network errors catches it"
     (txid,) = txids(sim)
     assert add(api, **named)["result"]["txid"] == [txid]
+    assert len(txids(sim)) == 1
+
+
+def test_a_host_that_makes_a_new_client_before_it_tries_again_has_one_order(live: Engine, sim: Simulator) -> None:
+    lose_replies(sim)
+    with blind(sim):
+        until_raises(OrderUnknown, lambda seconds: add(API(live), timeout=seconds))
+    assert add(API(live))["result"]["txid"] == txids(sim)
     assert len(txids(sim)) == 1
 
 
@@ -116,6 +125,43 @@ def test_a_userref_marks_any_number_of_orders(api: API, sim: Simulator) -> None:
     assert api.query_private("ClosedOrders", {"userref": "7"})["result"]["closed"].keys() == {first, second}
 
 
+def test_a_lost_reply_to_an_edit_is_looked_up_and_the_bot_learns_the_new_txid(api: API, sim: Simulator) -> None:
+    first = add(api, cl_ord_id="grid-1")["result"]["txid"][0]
+    lose_replies(sim, "EditOrder")
+    told = api.query_private("EditOrder", {"txid": first, "pair": "XBTUSD", "price": "20001"}, timeout=PATIENCE)
+    assert told["result"]["originaltxid"] == first
+    row = api.query_private("OpenOrders")["result"]["open"][told["result"]["txid"]]
+    assert row["descr"]["price"] == "20001.0"
+    sim.fault(Fault.close(endpoint="EditOrder", times=1))  # this one Kraken never did
+    with pytest.raises(CallUnknown):
+        api.query_private("EditOrder", {"txid": told["result"]["txid"], "pair": "XBTUSD", "price": "20002"})
+
+
+def test_an_order_with_a_conditional_close_has_its_names_as_well(api: API, sim: Simulator) -> None:
+    close: dict[str, Any] = {"close[ordertype]": "stop-loss", "close[price]": "15000", "userref": 7}
+    lose_replies(sim)
+    placed = add(api, **close)["result"]["txid"][0]
+    row = api.query_private("OpenOrders")["result"]["open"][placed]
+    assert (row.get("cl_ord_id"), row["userref"]) == (None, 7)
+    assert api.query_private("OpenOrders", {"userref": 7})["result"]["open"].keys() == {placed}
+
+
+def test_only_the_name_that_an_order_has_now_cancels_it(api: API, live: Engine, sim: Simulator) -> None:
+    live.place("MASTER", Order("XBTUSD", "buy", "limit", "0.002", "20000"), id="7")
+    first = add(api)["result"]["txid"][0]
+    edited = api.query_private("EditOrder", {"txid": first, "pair": "XBTUSD", "price": "20001"})
+    second = edited["result"]["txid"]
+    for gone in (first, "7"):
+        assert api.query_private("CancelOrder", {"txid": gone})["error"] == ["EOrder:Unknown order"]
+    assert api.query_private("CancelOrder", {"txid": second})["result"] == {"count": 1}
+
+
+def test_without_live_an_order_is_only_checked(sim: Simulator, tmp_path: Path) -> None:
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "dry") as engine:
+        told = add(API(engine), volume="0.001", cl_ord_id="dry")
+    assert (told["error"], "txid" in told["result"], txids(sim)) == ([], False, [])
+
+
 def test_cancel_all_and_a_batch_of_cancels(api: API, sim: Simulator) -> None:
     placed = [add(api, price=price)["result"]["txid"][0] for price in ("20000", "20001", "20002")]
     assert api.query_private("CancelOrderBatch", {"orders": placed[:2]})["result"] == {"count": 2}
@@ -138,7 +184,7 @@ def test_a_batch_of_unknown_outcome_is_sent_again_without_a_third_order(api: API
     sim.fault(Fault.warning("WOrder:First", endpoint="AddOrder", times=1))
     lose_replies(sim)  # of the second
     with blind(sim):
-        until_unknown(OrderUnknown, lambda seconds: api.query_private("AddOrderBatch", batch, timeout=seconds))
+        until_raises(OrderUnknown, lambda seconds: api.query_private("AddOrderBatch", batch, timeout=seconds))
     told = api.query_private("AddOrderBatch", batch, timeout=PATIENCE)
     assert [each["txid"] for each in told["result"]["orders"]] == txids(sim)
     assert len(txids(sim)) == 2

@@ -13,7 +13,7 @@ from engine.adapters.ccxt import async_kraken
 from engine.adapters.krakenex import API
 from engine.app.remote.remote_engine import RemoteEngine
 from engine.simulator import Simulator
-from tests.adapters.conftest import blind, lose_replies, until_unknown
+from tests.adapters.conftest import blind, lose_replies, until_raises
 from tests.stopwatch import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ccxt.*")
@@ -31,7 +31,7 @@ def test_a_retry_around_a_lost_reply_leaves_one_order(client: RemoteEngine, sim:
     api = API(client)
     lose_replies(sim)
     with blind(sim):
-        until_unknown(OrderUnknown, lambda seconds: api.query_private("AddOrder", ORDER, timeout=seconds))
+        until_raises(OrderUnknown, lambda seconds: api.query_private("AddOrder", ORDER, timeout=seconds))
     told = api.query_private("AddOrder", ORDER, timeout=PATIENCE)
     assert told["result"]["txid"] == [each.txid for each in sim.placements("MASTER")]
     assert len(told["result"]["txid"]) == 1

@@ -118,7 +118,8 @@ def test_a_refused_key_and_a_refused_nonce(state: str, kind: str) -> None:
 
 def test_what_has_no_end_is_told_at_once_and_not_again_for_a_while() -> None:
     bench = Bench()
-    for code, kind in (("kraken-changed", "drift"), ("nonces-failing", "disk")):
+    told = ("kraken-changed", "drift"), ("nonces-failing", "disk"), ("order-unknown", "unknown-order")
+    for code, kind in told:
         bench.event(EngineWarning(code, "A sentence."))
         assert [(each.kind, each.text) for each in bench.after(0)] == [(kind, "A sentence.")]
         bench.event(EngineWarning(code, "A sentence."))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.benchmarks import calls, growth, journal, nonces, push, reading, remote, report, stages
+from tests.benchmarks import calls, gateway, growth, journal, nonces, push, reading, remote, report, stages
 from tests.benchmarks.findings import FULL, TINY, Finding, Sizes
 from tests.benchmarks.server import ExchangeProcess
 
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "accounts": growth.accounts,
     "mailbox": growth.mailbox,
     "remote": remote.remote_calls,
+    "gateway": gateway.gateway_calls,
     "journal": lambda _, sizes: journal.size(sizes),
     "push": lambda _, sizes: push.push(sizes),
     "imports": lambda _, sizes: growth.imports(sizes),

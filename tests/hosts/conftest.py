@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 FREQTRADE = "freqtrade==2026.9"
+CCXT = "ccxt==4.5.90"
 NAUTILUS_TRADER = "nautilus_trader==1.231.0"
-INSTALLS_WITHIN = 150.0  # seconds
+INSTALLS_WITHIN = 120.0  # seconds
 _NEWEST = ("python3.14", "python3.13", "python3.12")
 
 
@@ -23,7 +24,9 @@ def freqtrade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Python with freqtrade, and with what the engine needs to run beside it."""
     needed = importlib.metadata.requires("kraken-engine") or []
     ours = [each for each in needed if "extra ==" not in each]
-    with _environment(tmp_path_factory.mktemp("freqtrade"), sys.executable, [FREQTRADE, *ours]) as python:
+    packages = [FREQTRADE, CCXT, *ours]
+    directory = tmp_path_factory.mktemp("freqtrade")
+    with _environment(directory, sys.executable, packages, "freqtrade.freqtradebot") as python:
         yield python
 
 
@@ -33,17 +36,18 @@ def nautilus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     python = _at_least_3_12()
     if python is None:
         pytest.skip(f"{NAUTILUS_TRADER} needs Python 3.12, and there is none")
-    with _environment(tmp_path_factory.mktemp("nautilus"), python, [NAUTILUS_TRADER]) as found:
+    packages = [NAUTILUS_TRADER]
+    with _environment(tmp_path_factory.mktemp("nautilus"), python, packages, "nautilus_trader.core") as found:
         yield found
 
 
 @contextmanager
-def _environment(directory: Path, python: str, packages: Sequence[str]) -> Iterator[str]:
-    """A virtual environment with these packages, until it is left. Skips when they cannot be installed."""
+def _environment(directory: Path, python: str, packages: Sequence[str], module: str) -> Iterator[str]:
+    """A virtual environment with these packages, until it is left. Skips when they cannot be installed or loaded."""
     inside = str(directory / "bin" / "python")
     install = [inside, "-m", "pip", "install", "-q", "--prefer-binary", "--retries", "1", *packages]
     try:
-        for command in ([python, "-m", "venv", str(directory)], install):
+        for command in ([python, "-m", "venv", str(directory)], install, [inside, "-c", f"import {module}"]):
             done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLS_WITHIN, check=False)
             if done.returncode:
                 told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

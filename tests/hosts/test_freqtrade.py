@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -62,14 +63,29 @@ def configured(directory: Path, exchange: dict[str, object]) -> Path:
     return directory
 
 
-def run(python: str, directory: Path, **environment: str) -> None:
+def run(python: str, directory: Path, arguments: Sequence[str], **environment: str) -> str:
+    """What the program says."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KRAKEN")}
     done = subprocess.run(
-        [python, "-m", "tests.hosts.freqtrade_bot", str(directory)],
+        [python, *arguments],
         env={**inherited, "HOME": str(directory), "PYTHONPATH": str(ROOT), **environment}, cwd=directory,
         capture_output=True, text=True, timeout=TRADES_WITHIN, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return done.stdout
+
+
+def trade(python: str, directory: Path, **environment: str) -> None:
+    run(python, directory, ["-m", "tests.hosts.freqtrade_bot", str(directory)], **environment)
+
+
+def with_engine(sim: Simulator, directory: Path) -> dict[str, str]:
+    """The environment of a program that has an engine in it."""
+    master = sim.accounts[0]
+    return {
+        "KRAKEN_API_KEY": master.key, "KRAKEN_API_SECRET": master.secret, "KRAKEN_SPOT_URL": sim.url,
+        "KRAKEN_ENGINE_STATE": str(directory / "state"),
+    }  # fmt: skip
 
 
 def lose_two_replies(sim: Simulator) -> None:
@@ -87,12 +103,7 @@ ONE_TRADE = ["buy market", "sell stop-loss", "sell market"]
 
 def test_freqtrade_trades_in_the_process_of_the_engine(freqtrade: str, sim: Simulator, tmp_path: Path) -> None:
     lose_two_replies(sim)
-    master = sim.accounts[0]
-    run(
-        freqtrade, configured(tmp_path, {"key": "engine", "secret": "engine"}),
-        KRAKEN_API_KEY=master.key, KRAKEN_API_SECRET=master.secret, KRAKEN_SPOT_URL=sim.url,
-        KRAKEN_ENGINE_STATE=str(tmp_path / "state"),
-    )  # fmt: skip
+    trade(freqtrade, configured(tmp_path, {"key": "engine", "secret": "engine"}), **with_engine(sim, tmp_path))
     assert traded(sim) == ONE_TRADE
     assert sim.refused_nonces == 0
 
@@ -105,8 +116,16 @@ def test_freqtrade_trades_through_the_gateway(freqtrade: str, sim: Simulator, tm
         credentials = json.loads(told.stdout)
         reached = {"urls": {"api": {"public": service.url, "private": service.url}}, "enableRateLimit": False}
         (tmp_path / "bot").mkdir()
-        run(freqtrade, configured(tmp_path / "bot", {
+        trade(freqtrade, configured(tmp_path / "bot", {
             "key": credentials["key"], "secret": credentials["secret"], "ccxt_config": reached,
         }))  # fmt: skip
     assert traded(sim) == ONE_TRADE
     assert sim.refused_nonces == 0
+
+
+def test_the_launcher_runs_freqtrade_with_its_configuration(freqtrade: str, sim: Simulator, tmp_path: Path) -> None:
+    launcher, config = (str(ROOT / "examples" / name) for name in ("freqtrade_launcher.py", "freqtrade.json"))
+    asked = ["list-pairs", "--config", config, "--quote", "USD", "--print-list", "--userdir", str(tmp_path)]
+    told = run(freqtrade, tmp_path, [launcher, *asked], **with_engine(sim, tmp_path))
+    assert "BTC/USD" in told
+    assert {"AssetPairs", "BalanceEx"} <= {call.endpoint for call in sim.calls}

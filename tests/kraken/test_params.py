@@ -31,6 +31,7 @@ PASSED_OVER: tuple[dict[str, Any], ...] = (
 KEPT: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"volume": "9e-05"}, {"volume": "0.00009"}), ({"volume": 9e-05}, {"volume": "0.00009"}),
     ({"volume": Decimal("1E+2")}, {"volume": "100"}), ({"volume": 2}, {"volume": "2"}),
+    ({"volume": "9E-005"}, {"volume": "0.00009"}),
     ({"price": 30000.5}, {"price": "30000.5"}), ({"price": "+1.5%"}, {"price": "+1.5%"}),
     ({"price": "#5"}, {"price": "#5"}),
     ({"type": "BUY"}, {"type": "buy"}), ({"ordertype": "stop_loss_limit"}, {"ordertype": "stop-loss-limit"}),
@@ -175,9 +176,12 @@ def test_changes_and_cancels() -> None:
         "txid": "O", "pair": "XBTUSD", "cancel_response": True,
     }  # fmt: skip
     assert read({"txid": 12}, "CancelOrder") == {"txid": "12"}
-    for endpoint, name in (("CancelOrder", "userref"), ("EditOrder", "cl_ord_id"), ("AmendOrder", "volume")):
+    for endpoint, name, value in (
+        ("CancelOrder", "pair", "1"), ("EditOrder", "cl_ord_id", "1"), ("AmendOrder", "volume", "1"),
+        ("AmendOrder", "order_qty", "0"), ("AmendOrder", "limit_price", 0), ("EditOrder", "volume", "0.0"),
+    ):  # fmt: skip
         with pytest.raises(WrongParameter) as raised:
-            read({"txid": "O", name: "1"}, endpoint)
+            read({"txid": "O", name: value}, endpoint)
         assert raised.value.name == name
 
 

@@ -16,8 +16,9 @@ from engine.kraken.drift import MISSING, NEW, ODD
 from engine.kraken.shapes import SHAPES, compare
 from engine.simulator import Fault, Simulator
 from engine.web.metrics import _engine
-from engine.web.view import view_of
-from tests.web.test_view import status_of
+from engine.web.page.seen import Seen
+from engine.web.page.view import view_of
+from tests.web.page.status import status_of
 
 ORDER: dict[str, Any] = {
     "cl_ord_id": "0b1e2c3d-4f50-4a61-8b72-9c83ad94be05", "cost": "0.00000", "expiretm": 0, "fee": "0.00000",
@@ -100,10 +101,10 @@ def test_the_page_and_the_metrics_have_it(sim: Simulator, tmp_path: Path) -> Non
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, balances=()) as engine:
         engine.call("MASTER", "OpenOrders")
         drift = engine.status().drift
-    view = view_of(status_of(drift=drift), [], {}, [])
+    view = view_of(Seen(status_of(drift=drift)))
     (row,) = view.rows["drift"]
-    assert row[:5] == ("warn", NEW, "OpenOrders", "rumour", "1")
-    assert view.cells["drift-count"].text.startswith("1 ")
+    assert [each.text for each in row.cells[:4]] == [NEW, "OpenOrders", "rumour", "1"]
+    assert view.cells["drift-sum"].text.startswith("1 ")
     (family,) = [each for each in _engine(status_of(drift=drift)) if each.name == "kraken_engine_drift"]
     (sample,) = family.samples
     assert sample.labels == {"endpoint": "OpenOrders", "field": "rumour", "what": NEW}

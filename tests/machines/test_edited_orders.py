@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.messages import CancelPlacement, EditComes
+from engine.actors.order.messages import CancelAllCame, CancelAllComes, CancelPlacement, EditComes
 from engine.errors import CallNotSent
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
@@ -40,6 +40,12 @@ def row(world: World, name: str) -> Placement:
 def the_open_one(world: World) -> str:
     (txid,) = world.live()
     return txid
+
+
+def fill(world: World, volume: str) -> None:
+    txid = the_open_one(world)
+    with world.exchange.customer("MASTER") as customer:
+        customer.book.fill(txid, Decimal(volume))
 
 
 def asked(world: World) -> dict[str, Any]:
@@ -210,3 +216,51 @@ def test_an_edit_that_cannot_be_written_down_does_not_go_out(world: World) -> No
     world.is_owned = False
     with pytest.raises(CallNotSent, match="could not be written down"):
         world.ask(EditComes("MASTER", txid))
+
+
+@pytest.mark.parametrize("way", ["unheard", "page"])
+def test_the_new_order_is_found_that_is_over_when_it_is_first_looked_for(world: World, way: str) -> None:
+    """It was filled before any list was read: what was filled is the placement's."""
+    place(world, "x")
+    world.advance(3.0)
+    if way == "page":
+        world.execute("MASTER", "EditOrder", asked(world))
+    else:
+        world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
+        world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+        world.advance(0.06)
+    fill(world, "0.5")
+    world.advance(60.0)
+    assert row(world, "x").state is OrderState.CLOSED
+    assert row(world, "x").filled == Decimal("0.5")
+
+
+def test_an_edited_order_that_all_were_canceled_with_is_found(world: World) -> None:
+    """CancelAll has canceled what a lost edit had made, after it was filled in part."""
+    place(world, "x")
+    world.advance(3.0)
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(0.06)
+    fill(world, "0.2")
+    names = world.ask(CancelAllComes("MASTER"))
+    count = world.execute("MASTER", "CancelAll", {})["count"]
+    world.ask(CancelAllCame("MASTER", names, count, 2.0))
+    world.advance(60.0)
+    assert row(world, "x").state is OrderState.CANCELED
+    assert row(world, "x").filled == Decimal("0.2")
+
+
+@pytest.mark.parametrize("fate", ["unheard", "good"])
+def test_an_order_is_followed_that_was_edited_twice_before_a_look(world: World, fate: str) -> None:
+    place(world, "x")
+    world.advance(3.0)
+    world.execute("MASTER", "EditOrder", asked(world))
+    world.exchange.market.listing_lag = 0.0
+    world.clock.now += 1.5
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", fate)]
+    world.tell(PrivateCall("MASTER", "EditOrder", {**asked(world), "price": "1200.5"}))
+    world.advance(60.0)
+    assert row(world, "x").state is OrderState.PLACED
+    assert row(world, "x").txids == (the_open_one(world),)
+    assert len(row(world, "x").former) == 2

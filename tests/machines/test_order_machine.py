@@ -137,21 +137,17 @@ class OrderMachine(RuleBasedStateMachine):
         endpoint=st.sampled_from(["EditOrder", "AmendOrder"]),
     )  # fmt: skip
     def change(self, data: st.DataObject, price: int, how: str, endpoint: str) -> None:
-        """Cases that Kraken's list of open orders cannot tell are left out.
-
-        An edit elsewhere of what is being canceled here looks as that cancel does. And an order that is edited before
-        any look has seen that it replaced another is in no list that is read: nothing leads from the first to the last.
-        """
+        """Left out is an edit elsewhere of what is being canceled here, which looks as that cancel does, and an edit of
+        what an edit elsewhere has made and no look has seen: with a cancel after it, that looks the same."""
         txid = data.draw(st.sampled_from(self.world.live()))
         pair = self.world.orders()[txid]["descr"]["pair"]
         asked = {"txid": txid, "pair": pair, "price": f"{price}.5"}
         if endpoint == "AmendOrder":
             asked = {"txid": txid, "limit_price": f"{price}.5"}
         row = self.row(txid) or self.row(self.world.names().get(txid, ""))
-        if how == "page" and row is not None and row.cancel_wanted:
+        is_hidden = row is None and (how == "page" or any(self.is_unseen(each) for each in self.rows()))
+        if endpoint == "EditOrder" and (is_hidden or (how == "page" and row is not None and row.cancel_wanted)):
             return
-        if endpoint == "EditOrder" and row is None:
-            return  # it replaced another and no look has seen that
         if how == "page":
             try:
                 self.world.execute("MASTER", endpoint, asked)

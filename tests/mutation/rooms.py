@@ -15,6 +15,7 @@ class Room:
 
 _NONCES = "tests/machines/test_nonce_machine.py"
 _PLACE = "tests/app/test_place.py"
+_EDITED = "tests/machines/test_edited_orders.py"
 
 ROOMS = {
     "nonces": Room(("engine/store/nonces.py", "engine/store/nonce_files.py"), ("tests/store/test_nonces.py", _NONCES)),
@@ -22,8 +23,8 @@ ROOMS = {
         ("engine/rules/lane",), ("tests/rules/lane", "tests/kraken/test_limits.py", _NONCES, "tests/actors/lane")
     ),
     "rules/balance": Room(("engine/rules/balance",), ("tests/rules/balance", "tests/actors/balance")),
-    "rules/order": Room(("engine/rules/order",), ("tests/rules/order", "tests/actors/order", _PLACE)),
+    "rules/order": Room(("engine/rules/order",), ("tests/rules/order", "tests/actors/order", _EDITED, _PLACE)),
     "rules/gates": Room(("engine/rules/gates",), ("tests/rules/gates",)),
     "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane", "tests/app/test_accounts.py")),
-    "actors/order": Room(("engine/actors/order",), ("tests/actors/order", _PLACE)),
+    "actors/order": Room(("engine/actors/order",), ("tests/actors/order", _EDITED, _PLACE)),
 }

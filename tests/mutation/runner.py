@@ -149,7 +149,7 @@ class _Watch:
     def pytest_sessionstart(self) -> None:
         """The same examples each time, and no search for the smallest one that fails."""
         phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-        parent = hypothesis.settings.get_profile("patient")
+        parent = hypothesis.settings.get_profile("same")
         hypothesis.settings.register_profile("mutation", parent, derandomize=True, database=None, phases=phases)
         hypothesis.settings.load_profile("mutation")
 

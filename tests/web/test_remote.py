@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -12,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from engine import AvailabilityChanged, Engine, EngineWarning, Settings
 from engine.app.remote import codec
@@ -26,7 +28,7 @@ from engine.ownership.local_socket import SOCKET_NAME, is_served, socket_address
 from engine.simulator import Fault, Simulator
 from engine.version import __version__
 from engine.web.event_lines import KEPT
-from engine.web.remote import _written
+from engine.web.remote import Lines, _until_done, _written
 from tests.conftest import Events
 from tests.stopwatch import PATIENCE
 
@@ -130,6 +132,23 @@ def test_who_waits_for_kraken_holds_up_nobody_else(sim: Simulator, owner: Engine
         assert client.cancel_all("MASTER", PATIENCE) == 0
         hang.remove()
         assert [each.exception() for each in asked] == [None] * 60, "the one that was cut is made again"
+
+
+def test_a_submitted_call_is_withdrawn_when_its_program_goes_away() -> None:
+    """Nobody waits for it any more, so it is not made if it still waits."""
+    async def gone() -> bool:
+        future: Future[Any] = Future()
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            pass
+
+        await Lines(_until_done(future), gone=future.cancel)({}, receive, send)
+        return future.cancelled()
+
+    assert asyncio.run(gone())
 
 
 def follows_and_never_reads(directory: Path) -> socket.socket:

@@ -50,9 +50,9 @@ def test_commands_go_through_the_running_service(sim: Simulator, tmp_path: Path)
         stopped = service.command(*trade, "99", "--json")
         assert stopped.returncode == 1
         assert json.loads(stopped.stdout)["passed"] is False
-        gates = until(lambda: service.ask("/api/state").json["rows"]["gates"])
+        gates = until(lambda: service.ask("/api/state").json["rows"]["gates-MASTER"])
         assert len(gates) == 5
-        assert "bad" in [row[0] for row in gates]
+        assert "bad" in [row["s"] for row in gates]
         assert 'gate_decisions_total{decision="passed"' in service.ask("/metrics").text
 
         marks = service.command("nonce", "show", "--json")

@@ -20,6 +20,7 @@ class _Heard:
     at: float
     wall_ns: int
     patience: float
+    is_reply: bool = False
 
     @property
     def since(self) -> datetime:
@@ -59,7 +60,18 @@ class Listener:
             self._is_told = False
             for each in (self._accounts.get(account), self._lane):
                 if each is not None:
-                    each.at, each.wall_ns = self._clock.monotonic(), self._clock.wall_ns()
+                    each.at, each.wall_ns, each.is_reply = self._clock.monotonic(), self._clock.wall_ns(), True
+
+    def heard_ago(self) -> dict[str, float]:
+        """Seconds since the last good reply of each account that had one in this run."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return {name: now - each.at for name, each in self._accounts.items() if each.is_reply}
+
+    def is_refusing(self) -> bool:
+        """Whether Kraken has refused a call since the last good reply of all: it answers, if only with a no."""
+        with self._lock:
+            return self._lane is not None and self._answered_at > self._lane.at
 
     def ended(self, account: str, outcome: Outcome) -> None:
         """A call of the account ended: it was a good reply, or Kraken refused it, or neither."""

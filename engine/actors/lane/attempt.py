@@ -204,7 +204,7 @@ class Lane:
             raise CallNotSent(
                 f"{endpoint.name} moves money out: set allow_withdrawals to let it "
                 "through ([settings] allow_withdrawals = true in the configuration file)."
-            )
+            ).in_krakens_words("EGeneral:Permission denied")
         if self._live or not endpoint.needs_live or call.disarms or call.listens or is_dry_run(endpoint, call.params):
             return
         raise NotLive(

@@ -168,7 +168,7 @@ class PriorityMailbox(Mailbox):
         elif full:
             queued_call.refuse(MailboxFull(f"{bound} calls of this class wait already; this one was not sent."))
         for each in covered:
-            each.message.refuse(CallNotSent(COVERED))
+            each.message.refuse(CallNotSent(COVERED).in_krakens_words("EOrder:Order cancelled"))
         current = self.under_way
         if current is not None and queued_call.call_class < current.call_class:
             self._look_for_cut()

@@ -17,8 +17,8 @@ import pykka
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
+from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
-from engine.kraken.params import canonical
 from engine.kraken.unlisted import endpoint_of
 from engine.rules.lane.call_state import TABLE, CallEvent, CallState
 
@@ -66,12 +66,15 @@ class CallAnswer:
 
 
 class FutureReply:
-    """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`."""
+    """Carries the answer to a `PrivateCall` into a `concurrent.futures.Future`.
+
+    `future`: one whose callbacks never wait, as they run in the lane's thread; without it they run in one of their own.
+    """
 
     __slots__ = ("_with_warnings", "future")
 
-    def __init__(self, *, with_warnings: bool = False) -> None:
-        self.future: Future[Any] = CallFuture()
+    def __init__(self, future: Future[Any] | None = None, *, with_warnings: bool = False) -> None:
+        self.future: Future[Any] = CallFuture() if future is None else future
         self._with_warnings = with_warnings
 
     @property
@@ -121,7 +124,7 @@ class QueuedCall:
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
         self.endpoint = endpoint = _endpoint(call)
-        params = canonical(endpoint, call.params) if endpoint.writes else call.params
+        params = settled(endpoint, call.params)
         self.call = call if params is call.params else replace(call, params=params)
         self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
         self.may_change = endpoint.changes_now and not is_dry_run(endpoint, params)

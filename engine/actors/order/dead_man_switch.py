@@ -13,6 +13,7 @@ import pykka
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.journal import Journal
+from engine.actors.order.safeguards import Safeguards
 from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError, CallUnknown, EngineStopped, StoreError
 from engine.rules.backoff import Backoff
@@ -59,8 +60,9 @@ class DeadManSwitch:
         publish: Callable[[Any], None],
         *,
         live: bool,
+        safeguards: Safeguards,
     ) -> None:
-        self._journal, self._private, self._me = journal, private, me
+        self._journal, self._private, self._me, self._safeguards = journal, private, me, safeguards
         self._later, self._publish, self._live = later, publish, live
         self._switches: dict[str, Switch] = {}
 
@@ -137,6 +139,7 @@ class DeadManSwitch:
     def _send(self, switch: Switch) -> None:
         switch.turn += 1
         switch.is_asking = True
+        self._safeguards.arm(switch.account, switch.seconds)
         try:
             if switch.seconds:
                 self._journal.keep_switch(switch.account, switch.seconds)  # a journal that cannot be written feeds none
@@ -161,6 +164,7 @@ class DeadManSwitch:
             self._again(switch, switch.seconds / FEEDS)
         else:
             del self._switches[switch.account]
+            self._safeguards.disarmed(switch.account)
             self._journal.forget_switch(switch.account)
         switch.askers.answer(None)
 

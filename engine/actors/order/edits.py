@@ -39,4 +39,4 @@ class Edits:
 
 def _may_have_others(row: Placement) -> bool:
     """Whether an order that no placement is known to have may be this one's."""
-    return not row.state.is_settled or not set(row.edits).isdisjoint(row.txids)
+    return not row.state.is_settled or row.recheck or not set(row.edits).isdisjoint(row.txids)

@@ -8,8 +8,8 @@ from engine.actors.events import EngineWarning
 from engine.actors.order.lookup import Lookups
 from engine.errors import CallError
 from engine.kraken.key_info import KeyInfo
+from engine.rules.order.lists import LookupSteps
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import LookupSteps
 
 ASK_AGAIN = 30.0  # seconds
 

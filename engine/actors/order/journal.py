@@ -54,6 +54,7 @@ class Journal:
         self._file = JournalFile(directory, open_store, verify)
         self.damage = self._file.damage
         self.switches: Mapping[str, int] = self._file.switches
+        self.pauses: Mapping[str, float] = self._file.pauses
         self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
         self._by_id: dict[tuple[str, str], str] = {}  # of these rows
         self._unsaved: set[str] = set()
@@ -158,7 +159,8 @@ class Journal:
             if row.state is not OrderState.PLANNED:
                 raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
             if row.cancel_wanted:
-                raise CallNotSent("A cancel that covers this placement came before its turn; it was not sent.")
+                told = "A cancel that covers this placement came before its turn; it was not sent."
+                raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
             self._write(row, lambda: self._file.send(row))
@@ -215,6 +217,18 @@ class Journal:
         with self._lock, contextlib.suppress(StoreError):  # found again at the next start, it is disarmed once more
             self._file.forget_switch(account)
 
+    def keep_pause(self, account: str) -> None:
+        """Write down that the account's trading is paused, since the first time. Raises `StoreError`."""
+        with self._lock:
+            if account not in self._file.pauses:
+                self._file.keep_pause(account, self._wall())
+
+    def forget_pause(self, account: str) -> None:
+        """Write down that the account's trading goes on. Raises `StoreError`."""
+        with self._lock:
+            if account in self._file.pauses:
+                self._file.forget_pause(account)
+
     def reserved(self, account: str) -> dict[str, Decimal]:
         """What the placements of an account may take whose outcome or amounts are not known, by Kraken's asset name."""
         with self._lock:
@@ -249,7 +263,7 @@ class Journal:
         """The placement that had its id before, and was not sent."""
         obstacle = self.obstacle
         if obstacle is not None:
-            raise CallNotSent(obstacle)
+            raise CallNotSent(obstacle).in_krakens_words("EService:Market in cancel_only mode")
         known = self._of_id(row.account, row.id)
         if known is not None and known.is_again(row.order):
             raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first

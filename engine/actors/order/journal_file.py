@@ -35,7 +35,7 @@ def owned() -> None:
 
 
 class JournalFile:
-    """The placements and dead man's switches of one state directory on disk. One thread writes at a time.
+    """The placements, pauses and dead man's switches of one state directory on disk. One thread writes at a time.
 
     - What writes returns when it is durable, and raises `StoreError`. `AT_ONCE` documents are written all or none.
     - `get` and `find` take one or two lookups by name, however many placements there are.
@@ -44,8 +44,9 @@ class JournalFile:
       and `obstacle` does until that file has been moved away.
 
     `live` are the placements that were live, and `switches` the dead man's switches that were armed, in seconds by
-    account (0: it was being disarmed), when the file was opened. `verify` is called before each write and raises
-    `StoreError` when the file must not be written.
+    account (0: it was being disarmed), when the file was opened; `pauses` tells since when an account's trading
+    is paused, in Unix seconds. `verify` is called before each write and raises `StoreError` when the file
+    must not be written.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class JournalFile:
         self._is_changed = False  # since the last generation
         self.live: list[Placement] = []
         self.switches: dict[str, int] = {}
+        self.pauses: dict[str, float] = {}
         self._witness = Witness(directory, FILE_NAME)
         self.damage = self._witness.damage
         try:
@@ -136,6 +138,16 @@ class JournalFile:
         """A switch is disarmed."""
         self.switches.pop(account, None)
         self._remove([layout.SWITCH + account])
+
+    def keep_pause(self, account: str, since: float) -> None:
+        """Write that the account's trading is paused."""
+        self._commit({layout.PAUSE + account: since})
+        self.pauses[account] = since
+
+    def forget_pause(self, account: str) -> None:
+        """Write that the account's trading goes on."""
+        self._remove([layout.PAUSE + account])
+        self.pauses.pop(account, None)
 
     def forget(self, now: float, at_most: int = AT_ONCE) -> None:
         """Drop placements that need not be kept any longer at `now`, no more than some at a time."""
@@ -237,6 +249,7 @@ class JournalFile:
             raise StoreDamaged(f"The store file {self._path} is damaged: a placement is gone from it.")
         self.live = [row for row in rows.values() if row.is_live]
         self.switches = layout.switches(read_range(self._path, layout.SWITCH, f"{layout.SWITCH}~"))
+        self.pauses = layout.pauses(read_range(self._path, layout.PAUSE, f"{layout.PAUSE}~"))
         with contextlib.suppress(StoreError):  # the engine ended between two writes; tried again at the next start
             store.remove([layout.live_mark(row) for row in rows.values() if not row.is_live])
 

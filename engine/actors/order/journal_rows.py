@@ -23,7 +23,7 @@ from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 
 LIVE, OVER, CLIENT = "live/", "over/", "client/"
-SWITCH = "dead man's switch "  # before the account
+SWITCH, PAUSE = "dead man's switch ", "paused "  # before the account
 GENERATION = "generation"
 
 _LEADS = ("id/", "txid/", LIVE, OVER, CLIENT)
@@ -63,7 +63,7 @@ def of_client(account: str, client: str | None, param: str, value: str | int) ->
 
 def _client_marks(row: Placement) -> list[str]:
     given = {"cl_ord_id": row.client_id, "userref": row.order.userref}
-    end = f"{int(min(row.times.values(), default=0.0)):012d}/{row.cl_ord_id}"
+    end = f"{int(row.times.get(OrderState.PLANNED.value, 0.0)):012d}/{row.cl_ord_id}"
     names = ((name, value) for name, value in given.items() if value is not None)
     return [of_client(row.account, row.client, name, value) + end for name, value in names]
 
@@ -94,7 +94,7 @@ def upgraded(found: Mapping[str, Any], where: object) -> Iterator[dict[str, Any]
 
     `found` is all it holds. Raises `StoreDamaged` for a document that is none of ours.
     """
-    rows = [placement(each, where) for name, each in found.items() if not name.startswith((SWITCH, *_LEADS))]
+    rows = [placement(each, where) for name, each in found.items() if not name.startswith((SWITCH, PAUSE, *_LEADS))]
     for row in sorted(rows, key=_claim):
         yield new_documents(row)
 
@@ -113,6 +113,11 @@ def doubted(name: str, document: Any, where: object) -> tuple[str, Any]:
 def switches(found: Mapping[str, Any]) -> dict[str, int]:
     """Seconds by account, from the documents of the dead man's switches."""
     return {name.removeprefix(SWITCH): each for name, each in found.items() if isinstance(each, int)}
+
+
+def pauses(found: Mapping[str, Any]) -> dict[str, float]:
+    """Since when each account is paused, in Unix seconds, from the documents of the pauses."""
+    return {name.removeprefix(PAUSE): float(each) for name, each in found.items() if isinstance(each, int | float)}
 
 
 def lost_leads(rows: Iterable[Placement], held: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -25,10 +25,11 @@ from engine.actors.order.tracker import SOON, Tracker
 from engine.actors.order.waiters import Until, Waiters
 from engine.actors.order.watch_list import WatchList
 from engine.errors import CallError, CallNotSent, OrderUnknown, StoreError
+from engine.rules.order.following import Look
+from engine.rules.order.found import Found
 from engine.rules.order.order import Order
 from engine.rules.order.outcome import changed, outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, Look
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState, can_take
 from engine.rules.order.streamed import StreamNews
@@ -226,6 +227,7 @@ class Lifecycle:
         edits = tuple(txid for txid in row.edits if txid != told.old)
         self._learn(row.cl_ord_id, OrderEvent.FOUND_OPEN, {
             "txids": txids, "former": {**row.former, told.old: None}, "edits": edits,
+            "recheck": False,
             "fitted": changed(row.fitted, told.volume, told.price, told.price2),
         })  # fmt: skip
 
@@ -272,7 +274,7 @@ class Lifecycle:
             self._publish(OrderChanged(row.account, row.receipt))
 
     def _take_in(self, account: str, look: Look) -> None:
-        """What a look tells of each. Only with a list of the open orders is it told that nothing replaced one."""
+        """What a look tells of each. Only with whole lists of the others is it told that nothing replaced one."""
         for row in self._journal.rows_of(account):
             orders = [look.found[txid] for txid in row.txids if txid in look.found]
             if not orders or len(orders) < len(row.txids) or any(each.event is None for each in orders):
@@ -288,7 +290,7 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            elif not row.recheck or look.listing is not None or not row.may_be_edited:
+            elif not row.recheck or not row.may_be_edited or _is_searched(orders, look):
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
 
     def _is_past(self, account: str, found: Found) -> bool:
@@ -298,10 +300,10 @@ class Lifecycle:
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
         is_open = row.state is OrderState.PLACED or row.recheck
-        if not is_open or not row.may_be_edited or look.listing is None or len(orders) != 1:
+        if not is_open or not row.may_be_edited or len(orders) != 1:
             return None
         is_known = partial(holder, self._journal, row.account)
-        return successor(row.fitted, orders[0], look.listing, lambda txid: is_known(txid) is not None)
+        return successor(row.fitted, orders[0], look.others, lambda txid: is_known(txid) is not None)
 
     # What has to be done for a placement
 
@@ -336,3 +338,8 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
+
+
+def _is_searched(orders: Iterable[Found], look: Look) -> bool:
+    """Whether the look tells of each of the canceled ones whether another is in its stead."""
+    return all(each.event is not OrderEvent.FOUND_CANCELED or each.txid in look.searched for each in orders)

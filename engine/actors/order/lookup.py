@@ -20,7 +20,7 @@ from engine.errors import (
     MailboxFull,
     RateLimited,
 )
-from engine.rules.order.reconciliation import Call, LookupSteps
+from engine.rules.order.lists import Call, LookupSteps
 
 GO_ON_AT_MOST = 30
 """How often one look waits for room before it is given up."""

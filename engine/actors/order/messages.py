@@ -235,5 +235,19 @@ class ArmSwitch:
     seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class PauseTrading:
+    """Asks for an account's trading to be paused; answered when that is durable. Raises `StoreError`."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeTrading:
+    """Asks for an account's trading to go on; answered when that is durable. Raises `StoreError`."""
+
+    account: str
+
+
 class DisarmAll:
     """Asks for every switch to be disarmed: the engine stops."""

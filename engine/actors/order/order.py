@@ -40,13 +40,16 @@ from engine.actors.order.messages import (
     OrderAmended,
     OrderReplaced,
     OrdersTouched,
+    PauseTrading,
     PlaceBatch,
     PlaceOrder,
+    ResumeTrading,
     StreamLive,
     StreamTold,
     UnsettledFunds,
     WhoseOrders,
 )
+from engine.actors.order.safeguards import Safeguards
 from engine.actors.order.submission import Submission
 from engine.actors.order.waiters import Until
 from engine.actors.runtime.actor import EngineActor, tell_if_alive
@@ -54,6 +57,7 @@ from engine.actors.runtime.mailbox import PatientMailbox
 from engine.actors.runtime.scheduler import ActorTimers, Due
 from engine.errors import CallError, CallNotSent, EngineError, EngineStopped, IdInUse, OrderUnknown
 from engine.kraken.stream import Execution
+from engine.rules.balance.snapshot import moment
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Clock, Settings
@@ -74,8 +78,9 @@ class OrderActor(EngineActor):
 
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
     start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
-    name of an account's key, `spare` the points of its call counter (see `Reconciler`). `verify` is called
-    before each write of the journal and raises `StoreError` when the directory is not ours any more.
+    name of an account's key, `spare` the points of its call counter (see `Reconciler`). `safeguards` shows others which
+    accounts are paused and whose dead man's switch is armed. `verify` is called before each write of the journal and
+    raises `StoreError` when the directory is not ours any more.
     """
 
     @staticmethod
@@ -97,8 +102,10 @@ class OrderActor(EngineActor):
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
         verify: Callable[[], None],
+        safeguards: Safeguards | None = None,
     ) -> None:
         super().__init__()
+        self._safeguards = safeguards or Safeguards()
         self._private, self._settings, self._publish = private, settings, publish
         self._timers = ActorTimers(self.actor_ref, after)
         self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9, verify=verify)
@@ -109,8 +116,8 @@ class OrderActor(EngineActor):
             spare=spare,
         )  # fmt: skip
         self._dead_man_switch = DeadManSwitch(
-            self._journal, private, self.actor_ref, self._timers.later, publish, live=live
-        )
+            self._journal, private, self.actor_ref, self._timers.later, publish, live=live, safeguards=self._safeguards,
+        )  # fmt: skip
         self._handlers = self._table()
 
     def on_start(self) -> None:
@@ -118,6 +125,8 @@ class OrderActor(EngineActor):
         lost = [each for each in (self._journal.damage, self._journal.obstacle) if each]
         if lost:
             self._publish(EngineWarning("journal-damaged", " ".join(lost)))
+        for account, since in self._journal.pauses.items():
+            self._safeguards.pause(account, moment(round(since * 1e9)))
         self._orders.restore()
         self._dead_man_switch.restore()
 
@@ -168,6 +177,8 @@ class OrderActor(EngineActor):
             KeyReplaced: lambda m: orders.key_replaced(m.account),
             ArmSwitch: lambda m: switch.set(m.account, m.seconds),
             DisarmAll: lambda _: switch.disarm_all(),
+            PauseTrading: lambda m: self._pause(m.account),
+            ResumeTrading: lambda m: self._resume(m.account),
         }
 
     def closing(self) -> None:
@@ -175,6 +186,14 @@ class OrderActor(EngineActor):
         self._orders.end(EngineStopped("The engine is stopping."))
         self._dead_man_switch.end(EngineStopped("The engine is stopping."))
         self._journal.close()
+
+    def _pause(self, account: str) -> None:
+        self._journal.keep_pause(account)
+        self._safeguards.pause(account, moment(round(self._journal.pauses[account] * 1e9)))
+
+    def _resume(self, account: str) -> None:
+        self._journal.forget_pause(account)
+        self._safeguards.resume(account)
 
     # Placing
 

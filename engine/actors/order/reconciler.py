@@ -14,9 +14,12 @@ from engine.actors.order.lookup import Lookups
 from engine.actors.order.watch_list import A_MOMENT
 from engine.errors import CallError, CallNotSent
 from engine.rules.backoff import Backoff
+from engine.rules.order.found import Found
+from engine.rules.order.holds import ask_holds
+from engine.rules.order.lists import NoteOf
 from engine.rules.order.outcome import outcome
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import Found, NoteOf, look_up
+from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Settings
 
@@ -170,10 +173,18 @@ class Reconciler:
         if case is None:
             return
         if case.counted == TELL_AFTER and not isinstance(error, CallNotSent):
-            row, ours = case.row, case.row.kraken_name.value
-            told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=ours)
-            self._publish(EngineWarning("order-doubtful", told))
+            self._tell_doubt(case.row, error)
         self._look_again(name, error.retry_after or 0.0)
+
+    def _tell_doubt(self, row: Placement, error: CallError) -> None:
+        """Tell a person, with what the balance says."""
+        name = row.kraken_name.value
+        told = _DOUBTFUL.format(id=row.id, pair=row.pair, account=row.account, why=error, name=name)
+
+        def say(more: str) -> None:
+            self._publish(EngineWarning("order-doubtful", f"{told} {more}".strip()))
+
+        self._lookups.begin(row.account, ask_holds(row.fitted), say, lambda _: say(""))
 
     def _look_again(self, name: str, at_least: float = 0.0) -> None:
         case = self._cases[name]

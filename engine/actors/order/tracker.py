@@ -13,7 +13,8 @@ from engine.actors.order.lookup import Lookups
 from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError
 from engine.rules.backoff import Backoff
-from engine.rules.order.reconciliation import Look, LookupSteps
+from engine.rules.order.following import Look
+from engine.rules.order.lists import LookupSteps
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Tracker:
             return
         watch.is_looking = True
         done, failed = partial(self._done, account), partial(self._failed, account)
-        self._lookups.begin(account, self._steps(account, txids), done, failed)
+        self._lookups.begin(account, self._steps(account, txids), done, failed, goes_on=True)
 
     def _done(self, account: str, look: Look) -> None:
         try:

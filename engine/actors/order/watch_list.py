@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.actors.order.journal import Journal
+from engine.rules.order.following import follow, query
+from engine.rules.order.lists import LookupSteps, NoteOf
 from engine.rules.order.placement import Placement
-from engine.rules.order.reconciliation import LookupSteps, NoteOf, follow, query
 from engine.rules.order.states import OrderState
 
 A_MOMENT = 0.001  # seconds after which it is certainly later: a difference of times is rounded
@@ -53,7 +54,8 @@ class WatchList:
 
     def follow(self, account: str, txids: list[str]) -> LookupSteps:
         """A look at those that may be open."""
-        return follow(txids, self._since(account), self._noter)
+        replaced = {txid for row in self._due(account) if row.may_be_edited for txid in row.txids}
+        return follow(txids, self._since(account), self._noter, replaced=replaced)
 
     def query(self, account: str, txids: list[str]) -> LookupSteps:
         """A look at those that are over."""

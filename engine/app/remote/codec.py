@@ -9,8 +9,8 @@
     ["Order", {…}]  ["OrderState", "placed"]               a dataclass by its fields, an enum by its value
     ["error", "NotLive", "The sentence.", {…}]             an error of `engine.errors`, with its attributes
 
-Only the kinds that are listed here are written and read: no code, no secret, nothing of the reader's choosing. Amounts
-keep every digit.
+Only the kinds that the engine's answers and events are made of are written and read: no code, no secret, nothing of the
+other side's choosing. Amounts keep every digit.
 """
 
 from __future__ import annotations
@@ -24,39 +24,41 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from engine import errors
 from engine.actors import events
-from engine.actors.lane.report import KeyReport, LaneReport
 from engine.app.status import EngineStatus
-from engine.errors import ConfigError, EngineError, Outcome
-from engine.kraken.drift import Drift
-from engine.rules.balance.availability import Standing
+from engine.errors import ConfigError, EngineError
 from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot
-from engine.rules.gates.fees import Fee
 from engine.rules.gates.plan import Candidate, TradePlan, every_pair, no_order
-from engine.rules.gates.report import GateReport, GateResult, GateState
-from engine.rules.order.close import ConditionalClose
+from engine.rules.gates.report import GateReport
 from engine.rules.order.open_order import OpenOrder
-from engine.rules.order.order import Order, OrderReceipt
-from engine.rules.order.states import OrderState
-from engine.rules.stream.subscription import StreamState
-from engine.stream.pulse import PushReport
-from engine.values import SYSTEM_CLOCK, AssetBalance, BalanceRow, Bucket
+from engine.values import SYSTEM_CLOCK
 
 
-def _is_event(kind: type[Any]) -> bool:
-    return is_dataclass(kind) and kind.__module__ == events.__name__
+def _kinds(*roots: Any) -> set[type[Any]]:
+    """The engine's dataclasses and enums that values of these types are made of."""
+    found: set[type[Any]] = set()
+    left = list(roots)
+    while left:
+        hint = left.pop()
+        left.extend(get_args(hint))
+        if not isinstance(hint, type) or hint in found or not hint.__module__.startswith("engine."):
+            continue
+        if is_dataclass(hint):
+            found.add(hint)
+            left.extend(each for name, each in get_type_hints(hint).items() if not name.startswith("_"))
+        elif issubclass(hint, Enum):
+            found.add(hint)
+    return found
 
 
-_DATA: tuple[type[Any], ...] = (
-    AssetBalance, BalancePoint, BalanceRow, BalanceSnapshot, Candidate, ConditionalClose, Drift, EngineStatus, Fee,
-    GateReport, GateResult, KeyReport, LaneReport, OpenOrder, Order, OrderReceipt, PushReport, TradePlan,
-    *(each for each in vars(events).values() if isinstance(each, type) and _is_event(each)),
-)  # fmt: skip
-_ENUMS: tuple[type[Enum], ...] = (Bucket, GateState, OrderState, Outcome, Standing, StreamState)
+_EVENTS = (each for each in vars(events).values() if is_dataclass(each) and each.__module__ == events.__name__)
+_KINDS = sorted(_kinds(EngineStatus, GateReport, OpenOrder, BalancePoint, *_EVENTS), key=lambda kind: kind.__name__)
+_DATA: tuple[type[Any], ...] = (TradePlan, *(each for each in _KINDS if is_dataclass(each)))
+_ENUMS: tuple[type[Enum], ...] = tuple(each for each in _KINDS if issubclass(each, Enum))
 _ERRORS = {
     name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, EngineError)
 }

@@ -18,16 +18,15 @@ from engine.app.aio import AT_ONCE, AsyncEngine
 from engine.app.call_threads import CallThreads
 from engine.app.one_type import one_type
 from engine.app.remote.event_stream import EventStream
-from engine.app.remote.link import Lines, Link, Unanswered, Unreached
+from engine.app.remote.link import Unanswered
+from engine.app.remote.questions import GRACE, QUICK, Questions
 from engine.app.remote.remote_future import RemoteFuture
-from engine.app.state import seconds_of
 from engine.app.status import EngineStatus
 from engine.app.verbs import Amount
 from engine.errors import CallUnknown, ConfigError, EngineError, EngineStopped, OrderUnknown, StoreInUse
 from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import is_dry_run
 from engine.kraken.unlisted import endpoint_of
-from engine.ownership import owner_pid
 from engine.rules.balance.snapshot import BalanceSnapshot, never
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
@@ -36,24 +35,11 @@ from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt, check_id
 from engine.rules.order.states import OrderState
 
-GRACE = 3.0  # seconds beyond a caller's timeout: the engine's own two for its disk, and one for the way
-QUICK = 10.0  # seconds for what the engine answers from memory
-PAUSE = 0.1  # seconds before a question is asked again
-
-_START = "start 'kraken-engine serve', or call serve() on the engine of your program"
-_NOBODY = f"No service runs on the state directory {{directory}}: {_START}."
-_NOT_SERVED = (
-    "The state directory {directory} is in use by process {pid}, which does not serve it: call serve() on its engine, "
-    "or start 'kraken-engine serve' in its place."
-)
-_GONE = f"The service on the state directory {{directory}} has stopped, and nothing was sent: {_START}."
-_NO_ANSWER = "The service on the state directory {directory} gave no answer; nothing was changed."
 _LOST = "The service gave no answer: look up what became of {what}."
 _ORDER_LOST = (
     "The service gave no answer, so whether order {id!r} was placed is not known: place it again under the same id, "
     "and it ends as that one did."
 )
-_CLOSED = "This RemoteEngine was closed."
 
 
 @one_type
@@ -71,12 +57,10 @@ class RemoteEngine:
     """
 
     def __init__(self, state_dir: str | os.PathLike[str] | None = None) -> None:
-        self._link = Link(config.state_directory(state_dir))
-        self._is_closed = False
+        self._questions = Questions(config.state_directory(state_dir))
         self._streams: dict[Callable[[Any], object], EventStream] = {}
         self._changed: dict[str, float] = {}  # when this client last changed something of an account
         self._threads_of: tuple[int, CallThreads, AsyncEngine] | None = None
-        self._call_timeout: float = self._hello()["call_timeout"]
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
@@ -87,7 +71,7 @@ class RemoteEngine:
         what = f"{endpoint} of account {account}"
         lost = CallUnknown(_LOST.format(what=what), account=account, endpoint=endpoint)
         try:
-            return self._ask(
+            return self._questions.ask(
                 "call", timeout, lost, again=again, account=account, endpoint=endpoint, params=params,
                 endpoint_class=endpoint_class,
             )  # fmt: skip
@@ -100,11 +84,11 @@ class RemoteEngine:
         *, endpoint_class: str | None = None,
     ) -> Future[Any]:  # fmt: skip
         """`Engine.submit`. The future's `cancel()` asks the service, and works while the call waits in the lane."""
-        seconds, token = self._seconds(timeout), uuid.uuid4().hex
+        seconds, token = self._questions.seconds(timeout), uuid.uuid4().hex
         future = RemoteFuture(partial(self._withdraw, token))
         lost = CallUnknown(_LOST.format(what=endpoint), account=account, endpoint=endpoint)
         try:
-            answer = self._follow(
+            answer = self._questions.follow(
                 "submit", token=token, account=account, endpoint=endpoint, params=params, timeout=seconds,
                 endpoint_class=endpoint_class,
             )  # fmt: skip
@@ -122,7 +106,7 @@ class RemoteEngine:
     ) -> Any:  # fmt: skip
         """`Engine.public`, made by the engine's process."""
         lost = CallUnknown(_LOST.format(what=endpoint), endpoint=endpoint)
-        return self._ask(
+        return self._questions.ask(
             "public", timeout, lost, again=True, endpoint=endpoint, params=params, endpoint_class=endpoint_class
         )
 
@@ -134,24 +118,25 @@ class RemoteEngine:
         What another process changes does not make a snapshot of this one stale before its age does; what this client
         changes does.
         """
-        found: BalanceSnapshot = self._ask("balance", timeout, again=True, account=account, max_age=max_age)
+        found: BalanceSnapshot = self._questions.ask("balance", timeout, again=True, account=account, max_age=max_age)
         return replace(found, _invalidated_at=lambda: self._changed.get(account, never()))
 
     def is_available(self, account: str) -> bool:
         """`Engine.is_available`; `False` as well when nobody serves."""
         try:
-            return bool(self._ask_at_once("is_available", account=account))
+            return bool(self._questions.at_once("is_available", account=account))
         except (EngineStopped, StoreInUse):
             return False
 
     def error_count(self, account: str) -> int:
         """`Engine.error_count`."""
-        return int(self._ask_at_once("error_count", account=account))
+        return int(self._questions.at_once("error_count", account=account))
 
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
     ) -> OrderReceipt:
-        """`Engine.place`. Without an `id` one is made up before the order is sent; the receipt has it.
+        """`Engine.place`. Without an `id` one is made up before the order is sent; the receipt has it, and it is kept
+        as long as one that was given.
 
         When the answer is lost the same id is asked for again, until the time is over: there is one order.
         """
@@ -162,7 +147,9 @@ class RemoteEngine:
         receipt = OrderReceipt(name, account, order, OrderState.UNKNOWN, reason="The service gave no answer.")
         lost = OrderUnknown(sentence, receipt, account=account, endpoint="AddOrder")
         try:
-            placed: OrderReceipt = self._ask("place", timeout, lost, again=True, account=account, order=order, id=name)
+            placed: OrderReceipt = self._questions.ask(
+                "place", timeout, lost, again=True, account=account, order=order, id=name
+            )
             return placed
         finally:
             self._note_change(account)
@@ -172,7 +159,7 @@ class RemoteEngine:
         known = receipt if isinstance(receipt, OrderReceipt) else None
         lost = OrderUnknown(_LOST.format(what="the cancel"), known, account=account, endpoint="CancelOrder")
         try:
-            over: OrderReceipt = self._ask(
+            over: OrderReceipt = self._questions.ask(
                 "cancel", timeout, lost, again=True, account=account, receipt=_name_of(receipt)
             )
             return over
@@ -183,7 +170,7 @@ class RemoteEngine:
         """`Engine.cancel_all`."""
         lost = CallUnknown(_LOST.format(what="the cancels"), account=account, endpoint="CancelAll")
         try:
-            return int(self._ask("cancel_all", timeout, lost, again=True, account=account))
+            return int(self._questions.ask("cancel_all", timeout, lost, again=True, account=account))
         finally:
             self._note_change(account)
 
@@ -195,7 +182,7 @@ class RemoteEngine:
         known = receipt if isinstance(receipt, OrderReceipt) else None
         lost = OrderUnknown(_LOST.format(what="the amend"), known, account=account, endpoint="AmendOrder")
         try:
-            amended: OrderReceipt = self._ask(
+            amended: OrderReceipt = self._questions.ask(
                 "amend", timeout, lost, again=False, account=account, receipt=_name_of(receipt), price=price,
                 volume=volume, price2=price2, display_volume=display_volume,
             )  # fmt: skip
@@ -217,17 +204,17 @@ class RemoteEngine:
         self, account: str, timeout: float | None = None, *, all: bool = False
     ) -> tuple[OrderReceipt, ...] | tuple[OpenOrder, ...]:
         """`Engine.open_orders`."""
-        found: tuple[Any, ...] = self._ask("open_orders", timeout, again=True, account=account, all=all)
+        found: tuple[Any, ...] = self._questions.ask("open_orders", timeout, again=True, account=account, all=all)
         return found
 
     def order(self, account: str, id: str) -> OrderReceipt:
         """`Engine.order`."""
-        receipt: OrderReceipt = self._ask_at_once("order", account=account, id=id)
+        receipt: OrderReceipt = self._questions.at_once("order", account=account, id=id)
         return receipt
 
     def reserved(self, account: str) -> Mapping[str, Decimal]:
         """`Engine.reserved`."""
-        found: Mapping[str, Decimal] = self._ask_at_once("reserved", account=account)
+        found: Mapping[str, Decimal] = self._questions.at_once("reserved", account=account)
         return found
 
     def gates(
@@ -239,7 +226,7 @@ class RemoteEngine:
         """
         lost = CallUnknown(_LOST.format(what="the pass"), account=account, endpoint="AddOrder")
         try:
-            report: GateReport = self._ask(
+            report: GateReport = self._questions.ask(
                 "gates", timeout, lost, again=dry, patience=_pass_time(plan), account=account, plan=plan, dry=dry
             )
             return report
@@ -249,17 +236,17 @@ class RemoteEngine:
 
     def resume(self, account: str) -> None:
         """`Engine.resume`."""
-        self._ask_at_once("resume", account=account)
+        self._questions.at_once("resume", account=account)
 
     def status(self) -> EngineStatus:
         """`Engine.status`."""
-        found: EngineStatus = self._ask_at_once("status")
+        found: EngineStatus = self._questions.at_once("status")
         return found
 
     @property
     def live(self) -> bool:
         """Whether the engine there may trade."""
-        return bool(self._hello()["live"])
+        return bool(self._questions.hello()["live"])
 
     @property
     def aio(self) -> AsyncEngine:
@@ -275,7 +262,7 @@ class RemoteEngine:
         if not callable(subscriber):
             raise ConfigError("A RemoteEngine gives its events to a callable, such as a function.")
         self.unsubscribe(subscriber)
-        lines = self._follow("events")
+        lines = self._questions.follow("events")
         with contextlib.suppress(Unanswered):  # then it is over at once
             lines.open(GRACE)
         self._streams[subscriber] = EventStream(lines, subscriber)
@@ -292,14 +279,13 @@ class RemoteEngine:
         Raises `ConfigError` for a question or arguments that it does not know.
         """
         lost = CallUnknown(_LOST.format(what=question))
-        return self._ask(question, timeout, lost, again=False, is_timed=False, **asked)
+        return self._questions.ask(question, timeout, lost, again=False, is_timed=False, **asked)
 
     def close(self) -> None:
         """End the connections and subscriptions; the engine goes on. A later call raises `EngineStopped`."""
-        self._is_closed = True
         for subscriber in tuple(self._streams):
             self.unsubscribe(subscriber)
-        self._link.close()
+        self._questions.close()
 
     def __enter__(self) -> RemoteEngine:
         return self
@@ -308,76 +294,16 @@ class RemoteEngine:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self._link.directory),)
-
-    # How it is asked
-
-    def _hello(self) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask_at_once("hello")
-        return told
-
-    def _ask_at_once(self, question: str, **asked: Any) -> Any:
-        """What the engine answers without asking Kraken, so that no timeout goes with it."""
-        return self._ask(question, QUICK, again=True, is_timed=False, **asked)
-
-    def _ask(
-        self, question: str, timeout: float | None, lost: CallUnknown | None = None, *, again: bool,
-        is_timed: bool = True, patience: float = 0.0, **asked: Any,
-    ) -> Any:  # fmt: skip
-        """The answer; asked again where that can do no harm (`again`) while the time lasts.
-
-        lost: raised when there is no answer, and there may have been a question. is_timed: whether the time that is
-        left goes with the question. patience: seconds that the answer may take beyond the timeout.
-        """
-        deadline = time.monotonic() + self._seconds(timeout)
-        is_sent = False
-        while True:
-            left = deadline - time.monotonic()
-            times = {"timeout": left if is_sent else timeout} if is_timed else {}
-            try:
-                return self._open_link().ask(question, asked | times, max(0.0, left) + patience + GRACE)
-            except Unanswered:
-                is_sent = True
-            except Unreached:
-                if not is_sent:
-                    raise self._stopped() from None
-            if not again or left <= PAUSE:
-                raise lost or CallUnknown(_NO_ANSWER.format(directory=self._link.directory))
-            time.sleep(PAUSE)
-
-    def _follow(self, question: str, **asked: Any) -> Lines:
-        try:
-            return self._open_link().follow(question, asked)
-        except Unreached:
-            raise self._stopped() from None
+        return type(self), (str(self._questions.directory),)
 
     def _stream(self, take: Callable[[Any], object]) -> EventStream:
         """A subscription, made without waiting: for an event loop."""
-        try:
-            return EventStream(self._open_link().follow("events", {}, within=0.0), take)
-        except Unreached:
-            raise self._stopped() from None
+        return EventStream(self._questions.follow("events", within=0.0), take)
 
     def _withdraw(self, token: str) -> bool:
         with contextlib.suppress(EngineError):
-            return bool(self._ask_at_once("withdraw", token=token))
+            return bool(self._questions.at_once("withdraw", token=token))
         return False
-
-    def _open_link(self) -> Link:
-        if self._is_closed:
-            raise EngineStopped(_CLOSED)
-        return self._link
-
-    def _stopped(self) -> EngineError:
-        """Why nobody answers."""
-        directory = self._link.directory
-        pid = owner_pid(directory)
-        if pid is not None:
-            return StoreInUse(_NOT_SERVED.format(directory=directory, pid=pid or "that cannot be named"), pid or None)
-        return EngineStopped((_GONE if hasattr(self, "_call_timeout") else _NOBODY).format(directory=directory))
-
-    def _seconds(self, timeout: float | None) -> float:
-        return seconds_of(timeout, getattr(self, "_call_timeout", QUICK))
 
     def _note_change(self, account: str) -> None:
         self._changed[account] = time.monotonic()

@@ -35,6 +35,12 @@ def in_words(names: Iterable[str]) -> str:
     return " + ".join(names) or "nothing"
 
 
+def currency_of(cash: Iterable[str]) -> str:
+    """The currency that what counts as cash is mostly in: that of its first name; dollars where it is no money."""
+    first = next(iter(cash), "USD")
+    return _MONEY[first][0] if first in _MONEY else first
+
+
 def elsewhere(amounts: Mapping[str, Decimal], cash: Sequence[str]) -> tuple[str, ...]:
     """The fiat and stablecoins of a balance that cash does not count, the largest first; none beside enough cash.
 

@@ -1,8 +1,11 @@
-"""The last balances of an account as points in time: which of them are kept, how many, and under which number."""
+"""The balances of an account as points in time: which of them are kept, how many, and where.
+
+The newest are kept finely, one for each change and one every five minutes; for a year there is one for each hour.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +15,17 @@ from typing import Any
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Value
 
-MOST = 200
+MOST = 1000
 """How many points of one account are kept: the newest."""
 AT_LEAST_EVERY = 300.0
 """Seconds after which a point is kept even though nothing has changed."""
+YEAR = 366.0
+"""Days."""
+HOURS = 366 * 24
+"""How many hourly points of one account are kept: those of a year."""
+MARKS = 500
+"""How many marks of one account are kept: the newest."""
+_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,52 @@ class BalancePoint(Value):
         return abs((self.as_of - last.as_of).total_seconds()) >= AT_LEAST_EVERY
 
 
+@dataclass(frozen=True, slots=True)
+class BalanceMark(Value):
+    """Something at one moment that explains a balance, or why there is none."""
+
+    at: datetime
+    kind: str
+    """``not available``, ``available``, ``order`` for one that was placed, ``fill`` where something was traded."""
+    text: str
+    """What happened, for a person."""
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> BalanceMark:
+        """The mark that `to_dict` wrote. Raises `KeyError`, `TypeError` or `ValueError`."""
+        return cls(datetime.fromisoformat(document["at"]), str(document["kind"]), str(document["text"]))
+
+    def to_dict(self) -> dict[str, str]:
+        """JSON-ready."""
+        return {"at": self.at.isoformat(), "kind": self.kind, "text": self.text}
+
+
 def place(number: int) -> int:
     """Where an account's point of that number is kept: it replaces the one that is `MOST` points older."""
     return number % MOST
+
+
+def hour_of(moment: datetime) -> int:
+    """The hour that a point belongs to, counted from 1970."""
+    return int(moment.timestamp()) // _HOUR
+
+
+def hour_places(days: float, now: datetime) -> tuple[range, ...]:
+    """Where the hourly points of the last so many days are kept; a point replaces the one that is `HOURS` older."""
+    last = hour_of(now)
+    number = min(HOURS, int(days * 24) + 2)
+    first = (last - number + 1) % HOURS
+    if first + number <= HOURS:
+        return (range(first, first + number),)
+    return range(first, HOURS), range(first + number - HOURS)
+
+
+def hour_place(hour: int) -> int:
+    """Where the point of that hour is kept."""
+    return hour % HOURS
+
+
+def merged(hourly: Sequence[BalancePoint], fine: Sequence[BalancePoint]) -> tuple[BalancePoint, ...]:
+    """The fine points, and the hourly ones from before the first of them; the newest last."""
+    ordered = sorted(hourly, key=lambda each: each.as_of)
+    return (*(each for each in ordered if not fine or each.as_of < fine[0].as_of), *fine)

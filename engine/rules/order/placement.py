@@ -138,8 +138,13 @@ class Placement:
         return self.cl_ord_id, *self.txids, *self.former
 
     def after(self, event: OrderEvent, now: float, **changes: Any) -> Placement:
-        """What is known after some event. Raises `IllegalTransition`."""
+        """What is known after some event. Raises `IllegalTransition`.
+
+        A cancel uses the id up, whatever else kept the placement from being sent.
+        """
         state = after(self.state, event)
+        if self.cancel_wanted:
+            changes["may_repeat"] = False
         times = self.times if state is self.state else {**self.times, state.value: now}
         return replace(self, state=state, times=times, **changes)
 

@@ -17,48 +17,33 @@ from decimal import Decimal
 from typing import Any
 
 from engine.errors import CallError, CallUnknown
-from engine.kraken.drift import ODD, Note, unnoted
+from engine.kraken.drift import ODD
 from engine.kraken.pair_names import is_share, market_key
-from engine.rules.order.found import Found, event_of, joined, read_order
+from engine.rules.order.found import Found, read_order
+from engine.rules.order.lists import (
+    SLACK,
+    Call,
+    LookupSteps,
+    NoteOf,
+    Row,
+    Rows,
+    by_txid,
+    mappings,
+    no_notes,
+    pages,
+    read,
+    read_rows,
+)
 from engine.rules.order.order import Order
 from engine.rules.order.own_name import KrakenName
 
-__all__ = ["Found", "event_of", "follow", "joined", "look_up", "query"]
-
-PAGE = 50  # rows in a reply of Kraken's history calls; QueryOrders takes as many names
 TRADES_AT_ONCE = 20  # names that QueryTrades takes
-PAGES_AT_MOST = 1000
-SLACK = 3600.0  # seconds before it was sent from which history is asked for: clocks differ
 OPENED_EARLIER = 180.0  # an order that was opened so many seconds before our deadline is not ours: that is 60 at most
-
-Call = tuple[str, dict[str, Any]]
-Row = Mapping[str, Any]
-Rows = dict[str, Row]
-LookupSteps = Generator[Call, Any, Any]
-NoteOf = Callable[[str], Note]
-"""Gives the `Note` of an endpoint."""
-
-
-def no_notes(endpoint: str) -> Note:
-    """The `NoteOf` of those who keep no record."""
-    return unnoted
 
 
 def _nobodys(txid: str) -> bool:
     """Of which orders another placement has, where that is not known."""
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a look at an account's orders brought."""
-
-    found: Mapping[str, Found]
-    """By txid."""
-    listing: Mapping[str, Row] | None
-    """All of the account's open orders as Kraken lists them; `None` when that list could not be had."""
-    error: CallError | None = None
-    """Why something could not be looked at."""
 
 
 def look_up(
@@ -84,31 +69,6 @@ def look_up(
     return search.outcome()
 
 
-def follow(txids: Sequence[str], since: float = 0.0, noter: NoteOf = no_notes) -> LookupSteps:
-    """What became of these orders: one look at the open ones, and a closer one at those that are not among them.
-
-    A list that fails is left out, and what another one tells counts. `since`: Kraken's time, from which on the closed
-    orders are looked through when `QueryOrders` fails.
-    """
-    errors: list[CallError] = []
-    listing: Rows | None = None
-    try:
-        listing = _rows((yield "OpenOrders", {}), "open", [], noter("OpenOrders"))
-    except CallError as error:
-        errors.append(error)
-    rows = {txid: row for txid, row in (listing or {}).items() if txid in txids}
-    found = _read(rows, noter("OpenOrders"))
-    found |= yield from _closer([txid for txid in txids if txid not in found], since, errors, noter)
-    return Look(found, listing, errors[0] if errors else None)
-
-
-def query(txids: Sequence[str], since: float = 0.0, noter: NoteOf = no_notes) -> LookupSteps:
-    """What became of these orders, without a look at the others."""
-    errors: list[CallError] = []
-    found = yield from _closer(txids, since, errors, noter)
-    return Look(found, None, errors[0] if errors else None)
-
-
 @dataclass(slots=True)
 class _Search:
     """Looks for the orders with one name, in one list after the other, and keeps what is doubtful."""
@@ -132,19 +92,19 @@ class _Search:
         except CallError as error:
             self.doubts.append(error)
             return
-        rows = _rows(result, "open", self.doubts, self.noter("OpenOrders"))
+        rows = read_rows(result, "open", self.doubts, self.noter("OpenOrders"))
         yield from self._take(rows, "OpenOrders")
 
     def closed_orders(self) -> Generator[Call, Any, None]:
         asked = {**self.name.filter(), "start": self.start}
-        rows = yield from _pages("ClosedOrders", asked, "closed", self.doubts, self.noter, enough=self._are_named)
+        rows = yield from pages("ClosedOrders", asked, "closed", self.doubts, self.noter, enough=self._are_named)
         yield from self._take(rows, "ClosedOrders")
 
     def trades(self) -> Generator[Call, Any, None]:
         """The orders of the account's trades since then: one that was filled is among them, whatever list lags."""
         before = len(self.doubts)
         asked = {**self.name.filter(), "start": self.start}
-        trades = yield from _pages("TradesHistory", asked, "trades", self.doubts, self.noter)
+        trades = yield from pages("TradesHistory", asked, "trades", self.doubts, self.noter)
         txids = {str(row["ordertxid"]) for row in trades.values() if row.get("ordertxid")}
         if any(not row.get("ordertxid") for row in trades.values()):
             self.doubts.append(_unreadable("TradesHistory"))
@@ -160,7 +120,7 @@ class _Search:
     def _from_ledger(self) -> Generator[Call, Any, set[str]]:
         """The orders whose trades the ledger has, where the list of trades is not whole."""
         asked = {"type": "trade", "start": self.start}
-        entries = yield from _pages("Ledgers", asked, "ledger", [], self.noter)
+        entries = yield from pages("Ledgers", asked, "ledger", [], self.noter)
         trades = sorted({str(row["refid"]) for row in entries.values() if row.get("refid")})
         found: set[str] = set()
         for at in range(0, len(trades), TRADES_AT_ONCE):
@@ -169,13 +129,13 @@ class _Search:
             except CallError as error:
                 self.doubts.append(error)
                 continue
-            found |= {str(row["ordertxid"]) for row in _mappings(rows).values() if row.get("ordertxid")}
+            found |= {str(row["ordertxid"]) for row in mappings(rows).values() if row.get("ordertxid")}
         return found
 
     def _take(self, rows: Rows, endpoint: str) -> Generator[Call, Any, None]:
         """Take in a list that was asked for with our name. A row in it without a name is asked for once more."""
         named = {txid: row for txid, row in rows.items() if self._is_named(row)}
-        self.found |= _read(named, self.noter(endpoint))
+        self.found |= read(named, self.noter(endpoint))
         nameless = [txid for txid, row in rows.items() if not self._is_told(row) and self._may_be_it(txid, row)]
         if nameless and not self.found:
             self.noter(endpoint)(self.name.param, ODD)
@@ -183,9 +143,9 @@ class _Search:
 
     def _ask(self, txids: Sequence[str], *, filtered: bool) -> Generator[Call, Any, None]:
         """Ask for orders by txid. filtered: each of them may be ours, as it came in a list for our name."""
-        rows = yield from _query(txids, self.doubts, self.noter("QueryOrders"))
+        rows = yield from by_txid(txids, self.doubts, self.noter("QueryOrders"))
         named = {txid: row for txid, row in rows.items() if self._is_named(row)}
-        self.found |= _read(named, self.noter("QueryOrders"))
+        self.found |= read(named, self.noter("QueryOrders"))
         is_one_told = filtered or self.like is not None
         strangers = {
             txid
@@ -221,106 +181,9 @@ class _Search:
         return all(said is None or said == asked for said, asked in told)
 
 
-def _closer(
-    txids: Sequence[str], since: float, errors: list[CallError], noter: NoteOf
-) -> Generator[Call, Any, dict[str, Found]]:
-    """Orders by txid; where they cannot be asked for, from the list of closed orders."""
-    failed = len(errors)
-    found = _read((yield from _query(txids, errors, noter("QueryOrders"))), noter("QueryOrders"))
-    missing = set(txids) - found.keys()
-    if len(errors) == failed or not missing:
-        return found
-    rows = yield from _pages(
-        "ClosedOrders", {"start": int(since - SLACK)} if since else {}, "closed", [], noter,
-        enough=lambda page: missing <= page.keys(),
-    )  # fmt: skip
-    return found | _read({txid: row for txid, row in rows.items() if txid in missing}, noter("ClosedOrders"))
-
-
-def _query(txids: Sequence[str], errors: list[CallError], note: Note) -> Generator[Call, Any, Rows]:
-    found: Rows = {}
-    for at in range(0, len(txids), PAGE):
-        try:
-            result = yield "QueryOrders", {"txid": ",".join(txids[at : at + PAGE])}
-        except CallError as error:
-            errors.append(error)
-            continue
-        found |= {txid: row for txid, row in _mappings(result).items() if txid in txids}
-    return found
-
-
-def _never(rows: Rows) -> bool:
-    return False
-
-
-def _pages(
-    endpoint: str, params: dict[str, Any], what: str, doubts: list[CallError], noter: NoteOf,
-    *, enough: Callable[[Rows], bool] = _never,
-) -> Generator[Call, Any, Rows]:  # fmt: skip
-    """Every page, until they are enough; what is wrong with them is added to `doubts`.
-
-    A listing that moves while it is read is read until a page brings nothing new.
-    """
-    found: Rows = {}
-    for _ in range(PAGES_AT_MOST):
-        try:
-            result = yield endpoint, {**params, "ofs": len(found)}
-        except CallError as error:
-            doubts.append(error)
-            return found
-        rows = _rows(result, what, doubts, noter(endpoint))
-        new = {txid: row for txid, row in rows.items() if txid not in found}
-        found |= new
-        if enough(found):
-            return found
-        count = _count(result)
-        if new and (len(found) < count if count is not None else len(new) >= PAGE):
-            continue
-        if len(found) != count:
-            doubts.append(_miscounted(endpoint, count, len(found)))
-        return found
-    doubts.append(CallUnknown(f"Kraken's {endpoint} has more pages than can be read.", endpoint=endpoint))
-    return found
-
-
-def _count(result: Any) -> int | None:
-    count = result.get("count") if isinstance(result, Mapping) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) else None
-
-
-def _rows(result: Any, what: str, doubts: list[CallError], note: Note) -> Rows:
-    """The rows of a reply that can be read; others are doubt."""
-    rows = result.get(what) if isinstance(result, Mapping) else None
-    if not isinstance(rows, Mapping):
-        note(what, ODD)
-        doubts.append(CallUnknown("Kraken's list of orders cannot be read."))
-        return {}
-    found = _mappings(rows)
-    if len(found) < len(rows):
-        note("row", ODD)
-        doubts.append(CallUnknown("Kraken's list of orders has a row that cannot be read."))
-    return found
-
-
-def _mappings(rows: Any) -> Rows:
-    if not isinstance(rows, Mapping):
-        return {}
-    return {str(name): row for name, row in rows.items() if isinstance(row, Mapping)}
-
-
-def _read(rows: Mapping[str, Row], note: Note) -> dict[str, Found]:
-    return {txid: read_order(txid, row, note) for txid, row in rows.items()}
-
-
 def _unreadable(endpoint: str) -> CallUnknown:
     return CallUnknown(f"Kraken's {endpoint} has a row that names no order.", endpoint=endpoint)
 
 
 def _unmatched(endpoint: str) -> CallUnknown:
     return CallUnknown("Kraken has an order without our name that may be this one.", endpoint=endpoint)
-
-
-def _miscounted(endpoint: str, count: int | None, rows: int) -> CallUnknown:
-    if count is None:
-        return CallUnknown(f"Kraken's {endpoint} reply does not say how many rows there are.", endpoint=endpoint)
-    return CallUnknown(f"Kraken's {endpoint} said {count} rows and gave {rows}.", endpoint=endpoint)

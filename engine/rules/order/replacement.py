@@ -40,18 +40,18 @@ class Replacement:
 
 
 def successor(
-    order: Order, gone: Found, listing: Mapping[str, Mapping[str, Any]], is_known: Callable[[str], bool]
+    order: Order, gone: Found, others: Mapping[str, Mapping[str, Any]], is_known: Callable[[str], bool]
 ) -> str | None:
-    """The open order that replaced one which was canceled without a wish of ours: its txid, `None` where none is sure.
+    """The order that replaced one which was canceled without a wish of ours: its txid, `None` where none is sure.
 
     That is how an edit looks that was made elsewhere, such as on Kraken's web page. The new order names the old one as
     its `refid`; or it is the only one without a name that was opened when the other was canceled, on that market, that
-    side and of that type. One that is no more open when it is first looked for, as it was edited or filled itself, is
-    not told: the placement stays canceled then. `is_known`: whether an order belongs to a placement already.
+    side and of that type. `others`: the orders, open or over, among which it must be. `is_known`: whether an order
+    belongs to a placement already.
     """
     if gone.event is not OrderEvent.FOUND_CANCELED:
         return None
-    free = {txid: row for txid, row in listing.items() if not row.get("cl_ord_id") and not is_known(txid)}
+    free = {txid: row for txid, row in others.items() if not row.get("cl_ord_id") and not is_known(txid)}
     named = [txid for txid, row in free.items() if row.get("refid") == gone.txid]
     alike = named or [txid for txid, row in free.items() if _fits(order, gone, row)]
     return alike[0] if len(alike) == 1 else None

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from engine.actors.lane.messages import CallDone
+from engine.actors.lane.queued_call import FutureReply
 from engine.app import Engine
 from engine.errors import CallError, CallUnknown, DeadlinePassed
 from engine.kraken.endpoints import private_endpoint
@@ -54,10 +55,10 @@ class Calls:
         self, account: str, name: str, params: Mapping[str, Any], seconds: float, endpoint_class: str | None,
         attempts: Callable[[Future[Any]], None],
     ) -> CallDone:  # fmt: skip
-        future = self._engine.submit(
-            account, name, params, seconds, endpoint_class=endpoint_class, with_warnings=True
-        )
+        future: Future[Any] = Future()  # its one callback wakes the event loop, so it needs no thread of its own
         attempts(future)
+        reply = FutureReply(future, with_warnings=True)
+        self._engine.submit_to(reply, account, name, params, seconds, endpoint_class)
         try:
             async with asyncio.timeout(max(0.0, seconds) + GRACE):
                 done: CallDone = await asyncio.wrap_future(future)

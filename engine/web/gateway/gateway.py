@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from engine.app import Engine
 from engine.errors import CallError, CallNotSent, EngineError, StoreError, UnknownName, WrongParameter
+from engine.kraken import refusal_words
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.params import canonical
 from engine.kraken.signing import Signer, encode
@@ -36,6 +37,7 @@ from engine.web.gateway.snapshots import BALANCES, known_balance, max_age_of
 PUBLIC_AT_ONCE = 20
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
 _NOT_UNLESS_LIVE = frozenset({WS_TOKEN, "CancelAllOrdersAfter"})
+SOON = 0.05  # seconds after which it is watched whether a client is still there
 NOBODY = 499  # status of a response whose client has gone
 
 
@@ -96,7 +98,7 @@ class Gateway:
             async with self._public:
                 text = await run_in_threadpool(self._public_result, endpoint, params)
         except Unreadable as error:
-            return responses.refusal(responses.INVALID_ARGUMENTS, str(error))
+            return responses.refusal(refusal_words.INVALID_ARGUMENTS, str(error))
         except CallError as error:
             return responses.failure(error)
         return text
@@ -114,21 +116,21 @@ class Gateway:
         credential = self.credentials.find(request.headers.get("api-key", ""))
         if credential is None:
             told = "The gateway has no such API key: 'kraken-engine gateway-key' lists them and makes new ones."
-            raise GatewayRefusal(responses.INVALID_KEY, told)
+            raise GatewayRefusal(refusal_words.INVALID_KEY, told)
         try:
             asked = read_body(body, request.headers.get("content-type", ""))
         except Unreadable as error:
-            raise GatewayRefusal(responses.INVALID_ARGUMENTS, str(error)) from None
+            raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
         if asked.nonce is None:
-            raise GatewayRefusal(responses.INVALID_NONCE, "The call has no nonce, or one that is no whole number.")
+            raise GatewayRefusal(refusal_words.INVALID_NONCE, "The call has no nonce, or one that is no whole number.")
         path = request.scope["path"]
         if not path.isascii():
-            raise GatewayRefusal(responses.UNKNOWN_METHOD, "The path has other characters than an endpoint has.")
+            raise GatewayRefusal(refusal_words.UNKNOWN_METHOD, "The path has other characters than an endpoint has.")
         expected = Signer(self.credentials.secret(credential)).sign(path, body, asked.nonce)
         given = request.headers.get("api-sign", "")
         if not hmac.compare_digest(given.encode(), expected.encode()):
             told = "The signature does not fit: the secret is not that of this key, or the key was issued anew."
-            raise GatewayRefusal(responses.INVALID_SIGNATURE, told)
+            raise GatewayRefusal(refusal_words.INVALID_SIGNATURE, told)
         await self._check_new(credential, asked.nonce, given)
         return credential, asked
 
@@ -138,7 +140,7 @@ class Gateway:
             guard = self._guards[credential] = ReplayGuard(self.credentials.mark(credential))
         now = time.time()
         if not guard.admit(nonce, signature, now):
-            raise GatewayRefusal(responses.INVALID_NONCE, guard.why_not(nonce, now))
+            raise GatewayRefusal(refusal_words.INVALID_NONCE, guard.why_not(nonce, now))
         async with self._writing:
             mark = guard.next_mark(nonce, now)
             if mark is None:
@@ -146,7 +148,7 @@ class Gateway:
             try:
                 await run_in_threadpool(self.credentials.keep_mark, credential, mark)
             except StoreError as error:
-                raise GatewayRefusal(responses.UNAVAILABLE, str(error)) from None
+                raise GatewayRefusal(refusal_words.UNAVAILABLE, str(error)) from None
             guard.mark = mark
 
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
@@ -154,15 +156,11 @@ class Gateway:
             endpoint = private_endpoint(name).with_params(asked.params)
             self._engine.is_available(credential.account)
         except UnknownName as error:
-            code = responses.UNKNOWN_METHOD if error.endpoint else responses.INVALID_KEY
+            code = refusal_words.UNKNOWN_METHOD if error.endpoint else refusal_words.INVALID_KEY
             raise GatewayRefusal(code, str(error)) from None
         denied = self._denied(credential, endpoint)
         if denied is not None:
-            raise GatewayRefusal(responses.PERMISSION_DENIED, denied)
-        try:
-            encode(endpoint, asked.params)
-        except CallNotSent as error:
-            raise GatewayRefusal(responses.INVALID_ARGUMENTS, str(error)) from None
+            raise GatewayRefusal(refusal_words.PERMISSION_DENIED, denied)
         return endpoint
 
     def _denied(self, credential: Credential, endpoint: Endpoint) -> str | None:
@@ -215,16 +213,19 @@ class Gateway:
 
     async def _unless_gone(self, request: Request, making: Coroutine[Any, Any, Response]) -> Response:
         """The answer, unless the client disconnects first: then a call that still waits is withdrawn."""
-        call = asyncio.ensure_future(making)
-        gone = asyncio.ensure_future(_until_gone(request))
+        call, gone = asyncio.ensure_future(making), None
         try:
-            await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((call,), timeout=SOON)
+            if not call.done():
+                gone = asyncio.ensure_future(_until_gone(request))
+                await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
             if call.done():
                 return call.result()
         finally:
             for task in (call, gone):
-                task.cancel()
-            await asyncio.gather(call, gone, return_exceptions=True)
+                if task is not None and not task.done():
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
         self.answered["gone"] += 1  # after the call was withdrawn, so that a reader of this can rely on it
         return Response(status_code=NOBODY)
 
@@ -232,9 +233,13 @@ class Gateway:
 def _canonical(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
     """With the parameters as Kraken takes them. Raises `GatewayRefusal`, naming the one that cannot be read."""
     try:
-        return GatewayRequest(asked.nonce, canonical(endpoint, asked.params))
+        params = canonical(endpoint, asked.params)
+        encode(endpoint, params)
     except WrongParameter as error:
-        raise GatewayRefusal(f"{responses.INVALID_ARGUMENTS}:{error.name}", str(error)) from None
+        raise GatewayRefusal(f"{refusal_words.INVALID_ARGUMENTS}:{error.name}", str(error)) from None
+    except CallNotSent as error:
+        raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
+    return GatewayRequest(asked.nonce, params)
 
 
 async def _until_gone(request: Request) -> None:

@@ -35,8 +35,8 @@ class OrderChanges:
     async def answer(self, client: Client, name: str, params: Mapping[str, Any]) -> CallDone:
         """The answer of that endpoint. Raises a `CallError`."""
         match name:
-            case "CancelOrder" if _is_number(params.get("txid")):
-                return _some(await self._cancel(client, [params["txid"]], []))
+            case "CancelOrder" if _is_number(number := params.get("txid", params.get(USERREF))):
+                return _some(await self._cancel(client, [number], []))
             case "CancelOrderBatch":
                 return await self._cancel(client, _listed(params, ORDERS), _listed(params, _CLIENT_IDS))
             case "CancelOrder" if CLIENT_ID in params and "txid" not in params:

@@ -11,11 +11,10 @@ from engine.errors import WrongParameter
 from engine.kraken.param_values import NOTHING, client_id, userref
 from engine.rules.order.placement import Placement
 from engine.web.gateway.names import CLIENT_ID, USERREF, OrderNames, fits
-from engine.web.gateway.reads import Asked, FairReads
+from engine.web.gateway.reads import SETTLE, Asked, FairReads
 
 PAGE = 50  # rows of ClosedOrders, and orders that one QueryOrders takes
 SLACK = 3600.0  # seconds: this machine's clock and Kraken's differ
-SETTLE = "settle"  # the class of a look for one's own order
 NAMED = frozenset({"OpenOrders", "ClosedOrders", "QueryOrders", "TradesHistory", "QueryTrades"})
 
 Wanted = Mapping[str, str | int]

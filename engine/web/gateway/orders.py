@@ -12,11 +12,11 @@ from typing import Any
 from engine.app import Engine
 from engine.errors import CallError, CounterFull, NotLive, WrongParameter
 from engine.kraken.params import CLIENT_ID, CLOSE, ORDERS, USERREF
+from engine.kraken.refusal_words import UNAVAILABLE, code_of
 from engine.rules.order.order import Order
 from engine.rules.order.order_params import order_of
 from engine.rules.order.placement import Placement
 from engine.web.gateway.order_reads import Client
-from engine.web.gateway.responses import UNAVAILABLE, code_of
 from engine.web.gateway.turns import Turns
 
 PLACED_AT_ONCE = 50  # orders that wait for their end; more wait for these

@@ -12,7 +12,11 @@ from typing import Any, NamedTuple
 
 from engine.actors.lane.messages import CallDone
 from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed
+from engine.kraken.endpoints import CallClass, private_endpoint
 from engine.web.gateway.calls import GRACE, Calls
+
+SETTLE = "settle"
+"""The class of a look for one's own order."""
 
 
 class Asked(NamedTuple):
@@ -27,6 +31,11 @@ class Asked(NamedTuple):
     def key(self) -> str:
         """The same for reads that are asked for alike."""
         return json.dumps([self.account, self.name, self.params, self.endpoint_class], sort_keys=True, default=str)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it looks up an order: in the lane that goes before other reads, and a hung one gives way to it."""
+        return self.endpoint_class == SETTLE or private_endpoint(self.name).call_class is CallClass.SETTLE
 
 
 class _Read:
@@ -58,7 +67,8 @@ class _Read:
 class FairReads:
     """Makes the reads of all clients, one at a time for each account. Lives in the thread of the event loop.
 
-    The clients of an account take turns, however many reads each of them has waiting. A read joins an equal one that
+    The clients of an account take turns, however many reads each of them has waiting; only a look for an order goes to
+    the lane at once. A read joins an equal one that
     has not been sent yet, whoever asked for that: what it gets was asked for after it came.
     """
 
@@ -89,7 +99,9 @@ class FairReads:
             read = self._open[key] = _Read(asked, deadline)
         else:
             self.shared += 1
-        if read.task is None:
+        if read.task is None and asked.is_urgent:
+            read.task = asyncio.ensure_future(self._make(read))
+        elif read.task is None:
             queue = self._waiting.setdefault(asked.account, OrderedDict()).setdefault(client, deque())
             if read not in queue:
                 queue.append(read)
@@ -144,7 +156,8 @@ class FairReads:
             if not read.answer.done():
                 read.answer.set_result(done)
         finally:
-            self._busy.discard(asked.account)
+            if not asked.is_urgent:
+                self._busy.discard(asked.account)
             if self._open.get(asked.key) is read:
                 del self._open[asked.key]
             self._go_on(asked.account)

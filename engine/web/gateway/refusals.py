@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from engine.errors import EngineError
-from engine.web.gateway.responses import code_of, is_own
+from engine.kraken.refusal_words import code_of, is_own
 
 logger = logging.getLogger(__name__)
 

@@ -39,9 +39,9 @@ def _totals(snapshot: BalanceSnapshot) -> dict[str, Any]:
 
 def _extended(snapshot: BalanceSnapshot) -> dict[str, Any] | None:
     """With holds, where all of them are known; a credit line cannot be told from what is kept of it."""
-    rows = [row for asset in snapshot.assets.values() for row in asset.rows]
-    if any(row.held is None or row.credit for row in rows):
-        return None
-    return {
-        row.name: {"balance": format(row.balance, "f"), "hold_trade": format(row.held or 0, "f")} for row in rows
-    }
+    known: dict[str, Any] = {}
+    for row in (row for asset in snapshot.assets.values() for row in asset.rows):
+        if row.held is None or row.credit:
+            return None
+        known[row.name] = {"balance": format(row.balance, "f"), "hold_trade": format(row.held, "f")}
+    return known

@@ -19,12 +19,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import BalanceChanged, BalancePoint, BalanceSnapshot, Engine
-from engine.actors.balance.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, Flush, read_history
+from engine import (
+    AvailabilityChanged,
+    BalanceChanged,
+    BalanceMark,
+    BalancePoint,
+    BalanceSnapshot,
+    Engine,
+    Order,
+    OrderChanged,
+    OrderFilled,
+    OrderReceipt,
+    OrderState,
+)
+from engine.actors.balance.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, Flush, read_history, read_marks
 from engine.actors.balance.messages import BalanceRecord
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import UnknownName
-from engine.rules.balance.history import AT_LEAST_EVERY, MOST
+from engine.rules.balance.history import AT_LEAST_EVERY, HOURS, MOST, hour_of, hour_place, hour_places
 from engine.simulator import Simulator
 from engine.store import read_documents
 from tests import ROOT
@@ -87,12 +99,58 @@ def test_the_oldest_fall_out(tmp_path: Path) -> None:
     assert [point.cash for point in kept] == list(range(60, MOST + 60))
     assert read_history(tmp_path, "MASTER", "another key") == read_history(tmp_path, "ALICE") == ()
     documents = read_documents(tmp_path / HISTORY_NAME)
-    assert len(documents) == MOST
+    fine = [name for name in documents if name.startswith("MASTER/")]
+    assert len(fine) == MOST
+    assert documents.keys() - set(fine) == {f"MASTER hourly/{hour_place(hour_of(BEGAN)):04}"}
     assert max(len(json.dumps(each)) for each in documents.values()) < 400
 
 
-def record(cash: int, result: dict[str, Any] | None = None) -> BalanceRecord:
-    asked = BEGAN + timedelta(seconds=cash)
+def test_a_year_of_hours_is_kept_before_the_fine_points(tmp_path: Path) -> None:
+    """Bounded: an hour takes the place of the same hour a year before, and what is older is never told."""
+    tmp_path.chmod(0o700)
+    archive = ArchiveActor.start(tmp_path, publish=print)
+    for number in range(MOST + 400):
+        archive.tell(record(number, every=1800))
+    stop_actor(archive)
+    assert wait_finished(archive, PATIENCE)
+    told = [int(point.cash) for point in read_history(tmp_path, "MASTER")]
+    assert told == [*range(0, 400, 2), *range(400, MOST + 400)], "one an hour, then all"
+    week = read_history(tmp_path, "MASTER", days=7)
+    assert next(int(point.cash) for point in week) == MOST + 400 - 1 - 7 * 48 - 1, "and the one before it"
+    assert [int(point.cash) for point in read_history(tmp_path, "MASTER", days=25)][:2] == [198, 200]
+
+
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)), st.floats(0, 400))
+def test_where_hours_lie(now: datetime, days: float) -> None:
+    places = [place for part in hour_places(days, now) for place in part]
+    assert len(places) == len(set(places)) <= HOURS
+    assert places[-1] == hour_place(hour_of(now))
+    assert hour_place(hour_of(now - timedelta(days=min(days, 365)))) in places
+
+
+def test_marks_tell_of_outages_orders_and_fills(tmp_path: Path) -> None:
+    """Also those of the run before; an order that is told of again is not marked again."""
+    tmp_path.chmod(0o700)
+    order = Order("XBTUSD", "buy", "limit", "0.02", "30000")
+    receipt = OrderReceipt("one", "MASTER", order, OrderState.PLACED)
+    filled = OrderFilled("MASTER", receipt, Decimal("0.01"), Decimal("300.0"), Decimal("0.78"))
+    told, placed = AvailabilityChanged("MASTER", False, "No reply."), OrderChanged("MASTER", receipt)
+    for event in (told, AvailabilityChanged("MASTER", True, None), placed, filled, placed):
+        archive = ArchiveActor.start(tmp_path, publish=print)
+        archive.tell(event)
+        stop_actor(archive)
+        assert wait_finished(archive, PATIENCE)
+    assert [(mark.kind, mark.text) for mark in read_marks(tmp_path, "MASTER")] == [
+        ("not available", "No reply."), ("available", ""), ("order", "one: buy 0.02 XBTUSD limit"),
+        ("fill", "buy 0.01 XBTUSD for 300.0"),
+    ]  # fmt: skip
+    assert read_marks(tmp_path, "ALICE") == ()
+    mark = read_marks(tmp_path, "MASTER")[0]
+    assert BalanceMark.from_dict(json.loads(json.dumps(mark.to_dict()))) == mark
+
+
+def record(cash: int, result: dict[str, Any] | None = None, every: int = 1) -> BalanceRecord:
+    asked = BEGAN + timedelta(seconds=every * cash)
     snapshot = BalanceSnapshot("MASTER", as_of=asked, cash=Decimal(cash), available_cash=Decimal(cash))
     return BalanceRecord(snapshot, "BalanceEx", {} if result is None else result, "key")
 

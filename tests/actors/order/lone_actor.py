@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ class LoneActor:
         self.time = Time()
         self.calls: list[PrivateCall] = []
         self.asked: list[str] = []
-        self.warned: list[str] = []
+        self.warnings: list[EngineWarning] = []
         self.key = key
         """The API key that the account has now (`Account.key_id`)."""
         self.invalidated: list[str] = []
@@ -90,7 +91,7 @@ class LoneActor:
         if isinstance(event, OrderChanged):
             self._receipts[event.receipt.id] = event.receipt
         elif isinstance(event, EngineWarning):
-            self.warned.append(event.code)
+            self.warnings.append(event)
 
     def tell(self, call: PrivateCall) -> None:
         """The lane: takes a call in."""
@@ -133,13 +134,18 @@ class LoneActor:
         self.send(call)
         self.answer(call, CallUnknown("The connection broke."))
 
-    def answer_looks(self) -> None:
-        """Answer what the lane has, and what that leads to: there is no order."""
+    @property
+    def warned(self) -> list[str]:
+        """The codes of the warnings so far."""
+        return [event.code for event in self.warnings]
+
+    def answer_looks(self, odd: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Answer what the lane has, and what that leads to: there is no order. `odd`: other answers, by endpoint."""
         self.wait()
         while self.calls:
             call = self.take()
             self.asked.append(call.endpoint)
-            self.answer(call, ABSENT[call.endpoint])
+            self.answer(call, {**ABSENT, **odd}[call.endpoint])
 
     def state(self, name: str) -> OrderState:
         """Where a placement stands, as it was published last."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -221,6 +222,39 @@ def test_what_is_over_is_found_by_each_of_its_names_and_only_by_its_account(tmp_
     assert numbers == {"a": 1, f"{1:032x}": 1, "TX2": 1, "TX1": 2, "TX3": 2, "generation": None, "b": None}
     assert all(journal.find("ALICE", name) is None for name in found)
     journal.close()
+
+
+def test_a_clients_orders_are_found_by_its_names_and_by_no_others(tmp_path: Path) -> None:
+    now = [0.0]
+    journal = Journal(tmp_path, wall=lambda: now[0])
+    marked = Order("XBTUSD", "buy", "limit", "1", "30000", userref=-7)
+    for number, client, name, order in (
+        (1, "MASTER.a", "x", ORDERS[0]), (2, "MASTER.b", "x", ORDERS[0]), (3, "MASTER.a", "x", ORDERS[1]),
+        (4, "MASTER.a", None, marked), (5, None, None, marked),
+    ):  # fmt: skip
+        row = placement(number, f"id {number}".replace(" ", "-"), order)
+        journal.plan(replace(row, client=client, client_id=name))
+        if number != 3:
+            finish(journal, number, f"TX{number}")
+
+    def numbers(client: str | None, param: str, value: str | int) -> list[int]:
+        return [int(row.cl_ord_id, 16) for row in journal.of_client("MASTER", client, param, value)]
+
+    for _ in range(2):
+        assert numbers("MASTER.a", "cl_ord_id", "x") == [3, 1]
+        assert numbers("MASTER.b", "cl_ord_id", "x") == [2]
+        assert (numbers("MASTER.a", "userref", -7), numbers(None, "userref", -7)) == ([4], [5])
+        assert (numbers("MASTER.c", "cl_ord_id", "x"), numbers(None, "cl_ord_id", "x")) == ([], [])
+        found = journal.find_all("MASTER", {"TX1": None, "TX4": None, "TX9": f"{3:032x}", "TX8": None})
+        assert {txid: int(row.cl_ord_id, 16) for txid, row in found.items()} == {"TX1": 1, "TX4": 4, "TX9": 3}
+        assert journal.find_all("ALICE", {"TX1": f"{1:032x}"}) == {}
+        journal.close()
+        journal = Journal(tmp_path, wall=lambda: now[0])
+    assert [row.id for row in journal.open_of_client("MASTER", "MASTER.a", "cl_ord_id", "x")] == []
+    now[0] = 2 * REMEMBERED
+    journal.forget()
+    journal.close()
+    assert set(read_documents(tmp_path / FILE_NAME)) == {"generation"}, "nothing of them is left behind"
 
 
 def test_an_id_may_be_the_txid_of_another(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.actors.order.messages import LookNow
+from engine.actors.order.messages import CancelAllComes, LookNow
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -21,6 +21,7 @@ from engine.errors import (
     OrderRejected,
     PairUnsettled,
 )
+from engine.rules.order.holds import NOT_OPEN
 from engine.rules.order.states import OrderState
 from tests.actors.order.lone_actor import ABSENT, KRAKEN, SETTINGS, LoneActor, crashed, lone
 from tests.stopwatch import PATIENCE
@@ -43,6 +44,34 @@ def test_a_look_that_begins_at_the_end_of_the_margin_tells_absence(lone: LoneAct
     lone.answer_looks()
     assert "TradesHistory" in lone.asked, "this look is a thorough one"
     assert lone.state("x") is OrderState.NOT_PLACED
+
+
+@pytest.mark.parametrize(
+    ("balance", "told"),
+    [
+        ({"ZUSD": {"balance": "5", "hold_trade": "0"}}, NOT_OPEN),
+        ({"ZUSD": {"balance": "5", "hold_trade": "3"}}, "Kraken holds 3 ZUSD for open orders"),
+        (CallUnknown("No answer came."), "if you do not want it."),
+    ],
+)
+def test_where_lists_are_not_whole_a_person_is_told_what_the_balance_says(
+    lone: LoneActor, balance: Any, told: str
+) -> None:
+    """Nothing is concluded from a balance, whatever it says."""
+    lone.lose("x")
+    odd = {"ClosedOrders": {"closed": {}, "count": 7}, "BalanceEx": balance}
+    while not lone.warnings and lone.time.now < 100.0:
+        lone.time.turn_to(lone.time.next())
+        lone.answer_looks(odd)
+    (warning,) = lone.warnings
+    assert warning.code == "order-doubtful"
+    assert told in warning.message
+    assert lone.state("x") is OrderState.UNKNOWN
+    assert lone.asked.count("BalanceEx") == 1
+    lone.time.turn_to(lone.time.now + 100.0)
+    lone.answer_looks(odd)
+    assert lone.state("x") is OrderState.UNKNOWN
+    assert lone.asked.count("BalanceEx") == 1
 
 
 def test_a_look_that_began_before_the_end_of_the_margin_never_tells_absence(lone: LoneActor) -> None:
@@ -93,6 +122,26 @@ def test_only_a_placement_that_no_cancel_covered_may_be_tried_again_with_its_id(
     assert [call.endpoint for call in lone.calls] == (["AddOrder"] if may_go_again else [])
     if not may_go_again:
         assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+
+
+@pytest.mark.parametrize("error", [CounterFull("Full."), ConnectFailed("There is no connection."), None])
+def test_an_id_is_used_up_by_a_cancel_before_its_turn_whatever_else_holds_it_back(
+    lone: LoneActor, error: CallError | None
+) -> None:
+    """Also where the engine ends (`None`) before the lane has answered."""
+    lone.place("x")
+    lone.ref.ask(CancelAllComes("MASTER"))
+    call = lone.take()
+    if error is not None:
+        lone.answer(call, error)
+        again = lone.place("x")
+        assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+        assert not lone.calls
+        return
+    with crashed(lone) as next_one:
+        again = next_one.place("x")
+        assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+        assert not next_one.calls
 
 
 def test_whatever_is_said_of_a_placement_whose_turn_never_came_it_was_not_sent(lone: LoneActor) -> None:

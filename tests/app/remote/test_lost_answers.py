@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from engine import BalanceSnapshot, Order, OrderReceipt, OrderState, TradePlan
 from engine.app.remote.remote_engine import RemoteEngine
 from engine.errors import CallNotSent, CallUnknown, ConfigError, EngineStopped, MailboxFull, OrderUnknown
 from tests.app.remote.fake_service import FakeService, result
-from tests.stopwatch import PATIENCE
+from tests.stopwatch import LONG, PATIENCE
 
 ORDER = Order("XBTUSD", "buy", "limit", "0.001", "20000")
 RECEIPT = OrderReceipt("signal", "MASTER", ORDER, OrderState.PLACED, ("OABCDE-FGHIJ-KLMNOP",), "name")
@@ -100,6 +101,21 @@ def test_an_answer_that_cannot_be_read_is_a_lost_one(said: bytes, tmp_path: Path
     service = FakeService(tmp_path, lambda question, asked: said)
     with service, RemoteEngine(tmp_path) as client, pytest.raises(CallUnknown):
         client.call("MASTER", "AddOrder", WRITE)
+
+
+def test_g5_a_service_that_does_not_answer_is_not_waited_for_longer_than_the_caller_wants(tmp_path: Path) -> None:
+    """It is stopped by a signal, or stands still: a few seconds after the caller's time the call ends as unknown."""
+    ended = threading.Event()
+
+    def wait(question: str, asked: Any) -> None:
+        assert ended.wait(LONG)
+
+    with FakeService(tmp_path, wait), RemoteEngine(tmp_path) as client:
+        try:
+            with pytest.raises(OrderUnknown):
+                client.place("MASTER", ORDER, timeout=0.0)
+        finally:
+            ended.set()
 
 
 def test_when_the_service_is_gone_nothing_was_sent(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from tests.served import FAST, Served, served
 from tests.stopwatch import PATIENCE
 
 ORDER = Order("XBTUSD", "buy", "limit", "0.001", "20000")
-SOON = FAST + 'order_deadline = 2.0\nsettle_margin = 1.0\ntier = "pro"\n'
+CALM = FAST + f'order_deadline = 50.0\ncall_timeout = {PATIENCE}\ntier = "pro"\n'
+SOON = FAST + f'order_deadline = 5.0\nsettle_margin = 1.0\ncall_timeout = {PATIENCE}\ntier = "pro"\n'
+"""An order that Kraken does not have is known not to be there after six seconds."""
 
 WORKER = f"""
 import sys
@@ -67,7 +69,7 @@ def funded(sim: Simulator) -> Simulator:
 
 def test_eight_processes_share_one_lane(funded: Simulator, tmp_path: Path) -> None:
     """G1 and G3: no nonce is refused, never two calls are under way, and each order is there once."""
-    with served(funded, tmp_path, "--live", settings=SOON) as service:
+    with served(funded, tmp_path, "--live", settings=CALM) as service:
         workers = [run(WORKER, str(service.state), f"w{number}", "3") for number in range(8)]
         assert [end(each) for each in workers] == [(0, "")] * 8
         assert service.stop()[0] == 0
@@ -77,7 +79,7 @@ def test_eight_processes_share_one_lane(funded: Simulator, tmp_path: Path) -> No
 
 
 def test_a_forked_child_goes_on_beside_its_parent(funded: Simulator, tmp_path: Path) -> None:
-    with served(funded, tmp_path, "--live", settings=SOON) as service:
+    with served(funded, tmp_path, "--live", settings=CALM) as service:
         assert end(run(FORKS, str(service.state))) == (0, "")
     assert len(funded.placements("MASTER")) == 3
 
@@ -88,7 +90,7 @@ def _killed_under_way(service: Served, sim: Simulator, endpoint: str) -> None:
     service.process.communicate()
 
 
-@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("executed", [True, pytest.param(False, marks=pytest.mark.torture)])
 def test_g9_a_service_killed_between_order_and_reply_leaves_one_order(
     executed: bool, funded: Simulator, tmp_path: Path
 ) -> None:
@@ -101,7 +103,8 @@ def test_g9_a_service_killed_between_order_and_reply_leaves_one_order(
         except EngineError as error:
             told.append(error)
 
-    with served(funded, tmp_path, "--live", settings=SOON) as service:
+    settings = CALM if executed else SOON
+    with served(funded, tmp_path, "--live", settings=settings) as service:
         client = Engine.connect(service.state)
         hang = funded.fault(Fault.hang(endpoint="AddOrder", executed=executed, times=1))
         placing = threading.Thread(target=place, args=(client,))
@@ -110,7 +113,7 @@ def test_g9_a_service_killed_between_order_and_reply_leaves_one_order(
         if not executed:
             funded.drop_connections()  # what a dead client had sent is not carried out
     hang.remove()
-    with client, served(funded, tmp_path, "--live", settings=SOON):
+    with client, served(funded, tmp_path, "--live", settings=settings):
         placing.join(8 * PATIENCE)
         (receipt,) = told
         assert isinstance(receipt, OrderReceipt), receipt

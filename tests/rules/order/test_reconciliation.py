@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from engine.errors import CallError, CallUnknown
+from engine.rules.order.following import follow
+from engine.rules.order.found import Found, event_of, joined
+from engine.rules.order.lists import PAGE, LookupSteps
 from engine.rules.order.order import Order
 from engine.rules.order.own_name import KrakenName
-from engine.rules.order.reconciliation import PAGE, Found, LookupSteps, event_of, follow, joined, look_up
+from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent
 
 NAME = "0123456789abcdef0123456789abcdef"
@@ -199,7 +202,7 @@ def test_what_one_list_does_not_tell_another_does() -> None:
     assert {txid: each.event for txid, each in look.found.items()} == {
         "A": OrderEvent.FOUND_CANCELED, "B": OrderEvent.FOUND_CLOSED,
     }  # fmt: skip
-    assert (look.error, look.listing) == (LOST, None)
+    assert (look.error, look.others, look.searched) == (LOST, {}, frozenset())
 
 
 @pytest.mark.parametrize("odd", [None, "text", 1, []])

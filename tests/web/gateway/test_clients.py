@@ -23,7 +23,7 @@ from engine.errors import ConfigError, StoreError
 from engine.simulator import Fault, Simulator
 from engine.web.gateway.credentials import Credentials
 from tests.conftest import private_calls
-from tests.served import Served, ServiceReply, served, until
+from tests.served import Served, ServiceReply, served, texts, until
 from tests.stopwatch import PATIENCE
 from tests.web.gateway.asking import key_of, send, signed
 
@@ -212,14 +212,16 @@ def test_an_order_goes_through_the_journal(sim: Simulator, tmp_path: Path) -> No
             told = call(service, "AddOrder", {**ORDER, "validate": word}).json
             assert told == {"error": ["EGeneral:Invalid arguments:validate"]}
         orders = until(lambda: service.ask("/api/state").json["rows"]["orders"])
-        assert orders[0][:3] == ["good", "placed", "MASTER"]
-        assert orders[0][3].startswith("bot/signal-42/"), "by the label of the key, and the client's name"
+        assert (orders[0]["s"], texts(orders[0])[0]) == ("good", "MASTER")
+        name = texts(orders[0])[1]
+        assert name.startswith("bot/signal-42/"), "by the label of the key, and the client's name"
         service.process.kill()
         service.process.communicate()
     with served(sim, tmp_path, "--live") as again:
         nonce = iter(range(time.time_ns() + 2 * 10**9, 2**63, 1000))  # the mark is up to a second ahead after a kill
         assert call(again, "AddOrder", named).json["result"]["txid"] == first["result"]["txid"]
-        assert until(lambda: again.ask("/api/state").json["rows"]["orders"])[0][3] == orders[0][3], "also after a kill"
+        orders = until(lambda: again.ask("/api/state").json["rows"]["orders"])
+        assert texts(orders[0])[1] == name, "also after a kill"
         assert call(again, "CancelOrder", {"cl_ord_id": "signal-42"}).json["result"]["count"] == 1
         assert again.stop()[0] == 0
     assert len(sim.placements("MASTER")) == 1
@@ -236,7 +238,7 @@ def test_the_waiting_call_of_a_client_that_disconnects_is_withdrawn(sim: Simulat
         sim.wait_for_calls(1, endpoint="AddOrder", ended=False)
         change = {"txid": "OAAAAA-BBBBB-CCCCCC", "pair": "XBTUSD", "volume": "1"}
         waiting = start(service, signed(service, key, "EditOrder", time.time_ns(), change))
-        until(lambda: service.ask("/api/state").json["cells"]["waiting-order"]["t"] == "1")
+        until(lambda: service.ask("/api/state").json["cells"]["waiting-order"]["p"] == ["1"])
         waiting.close()
         until(lambda: 'gateway_requests_total{outcome="gone"} 1.0' in service.ask("/metrics").text)
         hang.remove()
@@ -261,7 +263,7 @@ def test_a_call_that_waits_when_the_service_stops_is_answered(sim: Simulator, tm
         key = key_of(service)
         sim.fault(Fault.hang())
         first, second = (start(service, signed(service, key, "Balance", time.time_ns())) for _ in range(2))
-        until(lambda: service.ask("/api/state").json["cells"]["waiting-read"]["t"] != "0")
+        until(lambda: service.ask("/api/state").json["cells"]["waiting-read"]["p"] != ["0"])
         assert service.stop()[0] == 0
         answers = sorted(each.makefile("rb").read().splitlines()[-1] for each in (first, second))
         assert answers[-1] == b'{"error":["EService:Unavailable"]}'

@@ -84,7 +84,8 @@ def test_a_userref_marks_groups_of_orders(sim: Simulator, tmp_path: Path) -> Non
         assert set(bot.result("OpenOrders", userref="5")["open"]) == set(marked)
         assert bot.result("CancelOrder", txid="5") == {"count": 3}
         assert [order["txid"] for order in sim.orders("MASTER") if order["status"] == "open"] == [foreign]
-        assert bot.call("CancelOrder", txid="5").json["error"] == ["EOrder:Unknown order"]
+        gone = bot.call("CancelOrder", txid="5").json["error"]
+        assert gone in (["EOrder:Unknown order"], ["EOrder:Invalid order"]), "whether or not the journal has seen it"
         first = bot.result("ClosedOrders", userref="5", ofs="2")
         assert (len(first["closed"]), first["count"]) == (1, 3)
         both = bot.call("AddOrder", **{**ORDER, "userref": "5", "cl_ord_id": "a"}).json
@@ -104,7 +105,7 @@ def test_a_lost_reply_to_an_order_with_a_close_is_looked_up(sim: Simulator, tmp_
         assert placed.txid == txid
         assert placed.params["close[price]"] == "60000"
         assert names(bot.result("OpenOrders", userref="9")["open"]) == {txid: (None, 9)}
-        assert until(lambda: service.ask("/api/state").json["rows"]["orders"])[0][1] == "placed"
+        assert until(lambda: service.ask("/api/state").json["rows"]["orders"])[0]["s"] == "good"
         told = bot.result("AddOrder", **{**ORDER, "close[ordertype]": "limit", "close[price]": "61000"})
         assert told["descr"]["close"] == "close position @ limit 61000.0"
         assert bot.result("CancelOrder", txid="9") == {"count": 1}

@@ -1,0 +1,29 @@
+"""The handler of the dashboard's page."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from engine.rules.balance.cash import currency_of
+from engine.rules.balance.valuation import CURRENCIES
+from engine.web.page.document import Viewer, page
+from engine.web.web_state import WebState
+
+COOKIE = "currency"
+YEAR = 366 * 86_400
+
+
+async def dashboard(request: Request) -> Response:
+    """The page as it is now. A chosen currency is kept in a cookie, so that it needs no script."""
+    service: WebState = request.app.state.service
+    service.feed.looked_at()
+    status = service.engine.status()
+    chosen = request.query_params.get(COOKIE, "")
+    kept = request.cookies.get(COOKIE, "")
+    usual = currency_of(next((each.cash_assets for each in status.accounts), ()))
+    currency = next((each for each in (chosen, kept, usual) if each in CURRENCIES), CURRENCIES[0])
+    answer = HTMLResponse(page(status, service.feed.view, Viewer(currency, service.may_act)))
+    if chosen == currency:
+        answer.set_cookie(COOKIE, chosen, max_age=YEAR, samesite="strict", httponly=True)
+    return answer

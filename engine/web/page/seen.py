@@ -1,0 +1,59 @@
+"""What the page is made of: the state of the engine, and what the feed has collected beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from engine.app.status import EngineStatus
+from engine.rules.balance.history import BalancePoint
+from engine.rules.balance.valuation import Prices
+from engine.rules.order.open_order import OpenOrder
+from engine.rules.order.order import OrderReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event as the page shows it. `account`: empty where it is about none."""
+
+    number: int
+    at: datetime
+    kind: str
+    state: str
+    account: str
+    text: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """Public facts for display: prices, the last trade by any name of a pair, decimals by asset."""
+
+    prices: Prices = field(default_factory=Prices)
+    last: Mapping[str, Decimal] = field(default_factory=dict)
+    decimals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that a view of the page is made of.
+
+    orders: the placements that are not over. others: open orders that the engine has not placed; for the accounts in
+    `unknown` these are not known. opened: since when our orders are open, by account and txid. unsettled: since when
+    placements are not settled, by account and id. rates: nonces a second by account. day_ago: what each account held 24
+    hours ago. may_act: whether the page offers actions.
+    """
+
+    status: EngineStatus
+    events: Sequence[LoggedEvent] = ()
+    orders: Sequence[OrderReceipt] = ()
+    others: Sequence[OpenOrder] = ()
+    unknown: Sequence[str] = ()
+    opened: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    unsettled: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    quotes: Quotes = Quotes()
+    day_ago: Mapping[str, BalancePoint] = field(default_factory=dict)
+    may_act: bool = False
