@@ -92,7 +92,7 @@ def opened(
     tcp = undo.enter_context(contextlib.closing(_bound(options)))
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
-    gateway = Gateway(engine, credentials, settings=settings)
+    gateway = Gateway(engine, credentials, settings=settings, show=feed.refused)
     metrics = Metrics(engine.status, counters, feed, gateway)
     service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls(), options.allow_actions)
     servers = (

@@ -49,10 +49,13 @@ class EventLog:
         self._number = 0
 
     def add(self, event: Any, at: datetime) -> None:
-        """Take in an event; a failed call that is listed already is only counted, so that it displaces no other."""
+        """Take in an event, if it is worth showing."""
         told = told_of(event)
-        if told is None:
-            return
+        if told is not None:
+            self.note(told, at)
+
+    def note(self, told: Told, at: datetime) -> None:
+        """Take in what is to be said; a call that fails again is only counted, and displaces no other."""
         with self._lock:
             known = self._again(told) if told.kind == "call" else None
             times = 1

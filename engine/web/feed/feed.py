@@ -15,7 +15,7 @@ from engine.app.status import EngineStatus
 from engine.rules.balance.snapshot import moment
 from engine.values import SYSTEM_CLOCK, Clock
 from engine.web.feed.balance_history import BalanceCharts, DayAgo
-from engine.web.feed.event_log import EventLog
+from engine.web.feed.event_log import EventLog, Told
 from engine.web.feed.orders import OpenOrders
 from engine.web.feed.other_orders import OtherOrders
 from engine.web.feed.quote_board import QuoteBoard
@@ -64,6 +64,11 @@ class Feed:
         if isinstance(event, CallFinished):
             with self._lock:
                 self._calls.append(event)
+
+    def refused(self, who: str, text: str) -> None:
+        """The gateway has refused a call of this gateway key."""
+        account = who.partition(".")[0] if "." in who else ""
+        self.log.note(Told("gateway", "warn", account, text), moment(self._clock.wall_ns()))
 
     @property
     def view(self) -> View:

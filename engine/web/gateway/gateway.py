@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -47,10 +47,12 @@ class Gateway:
     Guarantees: a call goes to the engine only with a good signature of a key in force, once, and only when that key may
     make it; the client's nonce is never used at Kraken. If a client disconnects, its call is withdrawn while it waits;
     an order is not, since the journal has it by then. What the gateway or the engine refuses is told with a sentence,
-    and written to the log.
+    written to the log, and shown: `show` takes the key's name and a sentence.
     """
 
-    def __init__(self, engine: Engine, credentials: Credentials, *, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, credentials: Credentials, *, settings: Settings, show: Callable[[str, str], None]
+    ) -> None:
         self._engine = engine
         self._timeout, self._serves_snapshots = settings.call_timeout, settings.serve_snapshots
         self._guards: dict[Credential, ReplayGuard] = {}
@@ -61,7 +63,7 @@ class Gateway:
         self._order_reads = OrderReads(self._reads, names)
         self._order_changes = OrderChanges(engine, self._calls, names)
         self._orders = OrderDesk(engine)
-        self._log = RefusalLog(time.monotonic)
+        self._log = RefusalLog(time.monotonic, show)
         self.credentials = credentials
         self.answered = Counter[str]()
         """How many requests were done, refused by the gateway itself, failed, and given up by their client."""

@@ -26,11 +26,12 @@ class GatewayRefusal(Exception):
 class RefusalLog:
     """Writes each refusal of the gateway's to the log, the same one once in a while. Not thread-safe.
 
-    Kraken's own refusals are the client's business and are not written here.
+    Kraken's own refusals are the client's business and are not written here. `show` is told the same: the name of the
+    gateway's key and a sentence.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self, monotonic: Callable[[], float], show: Callable[[str, str], None]) -> None:
+        self._monotonic, self._show = monotonic, show
         self._said: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     def refused(self, who: str, endpoint: str, code: str, sentence: str) -> None:
@@ -42,7 +43,9 @@ class RefusalLog:
         self._said.move_to_end(what)
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
-        logger.warning("gateway: %s by %s was refused with %s: %s", endpoint, who, code, sentence)
+        text = f"{endpoint} by {who} was refused with {code}: {sentence}"
+        logger.warning("gateway: %s", text)
+        self._show(who, text)
 
     def failed(self, who: str, endpoint: str, error: EngineError) -> None:
         """A call failed; written to the log where the engine has refused it."""

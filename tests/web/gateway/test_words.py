@@ -74,11 +74,13 @@ def test_a_sentence_fits_into_a_header() -> None:
 
 def test_the_log_has_each_refusal_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    log = RefusalLog(lambda: now[0])
+    shown: list[tuple[str, str]] = []
+    log = RefusalLog(lambda: now[0], lambda who, text: shown.append((who, text)))
     for sentence in ("one", "one", "two"):
         log.refused("MASTER.bot", "AddOrder", "EGeneral:Invalid arguments:x", sentence)
     log.failed("MASTER.bot", "AddOrder", CallRefused("no", kraken_code="EOrder:Insufficient funds"))
-    assert [record.args[-1] for record in caplog.records if isinstance(record.args, tuple)] == ["one", "two"]
+    assert [text.rpartition(": ")[2] for _, text in shown] == ["one", "two"]
+    assert [record.getMessage() for record in caplog.records] == [f"gateway: {text}" for _, text in shown]
     now[0] += SAY_AGAIN
     log.failed("MASTER.bot", "AddOrder", ConfigError("one"))
     log.refused("MASTER.bot", "AddOrder", "EGeneral:Invalid arguments:x", "one")
@@ -106,6 +108,8 @@ def test_a_second_program_with_another_unit_is_told_so(sim: Simulator, tmp_path:
         told = send(service, signed(service, bot.key, "Balance", int(time.time() * 1000)))
         assert told.json == {"error": ["EAPI:Invalid nonce"]}
         assert "milliseconds" in told.headers["x-engine-refusal"]
+        shown = service.ask("/api/log").text
+        assert "gateway: Balance by MASTER.bot was refused" in shown, "also on the dashboard"
         log = service.stop()[1]
     assert "milliseconds" in log
     assert "MASTER.bot" in log
