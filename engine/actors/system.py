@@ -32,14 +32,15 @@ from engine.actors.lane.messages import PrivateCall
 from engine.actors.lane.priority_mailbox import PriorityMailbox
 from engine.actors.lane.private import KrakenPrivateActor
 from engine.actors.lane.report import LaneReport
-from engine.actors.order.messages import AllCanceled, DisarmAll, EditComes, EditFailed, OrderReplaced, OrdersTouched
+from engine.actors.order.call_effects import CallEffects
+from engine.actors.order.messages import DisarmAll
 from engine.actors.order.order import OrderActor
 from engine.actors.order.safeguards import Safeguards
 from engine.actors.push_link import PushLink
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.supervisor import Supervisor
-from engine.errors import CallError, CallNotSent, Outcome, StoreError
+from engine.errors import StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
@@ -47,7 +48,6 @@ from engine.ownership import verify_owned
 from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.lane.admission import KEPT, SETTLEMENT
-from engine.rules.order.replacement import Replacement
 from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
@@ -116,6 +116,7 @@ class ActorSystem:
         )  # fmt: skip
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
+        self._effects = CallEffects(self.refs, ORDERS, clock.wall_ns)
         mark = partial(self.tell, ARCHIVE)
         self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, mark).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
@@ -259,7 +260,8 @@ class ActorSystem:
         return KrakenPrivateActor.start(
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
-            invalidate=self.invalidate, going=self._going, told=self._told, watch=self._watch, drift=self._drift,
+            invalidate=self.invalidate, going=self._going, told=self._effects.ended, watch=self._watch,
+            drift=self._drift,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:
@@ -289,27 +291,7 @@ class ActorSystem:
     def _going(self, call: PrivateCall) -> None:
         """A paused account places nothing, and an edit is written down first. Lane's thread; raises `CallNotSent`."""
         self.safeguards.check(call)
-        if call.endpoint == "EditOrder":
-            try:
-                self._actors.ref(ORDERS).ask(EditComes(call.account, _txid(call)), timeout=WRITTEN_WITHIN)
-            except (pykka.ActorDeadError, pykka.Timeout, KeyError):
-                raise CallNotSent("The edit could not be written down in time, so it was not sent.") from None
-
-    def _told(self, call: PrivateCall, result: Any, error: CallError | None) -> None:
-        """What a call did to orders concerns their placements, whoever made it. In the lane's thread."""
-        message: Any = None
-        is_possible = error is None or error.outcome is Outcome.UNKNOWN
-        match call.endpoint:
-            case "EditOrder" if (replacement := Replacement.of(call.params, result)) is not None:
-                message = OrderReplaced(call.account, replacement)
-            case "EditOrder" if not is_possible:
-                message = EditFailed(call.account, _txid(call))
-            case "EditOrder" | "AmendOrder" if is_possible:
-                message = OrdersTouched(call.account)
-            case "CancelAll" if result is not None:
-                message = AllCanceled(call.account, self._clock.wall_ns() / 1e9)
-        if message is not None:
-            self.tell(ORDERS, message)
+        self._effects.going(call)
 
     def _key_of(self, account: str) -> str | None:
         known = self._accounts.get(account)
@@ -347,7 +329,3 @@ class ActorSystem:
         except StoreError as error:
             self.publish(EngineWarning("balances-lost", f"The last known balances cannot be read: {error}"))
             return {}
-
-
-def _txid(call: PrivateCall) -> str:
-    return str(call.params.get("txid"))

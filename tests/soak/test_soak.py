@@ -33,7 +33,8 @@ NAMES = ("MASTER", "ALICE", "BOB", "CAROL")
 BALANCE = {"ZUSD": "1000000.50", "USDT": "1000000"}
 WARM_UP = 0.2  # of the time: what is made once is made by then
 LIMITS = {"memory": 8e6, "threads": 2.0, "descriptors": 3.0}
-"""By how much the line through the samples may rise: what is told of each order placed is kept, and little else."""
+"""By how much the line through the samples may rise. SQLite keeps up to 2 MB of each file of the store in memory, which
+takes a while to fill; after that nothing grows."""
 
 FAULTS: dict[str, Callable[[random.Random], Fault]] = {
     "502": lambda rng: Fault.http(502, executed=rng.random() < 0.5),

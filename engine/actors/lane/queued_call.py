@@ -124,7 +124,7 @@ class QueuedCall:
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
         self.endpoint = endpoint = _endpoint(call)
-        params = settled(endpoint, call.params)
+        params = settled(endpoint, call.params) if endpoint.writes else call.params
         self.call = call if params is call.params else replace(call, params=params)
         self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
         self.may_change = endpoint.changes_now and not is_dry_run(endpoint, params)

@@ -69,6 +69,8 @@ class BalanceSnapshot(Value):
     _invalidated_at: Callable[[], float] = field(default=never, repr=False, compare=False)
     _confirmed: Callable[[float], float | None] = field(default=unconfirmed, repr=False, compare=False)
     """Seconds since Kraken's stream has confirmed a balance requested at that monotonic time; `None`: it does not."""
+    _confirmed_at: datetime | None = field(default=None, repr=False, compare=False)
+    """In another process: when the stream had last confirmed it in the first."""
     _fixed_age: float | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -98,7 +100,11 @@ class BalanceSnapshot(Value):
     def _parts(self) -> dict[str, Any]:
         """Without the links into this process: elsewhere nothing marks the balance when it changes."""
         kept = {name: part for name, part in Value._parts(self).items() if name not in _LIVE}
-        return kept | {"restored": self.restored or self.invalidated}
+        return kept | {"restored": self.restored or self.invalidated, "_confirmed_at": self._last_confirmed()}
+
+    def _last_confirmed(self) -> datetime | None:
+        since = None if self._as_of_monotonic is None else self._confirmed(self._as_of_monotonic)
+        return self._confirmed_at if since is None else moment(self._clock.wall_ns() - round(since * 1e9))
 
     @property
     def state(self) -> BalanceState:
@@ -146,7 +152,7 @@ class BalanceSnapshot(Value):
             since = self._confirmed(self._as_of_monotonic)
             if since is not None:
                 return max(0.0, since + later)
-        by_wall = wall - (self.as_of - _EPOCH).total_seconds()
+        by_wall = wall - ((self._confirmed_at or self.as_of) - _EPOCH).total_seconds()
         if self._as_of_monotonic is None:
             return max(0.0, by_wall)
         return max(0.0, by_wall, self._clock.monotonic() - self._as_of_monotonic + later)

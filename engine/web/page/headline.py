@@ -80,7 +80,10 @@ def _sentence(
     if unknown:
         what = "1 order is unknown" if len(unknown) == 1 else f"{len(unknown)} orders are unknown"
         whose = ", ".join(dict.fromkeys(each.account for each in unknown))
-        when = [] if first is None else _since(status, _seconds_since(status, first))
+        when: list[Piece] = []
+        if first is not None:
+            age = Age(max(0.0, (status.as_of - first).total_seconds()), is_silent=True)
+            when = [" since ", Moment(first), " (", age, ")"]
         return "bad", what, [f"{what} ({whose})", *when, ". Kraken is asked whether it has placed it."]
     if late:
         name, seconds = max(late.items(), key=lambda item: item[1] or 0.0)
