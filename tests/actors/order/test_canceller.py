@@ -19,6 +19,7 @@ from engine.errors import (
 )
 from engine.rules.order.states import OrderState
 from tests.actors.order.lone_actor import ABSENT, LoneActor, lone
+from tests.stopwatch import PATIENCE
 
 __all__ = ["lone"]  # a fixture
 
@@ -98,3 +99,14 @@ def test_pauses_between_cancels_double_to_two_seconds_and_after_twenty_are_half_
 def test_a_cancel_that_is_done_is_not_sent_again(placed: LoneActor) -> None:
     assert again(placed, begin(placed), {"count": 1}) is None
     assert placed.state("x") is OrderState.CANCELED
+
+
+def test_whoever_waits_for_a_cancel_that_the_key_may_not_make_is_told_at_once(placed: LoneActor) -> None:
+    answer = placed.ref.ask(CancelPlacement(f"{1:032x}", 1000.0), block=False)
+    placed.wait()
+    while placed.calls[0].endpoint != "CancelOrder":
+        call = placed.take()
+        placed.answer(call, ({**ABSENT, **OPEN})[call.endpoint])
+    placed.answer(placed.take(), PermissionDenied("No."))
+    with pytest.raises(PermissionDenied):
+        answer.get(timeout=PATIENCE).result(timeout=PATIENCE)
