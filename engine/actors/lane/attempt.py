@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
+from engine.actors.lane.lead import let_lead_pass
 from engine.actors.lane.limits import Limits
 from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
@@ -113,6 +114,8 @@ class Lane:
                 ) from None
             if not self._limits.may_sign_again(account.name):
                 raise
+            if not self._limits.was_accepted(account.name):
+                let_lead_pass(queued_call, self._clock.monotonic)
         return self._send(account, endpoint, call.params, queued_call)
 
     def resume(self, account: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -194,6 +195,15 @@ def test_foreign_key_use_ends_after_two_tries_in_plain_words(
     assert nonce is not None
     assert nonce < 2**61, "the nonce never jumps ahead"
     assert published.codes() == ["nonce-refused-once", "nonces-refused"]
+
+
+def test_a_new_directory_lets_the_lead_of_another_pass(sim: Simulator, tmp_path: Path) -> None:
+    """Nonces lead the clock by up to a second after a restart; a new directory of the same key has only the clock."""
+    settings = Settings(call_timeout=PATIENCE, local_limits=False, refresh_every=1000)
+    sim.set_nonce("MASTER", time.time_ns() + 900_000_000)
+    with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path / "new", settings=settings) as engine:
+        engine.call("MASTER", "TradeBalance", timeout=PATIENCE)
+    assert sim.refused_nonces == 1
 
 
 def test_behind_a_proxy_a_refused_nonce_of_an_order_is_unknown(sim: Simulator, tmp_path: Path) -> None:
