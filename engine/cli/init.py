@@ -17,7 +17,7 @@ from typing import TypeVar
 import click
 
 from engine.cli.exits import Exit
-from engine.cli.options import Options, common, pass_options
+from engine.cli.options import Options, account_names, common, pass_options
 from engine.cli.output import document, say
 from engine.cli.systemd_unit import KeyFiles, systemd_unit
 from engine.config import load, state_directory
@@ -27,7 +27,6 @@ from engine.values import MASTER, Settings
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")  # what a shell takes in the name of a variable
 _ASSET = re.compile(r"[A-Za-z0-9]{2,16}")
 _TIERS = ("starter", "intermediate", "pro")
 _NO_UNIT = "none"
@@ -67,13 +66,6 @@ def _cash(text: str) -> tuple[str, ...]:
         raise click.UsageError(f"{text!r} is not a list of assets: give names with commas between, such as USD,USDT.")
     table = AssetTable.shipped()
     return tuple(dict.fromkeys(table.plain(name) or name for name in names))
-
-
-def _accounts(text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(_NAME.fullmatch(name) for name in names) or len(set(names)) < len(names):
-        raise click.UsageError(f"{text!r} is not a list of accounts: give different names of letters, digits and '_'.")
-    return tuple(names)
 
 
 def _tier(text: str) -> str:
@@ -127,7 +119,7 @@ def init(
     config = _free(_path(file))
     answers = Answers(
         _answer(cash, "Which currency is your cash (several with commas)", ",".join(Settings().cash), _cash),
-        _answer(accounts, "Which accounts (MASTER, and the names of users, with commas)", MASTER, _accounts),
+        _answer(accounts, "Which accounts (MASTER, and the names of users, with commas)", MASTER, account_names),
         _answer(tier, f"Kraken's tier of them ({', '.join(_TIERS)})", Settings().tier, _tier),
         _answer(secrets, "The directory of the files with the keys", "secrets", _path),
         state_directory(options.state_dir),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ class Options:
         return made
 
 
+_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")  # what a shell takes in the name of a variable
 SECONDS = click.FloatRange(0, 86_400, min_open=True)
 TIMEOUT_DEFAULT = f"[{Settings().call_timeout:g}, or call_timeout of the file]"
 pass_options = click.make_pass_decorator(Options, ensure=True)
@@ -60,6 +62,16 @@ def common(command: Decorated) -> Decorated:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def account_names(text: str) -> tuple[str, ...]:
+    """Names of accounts with commas between. Raises `click.BadParameter`."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if not _NAME.fullmatch(name) or names.count(name) > 1:
+            hint = f"{text!r}: give different names of letters, digits and '_', with commas between."
+            raise click.BadParameter(hint, param_hint="--accounts")
+    return tuple(names)
 
 
 def account_named(found: Config, name: str) -> Account:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,14 +11,13 @@ import click
 from engine.cli.exits import Exit
 from engine.cli.fault_words import fault_of
 from engine.cli.key_file import kept_accounts
-from engine.cli.options import Options, common, pass_options
+from engine.cli.options import Options, account_names, common, pass_options
 from engine.cli.output import document, say
 from engine.cli.simulator_console import SimulatorConsole, read_lines
 from engine.errors import ConfigError
 from engine.simulator import Simulator
 from engine.values import MASTER
 
-_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")  # what a shell takes in the name of a variable
 REMEMBERED = 1_000  # calls; it may run for days
 
 
@@ -42,7 +39,7 @@ def simulate(options: Options, port: int, accounts: str, keys: Path | None, faul
     is --state-dir, or one that is removed at the end. While it runs, type faults and events to rehearse an outage: help
     lists them.
     """
-    names = _names(accounts)
+    names = account_names(accounts)
     started = [fault_of(each, names) for each in faults]
     with contextlib.ExitStack() as undo:
         state_dir = options.state_dir or undo.enter_context(tempfile.TemporaryDirectory(prefix="kraken-engine-"))
@@ -58,15 +55,6 @@ def simulate(options: Options, port: int, accounts: str, keys: Path | None, faul
         with contextlib.suppress(KeyboardInterrupt):
             simulator.wait()
     return Exit.DONE
-
-
-def _names(text: str) -> Sequence[str]:
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if not _NAME.fullmatch(name) or names.count(name) > 1:
-            hint = f"{name!r}: give different names of letters, digits and '_', with commas between."
-            raise click.BadParameter(hint, param_hint="--accounts")
-    return names
 
 
 def _announce(simulator: Simulator, state_dir: str, as_json: bool) -> None:
