@@ -78,6 +78,8 @@ def _where(words: list[str], accounts: Collection[str]) -> dict[str, Any]:
             where["account"] = value
         elif name == "endpoint" and value.isalnum():
             where["endpoint"] = value
+        elif name in ("times", "endpoint"):
+            raise ConfigError(f"{word!r} cannot be understood: such as times=3, or endpoint=AddOrder.")
         else:
             continue
         words.remove(word)
