@@ -80,7 +80,7 @@ def _account(each: BalanceSnapshot) -> Sequence[str | Text]:
 
 def _reasons(snapshots: Sequence[BalanceSnapshot]) -> Iterator[RenderableType]:
     for each in snapshots:
-        if each.last_error:
+        if each.last_error and not (each.is_available and not each.error_count):
             errors = f" ({each.error_count} in a row)" if each.error_count > 1 else ""
             yield Text(f"  {each.account}: {each.last_error}{errors}", style=BAD if not each.is_available else WARN)
 
