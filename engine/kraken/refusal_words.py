@@ -1,6 +1,6 @@
 """The words that Kraken has for what the engine refuses by itself, for clients that speak Kraken's protocol.
 
-A client reads from Kraken's words what it may do next: wait, give up, or mend the call.
+A client reads from Kraken's words what it may do next: wait, give up, or fix the call.
 """
 
 from __future__ import annotations

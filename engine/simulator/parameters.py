@@ -61,7 +61,7 @@ def require(held: object, otherwise: str) -> None:
 
 
 def text(params: Params, name: str, default: str = "") -> str:
-    """A parameter as text, also a whole number of JSON; the default if it is missing, nothing if it is no text."""
+    """A parameter as text, also a whole number of JSON; the default if it is missing, nothing if it is not a text."""
     value = params.get(name, default)
     return str(value) if type(value) in (str, int) else ""
 

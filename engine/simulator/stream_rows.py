@@ -79,7 +79,7 @@ def status_of(order: BookOrder) -> str:
 
 
 def order_row(order: BookOrder, exec_type: str, now: float) -> Row:
-    """The row of an event that is no trade. Cumulative amounts are in it, as in the rows of a snapshot."""
+    """The row of an event that is not a trade. Cumulative amounts are in it, as in the rows of a snapshot."""
     cost = sum((fill.cost for fill in order.fills), Decimal(0))
     row: Row = {
         "order_id": order.txid, "exec_type": exec_type, "order_status": _status(order, exec_type),

@@ -107,7 +107,7 @@ _POSITIVE = (
 )  # fmt: skip
 
 
-_LONGEST_ASSET = 32  # characters; what is longer is no name of Kraken's, and may be a secret in the wrong place
+_LONGEST_ASSET = 32  # characters; what is longer is not a name of Kraken's, and may be a secret in the wrong place
 _HIGHEST_BOUND = Decimal("0.1")  # far above every fee of Kraken's: a percentage in place of a part is noticed
 
 

@@ -56,7 +56,7 @@ class Ext4:
             pytest.skip("this kernel triggers no error of a file system")
         trigger.write_text("test")
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Check it, as is done before it is mounted again."""
         subprocess.run(["umount", str(self.path)], capture_output=True, check=True)  # fails while a file is open
         subprocess.run(["e2fsck", "-fy", str(self._image)], capture_output=True, check=False)
@@ -96,7 +96,7 @@ def test_a_file_system_that_becomes_read_only_under_orders(sim: Simulator, ext4:
     with pytest.raises(StoreError, match=str(ext4.path)):
         Engine(sim.accounts, url=sim.url, state_dir=state, settings=QUICK).start()
 
-    ext4.mend()
+    ext4.repair()
     with Engine(sim.accounts, url=sim.url, state_dir=state, settings=QUICK, live=True) as engine:
         assert engine.balance("MASTER").state is not BalanceState.UNKNOWN
         again = engine.place("MASTER", ORDER, id="one", timeout=PATIENCE)

@@ -70,7 +70,7 @@ _OWN_CODE = (
 
 
 class Unreadable(ValueError):
-    """What was read is no value of this encoding."""
+    """What was read is not a value of this encoding."""
 
 
 def write(value: Any) -> bytes:

@@ -40,7 +40,7 @@ class EventStream:
 
     def _run(self) -> None:
         for event in self._lines:
-            if not self._is_live or isinstance(event, dict):  # a refusal of the service's is no event
+            if not self._is_live or isinstance(event, dict):  # a refusal of the service's is not an event
                 break
             try:
                 self._take(event)

@@ -23,7 +23,7 @@ AT_ONCE = 50  # orders that one CancelOrderBatch takes
 CHANGES = frozenset({"CancelOrder", "CancelOrderBatch", "AmendOrder", "EditOrder"})
 UNKNOWN_ORDER = "EOrder:Unknown order"
 _CLIENT_IDS = "cl_ord_ids"
-_NO_CALL: Any = None  # an answer that is no call's alone
+_NO_CALL: Any = None  # an answer that belongs to no call alone
 
 
 class OrderChanges:

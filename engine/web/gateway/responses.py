@@ -1,6 +1,6 @@
 """The gateway's responses: Kraken's envelope, and the gateway's own refusals in the words that Kraken has for the same.
 
-A client reads from Kraken's words what it may do next: wait, give up, or mend the call. Why the engine refuses it is
+A client reads from Kraken's words what it may do next: wait, give up, or fix the call. Why the engine refuses it is
 told besides, as a sentence in the header ``X-Engine-Refusal``.
 """
 

@@ -138,7 +138,7 @@ def _held(snapshot: BalanceSnapshot) -> Decimal | None:
 
 
 def _day(snapshot: BalanceSnapshot, seen: Seen) -> Cell:
-    """What has come and gone in 24 hours, at today's prices: a price that rose is no change of what is held."""
+    """What has come and gone in 24 hours, at today's prices: a price that rose does not change what is held."""
     before = seen.day_ago.get(snapshot.account)
     if before is None or snapshot.as_of is None:
         return cell("no history yet")
