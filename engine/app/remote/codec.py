@@ -85,11 +85,11 @@ def read(raw: bytes) -> Any:
     except EngineError:
         raise
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
-        raise Unreadable(f"This is no message of the engine's: {type(error).__name__}.") from None
+        raise Unreadable(f"This is not a message of the engine's: {type(error).__name__}.") from None
 
 
 def _not_json(word: str) -> Any:
-    raise ValueError(f"{word} is no number of JSON's")
+    raise ValueError(f"{word} is not a number of JSON's")
 
 
 def encoded(value: Any) -> Any:
