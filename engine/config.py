@@ -97,7 +97,7 @@ def state_directory(
     base = environ.get("XDG_STATE_HOME")
     path = Path(chosen) if chosen else (Path(base) if base else Path("~/.local/state")) / "kraken-engine"
     if without_secrets(str(path)) != str(path) and not (path.is_absolute() and path.parent.exists()):
-        raise ConfigError(f"{str(path)!r} cannot be a state directory: it looks like a key or a secret. Name a directory.")
+        raise ConfigError(f"{str(path)!r} looks like a key or a secret, not like a state directory.")
     try:
         absolute = Path(os.path.abspath(path.expanduser()))  # the host may change its directory
         os.fsencode(absolute)

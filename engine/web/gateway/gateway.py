@@ -124,7 +124,7 @@ class Gateway:
         except Unreadable as error:
             raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
         if asked.nonce is None:
-            raise GatewayRefusal(refusal_words.INVALID_NONCE, "The call has no nonce, or one that is not a whole number.")
+            raise GatewayRefusal(refusal_words.INVALID_NONCE, "The call has no nonce that is a whole number.")
         path = request.scope["path"]
         if not path.isascii():
             raise GatewayRefusal(refusal_words.UNKNOWN_METHOD, "The path has other characters than an endpoint has.")
