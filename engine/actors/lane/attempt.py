@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -91,8 +91,10 @@ class Lane:
         self.is_out = False
         """Whether the attempt under way, or the last one, has come to its request."""
 
-    def attempt(self, queued_call: QueuedCall) -> KrakenReply:
+    def attempt(self, queued_call: QueuedCall, delays_others: Callable[[str], bool]) -> KrakenReply:
         """Make the call; raises exactly one `CallError` when it is not done.
+
+        `delays_others(account)` says whether a call of another account waits.
 
         `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
@@ -115,7 +117,7 @@ class Lane:
             if not self._limits.may_sign_again(account.name):
                 raise
             if not self._limits.was_accepted(account.name):
-                let_lead_pass(queued_call, self._clock.monotonic)
+                let_lead_pass(queued_call, self._clock.monotonic, delays_others)
         return self._send(account, endpoint, call.params, queued_call)
 
     def resume(self, account: str) -> None:

@@ -145,6 +145,12 @@ class PriorityMailbox(Mailbox):
         """How many calls wait, by class."""
         return {each: len(self._queues[each + 1]) for each in CallClass}
 
+    def delays_others(self, account: str) -> bool:
+        """Whether a call of another account waits."""
+        with self._lock:
+            waiting = [each.message for queue in self._queues for each in queue if _is_queued_call(each)]
+        return any(each.call.account != account for each in waiting)
+
     def _queued(self, call: PrivateCall, asker: Any) -> QueuedCall:
         timeout = self._settings.call_timeout if call.timeout is None else call.timeout
         return QueuedCall(call, asker, self._monotonic(), timeout)

@@ -161,7 +161,7 @@ class KrakenPrivateActor(EngineActor):
         if queued_call.may_change:
             self._going(queued_call.call)
         try:
-            return self._lane.attempt(queued_call)
+            return self._lane.attempt(queued_call, self.actor_inbox.delays_others)
         except CallUnknown as error:
             if queued_call.was_cut:
                 raise CallCut(str(error)) from None

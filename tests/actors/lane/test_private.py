@@ -15,6 +15,7 @@ import pykka
 import pytest
 
 from engine import CallDone, CallFailed, Engine, EngineWarning, KrakenPrivateActor, PrivateCall, Settings
+from engine.actors.lane.lead import LEAD
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import (
     CallNotSent,
@@ -204,6 +205,28 @@ def test_a_new_directory_lets_the_lead_of_another_pass(sim: Simulator, tmp_path:
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path / "new", settings=settings) as engine:
         engine.call("MASTER", "TradeBalance", timeout=PATIENCE)
     assert sim.refused_nonces == 1
+
+
+@again_if_stalled
+def test_a_lead_holds_the_lane_only_while_no_other_account_waits(sim: Simulator, tmp_path: Path) -> None:
+    """G3: a call whose nonce was refused is signed again at once when a call of another account waits behind it."""
+    sim.set_nonce("MASTER", 2**61)
+    hang = sim.fault(Fault.hang(endpoint="Balance", times=1))
+    ref = KrakenPrivateActor.start(sim.accounts, url=sim.url, state_dir=tmp_path, settings=Settings())
+    try:
+        refused = ref.ask(PrivateCall("MASTER", "Balance", timeout=PATIENCE), block=False)
+        sim.wait_for_calls(1, endpoint="Balance", ended=False)
+        other = ref.ask(PrivateCall("ALICE", "TradeBalance", timeout=PATIENCE), block=False)
+        hang.remove()
+        assert other.get(timeout=PATIENCE)
+        with pytest.raises(InvalidNonce):
+            refused.get(timeout=PATIENCE)
+    finally:
+        stop_actor(ref)
+        assert wait_finished(ref, PATIENCE)
+    first, second, _ = private_calls(sim)
+    assert first.ended is not None
+    assert second.started - first.ended < LEAD
 
 
 def test_behind_a_proxy_a_refused_nonce_of_an_order_is_unknown(sim: Simulator, tmp_path: Path) -> None:
