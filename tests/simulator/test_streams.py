@@ -137,7 +137,7 @@ def test_a_key_sees_only_what_it_may(sim: Simulator, ws: ClientConnection, rest:
 def test_a_token_ends_when_it_is_not_used() -> None:
     now = [1_800_000_000.0]
     with Simulator(wall=lambda: now[0]) as sim:
-        token = Rest(sim)("GetWebSocketsToken")["token"]
+        token = Kraken(sim).call("GetWebSocketsToken")["token"]
         now[0] += 900
         with connect(sim.ws_url, open_timeout=PATIENCE) as ws:
             assert ask(ws, "subscribe", channel="balances", token=token)["error"] == "EAPI:Invalid token"
