@@ -77,7 +77,8 @@ class _Falling:
 
     def charge(self, cost: float, now: float) -> None:
         """Count a call that reached Kraken, or may have."""
-        self._set(self.level(now) + cost, now)
+        if cost:
+            self._set(self.level(now) + cost, now)
 
     def snap(self, now: float) -> None:
         """Kraken refused a call for its rate limit: the counter is at its maximum, whatever was counted here."""

@@ -148,6 +148,8 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
     entries = [entries] if isinstance(entries, str) else entries  # seen: {"error":"EFunding:No funding method"}
     if not isinstance(entries, list) or len(entries) > _MOST_ERRORS:
         return None
+    if not entries and value.keys() <= _FIELDS:
+        return _Envelope((), (), value.get("result"), "result" in value)
     if not all(isinstance(e, str) and 0 < len(e) <= _LONGEST_ERROR and e.strip() for e in entries):
         return None
     entries = [_TOKEN.sub("…", e) for e in entries]  # the server may repeat the key
@@ -160,11 +162,12 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
 
 def _new_in(value: Mapping[str, Any], errors: Iterable[str]) -> Iterable[str]:
     """The unknown parts of an envelope; never the text of an error, which may repeat what was sent."""
-    yield from (field_name(name) for name in list(value.keys() - {"error", "result"})[:_MOST_NEW])
+    yield from (field_name(name) for name in list(value.keys() - _FIELDS)[:_MOST_NEW])
     for kind in {category(code) for code in errors if meaning_of(code) is None}:
         yield f"error.{kind}" if kind else "error"
 
 
+_FIELDS = frozenset({"error", "result"})
 _WARNING = re.compile("W[A-Z][A-Za-z]* ?:")  # anything else counts as an error
 _MOST_NEW = 10  # fields noted per envelope; more would take the lane's time
 

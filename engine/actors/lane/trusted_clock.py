@@ -22,6 +22,8 @@ class TrustedClock:
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK, *, warn: Callable[[str, str], None]) -> None:
         self._clock = clock
+        self.monotonic = clock.monotonic
+        """Seconds; never goes back."""
         self._warn = warn
         self._known = KnownTime()
         self._is_believed = True
@@ -31,9 +33,9 @@ class TrustedClock:
     def wants_time(self) -> bool:
         """Whether Kraken has to be asked: its time is not known, or has differed from our clock for a while."""
         trusted = self._known.trusted
-        if trusted is None or is_believed(self.skew):
+        if trusted is None or _agrees(trusted, self._clock.wall_ns(), self.monotonic()):
             return trusted is None
-        return self._clock.monotonic() - trusted.monotonic > OLD
+        return self.monotonic() - trusted.monotonic > OLD
 
     @property
     def skew(self) -> float | None:
@@ -47,19 +49,14 @@ class TrustedClock:
         told = self._known.trusted
         return None if told is None else told.told_ns / 1e9 + self._clock.monotonic() - told.monotonic
 
-    def monotonic(self) -> float:
-        """Seconds; never goes back."""
-        return self._clock.monotonic()
-
     def wall_ns(self) -> int:
         """Nanoseconds since 1970: of the wall clock when it is trusted, else of Kraken."""
         now, known = self._clock.wall_ns(), self._known
-        told = known.trusted
+        told, monotonic = known.trusted, self._clock.monotonic()
         if told is None:
-            return now if known.claimed is None else known.now_ns(now, self._clock.monotonic())
-        if self._is_believed and told.lowest <= now - self._clock.monotonic() * 1e9 <= told.highest:
+            return now if known.claimed is None else known.now_ns(now, monotonic)
+        if self._is_believed and _agrees(told, now, monotonic):
             return now
-        monotonic = self._clock.monotonic()
         self._judge(skew(now, told.now_ns(monotonic)))
         return known.now_ns(now, monotonic)
 
@@ -109,6 +106,11 @@ class TrustedClock:
                 f"This machine's clock is {abs(ahead):,.0f} seconds {direction} Kraken's and is not trusted: nonces "
                 "follow Kraken's time. Set the clock (timedatectl, ntp).",
             )
+
+
+def _agrees(told: KrakenTime, wall_ns: int, monotonic: float) -> bool:
+    """Whether a wall clock is believed beside Kraken's time."""
+    return told.lowest <= wall_ns - monotonic * 1e9 <= told.highest
 
 
 def _seconds(header: str | None) -> float | None:
