@@ -75,7 +75,7 @@ class Transport:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.clear()
-        adapter = _Adapter(self._sent)
+        adapter = _Adapter(self._wire, self._constant)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         # Prepared once: a PreparedRequest is mutable by its documentation, and building one costs half a call.
@@ -103,11 +103,11 @@ class Transport:
         Raises `DeadlinePassed`, `ConnectFailed`, `EngineStopped` or plain `CallNotSent` when nothing was sent,
         else `CallUnknown`. None of them has `account` and `endpoint` yet.
         """
-        return self._exchange(deadline, token, lambda: self._sent("POST", _checked_target(path), headers, body))
+        return self._exchange(deadline, token, self._post, path, headers, body)
 
     def get(self, path: str, query: str = "", *, deadline: float, token: object = None) -> HttpReply:
         """Get `path?query`; otherwise like `post`."""
-        return self._exchange(deadline, token, lambda: self._got(_checked_target(path, query)))
+        return self._exchange(deadline, token, self._get, path, query)
 
     def cut(self, token: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
@@ -121,12 +121,12 @@ class Transport:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
         self._wire.close()
 
-    def _exchange(self, deadline: float, token: object, exchange: Callable[[], HttpReply]) -> HttpReply:
+    def _exchange(self, deadline: float, token: object, act: Callable[..., HttpReply], *wanted: Any) -> HttpReply:
         patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
         try:
-            outcome = self._attempt(deadline, token, exchange)
+            outcome = self._attempt(deadline, token, act, wanted)
         finally:
             self._turn.release()
         if isinstance(outcome, CallError):
@@ -135,46 +135,49 @@ class Transport:
             raise outcome
         return outcome
 
-    def _attempt(self, deadline: float, token: object, exchange: Callable[[], HttpReply]) -> HttpReply | CallError:
+    def _attempt(
+        self, deadline: float, token: object, act: Callable[..., HttpReply], wanted: tuple[Any, ...]
+    ) -> HttpReply | CallError:
         wire = self._wire
         try:
             wire.begin(token, deadline)
         except WireClosed:
             return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         try:
-            return exchange()
+            return act(*wanted)
         except Exception as error:  # noqa: BLE001 - every failure has an outcome
             return failure(error, wire)
         finally:
             wire.end()
 
-    def _sent(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> HttpReply:
-        """Write one request as it is, and read its reply: what was signed is what goes out."""
-        if not isinstance(body, bytes | None):
+    def _post(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        """Write a call as it was signed, and read its reply."""
+        if not isinstance(body, bytes):
             raise WireError("the body has to be bytes")
-        lines = "".join([_header(name, value) for name, value in headers.items()])
-        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-        head = f"{method} {target} HTTP/1.1\r\n{self._constant}{lines}{length}\r\n".encode("ascii")
-        return self._wire.exchange(method, head + body if body else head)
+        for name, value in headers.items():
+            _check_header(name, value)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}{lines}Content-Length: {len(body)}\r\n\r\n"
+        return self._wire.exchange("POST", head.encode("ascii") + body)
 
-    def _got(self, target: str) -> HttpReply:
+    def _get(self, path: str, query: str) -> HttpReply:
         """A request without a key, by requests. Not `Session.send`, whose redirects, cookies and hooks take longer than
         the exchange itself."""
-        self._prepared.url = self._route.base.url + target
+        self._prepared.url = self._route.base.url + _checked_target(path, query)
         response = self._session.get_adapter(self._prepared.url).send(self._prepared)
         return HttpReply(response.status_code, response.raw.read(), *map(response.headers.get, KEPT))
 
 
 class _Adapter(BaseAdapter):
-    """Has a prepared request sent over our own connection.
+    """Sends a prepared request without headers or a body of its own over our connection.
 
     The other arguments of a Session are ignored: TLS is verified as the wire was configured, and the time limit is the
     deadline of the exchange.
     """
 
-    def __init__(self, exchange: Callable[[str, str, Mapping[str, str], Any], HttpReply]) -> None:
+    def __init__(self, wire: Wire, constant: str) -> None:
         super().__init__()
-        self._exchange = exchange
+        self._wire, self._constant = wire, constant
 
     def send(
         self,
@@ -185,7 +188,9 @@ class _Adapter(BaseAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> requests.Response:
-        reply = self._exchange(request.method or "", request.path_url, request.headers, request.body)
+        method = request.method or ""
+        head = f"{method} {request.path_url} HTTP/1.1\r\n{self._constant}\r\n"
+        reply = self._wire.exchange(method, head.encode("ascii"))
         response = requests.Response()
         response.status_code = reply.status
         response.request = request
@@ -208,17 +213,11 @@ def _checked_target(path: str, query: str = "") -> str:
     return f"{path}?{query}" if query else path
 
 
-def _header(name: str, value: str) -> str:
-    """The line of a header. Our own sentences, since those of requests repeat the value."""
-    if name not in _USUAL:
-        _check_name(name)
+def _check_header(name: str, value: str) -> None:
+    """Our own sentences, since those of requests repeat the value."""
+    if name not in _USUAL and not _HEADER_NAME.fullmatch(name):
+        raise WireError("a header has a name that cannot be sent")
+    if name not in _USUAL and name.lower() in _OURS:
+        raise WireError(f"the header {name} is the transport's own")
     if not _HEADER_VALUE.fullmatch(value):
         raise WireError(f"the header {name} holds characters that cannot be sent")
-    return f"{name}: {value}\r\n"
-
-
-def _check_name(name: str) -> None:
-    if not _HEADER_NAME.fullmatch(name):
-        raise WireError("a header has a name that cannot be sent")
-    if name.lower() in _OURS:
-        raise WireError(f"the header {name} is the transport's own")

@@ -155,17 +155,14 @@ class Wire:
             with contextlib.suppress(OSError):  # it is gone in any case
                 sock.close()
 
-    def _unless_cut(self) -> None:
-        if self.is_cut:
-            raise WasCut
-
     def _left(self) -> float:
         """The seconds this exchange still has. Raises `WasCut` and `OutOfTime`."""
-        self._unless_cut()
+        if self.is_cut:
+            raise WasCut
         left = self._deadline - self._now()
         if not left > 0:
             raise OutOfTime
-        return min(left, LONGEST_WAIT)
+        return left if left < LONGEST_WAIT else LONGEST_WAIT
 
     def _is_usable(self) -> bool:
         if self._sock is None or _identity(self._sock) != self._made:
@@ -236,7 +233,7 @@ class Wire:
 
     def _secure(self, tls: ssl.SSLContext) -> None:
         with self._lock:  # wrapping moves the descriptor to another object, which `cut` has to know
-            self._unless_cut()
+            self._left()
             assert self._sock is not None
             sock = tls.wrap_socket(
                 self._sock,
@@ -265,7 +262,7 @@ class Wire:
         sock = self._sock
         assert sock is not None
         while True:
-            if not _has_pending(sock) and not self._poll.poll(1000 * self._left()):
+            if not self._has_pending() and not self._poll.poll(1000 * self._left()):
                 raise OutOfTime
             try:
                 return sock.recv(size)
@@ -298,7 +295,7 @@ class Wire:
         whole = head.size + head.length
         if len(data) < whole:
             data = self._receive_until(whole, data)
-        self._is_whole = not (head.closes or len(data) > whole or _has_pending(self._sock))
+        self._is_whole = not (head.closes or len(data) > whole or self._has_pending())
         return HttpReply(head.status, data[head.size : whole], *map(head.headers.get, KEPT))
 
     def _receive_until(self, whole: int, data: bytes) -> bytes:
@@ -326,17 +323,16 @@ class Wire:
         self._check_length(len(body))
         if reply.length:
             raise WireError("the reply broke off")
-        self._is_whole = not (reply.will_close or tap.has_more(stream) or _has_pending(self._sock))
+        self._is_whole = not (reply.will_close or tap.has_more(stream) or self._has_pending())
         return HttpReply(reply.status, body, *map(reply.headers.get, KEPT))
+
+    def _has_pending(self) -> bool:
+        """Whether TLS has data that were received already, of which `poll` does not know."""
+        return self.route.tls is not None and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def _check_length(self, length: int) -> None:
         if length > self.route.limit:
             raise WireError(f"the reply is longer than {self.route.limit} bytes")
-
-
-def _has_pending(sock: socket.socket | None) -> bool:
-    """Whether TLS has data that were received already, of which `poll` does not know."""
-    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _identity(sock: socket.socket) -> tuple[int, int] | None:
