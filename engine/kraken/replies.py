@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from engine.errors import (
     CallError,
@@ -35,8 +34,7 @@ from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 PARTIAL_CONTENT = 206  # HTTP; a part of a reply, however well it reads
 
 
-@dataclass(frozen=True, slots=True)
-class KrakenReply:
+class KrakenReply(NamedTuple):
     """A good reply: Kraken's unchanged `result`, floats as exact `Decimal`, and the warnings beside it.
 
     missing: the errors beside it, which say why a requested name has no row (`Endpoint.by_row`).
@@ -76,8 +74,7 @@ def read_reply(
 # --- the envelope ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(NamedTuple):
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     result: Any
@@ -91,7 +88,7 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
     envelope = _envelope(body, note)
     if envelope is None:
         _raise_unreadable(status, body, endpoint)
-    is_partial = _is_partial(envelope, endpoint)
+    is_partial = bool(envelope.errors) and _is_partial(envelope, endpoint)
     if envelope.errors and not is_partial:
         _raise_error(envelope, endpoint, now)
     if status >= 300:

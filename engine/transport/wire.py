@@ -291,7 +291,8 @@ class Wire:
     def _receive_plain(self, head: PlainHead, data: bytes) -> HttpReply:
         """The rest of an ordinary reply, of which `data` is the beginning."""
         self.stage = "reading the reply"
-        self._check_length(head.length)
+        if head.length > self.route.limit:
+            raise WireError(f"the reply is longer than {self.route.limit} bytes")
         whole = head.size + head.length
         if len(data) < whole:
             data = self._receive_until(whole, data)
@@ -320,7 +321,8 @@ class Wire:
         # Room for chunk headers, however small the chunks; http.client reads on after a bad one.
         tap.open(2 * limit + HEAD_LIMIT)
         body = b"" if reply.status in (204, 304) else reply.read(limit + 1)
-        self._check_length(len(body))
+        if len(body) > limit:
+            raise WireError(f"the reply is longer than {limit} bytes")
         if reply.length:
             raise WireError("the reply broke off")
         self._is_whole = not (reply.will_close or tap.has_more(stream) or self._has_pending())
@@ -329,10 +331,6 @@ class Wire:
     def _has_pending(self) -> bool:
         """Whether TLS has data that were received already, of which `poll` does not know."""
         return self.route.tls is not None and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
-
-    def _check_length(self, length: int) -> None:
-        if length > self.route.limit:
-            raise WireError(f"the reply is longer than {self.route.limit} bytes")
 
 
 def _identity(sock: socket.socket) -> tuple[int, int] | None:

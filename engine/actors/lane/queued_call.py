@@ -18,7 +18,7 @@ from engine.actors.lane.messages import MAPPING, CallDone, CallFailed, PrivateCa
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
 from engine.kraken.dry_run import settled
-from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
+from engine.kraken.endpoints import PRIVATE, call_class, is_dry_run
 from engine.kraken.unlisted import endpoint_of
 from engine.rules.lane.call_state import TABLE, CallEvent, CallState
 
@@ -125,7 +125,10 @@ class QueuedCall:
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
-        self.endpoint = endpoint = _endpoint(call)
+        known = PRIVATE.get(call.endpoint)
+        if known is None or call.endpoint_class is not None:
+            known = endpoint_of(call.endpoint, call.params, call.endpoint_class)
+        self.endpoint = endpoint = known.with_params(call.params) if known.writes_with else known
         params = settled(endpoint, call.params) if endpoint.writes else call.params
         self.call = call if params is call.params else replace(call, params=params)
         self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
@@ -218,13 +221,6 @@ def _check(call: PrivateCall, timeout: float) -> None:
         raise CallNotSent("The parameters of a call must be a mapping of names to values.")
     if isinstance(timeout, bool) or not isinstance(timeout, _NUMBER) or not timeout < math.inf:
         raise CallNotSent(f"Invalid timeout: {timeout!r}. Give seconds as a number.")
-
-
-def _endpoint(call: PrivateCall) -> Endpoint:
-    known = PRIVATE.get(call.endpoint) if call.endpoint_class is None else None
-    if known is None:
-        return endpoint_of(call.endpoint, call.params, call.endpoint_class)
-    return known.with_params(call.params) if known.writes_with else known
 
 
 _WITHDRAWABLE = (CallAnswer, FutureReply)  # other receivers with such methods are the host's: they are only told

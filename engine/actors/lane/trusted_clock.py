@@ -33,9 +33,12 @@ class TrustedClock:
     def wants_time(self) -> bool:
         """Whether Kraken has to be asked: its time is not known, or has differed from our clock for a while."""
         trusted = self._known.trusted
-        if trusted is None or _agrees(trusted, self._clock.wall_ns(), self.monotonic()):
-            return trusted is None
-        return self.monotonic() - trusted.monotonic > OLD
+        if trusted is None:
+            return True
+        monotonic = self.monotonic()
+        if trusted.lowest <= self._clock.wall_ns() - monotonic * 1e9 <= trusted.highest:
+            return False
+        return monotonic - trusted.monotonic > OLD
 
     @property
     def skew(self) -> float | None:
@@ -52,10 +55,10 @@ class TrustedClock:
     def wall_ns(self) -> int:
         """Nanoseconds since 1970: of the wall clock when it is trusted, else of Kraken."""
         now, known = self._clock.wall_ns(), self._known
-        told, monotonic = known.trusted, self._clock.monotonic()
+        told, monotonic = known.trusted, self.monotonic()
         if told is None:
             return now if known.claimed is None else known.now_ns(now, monotonic)
-        if self._is_believed and _agrees(told, now, monotonic):
+        if self._is_believed and told.lowest <= now - monotonic * 1e9 <= told.highest:
             return now
         self._judge(skew(now, told.now_ns(monotonic)))
         return known.now_ns(now, monotonic)
@@ -106,11 +109,6 @@ class TrustedClock:
                 f"This machine's clock is {abs(ahead):,.0f} seconds {direction} Kraken's and is not trusted: nonces "
                 "follow Kraken's time. Set the clock (timedatectl, ntp).",
             )
-
-
-def _agrees(told: KrakenTime, wall_ns: int, monotonic: float) -> bool:
-    """Whether a wall clock is believed beside Kraken's time."""
-    return told.lowest <= wall_ns - monotonic * 1e9 <= told.highest
 
 
 def _seconds(header: str | None) -> float | None:
