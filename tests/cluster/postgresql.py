@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
+
 from engine.errors import StoreError
 from tests.stopwatch import PATIENCE
 
@@ -39,7 +41,7 @@ class Server:
     """One PostgreSQL server. Not started by itself; `stop` removes nothing."""
 
     def __init__(self, bin_directory: Path, directory: Path, *, port: int | None = None) -> None:
-        self._bin, self.directory = bin_directory, directory
+        self.bin_directory, self.directory = bin_directory, directory
         self.data = directory / "data"
         self.port = port or _free_port()
 
@@ -103,10 +105,16 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
+    def sql(self, *statements: str) -> None:
+        """Run statements as the superuser, each by itself."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for each in statements:
+                connection.execute(each)
+
     def program(self, name: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs as the user that the server has; its output."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
-            [str(self._bin / name), *arguments], capture_output=True, text=True, timeout=START_PATIENCE * 2,
+            [str(self.bin_directory / name), *arguments], capture_output=True, text=True, timeout=START_PATIENCE * 2,
             cwd=self.directory, check=False, stdin=subprocess.DEVNULL, **_as_user(),
         )  # fmt: skip
         if done.returncode:
@@ -134,11 +142,13 @@ def frozen(server: Server) -> Iterator[None]:
 
 
 def eventually(ask: Callable[[], T]) -> T:
-    """The first answer that is no `StoreError`."""
+    """The first answer that is no `StoreError` and not false."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            return ask()
+            answer = ask()
+            if answer or time.monotonic() > end:
+                return answer
         except StoreError:
             if time.monotonic() > end:
                 raise

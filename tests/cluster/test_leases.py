@@ -12,6 +12,7 @@ from engine.cluster.lease import RENEW_AFTER, Lease
 from engine.cluster.leases import Leases
 from engine.errors import ConfigError, OwnershipLost, StoreError
 from tests.cluster.postgresql import Server, frozen
+from tests.stopwatch import LONG, PATIENCE
 
 
 def claimed(leases: Leases, owner: str = "a", lane: str = "one") -> Lease:
@@ -108,12 +109,14 @@ def test_the_owner_is_sure_of_the_lane_for_less_long_than_the_database(leases: L
     lease.check()
 
 
-def test_a_frozen_server_is_an_error_and_not_a_lost_lane(server: Server, leases: Leases) -> None:
+def test_a_frozen_server_is_an_error_and_not_a_lost_lane(server: Server, leases: Leases, dsn: str) -> None:
     now = Clock()
-    lease = Lease(leases.database, "one", claimed(leases).epoch, 0, now(), monotonic=now)
+    database = Database(dsn)
+    lease = Lease(database, "one", claimed(leases).epoch, 0, now(), monotonic=now)
     now.value += RENEW_AFTER
     with frozen(server), pytest.raises(StoreError) as caught:
         lease.renew()
+    database.close()
     assert not isinstance(caught.value, OwnershipLost)
     assert not lease.is_lost
 
@@ -155,7 +158,7 @@ def test_a_lane_is_moved_and_a_node_drained_by_name(leases: Leases) -> None:
 
 
 def test_of_many_that_claim_a_lane_at_once_one_has_it(leases: Leases, dsn: str) -> None:
-    nodes = [Leases(Database(dsn), ttl=leases.ttl) for _ in range(8)]
+    nodes = [Leases(Database(dsn, patience=PATIENCE), ttl=LONG) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         for turn in range(1, 21):
             won = [each for each in pool.map(_claim, nodes, "abcdefgh") if each is not None]

@@ -10,12 +10,13 @@ import pytest
 from engine.cluster.database import Database
 from engine.cluster.schema import MIGRATIONS, prepare, version
 from engine.errors import StoreError
+from tests.stopwatch import PATIENCE
 
 
 @pytest.fixture
 def nodes(dsn: str) -> Iterator[list[Database]]:
     """Six nodes of a cluster that has no tables yet."""
-    made = [Database(dsn) for _ in range(6)]
+    made = [Database(dsn, patience=PATIENCE) for _ in range(6)]
     yield made
     for each in made:
         each.close()
