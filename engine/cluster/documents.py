@@ -43,9 +43,13 @@ SELECT (SELECT count(*) FROM fence), (SELECT count(*) FROM turn)
 _NAMED = """
 SELECT name, body FROM kraken_engine.document WHERE lane = %s AND file = %s AND name = ANY(%s)
 """
+_NAMES = """
+SELECT name FROM kraken_engine.document WHERE lane = %s AND file = %s AND name >= %s AND name < %s
+ORDER BY name LIMIT %s
+"""
 _BETWEEN = """
 SELECT name, body FROM kraken_engine.document WHERE lane = %s AND file = %s AND name >= %s AND name < %s
-ORDER BY name LIMIT %s
+ORDER BY name
 """
 _AFTER = """
 SELECT name, body FROM kraken_engine.document WHERE lane = %s AND file = %s AND name > %s ORDER BY name LIMIT %s
@@ -84,9 +88,14 @@ class LaneDocuments:
         """The documents of these names that there are."""
         return self._read(_NAMED, list(names)) if names else {}
 
-    def between(self, first: str, end: str, at_most: int | None = None) -> dict[str, Any]:
+    def names(self, first: str, end: str, at_most: int | None = None) -> list[str]:
+        """The names from `first` to before `end`, in the order of their bytes."""
+        rows = self._lease.database.run(_NAMES, [self._lease.lane, self._file, first, end, at_most])
+        return [str(name) for (name,) in rows]
+
+    def between(self, first: str, end: str) -> dict[str, Any]:
         """The documents from name `first` to before `end`, in that order."""
-        return self._read(_BETWEEN, first, end, at_most)
+        return self._read(_BETWEEN, first, end)
 
     def put(self, name: str, document: Any) -> None:
         """Write one document."""

@@ -38,7 +38,8 @@ def test_documents_are_found_in_the_order_of_their_bytes(leases: Leases) -> None
     documents.put_all(dict.fromkeys(names))
     assert list(documents.between("a/", "a0")) == ["a/1", "a/2"]
     assert list(documents.between("", "~~")) == sorted(names)
-    assert list(documents.between("", "~~", 2)) == ["Z", "a/1"]
+    assert documents.names("", "~~", 2) == ["Z", "a/1"]
+    assert documents.names("a/", "a0") == ["a/1", "a/2"]
 
 
 def test_groups_and_lanes_are_apart_and_many_documents_are_read_whole(leases: Leases) -> None:
