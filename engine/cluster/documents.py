@@ -84,6 +84,14 @@ class LaneDocuments:
             found |= part
         return found
 
+    def begin(self) -> tuple[dict[str, Any] | None, str | None]:
+        """Every document; when one of them is damaged, all are removed, and the sentence says so."""
+        try:
+            return self.documents(), None
+        except StoreDamaged as error:
+            self.remove(self.names("", "\U0010ffff"))
+            return None, f"{error} All of them were removed, and empty ones begun."
+
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The documents of these names that there are."""
         return self._read(_NAMED, list(names)) if names else {}
