@@ -26,7 +26,7 @@ class LaneBacking:
         self.lease, self.local = lease, local
 
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> LaneOwner:
-        """Take the API keys, given as account and hash of the key. Raises `StoreInUse`, `OwnershipLost`, `StoreError`."""
+        """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
         return LaneOwner(self.lease, keys, warn)
 
     def open_marks(self, owner: LaneOwner, warn: Warn) -> LaneMarks:
