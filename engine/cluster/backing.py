@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from engine.cluster.documents import LaneDocuments
 from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
-from engine.cluster.owner import LaneOwner
-from engine.store.backing import Owner, Warn
+from engine.cluster.owner import LaneOwner, Warn
 from engine.values import Clock
 
 
@@ -30,7 +30,7 @@ class LaneBacking:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
         return LaneOwner(self.lease, keys, warn)
 
-    def open_marks(self, owner: Owner, clock: Clock, warn: Warn) -> LaneMarks:
+    def open_marks(self, owner: Any, clock: Clock, warn: Warn) -> LaneMarks:
         """The nonce marks of the lane's keys; `owner` has taken these."""
         return LaneMarks(self.lease, clock, warn)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from engine.cluster.lease import Lease
+from engine.cluster.owner import Warn
 from engine.errors import OwnershipLost, StoreError
-from engine.store.backing import Soon, Warn
 from engine.values import Clock
+
+Soon = Callable[[Callable[[], None]], object]
 
 AHEAD = 600 * 1_000_000_000
 """Nanoseconds: a key whose mark is further ahead of the clock has one of its own, as no other key must follow it there.

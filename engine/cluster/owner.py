@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from engine.cluster.lease import Lease
 from engine.errors import OwnershipLost, StoreError, StoreInUse
-from engine.store.backing import Warn
+
+Warn = Callable[[str, str], None]
 
 _TAKE = """
 , asked AS (SELECT * FROM unnest(%(keys)s::text[], %(accounts)s::text[]) AS asked (key_id, account)),
