@@ -77,7 +77,9 @@ asks = st.lists(st.tuples(st.sampled_from([0, 1]), st.floats(0, 3), delays, dela
 
 
 @given(asks, st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_two_nodes_never_hold_a_lane_at_once(steps: list[tuple[int, float, float, float]], one: float, two: float) -> None:
+def test_two_nodes_never_hold_a_lane_at_once(
+    steps: list[tuple[int, float, float, float]], one: float, two: float
+) -> None:
     """However long a statement takes on its way there and back, and whatever their clocks show.
 
     A step is a statement of a node: the pause before it, and how long it takes there and back. A node waits for its

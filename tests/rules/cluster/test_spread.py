@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.rules.cluster.spread import Lane, Member, to_claim, to_hand_over
+from engine.rules.cluster.spread import PRESENT_FOR, Lane, Member, to_claim, to_hand_over
 
 NAMES = ["a", "b", "c", "d"]
 LANES = [f"lane-{number}" for number in range(9)]
@@ -19,7 +19,9 @@ members = st.dictionaries(st.sampled_from(NAMES), st.tuples(some_lanes, st.boole
     lambda rows: [Member(name, *row) for name, row in rows.items()]
 )
 lane_rows = st.lists(
-    st.builds(Lane, st.sampled_from(LANES), st.sampled_from([None, *NAMES]), st.sampled_from([None, *NAMES, "gone"])),
+    st.builds(
+        Lane, st.sampled_from(LANES), st.sampled_from([None, *NAMES]), wanted=st.sampled_from([None, *NAMES, "gone"])
+    ),
     unique_by=lambda lane: lane.id,
 )
 
@@ -109,3 +111,16 @@ def test_a_lane_that_is_wanted_where_it_is_stays_whatever_the_balance_is() -> No
     lanes = [Lane(each, "a", wanted="a") for each in LANES]
     assert to_hand_over("a", nodes, lanes) == ()
     assert to_hand_over("a", nodes, [*lanes[1:], replace(lanes[0], wanted=None)]) == (LANES[0],)
+
+
+def test_a_node_that_let_a_lease_run_out_is_not_waited_for_but_may_take_lanes_itself() -> None:
+    nodes = [Member("a", frozenset(LANES)), Member("b", frozenset(LANES))]
+    lanes = [Lane("lane-0", "a", seconds_left=0.0), Lane("lane-1", "b"), Lane("lane-2")]
+    assert to_claim("b", nodes, lanes) == ("lane-0", "lane-2")
+    assert to_claim("a", nodes[:1], lanes[:1]) == ("lane-0",)
+
+
+def test_a_node_that_was_not_seen_lately_is_not_waited_for() -> None:
+    nodes = [Member("a", frozenset(LANES), seconds_since_seen=PRESENT_FOR), Member("b", frozenset(LANES))]
+    assert to_claim("b", nodes, [Lane("lane-1", "b"), Lane("lane-2")]) == ("lane-2",)
+    assert to_hand_over("b", nodes, [Lane(each, "b") for each in LANES]) == ()
