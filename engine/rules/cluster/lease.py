@@ -104,7 +104,8 @@ class HeldLane:
 
     def claimed(self, epoch: int, asked: float, ttl: float = TTL) -> HeldLane:
         """The database gave the lease to this node, which had asked for it at the moment `asked`."""
-        return HeldLane(self.lane, epoch, asked + ttl, after(self.state, LaneEvent.CLAIMED))
+        state = after(self.state, LaneEvent.CLAIMED)
+        return replace(self, epoch=epoch, sure_until=asked + ttl, state=state, accepted=frozenset())
 
     def renewed(self, asked: float, ttl: float = TTL) -> HeldLane:
         """The database renewed the lease, which this node had asked for at the moment `asked`."""
