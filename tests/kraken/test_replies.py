@@ -350,7 +350,7 @@ def test_an_error_beside_no_rows_is_a_refusal(result: object) -> None:
     assert type(failure(200, envelope(code, result={}), public_endpoint("Ticker"))) is InvalidArguments
 
 
-@pytest.mark.parametrize("endpoint", [*PRIVATE.values(), public_endpoint("Depth")], ids=str)
+@pytest.mark.parametrize("endpoint", [*PRIVATE.values(), public_endpoint("Depth")], ids=lambda endpoint: endpoint.name)
 def test_no_other_reply_is_believed_beside_an_error(endpoint: Endpoint) -> None:
     """G6: a balance with an error beside it is not a balance."""
     result: object = {"ZUSD": "0.0000"} if dict in endpoint.shape else [{}] if list in endpoint.shape else True

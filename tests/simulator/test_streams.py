@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -13,12 +14,12 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt.pro
-import krakenex
 import pytest
 from kraken.spot import SpotWSClient
 from websockets.sync.client import ClientConnection, connect
 
 from engine.simulator import Simulator, StreamFault
+from tests.simulator.clients import Kraken
 from tests.stopwatch import PATIENCE
 
 PAIR, SYMBOL = "XBTUSD", "BTC/USD"
@@ -39,23 +40,14 @@ def ws(sim: Simulator) -> Iterator[ClientConnection]:
         yield connection
 
 
-class Rest:
-    """MASTER's REST, with a client of somebody else's."""
-
-    def __init__(self, sim: Simulator) -> None:
-        master = sim.accounts[0]
-        self._api = krakenex.API(master.key, master.secret)
-        self._api.uri = sim.url
-
-    def __call__(self, endpoint: str, **params: Any) -> Any:
-        reply = self._api.query_private(endpoint, params)
-        assert not reply["error"], reply
-        return reply["result"]
+Rest = Callable[..., Any]
+"""MASTER's REST, with a client of somebody else's."""
 
 
 @pytest.fixture
-def rest(sim: Simulator) -> Rest:
-    return Rest(sim)
+def rest(sim: Simulator) -> Iterator[Rest]:
+    with contextlib.closing(Kraken(sim)) as client:
+        yield client.call
 
 
 def heard(ws: ClientConnection, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -145,7 +137,7 @@ def test_a_key_sees_only_what_it_may(sim: Simulator, ws: ClientConnection, rest:
 def test_a_token_ends_when_it_is_not_used() -> None:
     now = [1_800_000_000.0]
     with Simulator(wall=lambda: now[0]) as sim:
-        token = Rest(sim)("GetWebSocketsToken")["token"]
+        token = Kraken(sim).call("GetWebSocketsToken")["token"]
         now[0] += 900
         with connect(sim.ws_url, open_timeout=PATIENCE) as ws:
             assert ask(ws, "subscribe", channel="balances", token=token)["error"] == "EAPI:Invalid token"
