@@ -81,7 +81,7 @@ def read_frame(message: str | bytes, note: Note = unnoted) -> Frame:
     except (ValueError, ArithmeticError, RecursionError):
         raise Doubt("a frame that is not JSON") from None
     if not isinstance(body, Mapping):
-        raise Doubt("a frame that is no object")
+        raise Doubt("a frame that is not an object")
     if "method" in body or "success" in body:
         return _answer(body)
     channel = body.get("channel")

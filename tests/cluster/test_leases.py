@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -11,21 +10,9 @@ from engine.cluster.database import Database
 from engine.cluster.lease import RENEW_AFTER, Lease
 from engine.cluster.leases import Leases
 from engine.errors import ConfigError, OwnershipLost, StoreError
+from tests.cluster.lanes import Clock, claimed, expire
 from tests.cluster.postgresql import Server, frozen
 from tests.stopwatch import LONG, PATIENCE
-
-
-def claimed(leases: Leases, owner: str = "a", lane: str = "one") -> Lease:
-    lease = leases.claim(lane, owner, f"http://{owner}:8710", ["MASTER"])
-    assert lease is not None
-    return lease
-
-
-def expire(leases: Leases, lane: str = "one") -> None:
-    """Let the lease be over, as it is when its owner has not renewed it in time."""
-    leases.database.run(
-        "UPDATE kraken_engine.lane SET lease_until = clock_timestamp() - interval '1 ms' WHERE id = %s", [lane]
-    )
 
 
 def test_a_lane_has_one_owner_until_its_lease_is_over(leases: Leases) -> None:
@@ -76,27 +63,26 @@ def test_a_lease_that_ran_out_and_that_nobody_claimed_goes_on(leases: Leases) ->
     assert leases.claim("one", "b", None, []) is None
 
 
-def test_a_renewal_makes_the_wanted_mark_durable_and_a_successor_has_it(leases: Leases) -> None:
+def test_a_mark_is_durable_with_the_lease_and_a_successor_has_it(leases: Leases) -> None:
     now = Clock()
-    first = Lease(leases.database, "one", claimed(leases).epoch, 0, now(), monotonic=now)
-    assert first.want(7) == 0
-    now.value += RENEW_AFTER
-    assert first.renew()
-    assert first.mark == first.want(7) == 7
-    assert first.writes == 1
-    now.value += RENEW_AFTER / 2
-    assert first.renew()
-    assert first.writes == 1, "it was renewed a moment ago"
+    first = Lease(leases.database, "one", claimed(leases).epoch, 0, now.value, monotonic=now.monotonic)
     first.reserve(9)
     first.reserve(8)
-    assert (first.writes, first.mark) == (2, 9), "a reservation renews the lease; a mark is never lowered"
+    assert (first.writes, first.mark, first.inherited) == (1, 9, 0), "a mark is never lowered"
+    now.value += RENEW_AFTER / 2
+    assert first.renew()
+    assert first.writes == 1, "the reservation renewed it a moment ago"
+    now.value += RENEW_AFTER / 2
+    assert first.renew()
+    assert (first.writes, first.mark) == (2, 9)
     expire(leases)
-    assert claimed(leases, "b").mark == 9
+    second = claimed(leases, "b")
+    assert (second.mark, second.inherited) == (9, 9)
 
 
 def test_the_owner_is_sure_of_the_lane_for_less_long_than_the_database(leases: Leases) -> None:
     now = Clock()
-    lease = Lease(leases.database, "one", claimed(leases).epoch, 0, now(), monotonic=now)
+    lease = Lease(leases.database, "one", claimed(leases).epoch, 0, now.value, monotonic=now.monotonic)
     now.value += 1.9
     lease.check()
     lease.reserve(1)
@@ -112,7 +98,7 @@ def test_the_owner_is_sure_of_the_lane_for_less_long_than_the_database(leases: L
 def test_a_frozen_server_is_an_error_and_not_a_lost_lane(server: Server, leases: Leases, dsn: str) -> None:
     now = Clock()
     database = Database(dsn)
-    lease = Lease(database, "one", claimed(leases).epoch, 0, now(), monotonic=now)
+    lease = Lease(database, "one", claimed(leases).epoch, 0, now.value, monotonic=now.monotonic)
     now.value += RENEW_AFTER
     with frozen(server), pytest.raises(StoreError) as caught:
         lease.renew()
@@ -170,13 +156,3 @@ def test_of_many_that_claim_a_lane_at_once_one_has_it(leases: Leases, dsn: str) 
 
 def _claim(leases: Leases, owner: str) -> Lease | None:
     return leases.claim("one", owner, None, [])
-
-
-class Clock:
-    """A monotonic clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.value = 1000.0
-
-    def __call__(self) -> Any:
-        return self.value
