@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.actors.order.placement_rows import PlacementRows
+from engine.actors.backing.placement_rows import PlacementRows
 from engine.cluster.documents import LaneDocuments
 from engine.cluster.lease import Lease
 
@@ -24,7 +24,7 @@ class LaneJournal(PlacementRows):
     """
 
     def __init__(self, lease: Lease) -> None:
-        self._lane = lease.lane
+        self._lease, self._lane = lease, lease.lane
         self._kept = LaneDocuments(lease, FILE)
         super().__init__(self._kept, f"The journal of lane {lease.lane}")
         self.read_live()
@@ -38,6 +38,10 @@ class LaneJournal(PlacementRows):
         there = self._kept.names(self.lost[0], f"{self.lost[-1]}~")
         self.lost = [mark for mark in self.lost if mark in there]
         return self._sentence(self.lost) if self.lost else None
+
+    def verify(self) -> None:
+        """Raise `OwnershipLost` when the lane is known to be lost. Asks nobody."""
+        self._lease.check_held()
 
     def close(self) -> None:
         """Nothing is open."""

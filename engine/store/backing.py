@@ -114,17 +114,27 @@ class Documents(Protocol):
 
 
 class JournalRows(Protocol):
-    """The placements, pauses and dead man's switches of one engine. One thread writes at a time.
+    """The placements, pauses and dead man's switches of one engine. One thread writes at a time."""
 
-    `live` are the placements that were live when it was opened. `switches` are the dead man's switches that are armed,
-    in seconds by account (0: it is being disarmed), and `pauses` tells since when an account's trading is paused, in
-    Unix seconds. `damage` is a sentence on what was lost, as found at the opening.
-    """
+    @property
+    def live(self) -> Sequence[Placement]:
+        """The placements that were live when it was opened."""
+        ...
 
-    live: Sequence[Placement]
-    switches: Mapping[str, int]
-    pauses: Mapping[str, float]
-    damage: str | None
+    @property
+    def switches(self) -> Mapping[str, int]:
+        """The dead man's switches that are armed, in seconds by account; 0: it is being disarmed."""
+        ...
+
+    @property
+    def pauses(self) -> Mapping[str, float]:
+        """Since when an account's trading is paused, in Unix seconds."""
+        ...
+
+    @property
+    def damage(self) -> str | None:
+        """A sentence on what was found damaged or lost at the opening."""
+        ...
 
     @property
     def obstacle(self) -> str | None:
@@ -177,6 +187,10 @@ class JournalRows(Protocol):
 
     def forget(self, now: float, at_most: int) -> None:
         """Drop placements that need not be kept any longer at `now`, in Unix seconds, no more than some at a time."""
+        ...
+
+    def verify(self) -> None:
+        """Raise `OwnershipLost` when nothing more is kept."""
         ...
 
     def close(self) -> None:
