@@ -11,6 +11,7 @@ from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
 from engine.cluster.owner import LaneOwner, Warn
+from engine.store import prepare_directory
 from engine.values import SYSTEM_CLOCK
 
 
@@ -28,6 +29,7 @@ class LaneBacking:
 
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> LaneOwner:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
+        prepare_directory(self.local)
         return LaneOwner(self.lease, keys, warn)
 
     def open_marks(self, owner: LaneOwner, warn: Warn) -> LaneMarks:
