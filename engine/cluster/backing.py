@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,17 @@ from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
 from engine.cluster.owner import LaneOwner, Warn
+from engine.values import Clock
 
 
 class LaneBacking:
-    """What the engine of a lane keeps and owns, while this node has the lane.
+    """What the engine of a lane keeps and owns, while this node has the lane (`engine.store.backing.Backing`).
 
-    `local` is a private directory of this node for what may stay on the machine: balances, history, the catalogue.
+    `local` is a directory of this node for what may be lost: balances, their history, names of assets.
     """
 
     fences = True
-    """A new owner makes one accepted read per key before anything else: until then Kraken takes an old owner's call."""
+    """Calls of the lane's earlier owner may still arrive at Kraken, from another machine."""
 
     def __init__(self, lease: Lease, local: Path) -> None:
         self.lease, self.local = lease, local
@@ -29,17 +30,15 @@ class LaneBacking:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
         return LaneOwner(self.lease, keys, warn)
 
-    def open_marks(self, owner: LaneOwner, warn: Warn) -> LaneMarks:
-        """The nonce marks of these keys."""
-        return LaneMarks(owner, warn)
+    def open_marks(self, owner: Any, clock: Clock, warn: Warn) -> LaneMarks:
+        """The nonce marks of the lane's keys; `owner` has taken these."""
+        return LaneMarks(self.lease, clock, warn)
 
-    def open_documents(
-        self, name: str, owner: LaneOwner
-    ) -> tuple[LaneDocuments, Mapping[str, Any] | None, str | None]:
-        """A group of documents, what it holds (`None` after damage: nothing of it counts), and what was damaged."""
+    def open_documents(self, name: str) -> tuple[LaneDocuments, str | None]:
+        """The documents of that name; and a sentence when they were damaged and are begun anew. Raises `StoreError`."""
         documents = LaneDocuments(self.lease, name)
-        return documents, *documents.begin()
+        return documents, documents.begin_anew_if_damaged()
 
     def open_journal(self) -> LaneJournal:
-        """The journal of orders."""
+        """The journal of orders. Raises `StoreError`."""
         return LaneJournal(self.lease)

@@ -57,7 +57,7 @@ SELECT name, body FROM kraken_engine.document WHERE lane = %s AND file = %s AND 
 
 _DAMAGED = (
     "The document {name!r} in {file} of lane {lane} is damaged: PostgreSQL holds something else than what the engine "
-    "wrote. Restore it from a backup, or delete that row of kraken_engine.document when it is not needed."
+    "wrote."
 )
 
 
@@ -84,13 +84,14 @@ class LaneDocuments:
             found |= part
         return found
 
-    def begin(self) -> tuple[dict[str, Any] | None, str | None]:
-        """Every document; when one of them is damaged, all are removed, and the sentence says so."""
+    def begin_anew_if_damaged(self) -> str | None:
+        """Remove all of them when one is damaged; then the sentence says so."""
         try:
-            return self.documents(), None
+            self.documents()
         except StoreDamaged as error:
             self.remove(self.names("", "\U0010ffff"))
-            return None, f"{error} All of them were removed, and empty ones begun."
+            return f"{error} All of them were removed, and empty ones begun."
+        return None
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The documents of these names that there are."""

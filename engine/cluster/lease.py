@@ -43,7 +43,7 @@ class Lease:
           also without asking PostgreSQL;
         - no other node owns the lane before `sure_until`, in seconds of this machine's monotonic clock: the database
           counts from when it heard of a renewal, and this from when it was asked for;
-        - `mark` is durable and covers every key of the lane; `inherited` is what it was at the claim.
+        - `mark` is durable and covers every key of the lane, `key_marks` are those that keys have beyond it, by key id.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class Lease:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.database, self.lane, self.epoch, self.ttl = database, lane, epoch, ttl
-        self.mark = self.inherited = mark
+        self.mark = mark
+        self.key_marks: dict[str, int] = {}
         self.sure_until = asked + ttl
         self.is_lost = False
         self.writes = 0

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from engine.cluster.owner import LaneOwner, Warn
+from engine.cluster.lease import Lease
+from engine.cluster.owner import Warn
 from engine.errors import OwnershipLost, StoreError
-from engine.values import SYSTEM_CLOCK, Clock
+from engine.values import Clock
 
 Soon = Callable[[Callable[[], None]], object]
 
@@ -46,8 +47,9 @@ class LaneMarks:
     `warn` is told ``nonces-failing`` when PostgreSQL cannot be written, once until it can be again.
     """
 
-    def __init__(self, owner: LaneOwner, warn: Warn, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._owner, self._lease, self._warn, self._clock = owner, owner.lease, warn, clock
+    def __init__(self, lease: Lease, clock: Clock, warn: Warn) -> None:
+        self._lease, self._clock, self._warn = lease, clock, warn
+        self._at_opening = lease.mark
         self._lock = threading.Lock()
         self._renewing: set[str] = set()
         self._fails = False
@@ -56,11 +58,11 @@ class LaneMarks:
 
     def durable(self, key_id: str) -> int:
         """The highest durable mark of a key; 0 when it has none."""
-        return max(self._owner.marks.get(key_id, 0), self._lease.mark)
+        return max(self._lease.key_marks.get(key_id, 0), self._lease.mark)
 
     def inherited(self, key_id: str) -> int:
-        """The mark that a key came with: its nonces under this owner begin above it."""
-        return max(self._owner.marks.get(key_id, 0), self._lease.inherited)
+        """The mark that a key had when this was opened, or when it was claimed: its nonces begin above it."""
+        return max(self._lease.key_marks.get(key_id, 0), self._at_opening)
 
     def reserve(self, key_id: str, mark: int) -> None:
         """Return when `mark` is durable. Raises `OwnershipLost`, or `StoreError`."""
@@ -117,4 +119,4 @@ class LaneMarks:
         (raised,) = self._lease.write(_RAISE, {"key_id": key_id, "mark": mark})
         if raised is None:
             raise OwnershipLost(NOT_OURS.format(key_id=key_id))
-        self._owner.marks[key_id] = int(raised)
+        self._lease.key_marks[key_id] = int(raised)

@@ -23,14 +23,15 @@ taken AS (
     INSERT INTO kraken_engine.key AS key (key_id, lane, account)
     SELECT asked.key_id, fence.id, asked.account FROM asked, fence ORDER BY asked.key_id
     ON CONFLICT (key_id) DO UPDATE SET lane = excluded.lane, account = excluded.account,
-        mark = greatest(key.mark, (SELECT lapsed.mark FROM lapsed WHERE lapsed.id = key.lane))
+        mark = greatest(key.mark, (SELECT lapsed.mark FROM lapsed WHERE lapsed.id = key.lane),
+            (SELECT fence.mark FROM fence WHERE fence.id = key.lane))
     WHERE key.lane IS NULL OR key.lane = excluded.lane OR key.lane IN (SELECT lapsed.id FROM lapsed)
     RETURNING key.key_id, key.mark
 )
 SELECT (SELECT count(*) FROM fence), (SELECT jsonb_object_agg(taken.key_id, taken.mark) FROM taken)
 """
-"""A key whose lane has no owner is taken from it, with the mark; and that lane's last owner is fenced, so that it uses
-the key no more."""
+"""A key keeps the mark that covered it. One whose lane has no owner is taken from it, and that lane's last owner is
+fenced, so that it uses the key no more."""
 
 _GIVE_BACK = """
 , freed AS (
@@ -50,12 +51,11 @@ class LaneOwner:
     """The hold on a lane and its API keys, given as account and hash of the key. Any thread.
 
     Raises `StoreInUse`, which names the lane and its owner, when a key belongs to another lane that has an owner.
-    `marks` are those that the keys have beyond the lane's. `warn` is told ``ownership-lost``, once.
+    `warn` is told ``ownership-lost``, once.
     """
 
     def __init__(self, lease: Lease, keys: Iterable[tuple[str, str]], warn: Warn) -> None:
         self.lease, self._warn = lease, warn
-        self.marks: dict[str, int] = {}
         self._changing = threading.Lock()
         self._is_told = False
         self._take(tuple(keys))
@@ -75,7 +75,7 @@ class LaneOwner:
             self.lease.write(_GIVE_BACK, {"key_id": key_id})
         except StoreError as error:  # it is free as soon as this lane has no owner
             logger.info("An API key was not given back: %s", error)
-        self.marks.pop(key_id, None)
+        self.lease.key_marks.pop(key_id, None)
 
     def check(self) -> None:
         """Raise `OwnershipLost` when the lane may be another node's by now. Asks nobody: before each call."""
@@ -93,7 +93,7 @@ class LaneOwner:
             return
         accounts = {key_id: account for account, key_id in keys}
         (taken,) = self.lease.write(_TAKE, {"keys": [*accounts], "accounts": [*accounts.values()]})
-        self.marks |= {key_id: int(mark) for key_id, mark in (taken or {}).items()}
+        self.lease.key_marks |= {key_id: int(mark) for key_id, mark in (taken or {}).items()}
         for key_id, account in accounts.items():
             if key_id not in (taken or {}):
                 raise self._in_use(account, key_id)

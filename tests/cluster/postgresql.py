@@ -43,7 +43,7 @@ class Server:
     def __init__(self, bin_directory: Path, directory: Path, *, port: int | None = None) -> None:
         self.bin_directory, self.directory = bin_directory, directory
         self.data = directory / "data"
-        self.port = port or _free_port()
+        self.port = port or free_port()
 
     @property
     def dsn(self) -> str:
@@ -115,7 +115,7 @@ class Server:
         """Run one of PostgreSQL's programs as the user that the server has; its output."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(self.bin_directory / name), *arguments], capture_output=True, text=True, timeout=START_PATIENCE * 2,
-            cwd=self.directory, check=False, stdin=subprocess.DEVNULL, **_as_user(),
+            cwd=self.directory, check=False, stdin=subprocess.DEVNULL, **as_user(),
         )  # fmt: skip
         if done.returncode:
             print(done.stdout, done.stderr)
@@ -175,7 +175,8 @@ def _account() -> pwd.struct_passwd | None:
     return known.get("postgres") or known["nobody"]
 
 
-def _as_user() -> dict[str, Any]:
+def as_user() -> dict[str, Any]:
+    """How to start a process as the user that servers have."""
     account = _account()
     return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
@@ -185,7 +186,8 @@ def _children(pid: int) -> list[int]:
     return [int(each) for each, parent in map(str.split, listed.splitlines()) if int(parent) == pid]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

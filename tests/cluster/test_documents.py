@@ -94,13 +94,16 @@ SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = cu
 """
 
 
-def test_a_document_that_somebody_changed_is_damaged_and_says_what_to_do(leases: Leases) -> None:
+def test_a_document_that_somebody_changed_is_damaged(leases: Leases) -> None:
     documents = LaneDocuments(claimed(leases), "limits")
     documents.put_all({"a": 1, "b": 2})
     leases.database.run("UPDATE kraken_engine.document SET body = replace(body, '1}', '7}') WHERE name = 'a'")
-    with pytest.raises(StoreDamaged, match=r"^The document 'a' in limits of lane one is damaged: .* delete that row"):
+    with pytest.raises(StoreDamaged, match=r"^The document 'a' in limits of lane one is damaged: PostgreSQL holds"):
         documents.documents()
     assert documents.named(["b"]) == {"b": 2}
+    assert "limits of lane one is damaged" in str(documents.begin_anew_if_damaged())
+    assert documents.documents() == {}
+    assert documents.begin_anew_if_damaged() is None
 
 
 def test_threads_that_write_at_once_lose_nothing(leases: Leases) -> None:

@@ -28,7 +28,7 @@ class Keys:
         )
         self.clock, self.warnings, self.queued = clock, list[str](), list[Callable[[], None]]()
         self.owner = LaneOwner(self.lease, [(f"ACCOUNT{n}", f"key-{n}") for n in range(keys)], self.warn)
-        self.marks = LaneMarks(self.owner, self.warn, clock=clock)
+        self.marks = LaneMarks(self.lease, clock, self.warn)
         self.lines = {f"key-{n}": NonceSequence.above(self.marks.inherited(f"key-{n}")) for n in range(keys)}
 
     def warn(self, code: str, sentence: str) -> None:
@@ -83,6 +83,13 @@ def test_a_successor_starts_above_every_nonce_wherever_its_clock_is(leases: Leas
     with pytest.raises(OwnershipLost):
         used.marks.reserve("key-0", used.lease.mark + 1)
     assert all(successor.marks.durable(f"key-{n}") > highest for n in range(3))
+
+
+def test_an_owner_that_opens_the_marks_once_more_starts_above_what_it_has_used(leases: Leases) -> None:
+    keys = Keys(leases, Clock())
+    used = [keys.issue("key-0") for _ in range(3)]
+    again = LaneMarks(keys.lease, keys.clock, keys.warn)
+    assert again.inherited("key-0") >= used[-1]
 
 
 def test_a_key_that_is_far_ahead_of_the_clock_takes_no_other_along(leases: Leases) -> None:

@@ -38,14 +38,22 @@ def test_a_key_of_two_lanes_is_refused_at_once_and_by_name(leases: Leases) -> No
 
 def test_the_keys_of_a_lane_go_to_its_next_owner_with_their_marks(leases: Leases) -> None:
     first = owner_of(claimed(leases), KEYS)
-    assert first.marks == {"key-1": 0, "key-2": 0}
+    assert first.lease.key_marks == {"key-1": 0, "key-2": 0}
     leases.database.run("UPDATE kraken_engine.key SET mark = 9223372036854775807 WHERE key_id = 'key-1'")
     expire(leases)
     second = owner_of(claimed(leases, "b"), KEYS)
-    assert second.marks == {"key-1": 2**63 - 1, "key-2": 0}
+    assert second.lease.key_marks == {"key-1": 2**63 - 1, "key-2": 0}
     with pytest.raises(OwnershipLost):
         first.claim_key("BOB", "key-3")
     assert leases.database.run("SELECT count(*) FROM kraken_engine.key") == [(2,)]
+
+
+def test_a_key_that_is_claimed_again_in_its_lane_keeps_the_mark_that_covered_it(leases: Leases) -> None:
+    owner = owner_of(claimed(leases), KEYS)
+    owner.lease.reserve(100)
+    owner.lease.key_marks.clear()
+    owner.claim_key("ALICE", "key-2")
+    assert owner.lease.key_marks == {"key-2": 100}
 
 
 def test_a_key_that_was_given_back_goes_to_another_lane_with_the_marks_of_both(leases: Leases) -> None:
@@ -55,7 +63,7 @@ def test_a_key_that_was_given_back_goes_to_another_lane_with_the_marks_of_both(l
         two.claim_key("ALICE", "key-2")
     one.release_key("key-2")
     two.claim_key("ALICE", "key-2")
-    assert two.marks == {"key-2": 100}
+    assert two.lease.key_marks == {"key-2": 100}
     with pytest.raises(StoreInUse, match="by lane two, owned by node b"):
         one.claim_key("ALICE", "key-2")
 
@@ -65,7 +73,7 @@ def test_a_key_of_a_lane_without_an_owner_is_taken_from_it_and_its_last_owner_is
     one.lease.reserve(100)
     expire(leases, "one")
     two.claim_key("ALICE", "key-2")
-    assert two.marks == {"key-2": 100}, "what the other lane may have used is not used again"
+    assert two.lease.key_marks == {"key-2": 100}, "what the other lane may have used is not used again"
     with pytest.raises(OwnershipLost):
         one.lease.reserve(200)
     with pytest.raises(StoreInUse, match="ALICE is in use by lane two"):

@@ -27,16 +27,15 @@ while won < rounds:
     if lease is None:
         continue
     won += 1
-    print(lease.epoch, lease.inherited, end=" ")
-    mark = lease.inherited
+    inherited = lease.mark
     try:
         for step in range(1, 4):
-            lease.reserve(mark + step)
-        print(lease.mark)
+            lease.reserve(inherited + step)
         if won % 2:
             lease.release()
     except OwnershipLost:
-        print(-1)
+        pass
+    print(lease.epoch, inherited, lease.mark)
 """
 
 
