@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.actors.order.placement_rows import PlacementRows
+from engine.actors.backing.placement_rows import PlacementRows
 from engine.cluster.documents import LaneDocuments
 from engine.cluster.lease import Lease
 
