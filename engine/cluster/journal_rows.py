@@ -40,7 +40,7 @@ class LaneJournal(PlacementRows):
         return self._sentence(self.lost) if self.lost else None
 
     def verify(self) -> None:
-        """Raise `OwnershipLost` when the lane is known to be lost."""
+        """Raise `OwnershipLost` when the lane is known to be lost. Asks nobody."""
         self._lease.check_held()
 
     def close(self) -> None:
