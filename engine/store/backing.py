@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.rules.order.placement import Placement
+from engine.values import Clock
 
 Warn = Callable[[str, str], None]
 """Is told a code of a warning and its sentence; any thread."""
@@ -230,8 +231,11 @@ class Backing(Protocol):
         """
         ...
 
-    def open_marks(self, owner: Any, warn: Warn) -> Marks:
-        """The nonce marks. `warn` is told when they cannot be written, and what was found at the opening."""
+    def open_marks(self, owner: Any, clock: Clock, warn: Warn) -> Marks:
+        """The nonce marks. `warn` is told when they cannot be written, and what was found at the opening.
+
+        `clock` is the one that the nonces follow.
+        """
         ...
 
     def open_documents(self, name: str, owner: Any) -> tuple[Documents, Mapping[str, Any] | None, str | None]:

@@ -218,7 +218,7 @@ def _open_lane(
         owner = backing.own([(each.name, each.key_id) for each in accounts], warn)
         undo.callback(owner.release)
         disk = ThreadPoolExecutor(1, "kraken-engine disk")
-        nonces = Nonces(backing.open_marks(owner, warn), clock=trusted, soon=disk.submit)
+        nonces = Nonces(backing.open_marks(owner, trusted, warn), clock=trusted, soon=disk.submit)
         undo.callback(nonces.close)
         limits = _open_limits(
             backing, owner, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
