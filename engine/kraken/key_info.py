@@ -29,7 +29,7 @@ class KeyInfo:
     nonce: int | None
     """The highest nonce that Kraken has seen."""
     query_from: int | None = None
-    """Unix seconds before which the key sees no history; 0 is no such limit."""
+    """Unix seconds before which the key sees no history; 0 means that there is no such limit."""
     query_until: int | None = None
     """The same for the end."""
     owner: str | None = None

@@ -82,7 +82,7 @@ def amount(value: Any) -> Any:
 
 
 def more_than_nothing(read: Reader) -> Reader:
-    """The same, where 0 is no way to leave it out: what it would mean must not be guessed."""
+    """The same, where 0 does not mean that it is left out: its meaning must not be guessed."""
 
     def checked(value: Any) -> Any:
         found = read(value)
@@ -182,7 +182,7 @@ def deadline(value: Any) -> Any:
     try:
         found = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("it is no time that exists") from None
+        raise ValueError("there is no such time") from None
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

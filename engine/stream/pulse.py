@@ -79,7 +79,7 @@ class Pulse:
         return age if age <= SILENCE else None
 
     def heard(self, at: Moment) -> None:
-        """A frame that is no pong has come."""
+        """A frame other than a pong has come."""
         live = self._live
         if live is not None:
             self._live = (live[0], at)

@@ -32,6 +32,12 @@ class Received:
             assert self._changed.wait_for(lambda: len(self.messages) >= number, PATIENCE), self.messages
             return list(self.messages)
 
+    def wait_for_title(self, beginning: str) -> None:
+        """Return when a message whose title begins like that is here; others may come before it."""
+        with self._changed:
+            begins = lambda: any(each["title"].startswith(beginning) for each in self.messages)  # noqa: E731
+            assert self._changed.wait_for(begins, PATIENCE), self.messages
+
 
 @contextlib.contextmanager
 def webhook() -> Iterator[tuple[Received, int]]:

@@ -63,10 +63,10 @@ class Order:
     userref: a number for groups of orders. The journal has it and Kraken does not: there the order needs the name that
         the engine gives it, and Kraken takes one of the two.
     close: what Kraken places against its fills. Such an order cannot be edited or amended at Kraken. The orders that
-        Kraken places are no part of the placement: they are listed as open orders that were placed elsewhere.
+        Kraken places do not belong to the placement: they are listed as open orders that were placed elsewhere.
 
     Amounts are texts, `Decimal` or whole numbers, and are kept exactly. Raises `ConfigError` for a float and for what
-    is no order. Two orders that differ by their deadline alone are equal: the second is another try of the first.
+    is not an order. Two orders that differ by their deadline alone are equal: the second is another try of the first.
     """
 
     pair: str

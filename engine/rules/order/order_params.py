@@ -60,7 +60,7 @@ def _of_its_type(given: Mapping[str, Any]) -> dict[str, Any]:
 def _check_class(given: dict[str, Any]) -> None:
     """The class of a share follows from its name, which is written as no other."""
     if given.pop("asset_class", None) == TOKENIZED and not is_share(given["pair"]):
-        raise WrongParameter(f"{given['pair']!r} is no tokenized share: leave asset_class out.", name="asset_class")
+        raise WrongParameter(f"{given['pair']!r} is not a tokenized share: leave asset_class out.", name="asset_class")
 
 
 def _close(parts: Mapping[str, Any]) -> ConditionalClose | None:

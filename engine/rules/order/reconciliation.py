@@ -54,8 +54,8 @@ def look_up(
 
     `sent`: Kraken's time when it went out. `thorough`: look through the account's trades as well, and where these
     cannot be had, through its ledger. `open_only`: a cheap look, at the open orders alone. `like`: the order as it was
-    sent; a row without a name that cannot be this order is no doubt. `is_others`: whether a txid is of an order that
-    another placement has; an order that an edit has made has no name, and is no doubt here.
+    sent; a row without a name that cannot be this order is not a doubt. `is_others`: whether a txid is of an order that
+    another placement has; an order that an edit has made has no name, and is not a doubt here.
 
     Returns what was found; nothing found means absent from complete lists. Raises `CallUnknown` where nothing was found
     and that does not mean absence, or the `CallError` of the first list that failed.

@@ -1,7 +1,7 @@
 """The subscription of pairs to Kraken's public channel ``ticker``, as one value that changes only here.
 
 It goes through the same states as that of an account (`subscription`): LIVE when a pair is acknowledged and its
-snapshot is read. A price is believed only while the subscription is LIVE, the last frame that is no pong is at most
+snapshot is read. A price is believed only while the subscription is LIVE, the last frame other than a pong is at most
 `SILENCE` old, and its pair is acknowledged and has told a price. Anything else is the engine without push: the pair is
 asked for by REST.
 
@@ -117,7 +117,7 @@ class PriceSubscription:
     refused: Mapping[str, Refused] = field(default_factory=dict)
     """The pairs that are on REST, by symbol; it outlives a connection."""
     heard_at: Moment = LONG_AGO
-    """When the last frame came that is no pong."""
+    """When the last frame other than a pong came."""
 
     def opened(self, now: Moment) -> PriceSubscription:
         """A socket is open."""
@@ -145,7 +145,7 @@ class PriceSubscription:
         return PushedPrice(pair.ticker, self.heard_at.monotonic)
 
     def is_silent(self, now: Moment) -> bool:
-        """Whether the last frame that is no pong is too long ago."""
+        """Whether the last frame other than a pong is too long ago."""
         return now.since(self.heard_at) > SILENCE
 
     def after(self, frame: PriceFrame, now: Moment) -> PriceSubscription:

@@ -13,7 +13,7 @@ read. *doubted*: anything after which it is not known what was missed (`Doubt`),
 *refused*: Kraken will not have this key here. *renewed*: the account has another key, or a person says that it is
 fixed. A dot is impossible: it raises.
 
-LIVE is believed only while every sequence is unbroken and the last frame that is no pong is at most `SILENCE` old.
+LIVE is believed only while every sequence is unbroken and the last frame other than a pong is at most `SILENCE` old.
 Anything else is DOWN, which is the engine without push. Nothing is ever concluded from what a stream does not say.
 """
 
@@ -101,7 +101,7 @@ class Subscription:
     """The last number of each channel whose snapshot was read."""
     opened_at: Moment = LONG_AGO
     heard_at: Moment = LONG_AGO
-    """When the last frame came that is no pong."""
+    """When the last frame other than a pong came."""
 
     def opened(self, now: Moment) -> Subscription:
         """A socket is open, and the channels are asked for."""
@@ -133,7 +133,7 @@ class Subscription:
         return heard._completed()
 
     def is_silent(self, now: Moment) -> bool:
-        """Whether the last frame that is no pong is too long ago."""
+        """Whether the last frame other than a pong is too long ago."""
         return now.since(self.heard_at) > SILENCE
 
     def is_late(self, now: Moment) -> bool:
