@@ -11,6 +11,7 @@ from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
 from engine.cluster.owner import LaneOwner, Warn
+from engine.store import prepare_directory
 from engine.values import SYSTEM_CLOCK
 
 
@@ -25,9 +26,12 @@ class LaneBacking:
 
     def __init__(self, lease: Lease, local: Path) -> None:
         self.lease, self.local = lease, local
+        self.is_handed_over = True
+        """The next owner renews the dead man's switches; false where no node is left that could."""
 
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> LaneOwner:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
+        prepare_directory(self.local)
         return LaneOwner(self.lease, keys, warn)
 
     def open_marks(self, owner: LaneOwner, warn: Warn) -> LaneMarks:

@@ -62,7 +62,7 @@ class LaneOwner:
 
     @property
     def is_lost(self) -> bool:
-        """Whether PostgreSQL has said that the lane is not this node's. Asks nobody."""
+        """Whether the lane is known to be lost."""
         return self.lease.is_lost
 
     def claim_key(self, account: str, key_id: str) -> None:
