@@ -2,7 +2,8 @@
 
 A backing is opened in this order: `own`, then `open_marks` and `open_documents` with that owner, then `open_journal`.
 Everything that writes returns when it is durable and raises `StoreError` within about a second when that cannot be
-promised, or its kind `OwnershipLost` when another may own what is written: nothing was written then.
+promised. Marks and the journal ask first whether it is still owned, and raise `OwnershipLost` when it is not: nothing
+was written then.
 """
 
 from __future__ import annotations
