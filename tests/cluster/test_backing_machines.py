@@ -72,7 +72,7 @@ class MarksMachine(RuleBasedStateMachine):
             assert owner_before.is_lost
             old.close()
         self.later.clear()
-        self.marks = backing.open_marks(self.home.owner, self.home.warnings)
+        self.marks = backing.open_marks(self.home.owner, self.clock, self.home.warnings)
         for name in KEYS:
             assert self.marks.inherited(self.ids[name]) >= max(self.highest[name], before.get(name, 0))
         self.nonces = Nonces(self.marks, clock=self.clock, soon=self.later.append)

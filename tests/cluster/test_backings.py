@@ -12,6 +12,7 @@ from engine.cluster.leases import Leases
 from engine.errors import OwnershipLost, StoreInUse
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.store.nonces import Nonces
+from engine.values import SYSTEM_CLOCK
 from tests.cluster.backings import Files, Home, Lanes
 from tests.cluster.test_journal_rows import opened, placement
 from tests.crash.torture import NOW, TurnedClock
@@ -33,7 +34,7 @@ def key() -> str:
 
 
 def test_a_mark_is_durable_and_never_lower(home: Home, key: str) -> None:
-    marks = home.open([("MASTER", key)]).open_marks(home.owner, home.warnings)
+    marks = home.open([("MASTER", key)]).open_marks(home.owner, SYSTEM_CLOCK, home.warnings)
     assert marks.durable(key) == marks.inherited(key) == 0
     marks.reserve(key, 1000)
     marks.reserve(key, 999)
@@ -41,14 +42,14 @@ def test_a_mark_is_durable_and_never_lower(home: Home, key: str) -> None:
     assert marks.reservations == 1
     assert marks.write_seconds > 0
     marks.close()
-    again = home.open([("MASTER", key)]).open_marks(home.owner, home.warnings)
+    again = home.open([("MASTER", key)]).open_marks(home.owner, SYSTEM_CLOCK, home.warnings)
     assert again.durable(key) == again.inherited(key) == 1000
     again.close()
     assert home.warnings == []
 
 
 def test_a_mark_is_renewed_in_another_thread_and_only_when_it_is_needed(home: Home, key: str) -> None:
-    marks = home.open([("MASTER", key)]).open_marks(home.owner, home.warnings)
+    marks = home.open([("MASTER", key)]).open_marks(home.owner, SYSTEM_CLOCK, home.warnings)
     marks.reserve(key, 1000)
     later: list[Callable[[], None]] = []
     assert marks.renew(later.append, key, 500, 2000) == 1000, "somebody has renewed it"
@@ -81,8 +82,8 @@ def test_a_key_goes_on_above_the_nonces_of_the_lane_that_had_it_meanwhile(
 ) -> None:
     home, clock = Lanes(leases, tmp_path), TurnedClock()
     other, highest = home.elsewhere(), 0
-    nonces = Nonces(home.open([("MASTER", key)]).open_marks(home.owner, home.warnings), clock=clock)
-    theirs = Nonces(other.open().open_marks(other.owner, other.warnings), clock=clock)
+    nonces = Nonces(home.open([("MASTER", key)]).open_marks(home.owner, clock, home.warnings), clock=clock)
+    theirs = Nonces(other.open().open_marks(other.owner, clock, other.warnings), clock=clock)
     for hours in (0, 1, -1):
         clock.now = NOW + hours * 3600 * 1_000_000_000
         for owner, mine in ((home.owner, nonces), (other.owner, theirs)):
@@ -153,7 +154,7 @@ def test_the_journal_goes_on_where_it_was(home: Home) -> None:
 def test_who_has_lost_it_writes_nothing(home: Home, key: str) -> None:
     backing = home.open([("MASTER", key)])
     old, row = home.owner, placement(1, "a")
-    marks, journal = backing.open_marks(old, home.warnings), backing.open_journal()
+    marks, journal = backing.open_marks(old, SYSTEM_CLOCK, home.warnings), backing.open_journal()
     marks.reserve(key, 1000)
     home.open([("MASTER", key)])
     writes: list[Callable[[], None]] = [
@@ -166,7 +167,7 @@ def test_who_has_lost_it_writes_nothing(home: Home, key: str) -> None:
     assert old.is_lost
     marks.close()
     journal.close()
-    now = home.backing.open_marks(home.owner, home.warnings)
+    now = home.backing.open_marks(home.owner, SYSTEM_CLOCK, home.warnings)
     assert now.durable(key) == 1000
     now.close()
     journal = home.backing.open_journal()
