@@ -12,7 +12,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -21,6 +21,7 @@ from engine.rules.stream.subscription import Refusal
 from engine.stream.address import check_ws_url
 from engine.transport import tls_context
 from engine.values import Secret, Settings
+from engine.values.dataclass import dataclass
 from engine.version import __version__
 
 OPEN_WITHIN = 10.0  # seconds for name, proxy, TLS and upgrade

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import CallError, InvalidArguments
@@ -12,6 +11,7 @@ from engine.kraken.pair_names import ticker_params
 from engine.kraken.pair_rows import find_rows
 from engine.kraken.tickers import NoPrice, read_tickers
 from engine.values import Pair, Ticker
+from engine.values.dataclass import dataclass
 
 TICKER = "Ticker"
 AGAIN_AFTER = 30.0  # seconds until a pair that Kraken would not name a price of is asked for again
