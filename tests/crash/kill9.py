@@ -16,6 +16,7 @@ import signal
 import struct
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,6 +74,8 @@ def life(directory: Path, offset: int, killer: Killer) -> list[int]:
     if child == 0:
         try:
             issue_until_killed(directory, offset, writing)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     os.close(writing)
