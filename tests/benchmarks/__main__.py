@@ -36,7 +36,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "many-threads": calls.many_threads,
     "slow-exchange": calls.slow_exchange,
     "busy-host": calls.busy_host,
-    "order-path": lambda _, sizes: order_path.order_path(sizes),
+    "order-path": order_path.order_path,
     "nonces": lambda _, sizes: nonces.issuing(sizes),
     "snapshots": reading.snapshots,
     "polls": reading.orders_among_polls,
@@ -51,8 +51,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
 SHORT_PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "one-cpu": calls.one_cpu_only,
     "many-threads": calls.many_threads,
-    "slow-exchange": calls.slow_exchange,
-    "order-path": PARTS["order-path"],
+    "order-path": order_path.order_path,
 }
 
 

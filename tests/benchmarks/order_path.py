@@ -7,26 +7,32 @@ machine's monotonic clock.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine import Engine, Order, Settings
 from engine.simulator import Simulator
-from tests.benchmarks.findings import Finding, Sizes, finding, quantile
+from tests.benchmarks.contestants import CONTESTANTS
+from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile, ratios
+from tests.benchmarks.server import ExchangeProcess
+from tests.benchmarks.worker import SECRET
 
+TOPIC = "order path"
 ACCOUNT = "MASTER"
 PAIRS = ("XBTUSD", "ETHUSD", "XBTEUR", "ETHEUR")
 BLOCK = 4096  # bytes that SQLite writes at once
 MS = 1000.0
+
+_numbers = itertools.count(100_000)
 
 
 class ExchangeOfOrders:
@@ -57,30 +63,56 @@ def _exchange() -> Iterator[ExchangeOfOrders]:
         process.communicate()
 
 
-def order_path(sizes: Sizes) -> Iterator[Finding]:
-    """One placement after the other, then several at once; beside what the disk takes for a durable write."""
+def order_path(fast: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
+    """One placement after the other, then several at once; beside what the disk takes for a durable write.
+
+    `fast` is the exchange for http.client, whose processor time is what that of a placement is compared with: it does
+    not depend on what else the machine does.
+    """
     settings = Settings(refresh_every=3600, local_limits=False, tier="pro")
     with tempfile.TemporaryDirectory(prefix="kraken-engine-benchmark-") as folder, _exchange() as exchange:
         accounts = [(ACCOUNT, *exchange.key)]
         with Engine(accounts, url=exchange.url, state_dir=folder + "/state", settings=settings, live=True) as engine:
             _placed(engine, 0)  # connections and caches are warm from here on
             exchange.arrivals()
-            singly, floor = [], []
-            for number in range(1, 1 + sizes.orders):
-                floor.append(_durable_write(Path(folder, "floor")))
-                began = _placed(engine, number)
-                singly.append(exchange.arrivals()[0] - began)
-            yield from _one_by_one(singly, floor)
+            yield from _one_by_one(engine, exchange, Path(folder, "floor"), sizes)
             yield from _at_once(engine, exchange, sizes)
+            yield _work(engine, fast, sizes)
 
 
-def _one_by_one(singly: list[float], floor: list[float]) -> Iterator[Finding]:
-    topic = "order path"
-    ratio = quantile(floor, 0.1) / quantile(singly, 0.1)  # the quick ones: a busy machine delays the longer way more
-    yield finding(topic, "a durable write of the disk, median", "ms", [MS * statistics.median(floor)])
-    yield finding(topic, "from a signal to the exchange, median", "ms", [MS * statistics.median(singly)], at_most=1.5)
-    yield finding(topic, "from a signal to the exchange, p90", "ms", [MS * quantile(singly, 0.9)])
-    yield finding(topic, "a durable write over a signal's way to the exchange", "×", [ratio], is_ratio=True)
+def _one_by_one(engine: Engine, exchange: ExchangeOfOrders, floor: Path, sizes: Sizes) -> Iterator[Finding]:
+    singly, writes = [], []
+    for number in range(1, 1 + sizes.orders):
+        writes.append(_durable_write(floor))
+        began = _placed(engine, number)
+        singly.append(exchange.arrivals()[0] - began)
+    out = [MS * each for each in singly]
+    yield finding(TOPIC, "a durable write of the disk", "ms", [MS * each for each in writes])
+    yield finding(TOPIC, "from a signal to the exchange", "ms", out, at_most=1.5)
+    yield finding(TOPIC, "from a signal to the exchange, p90", "ms", [quantile(out, 0.9)])
+
+
+def _work(engine: Engine, fast: ExchangeProcess, sizes: Sizes) -> Finding:
+    client = CONTESTANTS["http.client"](fast.url, "order path", SECRET)
+    try:
+        client.call()
+        measures = {
+            "http.client": lambda: _processor_time(lambda _: client.call(), sizes.calls),
+            "placement": lambda: _processor_time(lambda number: _placed(engine, number), sizes.orders),
+        }
+        found = alternate(sizes.rounds // 2 + 1, measures)
+    finally:
+        client.close()
+    less = ratios(found["placement"], found["http.client"])
+    return finding(TOPIC, "processor time of an http.client call over that of an order and its cancel", "×", less,
+                   is_ratio=True)  # fmt: skip
+
+
+def _processor_time(act: Callable[[int], object], count: int) -> float:
+    began = time.process_time()
+    for _ in range(count):
+        act(next(_numbers))
+    return (time.process_time() - began) / count
 
 
 def _at_once(engine: Engine, exchange: ExchangeOfOrders, sizes: Sizes) -> Iterator[Finding]:
@@ -90,7 +122,7 @@ def _at_once(engine: Engine, exchange: ExchangeOfOrders, sizes: Sizes) -> Iterat
         for number in range(sizes.rounds):
             began = min(threads.map(lambda pair, number=number: _placed(engine, 10_000 + number, pair), PAIRS))
             taken.append(MS * (max(exchange.arrivals()) - began))
-    yield finding("order path", f"{len(PAIRS)} signals at once, until the last is at the exchange", "ms", taken)
+    yield finding(TOPIC, f"{len(PAIRS)} signals at once, until the last is at the exchange", "ms", taken)
 
 
 def _placed(engine: Engine, number: int, pair: str = PAIRS[0]) -> float:
