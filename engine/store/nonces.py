@@ -102,6 +102,11 @@ class Nonces:
         last = self._marks.durable(key_id) if line is None else line.sequence.last
         return max(0.0, (last - self._clock.wall_ns()) / 1e9)
 
+    def moment(self) -> NonceMoment:
+        """The last nonces and the marks as they are now. Any thread."""
+        last = {key_id: line.sequence.last for key_id, line in tuple(self._lines.items())}
+        return NonceMoment(self._clock.wall_ns(), last, self._marks.all_durable())
+
     @property
     def reservations(self) -> int:
         """The number of marks made durable since the start."""
@@ -122,6 +127,20 @@ class Nonces:
             sequence = NonceSequence.above(self._marks.durable(key_id))
             self._lines[key_id] = _Line(sequence, partial(self._marks.reserve, key_id), renew)
         return self._lines[key_id]
+
+
+class NonceMoment(NamedTuple):
+    """The nonces at one moment."""
+
+    wall_ns: int
+    last: Mapping[str, int]
+    """The last nonce issued, by key id."""
+    marks: Mapping[str, int]
+    """The durable marks, by key id."""
+
+    def lead(self, key_id: str) -> float:
+        """Seconds by which the nonces of a key were ahead of the clock; 0 when they followed it."""
+        return max(0.0, (self.last.get(key_id, self.marks.get(key_id, 0)) - self.wall_ns) / 1e9)
 
 
 class _Line(NamedTuple):
@@ -153,6 +172,10 @@ class _Marks:
     def durable(self, key_id: str) -> int:
         """The highest durable mark of a key; 0 when it has none."""
         return self._durable.get(key_id, 0)
+
+    def all_durable(self) -> dict[str, int]:
+        """The highest durable mark of every key that has one."""
+        return dict(self._durable)
 
     def reserve(self, key_id: str, mark: int) -> None:
         """Return when `mark` is durable. Raises `StoreError`."""
