@@ -18,7 +18,7 @@ from engine.values.dataclass import dataclass
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
+_TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
 
 
@@ -67,6 +67,8 @@ def _load(
     settings = _settings(table.get("settings", {}))
     if environ.get("KRAKEN_WS_URL"):
         settings = dataclasses.replace(settings, ws_url=environ["KRAKEN_WS_URL"])
+    if environ.get("KRAKEN_WS_PUBLIC_URL"):
+        settings = dataclasses.replace(settings, ws_public_url=environ["KRAKEN_WS_PUBLIC_URL"])
     accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(

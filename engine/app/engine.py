@@ -35,7 +35,7 @@ from engine.errors import ConfigError, EngineStopped
 from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
-from engine.stream.address import check_ws_url
+from engine.stream.address import check_ws_urls
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -85,7 +85,7 @@ class Engine(GateMethods):
         check_url(url, settings)
         check_proxy(settings.proxy)
         if settings.push:
-            check_ws_url(settings)
+            check_ws_urls(settings)
         directory = config.state_directory(state_dir)
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
         self._url = url
@@ -290,6 +290,7 @@ class Engine(GateMethods):
             passes=dict(state.passes),
             drift=state.drift.read(),
             push=system.push.reports() if system else (),
+            push_prices=system.push.prices_report() if system else None,
             silent_since=system.listener.silent_since() if system else None,
             heard=system.listener.heard_ago() if system else {},
             refusing=system is not None and system.listener.is_refusing(),

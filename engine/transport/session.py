@@ -130,37 +130,28 @@ class Transport:
         patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
-        try:
-            outcome = self._attempt(deadline, token, act, wanted)
-        finally:
-            self._turn.release()
-        if isinstance(outcome, CallError):
-            # Raised here, outside the handler, so that it carries no foreign exception, whose text may repeat what was
-            # sent.
-            raise outcome
-        return outcome
-
-    def _attempt(
-        self, deadline: float, token: object, act: Callable[..., HttpReply], wanted: tuple[Any, ...]
-    ) -> HttpReply | CallError:
         wire = self._wire
         try:
             wire.begin(token, deadline)
-        except WireClosed:
-            return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
-        try:
             return act(*wanted)
+        except WireClosed:
+            outcome: CallError = EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         except Exception as error:  # noqa: BLE001 - every failure has an outcome
-            return failure(error, wire)
+            outcome = failure(error, wire)
         finally:
             wire.end()
+            self._turn.release()
+        raise outcome  # outside the handler, so that it carries no foreign exception: its text may repeat what was sent
 
     def _post(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         """Write a call as it was signed, and read its reply."""
         if not isinstance(body, bytes):
             raise WireError("the body has to be bytes")
         for name, value in headers.items():
-            _check_header(name, value)
+            if name not in _USUAL:
+                _check_name(name)
+            if not _HEADER_VALUE.fullmatch(value):
+                raise WireError(f"the header {name} holds characters that cannot be sent")
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         head = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}{lines}Content-Length: {len(body)}\r\n\r\n"
         return self._wire.exchange("POST", head.encode("ascii") + body)
@@ -180,11 +171,8 @@ def _checked_target(path: str, query: str = "") -> str:
     return f"{path}?{query}" if query else path
 
 
-def _check_header(name: str, value: str) -> None:
-    """Our own sentences, since those of requests repeat the value."""
-    if name not in _USUAL and not _HEADER_NAME.fullmatch(name):
+def _check_name(name: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
         raise WireError("a header has a name that cannot be sent")
-    if name not in _USUAL and name.lower() in _OURS:
+    if name.lower() in _OURS:
         raise WireError(f"the header {name} is the transport's own")
-    if not _HEADER_VALUE.fullmatch(value):
-        raise WireError(f"the header {name} holds characters that cannot be sent")

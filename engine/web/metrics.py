@@ -21,6 +21,7 @@ from engine.web.account_samples import account_samples
 from engine.web.event_counters import EventCounters
 from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
+from engine.web.push_metrics import push_metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -51,6 +52,8 @@ class Metrics(Collector):
         status = self._status()
         yield from _engine(status)
         yield from _lane(status)
+        if status.push_prices is not None:
+            yield from push_metrics(status.push_prices)
         yield from self._counters.collect()
         yield _gauge("dashboard_clients", "Dashboards that listen.", self._feed.clients)
         yield _total("gateway_requests", "Private calls through the gateway.", "outcome", self._gateway.answered)
