@@ -23,7 +23,7 @@ from engine.errors import ConfigError, StoreError, StoreInUse
 from engine.rules.order.placement import Placement
 from engine.store import nonces
 from engine.store.backing import Documents, Marks, Warn
-from engine.values import Account
+from engine.values import SYSTEM_CLOCK, Account
 
 AT_ONCE = 100  # placements
 
@@ -179,7 +179,7 @@ def _opened(
 ) -> _Side:
     owner: Any = backing.own(keys, warn)
     undo.callback(owner.release)
-    marks = backing.open_marks(owner, warn)
+    marks = backing.open_marks(owner, SYSTEM_CLOCK, warn)
     undo.callback(marks.close)
     limits, saved, damage = backing.open_documents(LIMITS, owner)
     undo.callback(limits.close)

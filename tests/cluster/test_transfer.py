@@ -22,6 +22,7 @@ from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent
 from engine.simulator import Simulator
 from engine.store.backing import Documents, Marks
+from engine.values import SYSTEM_CLOCK
 from tests.app.test_place import RESTS
 from tests.cluster.lanes import claimed
 from tests.cluster.test_journal_rows import opened, placement
@@ -41,7 +42,7 @@ class Kept:
     def __init__(self, backing: FileBacking | LaneBacking, accounts: Sequence[Account], undo: ExitStack) -> None:
         owner: Any = backing.own([(each.name, each.key_id) for each in accounts], Warnings())
         undo.callback(owner.release)
-        self.marks: Marks = backing.open_marks(owner, Warnings())
+        self.marks: Marks = backing.open_marks(owner, SYSTEM_CLOCK, Warnings())
         undo.callback(self.marks.close)
         self.limits: Documents = backing.open_documents("limits", owner)[0]
         undo.callback(self.limits.close)
