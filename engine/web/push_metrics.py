@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from engine.app.status import EngineStatus
 from engine.rules.stream.subscription import StreamState
+from engine.stream.price_board import PricesReport
 from engine.stream.pulse import PushReport
 
 
@@ -22,6 +23,23 @@ def push_metrics(status: EngineStatus) -> Iterator[Metric]:
     yield _total("push_gaps", "How often a stream was believed and then missed something, or may have.", reports,
                  lambda each: each.gaps)  # fmt: skip
     yield _total("push_connects", "Connections to the stream that were tried.", reports, lambda each: each.connects)
+    if status.push_prices is not None:
+        yield from _prices(status.push_prices)
+
+
+def _prices(report: PricesReport) -> Iterator[Metric]:
+    """The metrics of the public stream."""
+    is_live = report.state is StreamState.LIVE
+    yield GaugeMetricFamily("kraken_engine_push_prices_live", "1 while pushed prices are believed.", is_live)
+    yield GaugeMetricFamily("kraken_engine_push_prices_pairs", "Pairs whose prices are pushed.", report.pairs)
+    yield GaugeMetricFamily("kraken_engine_push_prices_refused", "Pairs that stay on REST although push is on.",
+                            len(report.refused))  # fmt: skip
+    for name, told, value in (
+        ("frames", "Frames of the public stream.", report.frames),
+        ("gaps", "How often prices were believed and then missed something, or may have.", report.gaps),
+        ("connects", "Connections to the public stream that were tried.", report.connects),
+    ):
+        yield CounterMetricFamily(f"kraken_engine_push_prices_{name}", told, value)
 
 
 def _gauge(
