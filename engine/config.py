@@ -13,18 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, without_secrets
-<<<<<<< HEAD
 from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Secret, Settings, shown
-=======
-from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, shown
 from engine.values.dataclass import dataclass
->>>>>>> main
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-<<<<<<< HEAD
-_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
+_TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
 _CLUSTER = "KRAKEN_ENGINE_CLUSTER"
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what a host name may be; also the name of a directory
@@ -42,10 +37,6 @@ class ClusterConfig:
     name: str
     url: str | None
     lanes: Mapping[str, tuple[str, ...]]
-=======
-_TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
-_TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
->>>>>>> main
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,8 @@ from engine.errors import ConfigError, EngineStopped
 from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
-<<<<<<< HEAD
 from engine.store.backing import Backing
-from engine.stream.address import check_ws_url
-=======
 from engine.stream.address import check_ws_urls
->>>>>>> main
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
 
@@ -91,15 +87,9 @@ class Engine(GateMethods):
         check_url(url, settings)
         check_proxy(settings.proxy)
         if settings.push:
-<<<<<<< HEAD
-            check_ws_url(settings)
+            check_ws_urls(settings)
         backing = FileBacking(config.state_directory(state_dir))
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, backing, live=live))
-=======
-            check_ws_urls(settings)
-        directory = config.state_directory(state_dir)
-        super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
->>>>>>> main
         self._url = url
         self._subscribers: list[Any] = []
         self._services: list[Service] = []

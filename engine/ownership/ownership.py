@@ -100,7 +100,7 @@ class Ownership:
 
     def release(self) -> None:
         """Give everything back, the directory last; a second call does nothing."""
-        self._is_released = True
+        self.is_lost = self._is_released = True
         for key_id in tuple(self._claims):
             self.release_key(key_id)
         self._lock.release()

@@ -67,15 +67,9 @@ class KrakenPrivateActor(EngineActor):
     holds. `going` is called with a call that may change something before it goes out, and raises `CallNotSent` when it
     must not; `told` with that call, its result and its error, one of them `None`, when it is over. They run in the
     actor's thread, before that call is answered, and must not wait long. `watch` is given a function that returns the
-<<<<<<< HEAD
-    state of the lane. `drift` notes what is new or odd in Kraken's replies. `ended` is told how each call ended, and
-    says whether its `CallFinished` is to be published. The actor owns `backing`, which is the state directory where
-    none is given, and the keys until it has stopped.
-=======
     state of the lane. `drift` notes what is new or odd in Kraken's replies. `ended` is told how each call ended. While
-    `subscribers` is empty, no `CallFinished` is published. The actor owns the state directory and the keys until it has
-    stopped.
->>>>>>> main
+    `subscribers` is empty, no `CallFinished` is published. The actor owns `backing`, which is the state directory where
+    none is given, and the keys until it has stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -225,7 +219,7 @@ def _open_lane(
         owner = backing.own([(each.name, each.key_id) for each in accounts], warn)
         undo.callback(owner.release)
         disk = ThreadPoolExecutor(1, "kraken-engine disk")
-        nonces = Nonces(backing.open_marks(owner, warn), clock=trusted, soon=disk.submit)
+        nonces = Nonces(backing.open_marks(owner, trusted, warn), clock=trusted, soon=disk.submit)
         undo.callback(nonces.close)
         limits = _open_limits(
             backing, owner, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
