@@ -29,8 +29,7 @@ class ClusterConfig:
     """What a node of a cluster is built from, besides accounts and settings.
 
     `dsn` is PostgreSQL's address and may hold a password. `name` is that of the node, `url` where others reach its
-    gateway; in a file that many nodes share, ``{name}`` stands for the name in it. `lanes` has the accounts of each
-    lane, also those without keys here.
+    gateway. `lanes` has the accounts of each lane, also those without keys here.
     """
 
     dsn: Secret
@@ -72,17 +71,14 @@ def load(
     state_dir: str | os.PathLike[str] | None = None,
     need_accounts: bool = True,
     faults: list[str] | None = None,
-    node: str | None = None,
 ) -> Config:
     """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
-
-    `node` is the name of a node of the cluster, if there is one, in place of the file's.
 
     The sentence repeats no value that could be a secret in the wrong place, and the error keeps no frame with one.
     Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
     """
     try:
-        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults, node)
+        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults)
     except ConfigError as error:
         wrong = ConfigError(str(error))
     raise wrong
@@ -95,7 +91,6 @@ def _load(
     state_dir: str | os.PathLike[str] | None,
     need_accounts: bool,
     faults: list[str] | None,
-    node: str | None,
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
@@ -107,7 +102,7 @@ def _load(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
-    cluster = _cluster(table, environ, node)
+    cluster = _cluster(table, environ)
     chosen = _state_named(state_dir, environ, table)
     if cluster is not None and chosen is not None:
         raise ConfigError(f"A state directory ({chosen[1]}) and a cluster are both named, and marks and journal are in "
@@ -133,7 +128,7 @@ def _state_named(
     return next(((value, where) for value, where in places if value), None)
 
 
-def _cluster(table: Mapping[str, Any], environ: Mapping[str, str], node: str | None) -> ClusterConfig | None:
+def _cluster(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterConfig | None:
     row, lanes = table.get("cluster", {}), table.get("lanes", {})
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
         raise ConfigError("In the configuration file [cluster] is a table of dsn, name and url, each a text in quotes.")
@@ -144,9 +139,7 @@ def _cluster(table: Mapping[str, Any], environ: Mapping[str, str], node: str | N
         if row or lanes:
             raise ConfigError(f"[cluster] has no dsn, and {_CLUSTER} is not set: one of them names the PostgreSQL.")
         return None
-    name = node_name(node or row.get("name"))
-    url = row["url"].replace("{name}", name) if "url" in row else None
-    return ClusterConfig(Secret(dsn), name, url, _lanes(lanes))
+    return ClusterConfig(Secret(dsn), node_name(row.get("name")), row.get("url"), _lanes(lanes))
 
 
 def _lanes(table: Any) -> Mapping[str, tuple[str, ...]]:

@@ -82,13 +82,13 @@ class NodeActor:
 
 def node_of(name: str, config_file: str | None, live: bool) -> Node:
     """The node of this name that this machine's configuration describes, not started. Raises `ConfigError`."""
-    found = config.load(file=None if config_file is None else Path(config_file), node=name)
+    found = config.load(file=None if config_file is None else Path(config_file))
     if found.cluster is None:
         raise ConfigError(
             "There is no cluster in the configuration of this machine: name its PostgreSQL with dsn in [cluster], or "
             "with KRAKEN_ENGINE_CLUSTER in the environment of Ray."
         )
     return Node(
-        found.accounts, found.cluster.lanes, found.cluster.dsn, found.cluster.name, found.cluster.url, found.settings,
-        live, kraken_url=found.url, local=found.state_dir,
+        found.accounts, found.cluster.lanes, found.cluster.dsn, name, found.cluster.url, found.settings, live,
+        kraken_url=found.url, local=config.node_directory(name),
     )  # fmt: skip

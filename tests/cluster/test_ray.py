@@ -75,6 +75,14 @@ def pid_of(name: str) -> int | None:
     return next(each.pid for each in runner.status() if each.name == name)
 
 
+def test_without_a_connection_to_ray_nothing_is_begun() -> None:
+    """Ray would make a cluster of its own on this machine."""
+    for ask in (lambda: runner.deploy(["red"]), runner.status, runner.undeploy):
+        with pytest.raises(ConfigError, match="no connection to Ray"):
+            ask()
+    assert not ray.is_initialized()
+
+
 def test_nodes_are_spread_over_the_machines_and_serve_each_its_lanes(
     config_file: Path, sim: Simulator, leases: Leases
 ) -> None:
