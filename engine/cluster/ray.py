@@ -16,6 +16,7 @@ Connect to Ray first, as in ``ray.init(address="auto")``::
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -82,8 +83,8 @@ def deploy(
     wrong = next((f"Node {name} cannot start: {said}" for name, said in told.items() if said is not None), None)
     if wrong is None:
         return _statuses(handles)
-    for handle in new.values():
-        _end(handle, STOP_PATIENCE)
+    for name, handle in new.items():
+        _end(name, handle, namespace, STOP_PATIENCE)
     raise ConfigError(wrong)
 
 
@@ -107,7 +108,7 @@ def undeploy(
     chosen = list(there) if names is None else list(names)
     if unknown := sorted(set(chosen) - there.keys()):
         raise ConfigError(f"No node {unknown[0]} is deployed; there are: {', '.join(there) or 'none'}.")
-    return tuple(name for name in chosen if not _end(there[name], timeout))
+    return tuple(name for name in chosen if not _end(name, there[name], namespace, timeout))
 
 
 def _check_connected() -> None:
@@ -155,8 +156,8 @@ def _answers(asked: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     return answers
 
 
-def _end(handle: Any, timeout: float) -> bool:
-    """End a node, in order where it answers in time; whether it did."""
+def _end(name: str, handle: Any, namespace: str, timeout: float) -> bool:
+    """End a node, in order where it answers in time; whether it did. Its name is free then."""
     try:
         ray.get(handle.stop.remote(timeout), timeout=timeout + ANSWERS_WITHIN)
         return True
@@ -164,3 +165,6 @@ def _end(handle: Any, timeout: float) -> bool:
         return False
     finally:
         ray.kill(handle, no_restart=True)
+        end = time.monotonic() + ANSWERS_WITHIN
+        while name in _deployed(namespace) and time.monotonic() < end:
+            time.sleep(0.05)

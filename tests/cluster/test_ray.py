@@ -71,8 +71,10 @@ def both_serve() -> bool:
     return sorted(served()) == ACCOUNTS and len(set(served().values())) == 2
 
 
-def pid_of(name: str) -> int | None:
-    return next(each.pid for each in runner.status() if each.name == name)
+def pids_of_both() -> dict[str, int]:
+    """The process of each node; nothing unless both answer."""
+    pids = {each.name: each.pid for each in runner.status() if each.pid is not None}
+    return pids if len(pids) == 2 else {}
 
 
 def test_without_a_connection_to_ray_nothing_is_begun() -> None:
@@ -92,9 +94,9 @@ def test_nodes_are_spread_over_the_machines_and_serve_each_its_lanes(
     assert set(owners(leases).values()) == {"red", "blue"}
     places = {node["node"] for node in _actors()}
     assert len(places) == 2, "one on each machine"
-    pids = [each.pid for each in runner.status()]
-    again = runner.deploy(["blue", "red"], config_file="/nowhere", timeout=LONG)
-    assert sorted(str(each.pid) for each in again) == sorted(map(str, pids)), "they stay as they are"
+    pids = eventually(pids_of_both)
+    runner.deploy(["blue", "red"], config_file="/nowhere", timeout=LONG)
+    assert eventually(pids_of_both) == pids, "they stay as they are"
     assert sim.refused_nonces == 0
 
 
@@ -115,8 +117,7 @@ def test_a_node_that_is_killed_is_taken_over_and_comes_back_by_itself(
     runner.deploy(["red", "blue"], config_file=config_file, timeout=LONG)
     eventually(both_serve)
     epochs = {lane.id: lane.epoch for lane in leases.lanes()}
-    pid = pid_of("red")
-    assert pid is not None
+    pid = eventually(pids_of_both)["red"]
     away = config_file.rename(config_file.with_name("away.toml"))
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: served() == dict.fromkeys(ACCOUNTS, "blue"))
