@@ -7,12 +7,13 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, shown
+from engine.values.dataclass import dataclass
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")

@@ -12,8 +12,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
@@ -24,11 +24,9 @@ from engine.actors.events.publisher import Subscribe, Unsubscribe
 from engine.actors.lane.attempt import distinct
 from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
-from engine.app.aio import AsyncEngine, Subscription
 from engine.app.gates import GateMethods
 from engine.app.host import check_host
 from engine.app.one_type import one_type
-from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
@@ -40,6 +38,10 @@ from engine.rules.balance.snapshot import moment
 from engine.stream.address import check_ws_urls
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
+
+if TYPE_CHECKING:
+    from engine.app.aio import AsyncEngine
+    from engine.app.remote.remote_engine import RemoteEngine
 
 logger = logging.getLogger("engine")
 
@@ -91,7 +93,6 @@ class Engine(GateMethods):
         self._services: list[Service] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
-        self._aio = AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
         self._before: ActorSystem | None = None  # of the last start
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
@@ -121,6 +122,8 @@ class Engine(GateMethods):
         when an engine has the directory and does not serve it, `StoreError` when another user does, and `ConfigError`
         when the service is of another version.
         """
+        from engine.app.remote.remote_engine import RemoteEngine  # noqa: PLC0415 - few programs need it
+
         return RemoteEngine(state_dir)
 
     def start(self) -> Engine:
@@ -252,10 +255,12 @@ class Engine(GateMethods):
         """Whether it may trade, as given."""
         return self._state.live
 
-    @property
+    @cached_property
     def aio(self) -> AsyncEngine:
         """The same methods as coroutines, and the events as an asynchronous iterator."""
-        return self._aio
+        from engine.app.aio import AsyncEngine, Subscription  # noqa: PLC0415 - only where there is asyncio
+
+        return AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
 
     def status(self) -> EngineStatus:
         """What the engine is doing now; never waits."""

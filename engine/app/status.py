@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
 from engine.stream.price_board import PricesReport
 from engine.stream.pulse import PushReport
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

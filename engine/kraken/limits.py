@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
+
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import quote, quote_plus
@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 from engine.errors import CallNotSent, ConfigError
 from engine.kraken.endpoints import Endpoint
 from engine.values import Secret
+from engine.values.dataclass import dataclass
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

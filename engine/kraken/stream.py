@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
 from engine.kraken.pair_names import plain_code
 from engine.kraken.strict_json import read_strictly
+from engine.values.dataclass import dataclass
 
 BALANCES, EXECUTIONS = "balances", "executions"
 CHANNELS = (BALANCES, EXECUTIONS)

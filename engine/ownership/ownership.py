@@ -84,10 +84,12 @@ class Ownership:
 
     def check(self) -> None:
         """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
+        try:
+            self._lock.check()
+        except OwnershipLost:
+            self._told(self._lock.check)
         if self._is_lost:
             self.verify()
-        else:
-            self._told(self._lock.check)
 
     def verify(self, key_id: str = "") -> None:
         """Raise `OwnershipLost` unless the directory, and that key, are still this engine's and nobody else had them.

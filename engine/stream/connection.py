@@ -12,7 +12,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +22,7 @@ from engine.rules.stream.subscription import Refusal
 from engine.stream.address import StreamAddress, check_ws_urls
 from engine.transport import tls_context
 from engine.values import Secret, Settings
+from engine.values.dataclass import dataclass
 from engine.version import __version__
 
 OPEN_WITHIN = 10.0  # seconds for name, proxy, TLS and upgrade

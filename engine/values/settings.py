@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal, InvalidOperation
 
 from engine.errors import ConfigError
 from engine.values.account import check_tier
+from engine.values.dataclass import dataclass
 from engine.values.secret import Secret
 
 KRAKEN_URL = "https://api.kraken.com"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from engine.errors import Outcome
@@ -11,6 +11,7 @@ from engine.rules.balance.availability import Standing
 from engine.rules.balance.silence import SILENT, Silence, patience
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
 from engine.values import Clock, Settings
+from engine.values.dataclass import dataclass
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ What is missing in an answer is asked for again by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import CallError, InvalidArguments
@@ -16,6 +15,7 @@ from engine.kraken.pair_rows import find_rows
 from engine.kraken.tickers import NoPrice, read_tickers
 from engine.rules.stream.price_subscription import PushedPrice
 from engine.values import Pair, Ticker
+from engine.values.dataclass import dataclass
 
 TICKER = "Ticker"
 AGAIN_AFTER = 30.0  # seconds until a pair that Kraken would not name a price of is asked for again

@@ -20,12 +20,13 @@ Anything else is DOWN, which is the engine without push. Nothing is ever conclud
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.kraken.stream import CHANNELS, Answer, Doubt, Frame, Numbered, Pong
+from engine.values.dataclass import dataclass
 
 SILENCE = 3.0
 """Seconds. Kraken sends a heartbeat about every second in which it sends nothing else."""
