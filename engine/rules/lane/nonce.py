@@ -41,6 +41,7 @@ def next_mark(nonce: int, now: int) -> int:
 
 Reserve = Callable[[int], None]
 Renew = Callable[[int, int], int]
+Durable = Callable[[], int]
 
 
 @dataclass(slots=True)
@@ -60,11 +61,20 @@ class NonceSequence:
         """A sequence that continues after a restart: nothing up to `mark` is used again."""
         return cls(mark=mark, last=mark)
 
-    def issue(self, now: int, reserve: Reserve, renew: Renew | None = None, *, cancel: bool = False) -> int:
+    def issue(
+        self,
+        now: int,
+        reserve: Reserve,
+        renew: Renew | None = None,
+        durable: Durable | None = None,
+        *,
+        cancel: bool = False,
+    ) -> int:
         """The next nonce. Calls `reserve` first when it would come near the mark.
 
         With `renew`, a key in use never comes near it: ``renew(mark, wanted)`` returns the highest durable mark at
-        once; when that is still `mark`, it has `wanted` made durable in the background.
+        once; when that is still `mark`, it has `wanted` made durable in the background. With `durable`, which returns
+        the highest durable mark as well, a mark that was made durable for other keys too is used before a new one is.
 
         Raises `NonceNotDurable` when the store cannot reserve; a cancel then takes one of the nonces kept for it.
         Raises `OwnershipLost`, also for a cancel, when `reserve` does.
@@ -73,7 +83,7 @@ class NonceSequence:
         if now > nonce:  # noqa: PLR1730 - next_nonce() without a call: this runs for every nonce, the rest rarely
             nonce = now
         if nonce > self.easy:
-            nonce = self._beyond_easy(now, reserve, renew, cancel=cancel)
+            nonce = self._beyond_easy(now, reserve, renew, durable, cancel=cancel)
         self.last = nonce
         return nonce
 
@@ -88,13 +98,19 @@ class NonceSequence:
         self.raise_mark(nonce, reserve)
         self.last = max(self.last, nonce)
 
-    def _beyond_easy(self, now: int, reserve: Reserve, renew: Renew | None, *, cancel: bool) -> int:
+    def _beyond_easy(
+        self, now: int, reserve: Reserve, renew: Renew | None, durable: Durable | None, *, cancel: bool
+    ) -> int:
         nonce, before = next_nonce(self.last, now), self.mark
-        if renew is not None and nonce <= self.mark - KEPT_FOR_CANCELS:
-            self.mark = max(self.mark, renew(self.mark, next_mark(nonce, now)))
+        if durable is not None:
+            self.mark = max(self.mark, durable())
+        wanted = next_mark(nonce, now)
+        is_half_used = 2 * (wanted - self.mark) >= wanted - nonce
+        if renew is not None and is_half_used and nonce <= self.mark - KEPT_FOR_CANCELS:
+            self.mark = max(self.mark, renew(self.mark, wanted))
         if nonce > self.mark - KEPT_FOR_CANCELS:
             try:
-                self.raise_mark(next_mark(nonce, now), reserve)
+                self.raise_mark(wanted, reserve)
             except OwnershipLost:
                 raise
             except StoreError as error:

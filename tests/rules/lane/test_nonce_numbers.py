@@ -73,6 +73,28 @@ def test_a_key_in_use_has_its_mark_renewed_at_half_of_the_way() -> None:
     assert len(marks) == 1, "nothing was reserved in the foreground"
 
 
+def test_a_mark_that_was_made_durable_for_other_keys_is_used_and_renewed_by_whoever_comes_near_it() -> None:
+    reserved: list[int] = []
+    asked: list[tuple[int, int]] = []
+    shared = NOW + AHEAD
+
+    def renew(mark: int, wanted: int) -> int:
+        asked.append((mark, wanted))
+        return shared
+
+    def issue(now: int) -> int:
+        return NonceSequence().issue(now, reserved.append, renew, lambda: shared)
+
+    half = NOW + AHEAD // 2
+    assert [issue(NOW), issue(half - 1)] == [NOW, half - 1]
+    assert (reserved, asked) == ([], []), "there is enough left of it for a key that was idle"
+    assert issue(half) == half
+    assert (reserved, asked) == ([], [(shared, half + AHEAD)])
+    last = shared - KEPT_FOR_CANCELS
+    assert [issue(last), issue(last + 1)] == [last, last + 1]
+    assert reserved == [last + 1 + AHEAD], "and none is left for others than cancels"
+
+
 def test_what_is_skipped_to_is_below_the_next_nonce_and_a_lower_number_changes_nothing() -> None:
     marks: list[int] = []
     sequence = NonceSequence.above(NOW)

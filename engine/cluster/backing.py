@@ -1,0 +1,44 @@
+"""What the engine of one lane keeps and owns, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from engine.cluster.documents import LaneDocuments
+from engine.cluster.journal_rows import LaneJournal
+from engine.cluster.lease import Lease
+from engine.cluster.marks import LaneMarks
+from engine.cluster.owner import LaneOwner, Warn
+from engine.values import Clock
+
+
+class LaneBacking:
+    """What the engine of a lane keeps and owns, while this node has the lane (`engine.store.backing.Backing`).
+
+    `local` is a directory of this node for what may be lost: balances, their history, names of assets.
+    """
+
+    fences = True
+    """Calls of the lane's earlier owner may still arrive at Kraken, from another machine."""
+
+    def __init__(self, lease: Lease, local: Path) -> None:
+        self.lease, self.local = lease, local
+
+    def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> LaneOwner:
+        """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
+        return LaneOwner(self.lease, keys, warn)
+
+    def open_marks(self, owner: Any, clock: Clock, warn: Warn) -> LaneMarks:
+        """The nonce marks of the lane's keys; `owner` has taken these."""
+        return LaneMarks(self.lease, clock, warn)
+
+    def open_documents(self, name: str) -> tuple[LaneDocuments, str | None]:
+        """The documents of that name; and a sentence when they were damaged and are begun anew. Raises `StoreError`."""
+        documents = LaneDocuments(self.lease, name)
+        return documents, documents.begin_anew_if_damaged()
+
+    def open_journal(self) -> LaneJournal:
+        """The journal of orders. Raises `StoreError`."""
+        return LaneJournal(self.lease)
