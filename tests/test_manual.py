@@ -18,7 +18,7 @@ import click
 import pytest
 
 import engine
-from engine import Settings, errors
+from engine import Settings, config, errors
 from engine.alerts import AlertSettings
 from engine.cli.exits import HELP, Exit
 from engine.cli.manual import ORDER, page, readable
@@ -139,7 +139,11 @@ def test_the_simulator_s_example_ends_as_it_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", _cases("toml"))
 def test_toml_block_is_a_configuration(text: str, tmp_path: Path) -> None:
     table = tomllib.loads(text)
-    assert table.keys() <= {"url", "state_dir", "accounts", "settings", "alerts"}
+    assert table.keys() <= {"url", "state_dir", "accounts", "settings", "alerts", "cluster", "lanes"}
+    if "cluster" in table:
+        file = tmp_path / "node.toml"
+        file.write_text(text)
+        assert config.load({}, file, need_accounts=False).cluster
     assert Settings(**table.get("settings", {}))
     addresses = tmp_path / "addresses"
     addresses.write_text("json://localhost")

@@ -107,7 +107,7 @@ class Engine(GateMethods):
         live: bool = False,
     ) -> Engine:
         """An engine from the environment (`None`: that of the process) and, where named, a TOML file."""
-        found = config.load(environ, config_file, url=url, state_dir=state_dir)
+        found = config.load(environ, config_file, url=url, state_dir=state_dir).without_cluster()
         return cls(
             found.accounts, url=found.url, state_dir=found.state_dir, settings=settings or found.settings, live=live
         )

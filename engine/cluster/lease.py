@@ -25,7 +25,7 @@ WHERE id = %(lane)s AND epoch = %(epoch)s
 RETURNING mark
 """
 _RELEASE = """
-UPDATE kraken_engine.lane SET epoch = epoch + 1, lease_until = to_timestamp(0)
+UPDATE kraken_engine.lane SET epoch = epoch + 1, owner = NULL, url = NULL, lease_until = to_timestamp(0)
 WHERE id = %(lane)s AND epoch = %(epoch)s
 RETURNING epoch
 """

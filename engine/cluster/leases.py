@@ -44,7 +44,7 @@ _LEAVE = "DELETE FROM kraken_engine.node WHERE name = %s AND NOT draining"
 
 
 class LaneRow(NamedTuple):
-    """A lane as the database tells. `owner` is the node that had it last; it has it while `seconds_left` is above 0.
+    """A lane as the database tells. `owner` has it while `seconds_left` is above 0; one that was given back has none.
 
     `wanted` is the node where somebody wants it. `claimed_at` is when the owner took it over, by the database's clock.
     """
