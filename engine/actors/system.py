@@ -118,7 +118,8 @@ class ActorSystem:
         """The actors by name; it changes as they are started, replaced and stopped."""
         self._effects = CallEffects(self.refs, ORDERS, clock.wall_ns)
         mark = partial(self.tell, ARCHIVE)
-        self.publish = EventBus(self.refs, subscribers, notice, self.listener.ended, mark).publish
+        self._events = EventBus(self.refs, subscribers, notice, self.listener.ended, mark)
+        self.publish = self._events.publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
@@ -261,7 +262,7 @@ class ActorSystem:
             self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
             invalidate=self.invalidate, going=self._going, told=self._effects.ended, watch=self._watch,
-            drift=self._drift,
+            drift=self._drift, ended=self._events.call_ended,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:

@@ -150,7 +150,7 @@ class AppState:
 
     def seconds(self, timeout: float | None) -> float:
         """A caller's timeout; `Settings.call_timeout` for `None`. Raises `ConfigError` for an invalid one."""
-        return seconds_of(timeout, self.settings.call_timeout)
+        return self.settings.call_timeout if timeout is None else seconds_of(timeout, 0.0)
 
 
 def seconds_of(timeout: float | None, default: float) -> float:

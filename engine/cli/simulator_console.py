@@ -18,7 +18,8 @@ HELP = (
 fault FAULT                 from now on, calls meet this fault (see below)
 outage                      no connection is accepted, and those that are open are cut
 push WORD [ACCOUNT]         a fault of the WebSocket: mute, pong-only, no-snapshot, stale-token, gap, repeat, reorder,
-                            unnumbered, unknown-type, half, binary; or a number: 1001 closes, 403 refuses upgrades
+                            unnumbered, unknown-type, half, binary; or a number: 1001 closes, 403 refuses upgrades;
+                            with "public" as ACCOUNT it strikes the connections for prices
 lag ACCOUNT SECONDS         its balances and lists tell what was so long ago; the WebSocket tells what is
 clear                       no fault and no outage any more
 price PAIR BID ASK          such as: price XBTUSD 58990 59000

@@ -20,7 +20,7 @@ WITH fence AS (SELECT id, mark FROM kraken_engine.lane WHERE id = %(lane)s AND e
 
 _RENEW = """
 UPDATE kraken_engine.lane SET mark = greatest(mark, %(mark)s),
-    lease_until = greatest(lease_until, clock_timestamp() + %(ttl)s * interval '1 second')
+    lease_until = clock_timestamp() + %(ttl)s * interval '1 second'
 WHERE id = %(lane)s AND epoch = %(epoch)s
 RETURNING mark
 """

@@ -77,7 +77,9 @@ class _Falling:
 
     def charge(self, cost: float, now: float) -> None:
         """Count a call that reached Kraken, or may have."""
-        self._set(self.level(now) + cost, now)
+        if cost:
+            emptied_at = max(self._empty_at, now) + cost / self._decay
+            self._empty_at = min(emptied_at, now + self._ceiling / self._decay)
 
     def snap(self, now: float) -> None:
         """Kraken refused a call for its rate limit: the counter is at its maximum, whatever was counted here."""

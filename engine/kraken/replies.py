@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from engine.errors import (
     CallError,
@@ -35,8 +34,7 @@ from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 PARTIAL_CONTENT = 206  # HTTP; a part of a reply, however well it reads
 
 
-@dataclass(frozen=True, slots=True)
-class KrakenReply:
+class KrakenReply(NamedTuple):
     """A good reply: Kraken's unchanged `result`, floats as exact `Decimal`, and the warnings beside it.
 
     missing: the errors beside it, which say why a requested name has no row (`Endpoint.by_row`).
@@ -76,8 +74,7 @@ def read_reply(
 # --- the envelope ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(NamedTuple):
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     result: Any
@@ -91,7 +88,7 @@ def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note:
     envelope = _envelope(body, note)
     if envelope is None:
         _raise_unreadable(status, body, endpoint)
-    is_partial = _is_partial(envelope, endpoint)
+    is_partial = bool(envelope.errors) and _is_partial(envelope, endpoint)
     if envelope.errors and not is_partial:
         _raise_error(envelope, endpoint, now)
     if status >= 300:
@@ -148,6 +145,8 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
     entries = [entries] if isinstance(entries, str) else entries  # seen: {"error":"EFunding:No funding method"}
     if not isinstance(entries, list) or len(entries) > _MOST_ERRORS:
         return None
+    if not entries and value.keys() <= _FIELDS:
+        return _Envelope((), (), value.get("result"), "result" in value)
     if not all(isinstance(e, str) and 0 < len(e) <= _LONGEST_ERROR and e.strip() for e in entries):
         return None
     entries = [_TOKEN.sub("…", e) for e in entries]  # the server may repeat the key
@@ -160,11 +159,12 @@ def _envelope(body: bytes, note: Note) -> _Envelope | None:
 
 def _new_in(value: Mapping[str, Any], errors: Iterable[str]) -> Iterable[str]:
     """The unknown parts of an envelope; never the text of an error, which may repeat what was sent."""
-    yield from (field_name(name) for name in list(value.keys() - {"error", "result"})[:_MOST_NEW])
+    yield from (field_name(name) for name in list(value.keys() - _FIELDS)[:_MOST_NEW])
     for kind in {category(code) for code in errors if meaning_of(code) is None}:
         yield f"error.{kind}" if kind else "error"
 
 
+_FIELDS = frozenset({"error", "result"})
 _WARNING = re.compile("W[A-Z][A-Za-z]* ?:")  # anything else counts as an error
 _MOST_NEW = 10  # fields noted per envelope; more would take the lane's time
 

@@ -44,8 +44,7 @@ class Signer:
     def sign(self, path: str, body: bytes, nonce: int) -> str:
         """The ``API-Sign`` header. `body` is what is sent, with the same nonce in it."""
         mac = self._keyed.copy()
-        mac.update(path.encode("ascii"))
-        mac.update(hashlib.sha256(b"%d%b" % (nonce, body)).digest())
+        mac.update(path.encode("ascii") + hashlib.sha256(b"%d%b" % (nonce, body)).digest())
         return base64.b64encode(mac.digest()).decode("ascii")
 
     def __repr__(self) -> str:
@@ -83,6 +82,8 @@ def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | No
 
     Raises `CallNotSent` for a `nonce` among them and for a value that cannot be encoded.
     """
+    if not params and otp is None:
+        return _NO_JSON if endpoint.json else _NO_FORM
     sent: dict[str, object] = {} if otp is None else {"otp": otp.reveal()}
     sent |= {k: v for k, v in params.items() if not (k == "validate" and v is False)}
     if endpoint.json:
@@ -90,6 +91,9 @@ def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | No
         return Body(JSON, b'{"nonce":"', b'"}' if text == b"{}" else b'",' + text[1:])
     text = encode_form(sent)
     return Body(FORM, b"nonce=", b"&" + text if text else b"")
+
+
+_NO_FORM, _NO_JSON = Body(FORM, b"nonce=", b""), Body(JSON, b'{"nonce":"', b'"}')
 
 
 def rfc3339(unix: float) -> str:
@@ -163,10 +167,10 @@ def _nested(name: str, value: object, depth: int) -> object:
 
 def _scalar(name: str, value: object) -> str:
     match value:
-        case bool():
-            return "true" if value else "false"
         case str():
             return _text(name, value)
+        case bool():
+            return "true" if value else "false"
         case int():
             return _plain(name, Decimal(value))
         case float():

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 _DEEPEST = 32  # Kraken's deepest reply has 7 levels; what reads the result may recurse
 _MOST = 300_000  # values; reading more takes longer than the second that a call has beyond its deadline
 _LONGEST = 400  # digits of a number
+_SPACE = " \t\n\r"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -27,8 +28,10 @@ def read_strictly(body: bytes) -> Any:
     opened = body.count(b"[") + body.count(b"{")
     if body.count(b",") + opened > _MOST:
         raise ValueError("more than can be read in time")
-    text = body.decode("utf-8")
-    value = _DECODER.decode(text)
+    text = body.decode("utf-8").strip(_SPACE)
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("more than one value")
     if opened > _DEEPEST:
         _check_depth(value)
     if "\\u" in text and _SURROGATE.search(text):

@@ -40,6 +40,7 @@ class FileLock:
 
     def __init__(self, path: Path, what: str) -> None:
         self._path, self._what = path, what
+        self._place = os.fspath(path)  # looked at before each call
         self._name = os.path.realpath(path)
         with _guard:
             if self._name in _locked_here:
@@ -54,7 +55,7 @@ class FileLock:
         if held_by(self._descriptor) != self._identity:
             raise OwnershipLost(CLOSED)
         try:
-            found = os.lstat(self._path)
+            found = os.lstat(self._place)
         except OSError as error:
             raise OwnershipLost(f"The lock file {self._path} is gone ({error.strerror}). {RESTART}") from None
         if (found.st_dev, found.st_ino) != self._identity:

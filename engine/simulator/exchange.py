@@ -105,9 +105,11 @@ class Exchange:
             self._run_late()
             yield self._by_name[name]
 
-    def move_price(self, pair: ListedPair, bid: Decimal, ask: Decimal) -> None:
-        """Change a price: resting orders that it reaches are filled."""
+    def move_price(self, pair: ListedPair, bid: Decimal, ask: Decimal) -> bool:
+        """Change a price: resting orders that it reaches are filled. Returns whether the last trade has another price.
+        """
         with self._lock:
+            before = self.market.prices.quote(pair).last
             self._run_late()
             books = [customer.book for customer in self._by_name.values()]
             for book in books:
@@ -115,6 +117,7 @@ class Exchange:
             self.market.prices.move(pair, bid, ask)
             for book in books:
                 book.price_moved(pair)
+            return self.market.prices.quote(pair).last != before
 
     def owner(self, key: str) -> str | None:
         """The owner of a key, revoked or not."""

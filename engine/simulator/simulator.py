@@ -218,8 +218,8 @@ class Simulator:
         found = find_any_pair(pair)
         if found is None:
             raise ValueError(f"there is no pair {pair!r}")
-        self._exchange.move_price(found, Decimal(bid), Decimal(ask))
-        self.streams.price_moved(found)
+        traded = self._exchange.move_price(found, Decimal(bid), Decimal(ask))
+        self.streams.price_moved(found, traded=traded)
 
     def set_rest_lag(self, name: str, seconds: float) -> None:
         """Let an account's balances and order lists tell what was `seconds` ago, while its WebSocket tells what is."""

@@ -7,9 +7,15 @@ import time
 from dataclasses import dataclass, field
 from enum import Enum
 
+PUBLIC = "public"
+"""In the place of an account: the connections without a private channel."""
+
 
 class StreamFault(Enum):
-    """A fault of the WebSocket. Those of a frame strike the next numbered frame, once; the others last."""
+    """A fault of the WebSocket. Those of a frame strike the next frame of data, once; the others last.
+
+    A frame of ``ticker`` has no number: for it a repeat, an exchange and a missing number change nothing.
+    """
 
     MUTE = "mute"
     """Nothing is sent any more, heartbeats neither; a ping of the protocol is answered."""
@@ -46,7 +52,7 @@ class StreamState:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: StreamFault, account: str | None) -> None:
-        """Let it strike this account, or with `None` every one."""
+        """Let it strike this account, `PUBLIC`, or with `None` every one."""
         with self._lock:
             self._faults.setdefault(fault, set()).add(account)
 

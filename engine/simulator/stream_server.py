@@ -82,14 +82,14 @@ class StreamServer:
             conversation.end()
         return Ending.CLOSE
 
-    def price_moved(self, pair: ListedPair) -> None:
+    def price_moved(self, pair: ListedPair, *, traded: bool) -> None:
         """Tell those who have subscribed to the pair."""
         for each in self.open:
-            each.price_moved(shown_symbol(pair), pair)
+            each.price_moved(shown_symbol(pair), pair, traded=traded)
 
     def close(self, code: int | None, account: str | None = None) -> int:
-        """End connections, those of an account or all: with a closing code, or cut with `None`; how many."""
-        found = [each for each in self.open if account is None or account in each.accounts]
+        """End connections, those of an account (or `PUBLIC`) or all: by a closing code or cut (`None`); how many."""
+        found = [each for each in self.open if account is None or account in (each.owner, *each.accounts)]
         for each in found:
             if code is None:
                 each.socket.abort()

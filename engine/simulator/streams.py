@@ -3,6 +3,10 @@
 ``balances`` and ``executions`` need a token of `GetWebSocketsToken`, which ends after 900 seconds unless it is
 used, and the permission of the data they show. A frame of a subscription has a number, one more than the last. A
 heartbeat goes out each second without another frame, where there is a subscription. Orders cannot be placed here.
+
+``ticker`` takes a list of symbols and answers for each; its frames have no number. By ``event_trigger`` it tells of
+every trade (``trades``, Kraken's default) or of every best price (``bbo``).
+Source: Kraken's WebSocket v2 reference, page "ticker".
 """
 
 from __future__ import annotations
@@ -19,14 +23,24 @@ from engine.simulator.book_order import BookOrder
 from engine.simulator.customers import Customer
 from engine.simulator.market import ListedPair, find_any_pair
 from engine.simulator.prices import Quote
-from engine.simulator.stream_faults import StreamFault, StreamState
-from engine.simulator.stream_rows import Row, balance_snapshot, encoded, order_row, stamp, ticker_row, trade_row
+from engine.simulator.stream_faults import PUBLIC, StreamFault, StreamState
+from engine.simulator.stream_rows import (
+    Row,
+    balance_snapshot,
+    encoded,
+    order_row,
+    shown_symbol,
+    stamp,
+    ticker_row,
+    trade_row,
+)
 from engine.simulator.websocket import BINARY, TEXT, WebSocket
 
 BEAT = 1.0  # seconds between heartbeats
 LONELY = 60.0  # seconds without a subscription after which the connection is closed
 _NEEDS = {"balances": "query-funds", "executions": "query-open-trades"}
 _SNAP_TRADES = 50
+_TRIGGERS = ("trades", "bbo")
 
 
 class Market(Protocol):
@@ -58,7 +72,8 @@ class Subscription:
 
     channel: str
     account: str | None = None
-    symbols: frozenset[str] = frozenset()
+    symbols: dict[str, str] = field(default_factory=dict)
+    """The pairs of ``ticker``, with the trigger of each."""
     sequence: int = 0
     withheld: str | None = None
     """A frame that the next one overtakes."""
@@ -81,6 +96,11 @@ class Conversation:
         """Whose private channels it has."""
         return {each.account for each in tuple(self._subscriptions.values())} - {None}
 
+    @property
+    def owner(self) -> str:
+        """Whose faults strike it."""
+        return next(iter(self.accounts), None) or PUBLIC
+
     def begin(self) -> None:
         """What Kraken says first, unasked."""
         data = {"api_version": "v2", "connection_id": 12345678901234567890, "system": self._market.status(),
@@ -97,7 +117,7 @@ class Conversation:
         for account in self.accounts:
             with suppress(LookupError), self._market.customer(str(account)) as customer:
                 customer.book.catch_up()
-        if any(self._state.holds(StreamFault.PONG_ONLY, each) for each in self.accounts):
+        if self._subscriptions and self._state.holds(StreamFault.PONG_ONLY, self.owner):
             self.socket.send(encoded(self._pong({})))
         elif self._subscriptions and self._is_quiet:
             self._send({"channel": "heartbeat"})
@@ -184,30 +204,56 @@ class Conversation:
         return account
 
     def _subscribe_ticker(self, params: Row, req_id: Any) -> None:
-        symbols = params.get("symbol")
-        if not isinstance(symbols, list) or not symbols:
-            raise Unsubscribable("Symbol(s) not found")
-        known = self._subscriptions.setdefault("ticker", Subscription("ticker"))
-        for symbol in symbols:
-            pair = find_any_pair(str(symbol))
-            if pair is None or "/" not in str(symbol):
+        trigger = params.get("event_trigger", "trades")
+        if trigger not in _TRIGGERS:
+            raise Unsubscribable("Unsupported field: 'event_trigger'")
+        for symbol in _symbols(params):
+            pair = find_any_pair(symbol)
+            one = self._subscriptions.get("ticker") or Subscription("ticker")
+            if pair is None or symbol != shown_symbol(pair):
                 self._answer("subscribe", req_id, error=f"Currency pair not supported {symbol}", symbol=symbol)
-                continue
-            known.symbols |= {str(symbol)}
-            result = {"channel": "ticker", "snapshot": params.get("snapshot", True), "symbol": symbol}
-            self._answer("subscribe", req_id, result={**result, "event_trigger": params.get("event_trigger", "trades")})
-            if params.get("snapshot", True):
-                self._send({"channel": "ticker", "type": "snapshot", "data": [self._price(pair)]})
+            elif symbol in one.symbols:
+                self._answer("subscribe", req_id, error="Already subscribed", symbol=symbol)
+            else:
+                self._subscriptions["ticker"] = one
+                self._begin_ticker(one, symbol, pair, req_id, {**params, "event_trigger": trigger})
 
-    def _price(self, pair: ListedPair) -> Row:
-        return ticker_row(pair, self._market.quotes(pair))
+    def _begin_ticker(self, one: Subscription, symbol: str, pair: ListedPair, req_id: Any, params: Row) -> None:
+        with self._lock:  # a change of the price comes before the snapshot, or after it
+            one.symbols[symbol] = params["event_trigger"]
+            told = {name: params.get(name, True) for name in ("snapshot", "event_trigger")}
+            self._answer("subscribe", req_id, result={"channel": "ticker", **told, "symbol": symbol})
+            if told["snapshot"] and not self._state.holds(StreamFault.NO_SNAPSHOT, self.owner):
+                self._send_prices("snapshot", pair)
+
+    def _send_prices(self, kind: str, pair: ListedPair) -> None:
+        body: Row = {"channel": "ticker", "type": kind, "data": [ticker_row(pair, self._market.quotes(pair))]}
+        fault = self._state.take(self.owner)
+        if fault is StreamFault.UNKNOWN_TYPE:
+            body["type"] = "supplement"
+        text = encoded(body)
+        if fault is not StreamFault.GAP:
+            text = text[: len(text) // 2] if fault is StreamFault.HALF else text
+            self._send_text(text, self.owner, BINARY if fault is StreamFault.BINARY else TEXT)
 
     def _unsubscribe(self, params: Row, req_id: Any) -> None:
         one = self._subscriptions.get(str(params.get("channel")))
         if one is None:
             raise Unsubscribable("Subscription Not Found")
+        if one.channel == "ticker":
+            self._unsubscribe_ticker(one, params, req_id)
+            return
         self._drop(one)
         self._answer("unsubscribe", req_id, result={"channel": one.channel})
+
+    def _unsubscribe_ticker(self, one: Subscription, params: Row, req_id: Any) -> None:
+        for symbol in _symbols(params):
+            if one.symbols.pop(symbol, None) is None:
+                self._answer("unsubscribe", req_id, error="Subscription Not Found", symbol=symbol)
+            else:
+                self._answer("unsubscribe", req_id, result={"channel": "ticker", "symbol": symbol})
+        if not one.symbols:
+            self._drop(one)
 
     def _drop(self, one: Subscription) -> None:
         self._subscriptions.pop(one.channel, None)
@@ -224,11 +270,13 @@ class Conversation:
 
     # Sending
 
-    def price_moved(self, symbol: str, pair: ListedPair) -> None:
-        """A pair has another price."""
-        one = self._subscriptions.get("ticker")
-        if one is not None and symbol in one.symbols:
-            self._send({"channel": "ticker", "type": "update", "data": [self._price(pair)]})
+    def price_moved(self, symbol: str, pair: ListedPair, *, traded: bool) -> None:
+        """A pair has another price; `traded`: by a trade."""
+        with self._lock:
+            one = self._subscriptions.get("ticker")
+            trigger = one.symbols.get(symbol) if one is not None else None
+            if trigger == "bbo" or (trigger is not None and traded):
+                self._send_prices("update", pair)
 
     def _update(self, one: Subscription, channel: str, rows: list[Row]) -> None:
         if channel == one.channel and one.is_open:
@@ -258,8 +306,7 @@ class Conversation:
                 one.withheld = None
 
     def _send(self, body: Row) -> None:
-        account = next(iter(self.accounts), None)
-        self._send_text(encoded(body), account)
+        self._send_text(encoded(body), self.owner)
 
     def _send_text(self, text: str, account: str | None, opcode: int = TEXT) -> None:
         silent = (StreamFault.MUTE, StreamFault.PONG_ONLY)
@@ -267,6 +314,13 @@ class Conversation:
             return
         self._is_quiet = False
         self.socket.send_frame(opcode, text.encode())
+
+
+def _symbols(params: Row) -> list[str]:
+    symbols = params.get("symbol")
+    if not isinstance(symbols, list) or not symbols:
+        raise Unsubscribable("Symbol(s) not found")
+    return [str(each) for each in symbols]
 
 
 def _snapshot(channel: str, customer: Customer, params: Row, now: float) -> list[Row]:

@@ -4,9 +4,10 @@ The one package that imports requests. Push connections, the web service and the
 """
 
 from engine.transport.address import Base, check_proxy, check_url
+from engine.transport.framing import HttpReply
 from engine.transport.pool import TransportPool
 from engine.transport.resolver import Resolver
-from engine.transport.session import HttpReply, Transport
+from engine.transport.session import Transport
 from engine.transport.tls import tls_context
 
 __all__ = ["Base", "HttpReply", "Resolver", "Transport", "TransportPool", "check_proxy", "check_url", "tls_context"]

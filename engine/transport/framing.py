@@ -14,16 +14,34 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPMessage, HTTPResponse
 from typing import Any, NamedTuple, cast
 
+HEAD_LIMIT = 256 * 1024  # bytes of status line and headers
+BUFFER = 64 * 1024  # bytes received at once
+KEPT = ("Date", "Content-Type", "Retry-After")  # the headers of a reply that are used
+
 
 class WireError(Exception):
     """What went wrong, as part of a sentence; holds nothing that the server or the caller wrote."""
 
 
-class Tap(io.RawIOBase):
-    """Lets a limited number of bytes through. `receive` fills a buffer and returns the count; 0 is the end."""
+class HttpReply(NamedTuple):
+    """A response, whatever its status; the last three fields are headers, unchanged."""
 
-    def __init__(self, receive: Callable[[memoryview], int]) -> None:
+    status: int
+    body: bytes
+    date: str | None
+    content_type: str | None
+    retry_after: str | None = None
+
+
+class Tap(io.RawIOBase):
+    """Lets a limited number of bytes through: first those `ahead`, which were received already.
+
+    `receive` fills a buffer and returns the count; 0 is the end.
+    """
+
+    def __init__(self, receive: Callable[[memoryview], int], ahead: bytes = b"") -> None:
         self._receive = receive
+        self._ahead = ahead
         self._budget = 0
         self._is_open = False
 
@@ -34,7 +52,7 @@ class Tap(io.RawIOBase):
     def has_more(self, stream: Stream) -> bool:
         """Close the tap; whether something is left in the stream behind it."""
         self._is_open = False
-        return bool(stream.peek(1))
+        return bool(stream.peek(1) or self._ahead)
 
     def readable(self) -> bool:
         return True
@@ -42,11 +60,18 @@ class Tap(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if not self._is_open:
             return None  # to a BufferedReader: nothing now
-        count = self._receive(buffer)
+        count = self._take(buffer)
         self._budget -= count
         if self._budget < 0:
             raise WireError("the reply is too long")
         return count
+
+    def _take(self, buffer: memoryview) -> int:
+        if not self._ahead:
+            return self._receive(buffer)
+        first, self._ahead = self._ahead[: len(buffer)], self._ahead[len(buffer) :]
+        buffer[: len(first)] = first
+        return len(first)
 
 
 class Stream(io.BufferedReader):
@@ -139,4 +164,4 @@ def plain_head(data: bytes) -> PlainHead | None:
 
 
 _NO_BODY = frozenset((204, 304))
-_KEPT = (("Date", b"date"), ("Content-Type", b"content-type"), ("Retry-After", b"retry-after"))
+_KEPT = tuple((name, name.lower().encode()) for name in KEPT)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 from engine.errors import EngineStopped
+from engine.transport.framing import HttpReply
 from engine.transport.resolver import Resolver
-from engine.transport.session import LIMIT, HttpReply, Transport
+from engine.transport.session import LIMIT, Transport
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
 
 

@@ -11,19 +11,19 @@ Guarantees:
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import threading
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 
 from engine.errors import CallError, DeadlinePassed, EngineStopped
 from engine.transport.failures import failure
-from engine.transport.framing import WireError
+from engine.transport.framing import KEPT, HttpReply, WireError
 from engine.transport.resolver import Resolver
 from engine.transport.route import Route
 from engine.transport.wire import LONGEST_WAIT, Wire, WireClosed
@@ -42,28 +42,6 @@ _OURS = frozenset(
     )
 )
 _USUAL = frozenset(("API-Key", "API-Sign", "Content-Type"))
-
-
-class HttpReply(NamedTuple):
-    """A response, whatever its status; the last three fields are headers, unchanged."""
-
-    status: int
-    body: bytes
-    date: str | None
-    content_type: str | None
-    retry_after: str | None = None
-
-
-class _Exchange(NamedTuple):
-    """What a caller wants of an exchange."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    deadline: float
-    token: object
 
 
 class Transport:
@@ -88,20 +66,20 @@ class Transport:
 
     def _start(self, route: Route) -> None:
         self._route = route
-        self._base = route.base.url
         self._wire = Wire(route)
         self._turn = threading.Lock()
+        self._constant = (
+            f"Host: {route.base.netloc}\r\nUser-Agent: {route.agent}\r\n"
+            "Accept: application/json\r\nAccept-Encoding: identity\r\n"
+        )
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.clear()
-        adapter = _Adapter(self._wire)
+        adapter = _Adapter(self._wire, self._constant)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         # Prepared once: a PreparedRequest is mutable by its documentation, and building one costs half a call.
-        self._prepared = {
-            method: self._session.prepare_request(requests.Request(method, self._base))
-            for method in ("GET", "POST")
-        }
+        self._prepared = self._session.prepare_request(requests.Request("GET", route.base.url))
 
     def sibling(self) -> Transport:
         """Another transport to the same place, which shares the TLS set-up and the resolver."""
@@ -125,11 +103,11 @@ class Transport:
         Raises `DeadlinePassed`, `ConnectFailed`, `EngineStopped` or plain `CallNotSent` when nothing was sent,
         else `CallUnknown`. None of them has `account` and `endpoint` yet.
         """
-        return self._exchange(_Exchange("POST", path, "", headers, body, deadline, token))
+        return self._exchange(deadline, token, self._post, path, headers, body)
 
     def get(self, path: str, query: str = "", *, deadline: float, token: object = None) -> HttpReply:
         """Get `path?query`; otherwise like `post`."""
-        return self._exchange(_Exchange("GET", path, query, {}, None, deadline, token))
+        return self._exchange(deadline, token, self._get, path, query)
 
     def cut(self, token: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
@@ -141,14 +119,14 @@ class Transport:
 
     def close(self) -> None:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
-        self._session.close()
+        self._wire.close()
 
-    def _exchange(self, wanted: _Exchange) -> HttpReply:
-        patience = min(wanted.deadline - self._route.clock.monotonic(), LONGEST_WAIT)
+    def _exchange(self, deadline: float, token: object, act: Callable[..., HttpReply], *wanted: Any) -> HttpReply:
+        patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
         try:
-            outcome = self._attempt(wanted)
+            outcome = self._attempt(deadline, token, act, wanted)
         finally:
             self._turn.release()
         if isinstance(outcome, CallError):
@@ -157,44 +135,49 @@ class Transport:
             raise outcome
         return outcome
 
-    def _attempt(self, wanted: _Exchange) -> HttpReply | CallError:
+    def _attempt(
+        self, deadline: float, token: object, act: Callable[..., HttpReply], wanted: tuple[Any, ...]
+    ) -> HttpReply | CallError:
         wire = self._wire
-        prepared = self._prepared[wanted.method]
         try:
-            wire.begin(wanted.token, wanted.deadline)
+            wire.begin(token, deadline)
         except WireClosed:
             return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         try:
-            prepared.url = self._base + _checked_target(wanted.path, wanted.query)
-            prepared.headers = _checked_headers(wanted.headers)
-            prepared.body = wanted.body
-            # Not Session.send, whose redirects, cookies and hooks take longer than the exchange itself.
-            response = self._session.get_adapter(prepared.url).send(prepared)
-            return HttpReply(
-                response.status_code,
-                response.raw.read(),
-                response.headers.get("Date"),
-                response.headers.get("Content-Type"),
-                response.headers.get("Retry-After"),
-            )
+            return act(*wanted)
         except Exception as error:  # noqa: BLE001 - every failure has an outcome
             return failure(error, wire)
         finally:
             wire.end()
-            prepared.headers = CaseInsensitiveDict()  # the key and the signature are not kept
-            prepared.body = None
+
+    def _post(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        """Write a call as it was signed, and read its reply."""
+        if not isinstance(body, bytes):
+            raise WireError("the body has to be bytes")
+        for name, value in headers.items():
+            _check_header(name, value)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}{lines}Content-Length: {len(body)}\r\n\r\n"
+        return self._wire.exchange("POST", head.encode("ascii") + body)
+
+    def _get(self, path: str, query: str) -> HttpReply:
+        """A request without a key, by requests. Not `Session.send`, whose redirects, cookies and hooks take longer than
+        the exchange itself."""
+        self._prepared.url = self._route.base.url + _checked_target(path, query)
+        response = self._session.get_adapter(self._prepared.url).send(self._prepared)
+        return HttpReply(response.status_code, response.raw.read(), *map(response.headers.get, KEPT))
 
 
 class _Adapter(BaseAdapter):
-    """Carries a prepared request over the wire.
+    """Sends a prepared request without headers or a body of its own over our connection.
 
     The other arguments of a Session are ignored: TLS is verified as the wire was configured, and the time limit is the
     deadline of the exchange.
     """
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, constant: str) -> None:
         super().__init__()
-        self._wire = wire
+        self._wire, self._constant = wire, constant
 
     def send(
         self,
@@ -206,46 +189,35 @@ class _Adapter(BaseAdapter):
         proxies: Any = None,
     ) -> requests.Response:
         method = request.method or ""
-        body = request.body
-        if body is not None and not isinstance(body, bytes):
-            raise WireError("the body has to be bytes")
-        reply = self._wire.exchange(method, request.path_url, request.headers.items(), body)
+        head = f"{method} {request.path_url} HTTP/1.1\r\n{self._constant}\r\n"
+        reply = self._wire.exchange(method, head.encode("ascii"))
         response = requests.Response()
         response.status_code = reply.status
         response.request = request
         response.url = request.url or ""
         response.raw = io.BytesIO(reply.body)
         # Only the headers that are used.
-        for name in ("Date", "Content-Type", "Retry-After"):
-            value = reply.headers.get(name)
-            if value is not None:
-                response.headers[name] = value
+        response.headers.update(
+            {name: value for name, value in zip(KEPT, reply[2:], strict=True) if value is not None}
+        )
         return response
 
     def close(self) -> None:
-        self._wire.close()
+        """Nothing of its own to close."""
 
 
-def _checked_target(path: str, query: str) -> str:
+@functools.lru_cache(maxsize=256)
+def _checked_target(path: str, query: str = "") -> str:
     if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
         raise WireError("its path or query holds characters that cannot be sent as they are")
     return f"{path}?{query}" if query else path
 
 
-def _checked_headers(headers: Mapping[str, str]) -> CaseInsensitiveDict[str]:
-    """The headers as requests keeps them. Our own sentences, since those of requests repeat the value."""
-    checked: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in headers.items():
-        if name not in _USUAL:
-            _check_name(name)
-        if not _HEADER_VALUE.fullmatch(value):
-            raise WireError(f"the header {name} holds characters that cannot be sent")
-        checked[name] = value
-    return checked
-
-
-def _check_name(name: str) -> None:
-    if not _HEADER_NAME.fullmatch(name):
+def _check_header(name: str, value: str) -> None:
+    """Our own sentences, since those of requests repeat the value."""
+    if name not in _USUAL and not _HEADER_NAME.fullmatch(name):
         raise WireError("a header has a name that cannot be sent")
-    if name.lower() in _OURS:
+    if name not in _USUAL and name.lower() in _OURS:
         raise WireError(f"the header {name} is the transport's own")
+    if not _HEADER_VALUE.fullmatch(value):
+        raise WireError(f"the header {name} holds characters that cannot be sent")

@@ -14,9 +14,11 @@ class TlsSocket(ssl.SSLSocket):
     """An SSLSocket that is not left open when the connection is reset just before it is wrapped."""
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Called by wrap_socket alone, which looks for data on a socket without a peer and forgets to close it."""
+        """Some data. wrap_socket looks for them on a socket that may have no peer, and forgets to close that one."""
         try:
             return super().recv(buflen, flags)
+        except ssl.SSLError:  # only of a socket that is wrapped
+            raise
         except OSError as error:
             if error.errno not in (errno.ENOTCONN, errno.EINVAL):
                 self.close()

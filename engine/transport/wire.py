@@ -19,20 +19,28 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Mapping
-from http.client import HTTPMessage
-from typing import NamedTuple
 
 from engine.transport.address import Base, Proxy
-from engine.transport.framing import FramedResponse, PlainHead, Stream, Tap, WireError, plain_head
+from engine.transport.framing import (
+    BUFFER,
+    HEAD_LIMIT,
+    KEPT,
+    FramedResponse,
+    HttpReply,
+    PlainHead,
+    Stream,
+    Tap,
+    WireError,
+    plain_head,
+)
 from engine.transport.resolver import SLICE, SocketAddress
 from engine.transport.route import Route
+from engine.transport.tunnel import open_tunnel
 
 FIRST_TRY = 2.0  # seconds for an address that is not the last one
 IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
 LONGEST_WAIT = 3600.0  # seconds; a socket takes no infinite timeout
-HEAD_LIMIT = 256 * 1024  # bytes of status line and headers
-_BUFFER = 64 * 1024
+_LARGE = 1024 * 1024
 
 
 class OutOfTime(Exception):
@@ -47,14 +55,6 @@ class WireClosed(Exception):
     """The connection was closed for good."""
 
 
-class WireReply(NamedTuple):
-    """A reply that was read to its end."""
-
-    status: int
-    headers: Mapping[str, str] | HTTPMessage
-    body: bytes
-
-
 class Wire:
     """A keep-alive connection. One thread at a time exchanges; any thread may `cut` and `close`.
 
@@ -67,8 +67,7 @@ class Wire:
         self._sock: socket.socket | None = None
         self._made: tuple[int, int] | None = None  # which socket it is, whatever its descriptor's number
         self._poll = select.poll()
-        self._tap = Tap(self._receive_into)
-        self._stream = Stream(self._tap, _BUFFER)
+        self._now = route.clock.monotonic
         self._idle_since = 0.0
         self._token: object = None
         self._deadline = 0.0
@@ -76,10 +75,6 @@ class Wire:
         self.is_cut = False
         self.is_sent = False  # whether a byte of the request may have left
         self.stage = ""  # the stage of the exchange, as in "while connecting"
-        host = route.base.netloc
-        self._constant = (
-            f"Host: {host}\r\nUser-Agent: {route.agent}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
-        )
 
     # What the exchanging thread calls
 
@@ -93,17 +88,11 @@ class Wire:
             self.is_sent = False
             self.stage = ""
 
-    def exchange(self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> WireReply:
+    def exchange(self, method: str, request: bytes) -> HttpReply:
         """Send one request and read its reply to the end.
 
         Raises whatever went wrong; `is_sent` and `stage` then say how far it got.
         """
-        lines = [f"{method} {target} HTTP/1.1\r\n", self._constant]
-        lines += [f"{name}: {value}\r\n" for name, value in headers]
-        if body is not None:
-            lines.append(f"Content-Length: {len(body)}\r\n")
-        lines.append("\r\n")
-        request = "".join(lines).encode("ascii") + (body or b"")
         if not self._is_usable():
             self._drop()
             self._connect()
@@ -121,7 +110,7 @@ class Wire:
             self._token = None
             is_good = self._is_whole and not self.is_cut and not self._is_closed
         if is_good:
-            self._idle_since = self.route.clock.monotonic()
+            self._idle_since = self._now()
         else:
             self._drop()
 
@@ -166,22 +155,19 @@ class Wire:
             with contextlib.suppress(OSError):  # it is gone in any case
                 sock.close()
 
-    def _unless_cut(self) -> None:
-        if self.is_cut:
-            raise WasCut
-
     def _left(self) -> float:
         """The seconds this exchange still has. Raises `WasCut` and `OutOfTime`."""
-        self._unless_cut()
-        left = self._deadline - self.route.clock.monotonic()
+        if self.is_cut:
+            raise WasCut
+        left = self._deadline - self._now()
         if not left > 0:
             raise OutOfTime
-        return min(left, LONGEST_WAIT)
+        return left if left < LONGEST_WAIT else LONGEST_WAIT
 
     def _is_usable(self) -> bool:
         if self._sock is None or _identity(self._sock) != self._made:
             return False
-        if self.route.clock.monotonic() - self._idle_since > IDLE_LIMIT:
+        if self._now() - self._idle_since > IDLE_LIMIT:
             return False
         # Readable means closed, or unsolicited data; neither may precede the next request.
         return not self._poll.poll(0)
@@ -196,12 +182,10 @@ class Wire:
         self._poll = select.poll()
         assert self._sock is not None
         self._poll.register(self._sock, select.POLLIN)
-        self._tap = Tap(self._receive_into)
-        self._stream = Stream(self._tap, _BUFFER)
         try:
             if route.proxy is not None:
                 self.stage = "asking the proxy"
-                self._tunnel(route.proxy)
+                open_tunnel(route, self._send, self._receive_into)
             if route.tls is not None:
                 self.stage = "agreeing on TLS"
                 self._secure(route.tls)
@@ -247,27 +231,9 @@ class Wire:
         if code:
             raise OSError(code, os.strerror(code))
 
-    def _tunnel(self, proxy: Proxy) -> None:
-        """Ask the proxy for a tunnel to the server."""
-        host = f"[{self.route.base.host}]" if ":" in self.route.base.host else self.route.base.host
-        target = f"{host}:{self.route.base.port}"
-        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", f"User-Agent: {self.route.agent}"]
-        if proxy.authorization is not None:
-            lines.append(f"Proxy-Authorization: {proxy.authorization}")
-        self._send("\r\n".join([*lines, "", ""]).encode("ascii"))
-        self._tap.open(HEAD_LIMIT)
-        reply = FramedResponse(self._stream)
-        reply.begin()
-        if reply.status == 407:
-            raise WireError("the proxy wants a valid user name and password")
-        if not 200 <= reply.status < 300:
-            raise WireError(f"the proxy refused with status {reply.status}")
-        if self._tap.has_more(self._stream):
-            raise WireError("the proxy sent unexpected data")
-
     def _secure(self, tls: ssl.SSLContext) -> None:
         with self._lock:  # wrapping moves the descriptor to another object, which `cut` has to know
-            self._unless_cut()
+            self._left()
             assert self._sock is not None
             sock = tls.wrap_socket(
                 self._sock,
@@ -278,65 +244,93 @@ class Wire:
             self._sock = sock
         sock.settimeout(self._left())
         sock.do_handshake()
+        sock.setblocking(False)
 
     def _send(self, data: bytes) -> None:
-        sock = self._sock
-        assert sock is not None
+        assert self._sock is not None
         view = memoryview(data)
         while view:
-            sock.settimeout(self._left())
-            view = view[sock.send(view) :]
+            try:
+                view = view[self._sock.send(view) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._wait(select.POLLOUT)
+            except ssl.SSLWantReadError:
+                self._wait(select.POLLIN)
 
-    def _receive_into(self, buffer: memoryview) -> int:
+    def _receive_some(self, size: int) -> bytes:
+        """What has come, once something has; nothing at the end."""
         sock = self._sock
         assert sock is not None
-        sock.settimeout(self._left())
-        return sock.recv_into(buffer)
+        while True:
+            if not self._has_pending() and not self._poll.poll(1000 * self._left()):
+                raise OutOfTime
+            try:
+                return sock.recv(size)
+            except (BlockingIOError, ssl.SSLWantReadError):  # a part of a TLS record
+                continue
+            except ssl.SSLWantWriteError:
+                self._wait(select.POLLOUT)
 
-    def _receive(self, method: str) -> WireReply:
-        self._tap.open(HEAD_LIMIT)
-        head = plain_head(self._stream.peek())
-        if head is None:
-            return self._receive_any(method)
-        return self._receive_plain(head)
+    def _receive_into(self, buffer: memoryview) -> int:
+        data = self._receive_some(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
-    def _receive_plain(self, head: PlainHead) -> WireReply:
-        """The rest of an ordinary reply."""
+    def _wait(self, event: int) -> None:
+        assert self._sock is not None
+        poll = select.poll()
+        poll.register(self._sock, event)
+        if not poll.poll(1000 * self._left()):
+            raise OutOfTime
+
+    def _receive(self, method: str) -> HttpReply:
+        data = self._receive_some(BUFFER)
+        head = plain_head(data)
+        return self._receive_any(method, data) if head is None else self._receive_plain(head, data)
+
+    def _receive_plain(self, head: PlainHead, data: bytes) -> HttpReply:
+        """The rest of an ordinary reply, of which `data` is the beginning."""
         self.stage = "reading the reply"
-        self._check_length(head.length)
-        self._tap.open(head.length + HEAD_LIMIT)
-        self._stream.read(head.size)
-        body = self._stream.read(head.length)
-        if len(body) < head.length:
-            raise WireError("the reply broke off")
-        self._keep(unless=head.closes)
-        return WireReply(head.status, head.headers, body)
+        if head.length > self.route.limit:
+            raise WireError(f"the reply is longer than {self.route.limit} bytes")
+        whole = head.size + head.length
+        if len(data) < whole:
+            data = self._receive_until(whole, data)
+        self._is_whole = not (head.closes or len(data) > whole or self._has_pending())
+        return HttpReply(head.status, data[head.size : whole], *map(head.headers.get, KEPT))
 
-    def _receive_any(self, method: str) -> WireReply:
-        """Read a reply with http.client."""
+    def _receive_until(self, whole: int, data: bytes) -> bytes:
+        parts, length = [data], len(data)
+        while length < whole:
+            parts.append(self._receive_some(min(whole - length, _LARGE)))
+            if not parts[-1]:
+                raise WireError("the reply broke off")
+            length += len(parts[-1])
+        return b"".join(parts)
+
+    def _receive_any(self, method: str, ahead: bytes) -> HttpReply:
+        """Read a reply, of which the beginning is received, with http.client."""
         limit = self.route.limit
-        reply = FramedResponse(self._stream, method=method)
+        tap = Tap(self._receive_into, ahead)
+        tap.open(HEAD_LIMIT)
+        stream = Stream(tap, BUFFER)
+        reply = FramedResponse(stream, method=method)
         reply.begin()
         self.stage = "reading the reply"
         reply.check(limit)
         # Room for chunk headers, however small the chunks; http.client reads on after a bad one.
-        self._tap.open(2 * limit + HEAD_LIMIT)
+        tap.open(2 * limit + HEAD_LIMIT)
         body = b"" if reply.status in (204, 304) else reply.read(limit + 1)
-        self._check_length(len(body))
+        if len(body) > limit:
+            raise WireError(f"the reply is longer than {limit} bytes")
         if reply.length:
             raise WireError("the reply broke off")
-        self._keep(unless=reply.will_close)
-        return WireReply(reply.status, reply.headers, body)
+        self._is_whole = not (reply.will_close or tap.has_more(stream) or self._has_pending())
+        return HttpReply(reply.status, body, *map(reply.headers.get, KEPT))
 
-    def _check_length(self, length: int) -> None:
-        if length > self.route.limit:
-            raise WireError(f"the reply is longer than {self.route.limit} bytes")
-
-    def _keep(self, *, unless: bool) -> None:
-        """Keep the connection after a complete reply, if no data are left in it."""
-        sock = self._sock
-        is_quiet = not self._tap.has_more(self._stream) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
-        self._is_whole = is_quiet and not unless
+    def _has_pending(self) -> bool:
+        """Whether TLS has data that were received already, of which `poll` does not know."""
+        return self.route.tls is not None and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
 
 def _identity(sock: socket.socket) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from kraken.spot import SpotWSClient
 from websockets.sync.client import ClientConnection, connect
 
 from engine.simulator import Simulator, StreamFault
+from engine.simulator.stream_faults import PUBLIC
 from tests.simulator.clients import Kraken
 from tests.stopwatch import PATIENCE
 
@@ -279,3 +280,58 @@ def test_ccxt_pro_watches_the_balance_the_orders_and_the_price(sim: Simulator) -
     assert balance["USD"]["total"] == 10000
     assert (orders[0]["status"], orders[0]["side"]) == ("open", "buy")
     assert (ticker["bid"], ticker["ask"]) == (29999.9, 30000.0)
+
+
+# The channel ticker
+
+
+def ticks(ws: ClientConnection) -> dict[str, Any]:
+    row: dict[str, Any] = heard(ws, of("ticker"))["data"][0]
+    return row
+
+
+def test_ticker_tells_each_best_price_or_only_trades(sim: Simulator, ws: ClientConnection) -> None:
+    """Kraken's default is ``trades``: a bid that moves alone is not told."""
+    assert ask(ws, "subscribe", channel="ticker", symbol=[SYMBOL])["result"]["event_trigger"] == "trades"
+    assert ticks(ws)["bid"] == Decimal("29999.9")
+    with connect(sim.ws_url, open_timeout=PATIENCE) as other:
+        ask(other, "subscribe", channel="ticker", symbol=[SYMBOL], event_trigger="bbo")
+        assert ticks(other)["bid"] == Decimal("29999.9")
+        sim.set_price(PAIR, "29999.8", "30000.0")
+        sim.set_price(PAIR, "29999.8", "30000.5")
+        assert [ticks(other)["ask"] for _ in range(2)] == [Decimal(30000), Decimal("30000.5")]
+    assert ticks(ws)["ask"] == Decimal("30000.5")
+
+
+def test_ticker_is_subscribed_and_unsubscribed_by_symbol(sim: Simulator, ws: ClientConnection) -> None:
+    ws.send(json.dumps({"method": "subscribe", "params": {"channel": "ticker", "symbol": ["ETH/USD", SYMBOL]}}))
+    acknowledged = [heard(ws, lambda message: message.get("success") is True)["result"]["symbol"] for _ in range(2)]
+    assert acknowledged == ["ETH/USD", SYMBOL]
+    assert ask(ws, "subscribe", channel="ticker", symbol=[SYMBOL])["error"] == "Already subscribed"
+    assert ask(ws, "unsubscribe", channel="ticker", symbol=[SYMBOL])["result"]["symbol"] == SYMBOL
+    assert ask(ws, "unsubscribe", channel="ticker", symbol=[SYMBOL])["error"] == "Subscription Not Found"
+    sim.set_price(PAIR, "1.0", "2.0")
+    sim.set_price("ETHUSD", "1.00", "2.00")
+    assert ticks(ws)["symbol"] == "ETH/USD"
+
+
+@pytest.mark.parametrize(("params", "error"), [
+    ({"symbol": ["XBT/USD"]}, "Currency pair not supported XBT/USD"),  # the name of the old WebSocket
+    ({"symbol": ["XBTUSD"]}, "Currency pair not supported XBTUSD"),
+    ({"symbol": ["NO/PAIR"]}, "Currency pair not supported NO/PAIR"),
+    ({"symbol": [SYMBOL], "event_trigger": "always"}, "Unsupported field: 'event_trigger'"),
+])  # fmt: skip
+def test_ticker_refuses_a_symbol_that_is_not_one(ws: ClientConnection, params: dict[str, Any], error: str) -> None:
+    answer = ask(ws, "subscribe", channel="ticker", **params)
+    assert (answer["success"], answer["error"], answer["symbol"]) == (False, error, params["symbol"][0])
+
+
+def test_the_faults_of_the_public_connections_are_their_own(sim: Simulator, ws: ClientConnection, rest: Rest) -> None:
+    subscribe(ws, rest, "balances")
+    with connect(sim.ws_url, open_timeout=PATIENCE) as public:
+        ask(public, "subscribe", channel="ticker", symbol=[SYMBOL], event_trigger="bbo")
+        sim.streams.state.add(StreamFault.UNKNOWN_TYPE, PUBLIC)
+        sim.set_price(PAIR, "29999.8", "30000.0")
+        assert heard(public, lambda message: message.get("type") != "snapshot")["type"] == "supplement"
+        assert sim.streams.close(1001, PUBLIC) == 1
+    assert heard(ws, of("heartbeat"))

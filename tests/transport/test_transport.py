@@ -280,6 +280,11 @@ def call(transport: Transport, seconds: float = LONG, **more: Any) -> HttpReply:
     return transport.post("/0/private/Balance", BODY, HEADERS, deadline=in_time(seconds), **more)
 
 
+def fetch(transport: Transport) -> HttpReply:
+    """A call without a key, which goes through requests."""
+    return transport.get("/0/public/Time", deadline=in_time(LONG))
+
+
 def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
@@ -357,7 +362,7 @@ def test_nothing_of_a_call_is_kept_for_the_next(serve: Serve, connect: Connect) 
     server = serve(answering(reply(b"{}", "200 OK", "Set-Cookie: id=1; Path=/")))
     transport = connect(server)
     transport.post("/", CANARY.encode(), HEADERS, deadline=in_time(PATIENCE))
-    assert CANARY not in repr([prepared.__dict__ for prepared in transport._prepared.values()])
+    assert CANARY not in repr(transport._prepared.__dict__)
     transport.post("/", b"b", {}, deadline=in_time(PATIENCE))
     assert "api-key" not in server.requests[1].headers
     assert "cookie" not in server.requests[1].headers
@@ -1243,10 +1248,12 @@ def test_every_exception_has_its_outcome(
     transport = connect(server)
     with monkeypatch.context() as patch:
         patch.setattr(requests.Session, "get_adapter", fail)
-        with pytest.raises(CallError) as aside:
-            call(transport)
-    assert type(aside.value) in (CallNotSent, DeadlinePassed)
-    check_text(aside.value)
+        patch.setattr(Wire, "_is_usable", fail)
+        for ask in (call, fetch):
+            with pytest.raises(CallError) as aside:
+                ask(transport)
+            assert type(aside.value) in (CallNotSent, DeadlinePassed)
+            check_text(aside.value)
     assert server.connections == 0
     with monkeypatch.context() as patch:
         patch.setattr(Wire, "_receive", fail)

@@ -49,14 +49,17 @@ class EventBus:
 
     def publish(self, event: Any) -> None:
         """Give an event to the engine, where it keeps such events, and to every subscriber."""
-        if isinstance(event, CallFinished):
-            self._ended(event.account, event.outcome)
-        elif isinstance(event, _NOTICED):
+        if isinstance(event, _NOTICED):
             self._notice(event)
         elif isinstance(event, _MARKED):
             self._mark(event)
-        if self._subscribers:  # without subscribers no actor is woken for each call
+        if self._subscribers:
             self._pass_on(event)
+
+    def call_ended(self, account: str, outcome: Outcome) -> bool:
+        """Take in how a call ended; whether somebody wants its `CallFinished`."""
+        self._ended(account, outcome)
+        return bool(self._subscribers)
 
     def _pass_on(self, event: Any) -> None:
         publisher = self._refs.get(PUBLISHER)

@@ -126,8 +126,8 @@ class Lane:
         self._limits.resume(account)
 
     def key_id(self, account: str) -> str:
-        """Which key the account has now."""
-        return self._account(account).key_id
+        """Which key the account has now. Raises `KeyError` for one that is not here."""
+        return self._accounts[account].key_id
 
     def change(self, change: AccountChange) -> None:
         """Add or remove an account, or give it another key. Raises `ConfigError` or `StoreInUse`; nothing changes then.

@@ -13,11 +13,14 @@ from engine.values import Account, Secret
 _DEEPEST = 12  # more than any of Kraken's bodies is nested; a list that holds itself needs an end
 
 
+MAPPING = (dict, Mapping)  # the first is asked for in no time
+
+
 def frozen(value: Any, deepest: int = _DEEPEST) -> Any:
     """A copy of mappings and lists that shares nothing which somebody else could change."""
-    if not deepest:
+    if isinstance(value, str) or not deepest:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPPING):
         return {name: frozen(each, deepest - 1) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [frozen(each, deepest - 1) for each in value]
@@ -55,7 +58,7 @@ class PrivateCall:
 
     def __post_init__(self) -> None:
         """What it was given is what goes out, whatever the caller changes of it later."""
-        if isinstance(self.params, Mapping):
+        if isinstance(self.params, MAPPING):
             object.__setattr__(self, "params", frozen(self.params))
 
     def __repr__(self) -> str:

@@ -29,6 +29,7 @@ SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
 LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
 GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
 COVERED = "A cancel that covers this placement came before its turn; it was not sent."
+_NOBODY = EnvelopeReply()  # a queued call answers by itself
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
 
 
@@ -79,12 +80,13 @@ class PriorityMailbox(Mailbox):
                 self._watch_first()  # it now waits for this message
                 super().put(envelope)
             return
+        timeout = self._settings.call_timeout if call.timeout is None else call.timeout
         try:
-            queued_call = self._queued(call, envelope.reply_to)
+            queued_call = QueuedCall(call, envelope.reply_to, self._monotonic(), timeout)
         except CallError as error:
             answer_failure(call, envelope.reply_to, error)
             return
-        envelope.message, envelope.reply_to = queued_call, EnvelopeReply()
+        envelope.message, envelope.reply_to = queued_call, _NOBODY
         self._admit(queued_call, envelope)
 
     @property
@@ -151,10 +153,6 @@ class PriorityMailbox(Mailbox):
             waiting = [each.message for queue in self._queues for each in queue if _is_queued_call(each)]
         return any(each.call.account != account for each in waiting)
 
-    def _queued(self, call: PrivateCall, asker: Any) -> QueuedCall:
-        timeout = self._settings.call_timeout if call.timeout is None else call.timeout
-        return QueuedCall(call, asker, self._monotonic(), timeout)
-
     def _admit(self, queued_call: QueuedCall, envelope: Any) -> None:
         queue = self._queues[queued_call.call_class + 1]
         bound = BOUNDS.get(queued_call.call_class)
@@ -175,8 +173,8 @@ class PriorityMailbox(Mailbox):
             queued_call.refuse(MailboxFull(f"{bound} calls of this class wait already; this one was not sent."))
         for each in covered:
             each.message.refuse(CallNotSent(COVERED).in_krakens_words("EOrder:Order cancelled"))
-        current = self.under_way
-        if current is not None and queued_call.call_class < current.call_class:
+        current = self._under_way
+        if current is not None and queued_call.call_class < current[0].call_class:
             self._look_for_cut()
 
     def _drop_unwanted(self, queue: Any) -> None:
@@ -271,6 +269,8 @@ class PriorityMailbox(Mailbox):
 
     def _most_urgent(self, under_way: CallClass) -> CallClass | None:
         """The most urgent class that waits for a less urgent one under way. Holds the lock."""
+        if not any(self._queues[1 : under_way + 1]):
+            return None
         for each in _CLASSES[:under_way]:
             queue = self._queues[each + 1]
             if not queue:
@@ -291,10 +291,12 @@ class PriorityMailbox(Mailbox):
 
 def _as_call(message: Any) -> PrivateCall | None:
     """The private call that a message asks for, also as a call of the actor's proxy."""
+    if isinstance(message, PrivateCall):
+        return message
     if isinstance(message, ProxyCall) and tuple(message.attr_path) == ("call",):
         with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
             return PrivateCall(*message.args, **message.kwargs)
-    return message if isinstance(message, PrivateCall) else None
+    return None
 
 
 def _placement(envelope: Any) -> QueuedPlacement | None:

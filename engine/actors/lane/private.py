@@ -36,6 +36,11 @@ def ignore(event: Any) -> None:
     """A `publish` for an actor without subscribers."""
 
 
+def wanted(account: str, outcome: Outcome) -> bool:
+    """An `ended` for an actor whose subscribers take in every event."""
+    return True
+
+
 def ignore_call(call: PrivateCall, *about: Any) -> None:
     """A `going` and a `told` for an actor without a journal of orders."""
 
@@ -61,8 +66,9 @@ class KrakenPrivateActor(EngineActor):
     holds. `going` is called with a call that may change something before it goes out, and raises `CallNotSent` when it
     must not; `told` with that call, its result and its error, one of them `None`, when it is over. They run in the
     actor's thread, before that call is answered, and must not wait long. `watch` is given a function that returns the
-    state of the lane. `drift` notes what is new or odd in Kraken's replies. The actor owns the state directory and the
-    keys until it has stopped.
+    state of the lane. `drift` notes what is new or odd in Kraken's replies. `ended` is told how each call ended, and
+    says whether its `CallFinished` is to be published. The actor owns the state directory and the keys until it has
+    stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -83,12 +89,13 @@ class KrakenPrivateActor(EngineActor):
         told: Callable[[PrivateCall, Any, CallError | None], None] = ignore_call,
         watch: Callable[[Callable[..., LaneReport]], None] = ignore,
         drift: DriftLog | None = None,
+        ended: Callable[[str, Outcome], bool] = wanted,
     ) -> None:
         super().__init__()
         settings = settings or Settings()
         self._clock = clock
         self._publish, self._invalidate = publish, invalidate
-        self._going, self._told = going, told
+        self._going, self._told, self._ended = going, told, ended
         with contextlib.ExitStack() as undo:
             self._lane = _open_lane(
                 distinct(accounts), url, state_directory(state_dir),
@@ -153,7 +160,8 @@ class KrakenPrivateActor(EngineActor):
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)
-        self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
+        if self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome):
+            self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
 
     def _attempt(self, queued_call: QueuedCall, now: float) -> KrakenReply:
         if now >= queued_call.deadline:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -14,17 +14,18 @@ from typing import Any
 
 import pykka
 
-from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
+from engine.actors.lane.messages import MAPPING, CallDone, CallFailed, PrivateCall
 from engine.actors.runtime.callbacks import CallFuture, run_callback
 from engine.errors import CallError, CallNotSent, UnknownName
 from engine.kraken.dry_run import settled
-from engine.kraken.endpoints import PRIVATE, Endpoint, call_class, is_dry_run
+from engine.kraken.endpoints import PRIVATE, call_class, is_dry_run
 from engine.kraken.unlisted import endpoint_of
 from engine.rules.lane.call_state import TABLE, CallEvent, CallState
 
 logger = logging.getLogger(__name__)
 
 SLICE = 0.25  # seconds
+_NUMBER = (int, float)
 
 
 class CallAnswer:
@@ -59,8 +60,9 @@ class CallAnswer:
         Waits a `SLICE` at a time: a Ctrl-C in the moment before a wait begins is seen only when that wait is over.
         """
         until = time.monotonic() + seconds
-        while not self._bell.acquire(timeout=max(0.0, min(SLICE, until - time.monotonic()))):
-            if time.monotonic() >= until:
+        while not self._bell.acquire(timeout=min(SLICE, seconds)):
+            seconds = until - time.monotonic()
+            if seconds <= 0:
                 break
         return self._message
 
@@ -123,7 +125,10 @@ class QueuedCall:
 
     def __init__(self, call: PrivateCall, asker: Any, arrived: float, timeout: float) -> None:
         _check(call, timeout)
-        self.endpoint = endpoint = _endpoint(call)
+        known = PRIVATE.get(call.endpoint)
+        if known is None or call.endpoint_class is not None:
+            known = endpoint_of(call.endpoint, call.params, call.endpoint_class)
+        self.endpoint = endpoint = known.with_params(call.params) if known.writes_with else known
         params = settled(endpoint, call.params) if endpoint.writes else call.params
         self.call = call if params is call.params else replace(call, params=params)
         self.call_class = call_class(endpoint, params) if endpoint.finds_orders else endpoint.call_class
@@ -184,7 +189,7 @@ class QueuedCall:
         """Whether the event took it out of the queue; the caller's withdrawal comes first."""
         receiver = self.call.reply_to
         with self._changing:
-            if self.has_left:
+            if self.state is not CallState.WAITING:
                 return False
             is_withdrawn = isinstance(receiver, _WITHDRAWABLE) and not receiver.claim()
             self.state = TABLE[self.state][CallEvent.WITHDRAWN if is_withdrawn else event]
@@ -208,20 +213,14 @@ def answer_failure(call: PrivateCall, asker: Any, error: CallError) -> None:
 
 
 def _check(call: PrivateCall, timeout: float) -> None:
-    for what, name in (("account", call.account), ("endpoint", call.endpoint)):
-        if not isinstance(name, str):
-            raise UnknownName(f"Invalid name of an {what}: {name!r}. It must be a string.")
-    if not isinstance(call.params, Mapping):
+    if not isinstance(call.account, str):
+        raise UnknownName(f"Invalid name of an account: {call.account!r}. It must be a string.")
+    if not isinstance(call.endpoint, str):
+        raise UnknownName(f"Invalid name of an endpoint: {call.endpoint!r}. It must be a string.")
+    if not isinstance(call.params, MAPPING):
         raise CallNotSent("The parameters of a call must be a mapping of names to values.")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout < float("inf"):
+    if isinstance(timeout, bool) or not isinstance(timeout, _NUMBER) or not timeout < math.inf:
         raise CallNotSent(f"Invalid timeout: {timeout!r}. Give seconds as a number.")
-
-
-def _endpoint(call: PrivateCall) -> Endpoint:
-    known = PRIVATE.get(call.endpoint) if call.endpoint_class is None else None
-    if known is None:
-        return endpoint_of(call.endpoint, call.params, call.endpoint_class)
-    return known.with_params(call.params) if known.writes_with else known
 
 
 _WITHDRAWABLE = (CallAnswer, FutureReply)  # other receivers with such methods are the host's: they are only told

@@ -22,6 +22,8 @@ class TrustedClock:
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK, *, warn: Callable[[str, str], None]) -> None:
         self._clock = clock
+        self.monotonic = clock.monotonic
+        """Seconds; never goes back."""
         self._warn = warn
         self._known = KnownTime()
         self._is_believed = True
@@ -31,9 +33,12 @@ class TrustedClock:
     def wants_time(self) -> bool:
         """Whether Kraken has to be asked: its time is not known, or has differed from our clock for a while."""
         trusted = self._known.trusted
-        if trusted is None or is_believed(self.skew):
-            return trusted is None
-        return self._clock.monotonic() - trusted.monotonic > OLD
+        if trusted is None:
+            return True
+        monotonic = self.monotonic()
+        if trusted.lowest <= self._clock.wall_ns() - monotonic * 1e9 <= trusted.highest:
+            return False
+        return monotonic - trusted.monotonic > OLD
 
     @property
     def skew(self) -> float | None:
@@ -47,19 +52,14 @@ class TrustedClock:
         told = self._known.trusted
         return None if told is None else told.told_ns / 1e9 + self._clock.monotonic() - told.monotonic
 
-    def monotonic(self) -> float:
-        """Seconds; never goes back."""
-        return self._clock.monotonic()
-
     def wall_ns(self) -> int:
         """Nanoseconds since 1970: of the wall clock when it is trusted, else of Kraken."""
         now, known = self._clock.wall_ns(), self._known
-        told = known.trusted
+        told, monotonic = known.trusted, self.monotonic()
         if told is None:
-            return now if known.claimed is None else known.now_ns(now, self._clock.monotonic())
-        if self._is_believed and told.lowest <= now - self._clock.monotonic() * 1e9 <= told.highest:
+            return now if known.claimed is None else known.now_ns(now, monotonic)
+        if self._is_believed and told.lowest <= now - monotonic * 1e9 <= told.highest:
             return now
-        monotonic = self._clock.monotonic()
         self._judge(skew(now, told.now_ns(monotonic)))
         return known.now_ns(now, monotonic)
 

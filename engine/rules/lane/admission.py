@@ -8,7 +8,7 @@ How Kraken counts is in `kraken/limits.py`; the rules see the counters as `Calls
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -80,6 +80,11 @@ class Limit(Enum):
 _LIMITS = (("eorder:", Limit.TRADES), ("eservice:throttled", Limit.PAUSE), ("eauth:", Limit.PAUSE))
 
 
+_PAUSED = "Kraken asked for a pause, so calls of this key are kept back."
+_CALLS_FULL = "The call counter of this key is nearly full, so Kraken might refuse the call."
+_TRADES_FULL = "The trading counter of {pair} is full, so Kraken would refuse the order."
+
+
 def limit_of(error: CallError | None) -> Limit | None:
     """The limit that Kraken says was exceeded; `None` for any other error.
 
@@ -115,9 +120,17 @@ class Admission:
         """
         if call_class == CANCEL:
             return None
-        waits = self._waits(self._kept[call_class], cost, now, pair, points)
-        longest = max(waits, key=lambda held: held.retry_after)
-        return longest if longest.retry_after > 0 else None
+        pause = max(0.0, self._paused_until - now)
+        calls = self._calls.wait_for(cost, now, kept=self._kept[call_class]) if cost else 0.0
+        trades = self._trades.wait_for(points, pair, now) if points and pair is not None else 0.0
+        longest = max(pause, calls, trades)
+        if not longest:
+            return None
+        if longest == pause:
+            return Wait(_PAUSED, pause)
+        if longest == calls:
+            return Wait(_CALLS_FULL, calls, code=CALLS_CODE)
+        return Wait(_TRADES_FULL.format(pair=pair), trades, code=TRADES_CODE)
 
     def after(
         self, error: CallError | None, cost: float, now: float, *, pair: str | None = None, points: float = 0.0
@@ -131,22 +144,12 @@ class Admission:
         self._calls.charge(cost, now)
         if pair is not None and points:
             self._trades.charge(points, pair, now)
-        self._learn(limit_of(error), error, pair, now)
+        if error is not None:
+            self._learn(error, pair, now)
 
-    def _waits(self, kept: float, cost: float, now: float, pair: str | None, points: float) -> Iterator[Wait]:
-        yield Wait("Kraken asked for a pause, so calls of this key are kept back.", max(0.0, self._paused_until - now))
-        if cost:
-            wait = self._calls.wait_for(cost, now, kept=kept)
-            told = "The call counter of this key is nearly full, so Kraken might refuse the call."
-            yield Wait(told, wait, code=CALLS_CODE)
-        if points and pair is not None:
-            wait = self._trades.wait_for(points, pair, now)
-            told = f"The trading counter of {pair} is full, so Kraken would refuse the order."
-            yield Wait(told, wait, code=TRADES_CODE)
-
-    def _learn(self, limit: Limit | None, error: CallError | None, pair: str | None, now: float) -> None:
-        wait = None if error is None else error.retry_after
-        match limit:
+    def _learn(self, error: CallError, pair: str | None, now: float) -> None:
+        wait = error.retry_after
+        match limit_of(error):
             case Limit.CALLS:
                 self._calls.snap(now)
                 if wait is not None:  # EAPI:Rate limit exceeded with a time

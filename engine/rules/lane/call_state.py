@@ -33,6 +33,7 @@ class CallState(Enum):
     WITHDRAWN = "withdrawn"
     """It is neither made nor answered."""
     ANSWERED = "answered"
+    __hash__ = object.__hash__  # that of Enum is written in Python, and this is asked for several times in each call
 
 
 class CallEvent(Enum):
@@ -43,6 +44,7 @@ class CallEvent(Enum):
     REFUSED = "refused"
     CUT = "cut"
     ENDED = "ended"
+    __hash__ = object.__hash__
 
 
 _S = CallState
