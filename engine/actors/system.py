@@ -216,9 +216,9 @@ class ActorSystem:
 
     def intervals(self) -> dict[str, float]:
         """Seconds between two refreshes of each account's balance, given all of them."""
-        kept = [self._accounts[name] for name in tuple(self._kept) if name in self._accounts]
-        tiers = {account.name: account.tier or self._settings.tier for account in kept}
-        return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
+        accounts, usual = self._accounts, self._settings.tier
+        intervals = {name: self._poller.interval(tier.calls_decay) for name, tier in TIERS.items()}
+        return {name: intervals[accounts[name].tier or usual] for name in tuple(self._kept) if name in accounts}
 
     def plain_name(self, row: str) -> str:
         """The plain name of an asset that Kraken calls `row`."""

@@ -288,7 +288,7 @@ class Engine(GateMethods):
             state_dir=state.directory,
             pid=os.getpid(),
             as_of=moment(state.clock.wall_ns()),
-            accounts=tuple(map(state.judged, tuple(state.board.values()))),
+            accounts=state.all_judged(),
             under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=system.intervals() if system else {},

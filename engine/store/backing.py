@@ -74,6 +74,10 @@ class Marks(Protocol):
         """The highest durable mark of a key; 0 when it has none. Other keys may share it."""
         ...
 
+    def all_durable(self) -> dict[str, int]:
+        """The highest durable mark of every key that has one."""
+        ...
+
     def inherited(self, key_id: str) -> int:
         """The mark that a key came with: whoever had it before used no nonce above it. 0 when it has none."""
         ...

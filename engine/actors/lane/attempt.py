@@ -13,11 +13,11 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.fence import Fence, held_back
 from engine.actors.lane.lead import let_lead_pass
-from engine.actors.lane.limits import Limits
+from engine.actors.lane.limits import KeyMoment, Limits
 from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
-from engine.actors.lane.report import LaneReport
+from engine.actors.lane.report import KeyReport, KeyReports, LaneReport
 from engine.actors.lane.time_check import CUT, TimeCheck
 from engine.actors.lane.trusted_clock import TrustedClock
 from engine.errors import (
@@ -212,12 +212,15 @@ class Lane:
 
     def report(self, *only: str) -> LaneReport:
         """The state of the lane, with the keys of all or only those accounts. Any thread; never waits."""
-        keys = {}
-        for name in only or tuple(self._accounts):
-            with contextlib.suppress(KeyError):  # an account that is not here, or not any more
-                key_id = self._accounts[name].key_id
-                lead, mark = self._nonces.lead(key_id), self._nonces.mark(key_id)
-                keys[name] = self._limits.report(name, nonces=self._issued[name], lead=lead, mark=mark)
+        now, moments, nonces = self._clock.monotonic(), self._limits.moments(only), self._nonces.moment()
+        issued = {name: self._issued[name] for name in only} if only else dict(self._issued)
+
+        def made(name: str, moment: KeyMoment) -> KeyReport:
+            key_id = moment[0].account.key_id
+            lead, mark = nonces.lead(key_id), nonces.marks.get(key_id, 0)
+            return self._limits.report(moment, now, nonces=issued.get(name, 0), lead=lead, mark=mark)
+
+        keys = KeyReports(moments, made)
         return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
 
     def close(self) -> None:
