@@ -71,14 +71,14 @@ class FarNode:
 
     def __init__(
         self, sim: Exchange, dsn: str, tmp_path: Path, name: str, lanes: Mapping[str, Sequence[str]] = LANES,
-        settings: Settings = SETTINGS,
+        settings: Settings = SETTINGS, **options: Any,
     ) -> None:  # fmt: skip
         self.name = name
         self._ours, theirs = CONTEXT.Pipe()
         accounts = [tuple(account) for account in sim.accounts]
-        options = {"lanes": dict(lanes), "name": name, "url": f"http://{name}:8710", "settings": settings}
         place = (accounts, dsn, sim.url, tmp_path / name)
-        self.process = CONTEXT.Process(target=_be_node, args=(place, options, theirs), daemon=True)
+        given = {"lanes": dict(lanes), "name": name, "url": f"http://{name}:8710", "settings": settings, **options}
+        self.process = CONTEXT.Process(target=_be_node, args=(place, given, theirs), daemon=True)
         self.process.start()
         theirs.close()
         self._asked: dict[int, Future[Any]] = {}
