@@ -147,13 +147,14 @@ class Transport:
         """Write a call as it was signed, and read its reply."""
         if not isinstance(body, bytes):
             raise WireError("the body has to be bytes")
+        lines = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}"
         for name, value in headers.items():
             if name not in _USUAL:
                 _check_name(name)
             if not _HEADER_VALUE.fullmatch(value):
                 raise WireError(f"the header {name} holds characters that cannot be sent")
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        head = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}{lines}Content-Length: {len(body)}\r\n\r\n"
+            lines += f"{name}: {value}\r\n"
+        head = f"{lines}Content-Length: {len(body)}\r\n\r\n"
         return self._wire.exchange("POST", head.encode("ascii") + body)
 
     def _get(self, path: str, query: str) -> HttpReply:
