@@ -203,6 +203,28 @@ def test_resume_tries_the_key(sim: Simulator, at_home: Cli) -> None:
     assert at_home("resume", "NOBODY").code == 2
 
 
+def test_a_pause_holds_for_the_next_engine_until_it_is_taken_back(sim: Simulator, at_home: Cli) -> None:
+    words = "--live trade MASTER --pair XBTUSD --side buy --type limit --volume 0.001 --price 20000"
+    trade = words.split()
+    assert "Trading of MASTER is paused since 20" in at_home("pause-trading", "MASTER").out
+    ran = at_home(*trade)
+    assert ran.code != 0
+    assert "kraken-engine resume-trading" in ran.out + ran.err
+    assert sim.placements("MASTER") == []
+    told = json.loads(at_home("--json", "resume-trading", "MASTER").out)
+    assert told == {"account": "MASTER", "paused_since": None}
+    assert at_home(*trade).code == 0
+    assert at_home("pause-trading", "NOBODY").code == 2
+
+
+def test_a_pause_reaches_the_running_service(sim: Simulator, tmp_path: Path) -> None:
+    with served(sim, tmp_path) as service:
+        since = json.loads(service.command("pause-trading", "ALICE", "--json").stdout)["paused_since"]
+        assert list(json.loads(service.command("status", "--json").stdout)["paused"]) == ["ALICE"]
+        assert since is not None
+        assert service.command("resume-trading", "ALICE").stdout == "Trading of ALICE is not paused.\n"
+
+
 def test_status_shows_an_engine_of_its_own(at_home: Cli) -> None:
     shown = at_home("status")
     assert shown.code == 0
