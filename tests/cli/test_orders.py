@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,16 @@ def test_orders_lists_ours_with_their_ids_and_marks_the_others(placed: list[str]
     lines = {line.split()[1 if "(not ours)" not in line else 3]: line for line in shown.out.splitlines() if "-" in line}
     assert "(not ours)" in next(line for line in shown.out.splitlines() if OTHER in line)
     assert "30001" in lines["o1"]
+
+
+def test_orders_fit_80_columns(placed: list[str], at_home: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", at_home("orders", "MASTER").out).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines.index("MASTER  o1  placed") + 2 == lines.index(f"  {placed[1]}")
+    assert "  buy limit 0.01000000 XBTUSD at 30001.0, filled 0.00000000" in lines
+    assert "MASTER  (not ours)  open" in lines
 
 
 def test_orders_of_every_account_go_on_when_one_cannot_be_asked(sim: Simulator, at_home: Cli) -> None:
@@ -186,6 +197,16 @@ def test_a_cancel_of_which_nobody_knows_may_be_sent_again(sim: Simulator, at_hom
     assert "do not send it again" not in ran.err
     lost = CallUnknown("No answer.", endpoint="CancelAll")
     assert list(advice(lost)) == ["It may have been done: the same cancel may be sent again."]
+
+
+@pytest.mark.parametrize(("endpoint", "told"), [
+    ("Ticker", "It changes nothing at Kraken: the same call may be made again."),
+    ("Balance", "It changes nothing at Kraken: the same call may be made again."),
+    ("AddOrder", "It may have been done: look it up, do not send it again."),
+    ("OfNextYear", "It may have been done: look it up, do not send it again."),
+])  # fmt: skip
+def test_a_read_without_an_answer_may_be_repeated(endpoint: str, told: str) -> None:
+    assert list(advice(CallUnknown("No answer.", endpoint=endpoint))) == [told]
 
 
 @pytest.mark.parametrize("words", [("MASTER",), ("MASTER", "o0", "--all")])
