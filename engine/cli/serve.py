@@ -57,8 +57,8 @@ def serve(
     With --trade an account trades by a plan of yours, which a module in the working directory holds: --trade
     MASTER=my_bot:plan takes the TradePlan `plan` of my_bot.py. Without --live Kraken only checks its orders.
 
-    While it runs, balances, call, trade, status, orders, order, cancel, resume, doctor, watch and gateway-key go
-    through it, by a Unix socket in the state directory that only this user can open.
+    While it runs, balances, call, trade, status, orders, order, cancel, pause-trading, resume-trading, resume, doctor,
+    watch and gateway-key go through it, by a Unix socket in the state directory that only this user can open.
     """
     web = _web()
     found = options.load()

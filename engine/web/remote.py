@@ -31,7 +31,7 @@ from engine.web.web_state import WebState
 # The methods of `Engine` that are asked for by their names, with their arguments.
 METHODS = (
     "call", "public", "balance", "is_available", "error_count", "place", "cancel", "cancel_all", "amend", "open_orders",
-    "order", "reserved", "gates", "resume", "status",
+    "order", "reserved", "gates", "resume", "pause_trading", "resume_trading", "status",
 )  # fmt: skip
 _NOT_UNDERSTOOD = "The service does not understand this question: use the same version of the engine for both."
 

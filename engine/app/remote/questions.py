@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.app.remote.link import CONNECT_WITHIN, Lines, Link, Unanswered, Unreached
 from engine.app.state import seconds_of
 from engine.errors import CallUnknown, EngineError, EngineStopped, StoreInUse
+from engine.kraken.dry_run import settled
+from engine.kraken.endpoints import is_dry_run
+from engine.kraken.unlisted import endpoint_of
 from engine.ownership import owner_pid
+from engine.rules.lane.retry import cancels_by_name
 
 GRACE = 3.0  # seconds beyond a caller's timeout: the engine's own two for its disk, and one for the way
 QUICK = 10.0  # seconds for what the engine answers from memory
@@ -103,3 +108,14 @@ class Questions:
             told = _NOT_SERVED.format(directory=self.directory, pid=pid or "that cannot be named")
             return StoreInUse(told, pid or None)
         return EngineStopped((_NOBODY if self._call_timeout is None else _GONE).format(directory=self.directory))
+
+
+def may_repeat(endpoint: str, params: Mapping[str, Any] | None, endpoint_class: str | None) -> bool:
+    """Whether a call may be made twice: it changes nothing, or cancels what it names."""
+    given = params if isinstance(params, Mapping) else {}
+    try:
+        found = endpoint_of(endpoint, given, endpoint_class)
+        is_dry = is_dry_run(found, settled(found, given))
+    except EngineError:
+        return True  # the engine will refuse it
+    return not found.writes or is_dry or cancels_by_name(endpoint, given)
