@@ -35,17 +35,20 @@ class EngineActor(pykka.ThreadingActor):
     def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
         """Start an actor, in its own thread. What it holds is given back when the system gives no thread."""
         actor = cls(*args, **kwargs)
-        pykka.ActorRegistry.register(actor.actor_ref)
-        try:
-            actor._start_actor_loop()
-        except BaseException as error:
-            stop_actor(actor.actor_ref)  # an exception of a signal handler's leaves open whether there is a thread
-            if isinstance(error, RuntimeError | MemoryError) or not wait_finished(actor.actor_ref, IS_THERE_WITHIN):
-                pykka.ActorRegistry.unregister(actor.actor_ref)
-                actor.actor_stopped.set()
-                actor.on_stop()
-            raise
+        actor._begin()
         return actor.actor_ref
+
+    def _begin(self) -> None:
+        pykka.ActorRegistry.register(self.actor_ref)
+        try:
+            self._start_actor_loop()
+        except BaseException as error:
+            stop_actor(self.actor_ref)  # an exception of a signal handler's leaves open whether there is a thread
+            if isinstance(error, RuntimeError | MemoryError) or not wait_finished(self.actor_ref, IS_THERE_WITHIN):
+                pykka.ActorRegistry.unregister(self.actor_ref)
+                self.actor_stopped.set()
+                self.on_stop()
+            raise
 
     @staticmethod
     def _create_actor_inbox() -> Any:
