@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import pykka
 
+from engine.actors.runtime.flag import Flag
 from engine.actors.runtime.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ class EngineActor(pykka.ThreadingActor):
     use_daemon_thread = True
 
     actor_inbox: Mailbox
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.actor_stopped = self.actor_ref.actor_stopped = Flag()  # type: ignore[assignment]
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:

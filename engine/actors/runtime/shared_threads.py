@@ -15,7 +15,7 @@ from typing import Any, Self
 import pykka
 
 from engine.actors.runtime.actor import EngineActor
-from engine.actors.runtime.mailbox import Mailbox
+from engine.actors.runtime.mailbox import Few, Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +29,18 @@ class _TurnOver(Exception):
 class SharedMailbox(Mailbox):
     """The inbox of an actor that has no thread of its own: what comes in puts the actor in its thread's queue."""
 
+    queue = Few
+
+    __slots__ = ("_left", "actor", "ready")
+
     def __init__(self) -> None:
         super().__init__()
         self.ready: SimpleQueue[SharedActor] | None = None
         self.actor: SharedActor | None = None
         self._left = TURN
+
+    def _make_bell(self) -> None:
+        """There is none."""
 
     def begin(self) -> None:
         """The actor's turn begins in this thread."""
