@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -12,19 +13,35 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, without_secrets
-from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Settings, shown
+from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Secret, Settings, shown
 from engine.values.dataclass import dataclass
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
 _TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
-_TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts"}
+_TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
+_CLUSTER = "KRAKEN_ENGINE_CLUSTER"
+_NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what a host name may be; also the name of a directory
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """What a node of a cluster is built from, besides accounts and settings.
+
+    `dsn` is PostgreSQL's address and may hold a password. `name` is that of the node, `url` where others reach its
+    gateway. `lanes` has the accounts of each lane, also those without keys here.
+    """
+
+    dsn: Secret
+    name: str
+    url: str | None
+    lanes: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Config:
-    """What an engine is built from."""
+    """What an engine is built from. With a `cluster` it is a node's, and `state_dir` is private to that node."""
 
     accounts: tuple[Account, ...]
     url: str
@@ -32,6 +49,19 @@ class Config:
     settings: Settings
     alerts: Mapping[str, Any] | None = field(default=None, repr=False)
     """The table ``[alerts]`` as it is in the file, for `engine.alerts.AlertSettings.read`."""
+    cluster: ClusterConfig | None = None
+
+    def without_cluster(self) -> Config:
+        """Itself. Raises `ConfigError` when it is a node's: one engine with a state directory must not use its keys."""
+        if self.cluster is not None:
+            raise ConfigError(_IS_CLUSTERS)
+        return self
+
+
+_IS_CLUSTERS = (
+    "This configuration is of a cluster, whose nodes share its API keys by way of PostgreSQL: start a node with "
+    "kraken-engine serve --cluster, or with engine.cluster.Node."
+)
 
 
 def load(
@@ -75,13 +105,71 @@ def _load(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
+    cluster = _cluster(table, environ)
+    chosen = _state_named(state_dir, environ, table)
+    if cluster is not None and chosen is not None:
+        raise ConfigError(f"A state directory ({chosen[1]}) and a cluster are both named, and marks and journal are in "
+                          "one of them only: leave out one of the two.")  # fmt: skip
     return Config(
         accounts=accounts,
         url=url or environ.get("KRAKEN_SPOT_URL") or table.get("url") or KRAKEN_URL,
-        state_dir=state_directory(state_dir or environ.get("KRAKEN_ENGINE_STATE") or table.get("state_dir"), environ),
+        state_dir=node_directory(cluster.name, environ) if cluster else state_directory(chosen and chosen[0], environ),
         settings=settings,
         alerts=_alerts(table),
+        cluster=cluster,
     )
+
+
+def _state_named(
+    state_dir: str | os.PathLike[str] | None, environ: Mapping[str, str], table: Mapping[str, Any]
+) -> tuple[str | os.PathLike[str], str] | None:
+    """The state directory that somebody names, and where."""
+    places = (
+        (state_dir, "--state-dir"), (environ.get("KRAKEN_ENGINE_STATE"), "KRAKEN_ENGINE_STATE"),
+        (table.get("state_dir"), "state_dir in the configuration file"),
+    )  # fmt: skip
+    return next(((value, where) for value, where in places if value), None)
+
+
+def _cluster(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterConfig | None:
+    row, lanes = table.get("cluster", {}), table.get("lanes", {})
+    if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
+        raise ConfigError("In the configuration file [cluster] is a table of dsn, name and url, each a text in quotes.")
+    if unknown := row.keys() - {"dsn", "name", "url"}:
+        raise ConfigError(f"[cluster] has an unknown entry: {', '.join(sorted(unknown))}.")
+    dsn = environ.get(_CLUSTER) or row.get("dsn")
+    if not dsn:
+        if row or lanes:
+            raise ConfigError(f"[cluster] has no dsn, and {_CLUSTER} is not set: one of them names the PostgreSQL.")
+        return None
+    return ClusterConfig(Secret(dsn), node_name(row.get("name")), row.get("url"), _lanes(lanes))
+
+
+def _lanes(table: Any) -> Mapping[str, tuple[str, ...]]:
+    rows = table.values() if isinstance(table, Mapping) else [None]
+    if not all(isinstance(row, Mapping) and row.keys() == {"accounts"} and _are_names(row["accounts"]) for row in rows):
+        raise ConfigError('In the configuration file a lane is a table such as [lanes.one] with accounts = ["MASTER"].')
+    return {name: tuple(row["accounts"]) for name, row in table.items()}
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def node_name(given: str | None = None) -> str:
+    """The name of a node; `None` is that of its machine. Raises `ConfigError` for one that cannot be used."""
+    name = given or platform.node()
+    if not _NODE_NAME.fullmatch(name):
+        raise ConfigError(f"{shown(name)} cannot be a node's name: use letters, digits, '.', '_' and '-', 63 at most.")
+    return name
+
+
+def node_directory(name: str, environ: Mapping[str, str] | None = None) -> Path:
+    """The directory for what a node may keep on its machine; no mark and no order is in it."""
+    known = os.environ if environ is None else environ
+    environ = {key: value for key, value in known.items() if key != "KRAKEN_ENGINE_STATE"}
+    usual = state_directory(None, environ)
+    return usual.with_name(f"{usual.name}-nodes") / name
 
 
 def _alerts(table: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -15,6 +15,7 @@
     │   │                 InvalidArguments · MarketUnavailable · UnknownMethod · AccountLocked ·
     │   │                 OtpNeeded
     │   └─ CallUnknown ── OrderUnknown (receipt) · CallCut · NoResult
+    ├─ LaneElsewhere (lane, owner, url)
     └─ BalanceUnknown · AccountUnavailable · GateDenied
 
     ¹ also a ConfigError    ² also a StoreError
@@ -315,6 +316,21 @@ class OrderUnknown(CallUnknown):
     def __init__(self, message: str, receipt: Any = None, **about: Any) -> None:
         super().__init__(message, **about)
         self.receipt = receipt
+
+
+class LaneElsewhere(EngineError):
+    """The lane of an account is not served by this node of the cluster, or not yet.
+
+    `lane`: its name. `owner`: the node that has it, `None` while nobody has; this node's own name while it takes the
+    lane over. `url`: where the owner's gateway is, `None` when it has none.
+    """
+
+    def __init__(self, message: str, lane: str, owner: str | None = None, url: str | None = None) -> None:
+        super().__init__(message)
+        self.lane, self.owner, self.url = lane, owner, url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.lane, self.owner, self.url)
 
 
 class BalanceUnknown(EngineError):

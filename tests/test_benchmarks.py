@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import baseline, calls, gateway, journal, nonces, order_path, reading, remote, report
+from tests.benchmarks import baseline, calls, gateway, journal, nonces, order_path, reading, readme, remote, report
 from tests.benchmarks.contestants import CONTESTANTS, is_installed
 from tests.benchmarks.findings import FULL, TINY, Finding, alternate, finding, ratios
 from tests.benchmarks.server import ExchangeProcess
@@ -103,3 +103,19 @@ def test_what_the_repository_keeps_is_what_the_short_form_measures() -> None:
     names = {name.partition(":")[0] for name in baseline.read()}
     assert names == {"one thread, one CPU", "16 threads, one CPU", "order path"}
     assert all(value > 0 for value in baseline.read().values())
+
+
+def test_the_tables_of_the_readme_are_those_of_a_run(tmp_path: Path) -> None:
+    page = tmp_path / "README.rst"
+    page.write_text(readme.FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    lines = [finding("calls", "one", "µs", [1.0, 2.0, 3.0], at_most=1.5), finding("growth", "two", "×", [4.0])]
+    for _ in range(2):
+        readme.write(lines, report.machine(), page)
+    text = page.read_text(encoding="utf-8")
+    assert text.count(readme.BEGIN) == text.count(readme.END) == 1
+    tables = text.partition(readme.BEGIN)[2]
+    assert "   * - one\n     - 2 µs (1 – 3) (missed)\n     - ≤ 1.5\n" in tables
+    assert "   * - two\n     - 4 ×\n     -\n" in tables
+    page.write_text("no tables", encoding="utf-8")
+    with pytest.raises(ValueError, match="no place for the tables"):
+        readme.write(lines, report.machine(), page)

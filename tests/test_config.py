@@ -181,3 +181,69 @@ def test_wrong_file_is_one_sentence_without_its_content(tmp_path: Path, text: st
     assert SECRET not in str(caught.value)
     with pytest.raises(ConfigError, match="cannot be read"):
         load({}, tmp_path / "missing.toml")
+
+
+CLUSTER = '[cluster]\ndsn = "postgresql://kraken:hush@db/kraken"\nname = "red"\nurl = "https://red:8710"\n'
+LANES = '[lanes.one]\naccounts = ["MASTER", "ALICE"]\n[lanes.two]\naccounts = ["BOB"]\n'
+
+
+def test_a_cluster_takes_the_place_of_a_state_directory(tmp_path: Path) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text(CLUSTER + LANES)
+    found = load({**ENVIRONMENT, "XDG_STATE_HOME": "/xdg"}, file)
+    assert found.cluster is not None
+    assert (found.cluster.name, found.cluster.url) == ("red", "https://red:8710")
+    assert found.cluster.lanes == {"one": ("MASTER", "ALICE"), "two": ("BOB",)}
+    assert found.cluster.dsn.reveal().endswith("@db/kraken")
+    assert found.state_dir == Path("/xdg/kraken-engine-nodes/red")
+    assert "hush" not in repr(found)
+    other = load({**ENVIRONMENT, "KRAKEN_ENGINE_CLUSTER": "host=other"}, file).cluster
+    assert other is not None
+    assert other.dsn.reveal() == "host=other"
+    assert load(ENVIRONMENT).cluster is None
+
+
+def test_no_engine_with_a_state_directory_starts_from_the_configuration_of_a_cluster(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="serve --cluster"):
+        Engine.from_env({**ENVIRONMENT, "KRAKEN_ENGINE_CLUSTER": "host=db"})
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "environment", "where"),
+    [
+        (CLUSTER, "/flag", {}, "--state-dir"),
+        (CLUSTER, None, {"KRAKEN_ENGINE_STATE": "/env"}, "KRAKEN_ENGINE_STATE"),
+        ('state_dir = "/file"\n' + CLUSTER, None, {}, "state_dir in the configuration file"),
+        ('state_dir = "/file"\n', None, {"KRAKEN_ENGINE_CLUSTER": "host=db"}, "state_dir in the configuration file"),
+    ],
+)
+def test_a_cluster_and_a_state_directory_are_never_mixed(
+    tmp_path: Path, text: str, flag: str | None, environment: dict[str, str], where: str
+) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"A state directory \\({where}\\) and a cluster are both named"):
+        load({**ENVIRONMENT, **environment}, file, state_dir=flag)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("cluster = 5", r"\[cluster\] is a table"),
+        ("[cluster]\ndsn = 5", "text in quotes"),
+        ('[cluster]\ndsn = "host=db"\nhost = "x"', "unknown entry: host"),
+        ('[cluster]\nname = "red"', "no dsn"),
+        (LANES, "no dsn"),
+        ('[cluster]\ndsn = "host=db"\nname = "a/b"', "cannot be a node's name"),
+        (CLUSTER + "lanes = 5", "text in quotes"),
+        ('lanes = 5\n[cluster]\ndsn = "host=db"', "a lane is a table"),
+        (CLUSTER + "[lanes.one]\n", "a lane is a table"),
+        (CLUSTER + '[lanes.one]\naccounts = "MASTER"', "a lane is a table"),
+        (CLUSTER + "[lanes.one]\naccounts = [5]", "a lane is a table"),
+    ],
+)
+def test_a_wrong_cluster_is_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        load(ENVIRONMENT, file)

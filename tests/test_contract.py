@@ -83,7 +83,7 @@ SETTINGS = {
     "any_host": False,
 }  # fmt: skip
 TREE = {
-    "EngineError": "ConfigError StoreError CallError BalanceUnknown AccountUnavailable GateDenied",
+    "EngineError": "ConfigError StoreError CallError LaneElsewhere BalanceUnknown AccountUnavailable GateDenied",
     "StoreError": "StoreInUse StoreDamaged",
     "CallError": "CallNotSent CallRefused CallUnknown",
     "CallNotSent": "DeadlinePassed MailboxFull CounterFull LockedOut ConnectFailed NotLive PairUnsettled EngineStopped",

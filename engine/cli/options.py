@@ -42,6 +42,7 @@ class Options:
 
     def engine(self, found: Config, *accounts: Account, balances: tuple[str, ...] | None = None) -> Engine:
         """An engine for these accounts, or for all of them; not started. `balances` as in `Engine`."""
+        found = found.without_cluster()
         made = Engine(
             accounts or found.accounts,
             url=found.url, state_dir=found.state_dir, settings=found.settings, live=self.live, balances=balances,

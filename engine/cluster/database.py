@@ -62,6 +62,7 @@ class Database:
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
         self._coming: Future[None] | None = None
+        self._coming_since = 0.0
         self._is_closed = False
 
     def run(self, statement: str, values: Values = (), *, patience: float | None = None) -> list[Row]:
@@ -148,13 +149,16 @@ class Database:
                 if self._idle:
                     return self._idle.pop()
                 coming = self._coming or self._start_connecting()
+                hangs = time.monotonic() > self._coming_since + self._patience
+            if hangs and not coming.done():
+                raise StoreError(HANGS)  # at once: others have waited for it already
             limit.wait(partial(_is_done, coming))
             coming.result()
 
     def _start_connecting(self) -> Future[None]:
         """The lock is held."""
         coming: Future[None] = Future()
-        self._coming = coming
+        self._coming, self._coming_since = coming, time.monotonic()
         threading.Thread(target=self._make, args=(coming,), name="kraken-engine postgresql", daemon=True).start()
         return coming
 

@@ -31,9 +31,11 @@ VALUES (%(lane)s, 1, %(owner)s, %(url)s, clock_timestamp() + %(ttl)s * interval 
 ON CONFLICT (id) DO UPDATE SET epoch = lane.epoch + 1, owner = excluded.owner, url = excluded.url,
     lease_until = clock_timestamp() + %(ttl)s * interval '1 second', claimed_at = clock_timestamp(),
     accounts = excluded.accounts
-WHERE lane.lease_until < clock_timestamp()
+WHERE lane.lease_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + 10 * %(ttl)s * interval '1 second'
 RETURNING epoch, mark
 """
+"""A lease that ends later than any can was given by another clock: the database's was put back, or its standby has
+another one. An owner that is there renews it by the present one."""
 _MOVE = "UPDATE kraken_engine.lane SET wanted = %s WHERE id = %s RETURNING id"
 _ATTEND = """
 INSERT INTO kraken_engine.node (name, url, lanes, seen_at) VALUES (%s, %s, %s, clock_timestamp())
@@ -44,7 +46,7 @@ _LEAVE = "DELETE FROM kraken_engine.node WHERE name = %s AND NOT draining"
 
 
 class LaneRow(NamedTuple):
-    """A lane as the database tells. `owner` is the node that had it last; it has it while `seconds_left` is above 0.
+    """A lane as the database tells. `owner` has it while `seconds_left` is above 0; one that was given back has none.
 
     `wanted` is the node where somebody wants it. `claimed_at` is when the owner took it over, by the database's clock.
     """

@@ -12,6 +12,8 @@ from engine.errors import StoreError
 
 MIGRATIONS = (
     """
+    CREATE TABLE kraken_engine.cluster (id uuid NOT NULL);
+    INSERT INTO kraken_engine.cluster VALUES (gen_random_uuid());
     CREATE TABLE kraken_engine.lane (
         id text PRIMARY KEY,
         epoch bigint NOT NULL,
@@ -57,7 +59,7 @@ MIGRATIONS = (
 `key`: which lane an API key belongs to, by the hash of the key, and the mark that it has beyond that of its lane.
 `file`: the last write to a group of documents; one that comes later than a newer one changes nothing.
 `document`: the journal of orders and what else is kept, by lane, group and name; the body is JSON with a checksum.
-`node`: who is there and which lanes it has the keys for."""
+`node`: who is there and which lanes it has the keys for. `cluster`: one row, by which a node knows its cluster."""
 
 MIGRATION_PATIENCE = 30.0  # seconds; a large table takes its time, and other nodes wait for it
 
@@ -85,6 +87,11 @@ def version(database: Database) -> int:
     if database.run("SELECT to_regclass('kraken_engine.schema_version')") == [(None,)]:
         return 0
     return int(database.run("SELECT coalesce(max(version), 0) FROM kraken_engine.schema_version")[0][0])
+
+
+def cluster_id(database: Database) -> str:
+    """What tells this cluster from every other one. Raises `StoreError`."""
+    return str(database.run("SELECT id FROM kraken_engine.cluster")[0][0])
 
 
 def prepare(database: Database, migrations: Sequence[str] = MIGRATIONS) -> None:

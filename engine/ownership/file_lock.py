@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import struct
 import sys
 import threading
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import OwnershipLost, StoreError
@@ -18,13 +20,14 @@ from engine.ownership.claim import CLOSED, RESTART, in_use, owner_named
 from engine.store import held_by
 
 _guard = threading.RLock()
-_locked_here: dict[str, FileLock] = {}
+_locked_here: dict[str, FileLock | SharedLock] = {}
 
 # struct flock: (format, index of l_type, index of l_start, index of l_len, index of l_pid)
 _FLOCK = ("qqihh", 3, 0, 1, 2) if sys.platform == "darwin" else ("hhqqi", 0, 2, 3, 4)
 _SET_OWN: int | None = getattr(fcntl, "F_OFD_SETLK", None)
 
 _NAMED, _KEPT = 0, 1  # the bytes of a lock file: the lock that names its pid, and the one that no other close drops
+_FIRST_OF_GROUPS = 16  # the bytes from here on are those of groups that share a lock
 
 
 class FileLock:
@@ -89,6 +92,84 @@ class FileLock:
             os.close(self._descriptor)
 
 
+class SharedLock:
+    """The same file, locked together by those who name the same group; it keeps out every `FileLock` and other groups.
+
+    A process that stands still keeps it, and the others of its group come in all the same. `shared_lock` gives it: the
+    holders in one process have one.
+    """
+
+    def __init__(self, path: Path, what: str, group: str) -> None:
+        self.group, self.holders = group, 0
+        self._path, self._what, self._name = path, what, os.path.realpath(path)
+        self._byte = _FIRST_OF_GROUPS + int.from_bytes(hashlib.sha256(group.encode()).digest()[:7], "big")
+        self._descriptor = self._locked()
+        self._identity = held_by(self._descriptor)
+
+    def verify(self) -> None:
+        """Take the lock of the file that is there now, when another was removed. Raises `OwnershipLost`."""
+        with contextlib.suppress(OSError):
+            found = os.lstat(self._path)
+            if (found.st_dev, found.st_ino) == self._identity == held_by(self._descriptor):
+                return
+        self.close()
+        try:
+            self._descriptor = self._locked()
+        except StoreError as error:
+            raise OwnershipLost(str(error)) from None
+        self._identity = held_by(self._descriptor)
+
+    def release(self) -> None:
+        """One holder less; the last one unlocks it."""
+        with _guard:
+            self.holders -= 1
+            if not self.holders and _locked_here.get(self._name) is self:
+                del _locked_here[self._name]
+                self.close()
+
+    def close(self) -> None:
+        """Close the descriptor, unless its number is some other file's by now."""
+        if held_by(self._descriptor) == self._identity:
+            os.close(self._descriptor)
+
+    def _locked(self) -> int:
+        descriptor = _opened(self._path)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _NAMED)
+            for byte in (_KEPT, self._byte):
+                fcntl.fcntl(descriptor, _SET_OWN or fcntl.F_SETLK, _question(byte, kind=fcntl.F_RDLCK))
+            self._keep_out_other_groups(descriptor)
+            return descriptor
+        except OSError as error:
+            holder = _holder_pid(descriptor)
+            os.close(descriptor)
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise StoreError(f"{self._path} cannot be locked: {error.strerror}.") from error
+            raise in_use(self._what, holder or None) from None
+        except StoreError:
+            os.close(descriptor)
+            raise
+
+    def _keep_out_other_groups(self, descriptor: int) -> None:
+        """Whoever locks its byte later than another sees that one's, and of two at the same moment none gets in."""
+        before, behind = (_FIRST_OF_GROUPS - 1, self._byte - _FIRST_OF_GROUPS + 1), (self._byte + 1, 0)  # 0: to the end
+        other = _holder_pid(descriptor, (before, behind))
+        if other is not None:
+            raise in_use(f"{self._what} in another cluster", other or None)
+
+
+def shared_lock(path: Path, what: str, group: str) -> SharedLock:
+    """The lock of a group, with one holder more. Raises `StoreInUse` when others have the file, else `StoreError`."""
+    with _guard:
+        name = os.path.realpath(path)
+        held = _locked_here.get(name) or SharedLock(path, what, group)
+        if not isinstance(held, SharedLock) or held.group != group:
+            raise in_use(what, os.getpid())
+        _locked_here[name] = held
+        held.holders += 1
+        return held
+
+
 def holder_of(path: Path) -> int | None:
     """The process that holds a lock file now; `None` when nobody does, 0 when it cannot be named."""
     with _guard:
@@ -106,14 +187,8 @@ def holder_of(path: Path) -> int | None:
 
 def _locked(path: Path, what: str) -> int:
     """A descriptor of the file, with both locks."""
+    descriptor = _opened(path)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise StoreError(f"The lock file {path} cannot be opened: {error.strerror}.") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StoreError(f"The lock file {path} is not a regular file: move it away.")
         # An owner that ends between our try and our question leaves nobody to name: try again.
         for _ in range(100):
             try:
@@ -129,6 +204,19 @@ def _locked(path: Path, what: str) -> int:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of a lock file, which is made if need be."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise StoreError(f"The lock file {path} cannot be opened: {error.strerror}.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(f"The lock file {path} is not a regular file: move it away.")
+    return descriptor
 
 
 def _take(descriptor: int) -> None:
@@ -166,18 +254,18 @@ def _leave_token(descriptor: int) -> bytes:
     return os.pread(descriptor, 64, 0)
 
 
-def _question(byte: int) -> bytes:
+def _question(byte: int, length: int = 1, kind: int = fcntl.F_WRLCK) -> bytes:
     layout, type_at, start_at, length_at, _ = _FLOCK
     fields = [0] * 5
-    fields[type_at], fields[start_at], fields[length_at] = fcntl.F_WRLCK, byte, 1
+    fields[type_at], fields[start_at], fields[length_at] = kind, byte, length
     return struct.pack(layout, *fields)
 
 
-def _holder_pid(descriptor: int) -> int | None:
-    """The pid that holds the lock (0 when it cannot be named from here), `None` when nobody does."""
+def _holder_pid(descriptor: int, ranges: Iterable[tuple[int, int]] = ((_NAMED, 1), (_KEPT, 1))) -> int | None:
+    """The pid that holds a lock there (0 when it cannot be named from here), `None` when nobody does."""
     layout, type_at, _, _, pid_at = _FLOCK
-    for byte in (_NAMED, _KEPT):
-        answer = struct.unpack(layout, fcntl.fcntl(descriptor, fcntl.F_GETLK, _question(byte)))
+    for byte, length in ranges:
+        answer = struct.unpack(layout, fcntl.fcntl(descriptor, fcntl.F_GETLK, _question(byte, length)))
         if answer[type_at] != fcntl.F_UNLCK:
             return max(0, int(answer[pid_at]))
     return None

@@ -40,7 +40,12 @@ class KeyFile:
         self._lock.release()
 
     def _taken(self) -> FileLock:
-        return FileLock(_private_directory(self._place) / f"{self._key_id}.lock", self._what)
+        return FileLock(place_of_key(self._place, self._key_id), self._what)
+
+
+def place_of_key(place: Path, key_id: str) -> Path:
+    """The lock file of a key in one of the directories. Raises `StoreError` for one that is another user's."""
+    return _private_directory(place) / f"{key_id}.lock"
 
 
 def places_of_keys(directory: Path) -> list[Path]:

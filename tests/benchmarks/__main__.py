@@ -21,6 +21,7 @@ from tests.benchmarks import (
     order_path,
     push,
     reading,
+    readme,
     remote,
     report,
     stages,
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="only what baseline.json keeps, in less than a minute")
     parser.add_argument("--check", action="store_true", help="fail when a ratio has fallen by more than 30 %%")
     parser.add_argument("--keep", action="store_true", help="write the ratios to baseline.json")
+    parser.add_argument("--readme", action="store_true", help="write the tables of README.rst")
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder for the table, the JSON and the picture")
     given = parser.parse_args(arguments)
     where, measured = report.machine(), SHORT_PARTS if given.short else PARTS
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = list(_measured(measured, names, sizes))
     for path in report.write(found, where, given.out):
         print(path)
+    if given.readme:
+        readme.write(found, where)
     if given.keep:
         baseline.write(found)
     if given.check and not _holds(found, lambda: list(_measured(measured, names, sizes))):

@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from engine import Engine, Order, Settings
+from engine import Engine, Order, OrderReceipt, Settings
 from engine.simulator import Simulator
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile, ratios
@@ -120,18 +121,24 @@ def _at_once(engine: Engine, exchange: ExchangeOfOrders, sizes: Sizes) -> Iterat
     taken = []
     with ThreadPoolExecutor(len(PAIRS)) as threads:
         for number in range(sizes.rounds):
-            began = min(threads.map(lambda pair, number=number: _placed(engine, 10_000 + number, pair), PAIRS))
+            began = time.monotonic()
+            list(threads.map(partial(_place, engine, 10_000 + number), PAIRS))
             taken.append(MS * (max(exchange.arrivals()) - began))
+            engine.cancel_all(ACCOUNT)
     yield finding(TOPIC, f"{len(PAIRS)} signals at once, until the last is at the exchange", "ms", taken)
 
 
-def _placed(engine: Engine, number: int, pair: str = PAIRS[0]) -> float:
-    """Place an order that stays open; when that began."""
-    order = Order(pair, "buy", "limit", "0.01", str(1000 + number % 500))
+def _placed(engine: Engine, number: int) -> float:
+    """Place an order and cancel it again; when that began."""
     began = time.monotonic()
-    receipt = engine.place(ACCOUNT, order, id=f"{pair}-{number}", timeout=20)
-    engine.cancel(ACCOUNT, receipt)
+    engine.cancel(ACCOUNT, _place(engine, number, PAIRS[0]))
     return began
+
+
+def _place(engine: Engine, number: int, pair: str) -> OrderReceipt:
+    """Place an order that stays open."""
+    order = Order(pair, "buy", "limit", "0.01", str(1000 + number % 500))
+    return engine.place(ACCOUNT, order, id=f"{pair}-{number}", timeout=20)
 
 
 def _durable_write(path: Path) -> float:

@@ -50,6 +50,18 @@ def test_every_statement_ends_in_time_while_the_server_is_frozen(server: Server,
 
 
 @again_if_stalled
+def test_what_others_have_waited_for_in_vain_is_not_waited_for_again(server: Server, impatient: Database) -> None:
+    with frozen(server):
+        for _ in range(2):  # over the connection that there is, then for a new one
+            with pytest.raises(StoreError):
+                impatient.run("SELECT 1")
+        with Stopwatch() as watch, pytest.raises(StoreError):
+            impatient.run("SELECT 1")
+        assert watch.wall < PATIENCE / 2
+    assert eventually(lambda: impatient.run("SELECT 2")) == [(2,)]
+
+
+@again_if_stalled
 def test_threads_that_wait_for_a_connection_end_in_time_as_well(server: Server, impatient: Database) -> None:
     def timed(_: int) -> float:
         with Stopwatch() as watch, pytest.raises(StoreError):

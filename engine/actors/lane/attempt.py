@@ -11,44 +11,43 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
+from engine.actors.lane.fence import Fence, held_back
 from engine.actors.lane.lead import let_lead_pass
 from engine.actors.lane.limits import KeyMoment, Limits
 from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
 from engine.actors.lane.report import KeyReport, KeyReports, LaneReport
+from engine.actors.lane.time_check import CUT, TimeCheck
 from engine.actors.lane.trusted_clock import TrustedClock
 from engine.errors import (
     CallError,
     CallNotSent,
     CallUnknown,
     ConfigError,
-    ConnectFailed,
+    DeadlinePassed,
     InvalidNonce,
     NotLive,
     OtherKey,
     UnknownName,
 )
-from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.pair_names import with_names
 from engine.kraken.replies import KrakenReply, read_reply
 from engine.kraken.shapes import SHAPES, compare
 from engine.kraken.signing import Body, Signer, encode, rfc3339
-from engine.ownership import Ownership
 from engine.rules.lane.nonce import AHEAD
 from engine.rules.lane.nonce_diagnosis import diagnose_nonce
 from engine.rules.lane.otp import KEY_INFO
+from engine.store.backing import Owner
 from engine.store.nonces import Nonces
 from engine.transport import Transport
 from engine.values import Account, Settings
 
 logger = logging.getLogger(__name__)
 
-_TIME = public_endpoint("Time")
 HTTP_OK = 200
-TIME_PATIENCE = 2.0  # seconds that Kraken's time may take, and a third of the call's time at most
-ASK_TIME_AGAIN = 30.0
-ANSWERS = 2  # that have to agree where our own clock does not
+KEY_QUESTION = private_endpoint(KEY_INFO)
 
 
 class Lane:
@@ -62,11 +61,12 @@ class Lane:
     def __init__(
         self,
         accounts: Iterable[Account],
-        ownership: Ownership,
+        owner: Owner,
         nonces: Nonces,
         limits: Limits,
         transport: Transport,
         disk: Executor,
+        fence: Fence,
         *,
         settings: Settings,
         live: bool,
@@ -76,7 +76,8 @@ class Lane:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
         self._signers = {name: Signer(account.secret, account.key) for name, account in self._accounts.items()}
-        self._ownership = ownership
+        self._owner = owner
+        self._fence = fence
         self._nonces = nonces
         self._limits = limits
         self._transport = transport
@@ -86,7 +87,7 @@ class Lane:
         self._clock = clock
         self._drift = drift
         self._otps = OtpWatch()
-        self._ask_time_after = float("-inf")
+        self._time_check = TimeCheck(transport, clock, drift)
         self._issued = Counter[str]()
         self.is_out = False
         """Whether the attempt under way, or the last one, has come to its request."""
@@ -96,18 +97,48 @@ class Lane:
 
         `delays_others(account)` says whether a call of another account waits.
 
-        `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
-        Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
+        A key that an earlier owner may still be using is fenced first: anything but a read is preceded by a read that
+        Kraken accepts, in the same time, else it is not sent.
         """
         self.is_out = False
+        if self._owner.is_lost:
+            self._owner.check()
         call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
         if call.key_id not in (None, account.key_id):
             raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
         if endpoint.writes or endpoint.needs_live:
             self._permit(endpoint, call)
+        if not self._fence.lets(account.key_id, queued_call.call_class):
+            self._pass_fence(account, queued_call, delays_others)
+        return self._send_signed(account, endpoint, call.params, queued_call, delays_others)
+
+    def _pass_fence(self, account: Account, queued_call: QueuedCall, delays_others: Callable[[str], bool]) -> None:
+        """Have a read of the key accepted. Raises `CallNotSent`."""
         try:
-            return self._send(account, endpoint, call.params, queued_call)
+            self._send_signed(account, KEY_QUESTION, {}, queued_call, delays_others)
+        except CallError as error:
+            raise held_back(error) from None
+        finally:
+            self.is_out = False
+        if self._clock.monotonic() >= queued_call.deadline:
+            raise DeadlinePassed("The call's time was over before its key was accepted; it was not sent.")
+
+    def _send_signed(
+        self,
+        account: Account,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        queued_call: QueuedCall,
+        delays_others: Callable[[str], bool],
+    ) -> KrakenReply:
+        """One exchange, or two.
+
+        `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
+        Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
+        """
+        try:
+            return self._send(account, endpoint, params, queued_call, queued_call.call_class)
         except InvalidNonce as error:
             if self._settings.proxy and endpoint.writes:
                 raise CallUnknown(
@@ -118,7 +149,7 @@ class Lane:
                 raise
             if not self._limits.was_accepted(account.name):
                 let_lead_pass(queued_call, self._clock.monotonic, delays_others)
-        return self._send(account, endpoint, call.params, queued_call)
+        return self._send(account, endpoint, params, queued_call, queued_call.call_class)
 
     def resume(self, account: str) -> None:
         """The account's key was fixed: let its calls go out again at once. Raises `UnknownName`."""
@@ -157,15 +188,17 @@ class Lane:
         else:
             distinct([each for each in self._accounts.values() if each.name != account.name] + [account])
             self._take_key(account)
-            self._ownership.release_key(before.key_id)
+            self._owner.release_key(before.key_id)
         self._limits.replace_key(account)
 
     def _take_key(self, account: Account) -> None:
-        self._ownership.claim_key(account.name, account.key_id)
+        self._owner.claim_key(account.name, account.key_id)
+        self._nonces.came_back(account.key_id)
+        self._fence.forget(account.key_id)
         self._use_key(account)
 
     def _let_go(self, account: Account) -> None:
-        self._ownership.release_key(account.key_id)
+        self._owner.release_key(account.key_id)
         del self._accounts[account.name], self._signers[account.name]
 
     def _use_key(self, account: Account) -> None:
@@ -193,7 +226,7 @@ class Lane:
     def close(self) -> None:
         """Close the connection and the store, then release the directory and the keys."""
         with contextlib.ExitStack() as closing:  # in the reverse order, and all of it, whatever fails
-            closing.callback(self._ownership.release)
+            closing.callback(self._owner.release)
             closing.callback(self._nonces.close)
             closing.callback(self._limits.close)
             closing.callback(self._disk.shutdown)
@@ -221,18 +254,17 @@ class Lane:
         )
 
     def _send(
-        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall
+        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall, of: CallClass
     ) -> KrakenReply:
         """One exchange. The limits decide whether it may go out, and are told how it ended."""
         if "pair" in params:
             params = with_names(endpoint.name, params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
-        call_class = queued_call.call_class if endpoint is queued_call.endpoint else endpoint.call_class
-        self._limits.check(account.name, endpoint, call_class, params)
+        self._limits.check(account.name, endpoint, of, params)
         cause = ""
         try:
             if self._clock.wants_time:
-                self._ask_time(queued_call)
+                self._time_check.run(queued_call)
             if endpoint.places and queued_call.call.deadline_in is not None:
                 encoded = encode(endpoint, {**params, **self._deadline(queued_call)}, otp=account.otp)
             reply = self._exchange(account, endpoint, encoded, queued_call)
@@ -248,6 +280,7 @@ class Lane:
             raise told from None
         if account.key_id not in self._otps.good:
             self._otps.passed(account.key_id)
+        self._fence.accepted(account.key_id)
         try:
             self._limits.after(account.name, endpoint, params, None, result=reply.result)
         except Exception:  # what was done is done, whatever the count of it meets
@@ -263,13 +296,13 @@ class Lane:
         return {} if deadline is None else {"deadline": rfc3339(deadline)}
 
     def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
-        self._ownership.check()
+        self._owner.check()
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)
         headers = self._signers[account.name].headers(endpoint.path, body, nonce, encoded.content_type)
         if queued_call.was_cut:
-            raise CallNotSent(_CUT)
+            raise CallNotSent(CUT)
         self.is_out = True
         answer = self._transport.post(
             endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
@@ -283,7 +316,7 @@ class Lane:
 
     def _ask_about_key(self, queued_call: QueuedCall) -> None:
         """Make the one call that no missing permission can refuse, in the time of the call that was denied."""
-        self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
+        self._send(self._account(queued_call.call.account), KEY_QUESTION, {}, queued_call, KEY_QUESTION.call_class)
 
     def _diagnosis(self, account: Account) -> str:
         """The likely cause of a refused nonce that was higher than all before it."""
@@ -291,45 +324,6 @@ class Lane:
         return diagnose_nonce(
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
         )
-
-    def _ask_time(self, queued_call: QueuedCall) -> None:
-        """Learn Kraken's time before the first nonce, so that a wrong clock cannot drive the key ahead for ever.
-
-        It is asked for twice when the first answer does not agree with this machine's clock, since one of them is
-        wrong; and again when the clock has come to differ, as after a sleep of the machine.
-
-        Raises `ConnectFailed` when there is no connection: the call itself would fail as well. Any other failure does
-        not hold the call back; Kraken's time is asked for again after a while.
-        """
-        now = self._clock.monotonic()
-        if now < self._ask_time_after:
-            return
-        patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
-        try:
-            for _ in range(ANSWERS):
-                self._ask_once(now + patience, queued_call)
-                if not self._clock.wants_time:
-                    return
-        except ConnectFailed:
-            raise
-        except (CallError, KeyError, TypeError, ValueError, OverflowError):
-            if queued_call.was_cut:
-                raise CallNotSent(_CUT) from None
-        self._ask_time_after = now + ASK_TIME_AGAIN
-
-    def _ask_once(self, deadline: float, queued_call: QueuedCall) -> None:
-        answer = self._transport.get(_TIME.path, deadline=deadline, token=queued_call)
-        try:
-            told = read_reply(answer.status, answer.body, _TIME).result
-            compare(_TIME.name, told, self._drift.noter(_TIME.name))
-            self._clock.learn(told["unixtime"], answer.date)
-        except (CallError, KeyError, TypeError, ValueError, OverflowError):
-            if answer.status == HTTP_OK:  # a refusal has a date as well
-                self._clock.learn_date(answer.date)
-            raise
-
-
-_CUT = "The call was cut before it was sent."
 
 
 def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from engine.actors.order import journal_rows as layout
+from engine.actors.backing import journal_rows as layout
 from engine.errors import StoreDamaged, StoreError
 from engine.rules.order.placement import Placement
 from engine.store import AT_ONCE
 
+_AFTER_NAMES = "g"  # the names of placements are hexadecimal digits
 CLIENTS_AT_MOST = 5_000  # placements of one name that are looked at, the newest
 
 
@@ -58,7 +59,7 @@ class PlacementRows:
     def read_live(self) -> None:
         """Read what is live, without a look at the others."""
         marks = self._documents.names(layout.LIVE, f"{layout.LIVE}~")
-        rows = self._readable([mark.removeprefix(layout.LIVE) for mark in marks])
+        rows = self.readable([mark.removeprefix(layout.LIVE) for mark in marks])
         self.live = [row for row in rows.values() if row.is_live]
         self.lost = [mark for mark in marks if mark.removeprefix(layout.LIVE) not in rows]
         self.switches = layout.switches(self._documents.between(layout.SWITCH, f"{layout.SWITCH}~"))
@@ -139,19 +140,37 @@ class PlacementRows:
         names = [name for row in old for name in layout.names(row)]
         self._documents.remove([*names, *layout.lost_leads(old, held), *marks])
 
+    def parts(self) -> Iterator[list[Placement]]:
+        """Every placement, some at a time."""
+        first = ""
+        while names := self._documents.names(first, _AFTER_NAMES, AT_ONCE):
+            yield list(self.rows(names).values())
+            first = f"{names[-1]}\x01"
+
+    def adopt(self, rows: Sequence[Placement]) -> None:
+        """Write placements of another journal, in place of those of the same name. `live` does not tell of them."""
+        rows = sorted(rows, key=layout.claim)
+        before = self.rows([row.cl_ord_id for row in rows])
+        leads = {row.cl_ord_id: layout.leads(row.account, row.id)[0] for row in rows}
+        held = self._named([*leads.values()])
+        holders = self.rows([str(name) for name in held.values()])
+        documents: dict[str, Any] = {}
+        for row in rows:
+            holder = holders.get(str(held.get(leads[row.cl_ord_id])))
+            found = layout.new_documents(row)
+            if holder is not None and layout.claim(holder) > layout.claim(row):
+                found.pop(leads[row.cl_ord_id], None)
+            documents |= found
+        self._documents.put_all(documents)
+        self._documents.remove([name for row in before.values() for name in layout.names(row) if name not in documents])
+
     def rows(self, names: Sequence[str]) -> dict[str, Placement]:
         """The placements of these names that there are."""
         found = self._named([name for name in names if layout.is_name(name)])
         return {name: layout.placement(each, self._where) for name, each in found.items()}
 
-    def _named(self, names: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for at in range(0, len(names), AT_ONCE):
-            found |= self._documents.named(names[at : at + AT_ONCE])
-        return found
-
-    def _readable(self, names: Sequence[str]) -> dict[str, Placement]:
-        """Those of them that can be read."""
+    def readable(self, names: Sequence[str]) -> dict[str, Placement]:
+        """Those of the live placements that can be read."""
         try:
             return self.rows(names)
         except StoreDamaged:
@@ -160,3 +179,9 @@ class PlacementRows:
                 with contextlib.suppress(StoreDamaged):
                     found |= self.rows([name])
             return found
+
+    def _named(self, names: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for at in range(0, len(names), AT_ONCE):
+            found |= self._documents.named(names[at : at + AT_ONCE])
+        return found
