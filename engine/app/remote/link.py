@@ -1,20 +1,20 @@
-"""The connections to the service on a state directory: one question and its answer, or an answer in many lines."""
+"""The connections to a service: one question and its answer, or an answer in many lines."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import os
+import select
 import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from engine.app.remote import codec
+from engine.app.remote.place import Place
 from engine.errors import CallNotSent, ConfigError, EngineError, MailboxFull
-from engine.ownership.local_socket import connected
 from engine.version import __version__
 
 CONNECT_WITHIN = 2.0  # seconds
@@ -34,7 +34,7 @@ _BUSY, _TOO_LARGE, _NO_SUCH_QUESTION = 503, 413, 404
 
 
 class Unreached(Exception):
-    """Nobody serves the state directory; the service has not got the question."""
+    """Nobody serves there; the service has not got the question."""
 
 
 class Unanswered(Exception):
@@ -42,13 +42,13 @@ class Unanswered(Exception):
 
 
 class Link:
-    """The way to the service on a state directory, for any thread and for forked children.
+    """The way to a service, for any thread and for forked children.
 
     Each question has a connection to itself; idle ones are kept for the next ones.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self._idle: deque[_Connection] = deque()
 
     def ask(self, question: str, asked: Mapping[str, Any], patience: float) -> Any:
@@ -80,7 +80,7 @@ class Link:
 
         Waits at most `within` seconds, and not for the answer. Raises `Unreached`.
         """
-        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.directory, within)))
+        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.place, within)))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -120,7 +120,7 @@ class Link:
                 if kept.is_usable():
                     return kept
                 kept.close()
-        return _Connection(self.directory, CONNECT_WITHIN)
+        return _Connection(self.place, CONNECT_WITHIN)
 
     def _keep(self, connection: _Connection, reply: http.client.HTTPResponse) -> None:
         if reply.will_close or not reply.isclosed() or len(self._idle) >= KEPT:
@@ -163,23 +163,24 @@ class Lines:
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over the socket."""
+    """HTTP to a place."""
 
-    def __init__(self, directory: Path, within: float) -> None:
+    def __init__(self, place: Place, within: float) -> None:
         super().__init__("localhost", timeout=within)
-        self._directory, self._within = directory, within
+        self._place, self._within = place, within
         self._pid = os.getpid()
         self.idle_since = 0.0
 
     def connect(self) -> None:
         """Connect. Raises `OSError`, or `StoreError` when another user serves."""
-        self.sock = connected(self._directory, self._within)
+        self.sock = self._place.connected(self._within)
 
     def send_question(self, question: str, body: bytes) -> None:
         """Send a whole question. When it raises, the service has not got all of it."""
         if self.sock is not None:
             self.sock.settimeout(self._within)
-        self.request("POST", f"{PATH}{question}", body, {VERSION: __version__})
+        headers = {"Host": self._place.host, VERSION: __version__, **self._place.headers}
+        self.request("POST", f"{PATH}{question}", body, headers)
 
     def patience(self, seconds: float) -> None:
         """How long an answer may take."""
@@ -192,14 +193,9 @@ class _Connection(http.client.HTTPConnection):
         """
         if self._pid != os.getpid() or self.sock is None or time.monotonic() - self.idle_since > IDLE_AT_MOST:
             return False
-        self.sock.setblocking(False)
-        try:
-            self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        watched = select.poll()
+        watched.register(self.sock, select.POLLIN)
+        return not watched.poll(0)
 
 
 def _answer(status: int, raw: bytes) -> Any:
