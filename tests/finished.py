@@ -6,8 +6,9 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from engine.actors.order.journal import FILE_NAME, Journal
-from engine.actors.order.journal_rows import GENERATION, new_documents
+from engine.actors.backing.journal_file import FILE_NAME, JournalFile
+from engine.actors.backing.journal_rows import GENERATION, new_documents
+from engine.actors.order.journal import Journal
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
@@ -40,7 +41,7 @@ def fill(directory: Path, count: int = MONTH, account: str = "MASTER") -> None:
         store.put_all({name: each for row in rows for name, each in new_documents(row).items()})
     store.put(GENERATION, Generation("a file of this test", 1).to_dict())
     store.close()
-    journal = Journal(directory, wall=time.time)
+    journal = Journal(JournalFile(directory), wall=time.time)
     assert (journal.find(account, "signal-0") is not None) == (count > 0)
     journal.close()
 

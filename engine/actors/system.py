@@ -9,7 +9,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pykka
@@ -44,10 +43,10 @@ from engine.errors import StoreError
 from engine.kraken.endpoints import CallClass
 from engine.kraken.facts import Facts
 from engine.kraken.limits import TIERS
-from engine.ownership import verify_owned
 from engine.rules.balance.auto_earn import AutoEarn
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.lane.admission import KEPT, SETTLEMENT
+from engine.store.backing import Backing
 from engine.values import Account, Clock, Settings
 
 logger = logging.getLogger("engine")
@@ -87,7 +86,7 @@ class ActorSystem:
         accounts: Mapping[str, Account],
         *,
         url: str,
-        state_dir: Path,
+        backing: Backing,
         settings: Settings,
         live: bool,
         clock: Clock,
@@ -100,7 +99,7 @@ class ActorSystem:
         drift: DriftLog,
     ) -> None:
         self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
-        self._url, self._state_dir, self._settings, self._live, self._clock = url, state_dir, settings, live, clock
+        self._url, self._backing, self._settings, self._live, self._clock = url, backing, settings, live, clock
         self._fetch, self._drift = fetch, drift
         self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
         self.listener = Listener(settings, clock)
@@ -134,12 +133,12 @@ class ActorSystem:
             self._actors.start(PUBLISHER, self._start_events)
             self._actors.start(PRIVATE_LANE, self._start_private)
             self._actors.start(
-                ARCHIVE, lambda: ArchiveActor.start(self._state_dir, publish=self.publish, clock=self._clock)
+                ARCHIVE, lambda: ArchiveActor.start(self._backing.local, publish=self.publish, clock=self._clock)
             )
-            kept = read_kept(self._state_dir / CATALOGUE_FILE)
+            kept = read_kept(self._backing.local / CATALOGUE_FILE)
             self._actors.start(CATALOGUE, self._start_catalogue)
             self.names.start(kept, self._clock.wall_ns() / 1e9)
-            self.facts = facts_in_force(self._state_dir, self._accounts, self.publish)
+            self.facts = facts_in_force(self._backing.local, self._accounts, self.publish)
             self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
             self.push.prepare()
@@ -259,7 +258,7 @@ class ActorSystem:
 
     def _start_private(self) -> pykka.ActorRef[Any]:
         return KrakenPrivateActor.start(
-            self._accounts.values(), url=self._url, state_dir=self._state_dir, settings=self._settings,
+            self._accounts.values(), url=self._url, backing=self._backing, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
             invalidate=self.invalidate, going=self._going, told=self._effects.ended, watch=self._watch,
             drift=self._drift, ended=self._events.call_ended,
@@ -270,7 +269,7 @@ class ActorSystem:
 
     def _start_catalogue(self) -> pykka.ActorRef[Any]:
         return CatalogueActor.start(
-            self._state_dir, fetch=self._fetch, learn=self._learn, after=self._scheduler.after, clock=self._clock,
+            self._backing.local, fetch=self._fetch, learn=self._learn, after=self._scheduler.after, clock=self._clock,
             drift=self._drift, gave_up=self.names.gave_up, wants_shares=lambda: self.names.wants_shares,
         )  # fmt: skip
 
@@ -283,10 +282,9 @@ class ActorSystem:
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
-            self._state_dir, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
-            after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate, live=self._live,
-            drift=self._drift, key_of=self._key_of, spare=self._spare, verify=partial(verify_owned, self._state_dir),
-            safeguards=self.safeguards,
+            self._backing.open_journal, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings,
+            clock=self._clock, after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate,
+            live=self._live, drift=self._drift, key_of=self._key_of, spare=self._spare, safeguards=self.safeguards,
         )  # fmt: skip
 
     def _going(self, call: PrivateCall) -> None:
@@ -326,7 +324,7 @@ class ActorSystem:
 
     def _restored(self, accounts: Iterable[Account]) -> dict[str, BalanceSnapshot]:
         try:
-            return read_balances(self._state_dir, accounts, self._settings, self._clock)
+            return read_balances(self._backing.local, accounts, self._settings, self._clock)
         except StoreError as error:
             self.publish(EngineWarning("balances-lost", f"The last known balances cannot be read: {error}"))
             return {}

@@ -18,6 +18,7 @@ from typing import Any
 import pykka
 
 from engine import config
+from engine.actors.backing.file_backing import FileBacking
 from engine.actors.events import EngineWarning, KeyChanged, PassFinished
 from engine.actors.events.event_bus import PUBLISHER
 from engine.actors.events.publisher import Subscribe, Unsubscribe
@@ -37,6 +38,7 @@ from engine.errors import ConfigError, EngineStopped
 from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
+from engine.store.backing import Backing
 from engine.stream.address import check_ws_url
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
@@ -84,8 +86,8 @@ class Engine(GateMethods):
         check_proxy(settings.proxy)
         if settings.push:
             check_ws_url(settings)
-        directory = config.state_directory(state_dir)
-        super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, directory, live=live))
+        backing = FileBacking(config.state_directory(state_dir))
+        super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, backing, live=live))
         self._url = url
         self._subscribers: list[Any] = []
         self._services: list[Service] = []
@@ -111,6 +113,16 @@ class Engine(GateMethods):
         return cls(
             found.accounts, url=found.url, state_dir=found.state_dir, settings=settings or found.settings, live=live
         )
+
+    @classmethod
+    def over(cls, backing: Backing, accounts: Iterable[Account | tuple[str, str, str]], **options: Any) -> Engine:
+        """An engine that keeps in `backing` what another keeps in its state directory, and owns that instead.
+
+        The options are the constructor's, without `state_dir`.
+        """
+        engine = cls(accounts, state_dir=backing.local, **options)
+        engine._state.backing = backing
+        return engine
 
     @classmethod
     def connect(cls, state_dir: str | os.PathLike[str] | None = None) -> RemoteEngine:
@@ -161,7 +173,7 @@ class Engine(GateMethods):
     def _system(self) -> ActorSystem:
         state = self._state
         return ActorSystem(
-            state.accounts, url=self._url, state_dir=state.directory, settings=state.settings, live=state.live,
+            state.accounts, url=self._url, backing=state.backing, settings=state.settings, live=state.live,
             clock=state.clock, kept=state.kept, board=state.board, subscribers=self._subscribers,
             notice=self._notice, world_stopped=self.stop, fetch=self._fetch, drift=state.drift,
         )  # fmt: skip

@@ -19,6 +19,7 @@ from engine.kraken.cash_names import plain_names
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
 from engine.rules.lane.key_state import SENTENCES, KeyState
+from engine.store.backing import Backing
 from engine.values import Account, Clock, Settings
 
 LONGEST = 1_000_000  # seconds: the longest timeout
@@ -40,14 +41,14 @@ class AppState:
         settings: Settings,
         clock: Clock,
         notice: Callable[[Any], None],
-        directory: Path,
+        backing: Backing,
         *,
         live: bool,
     ) -> None:
         self.accounts = {account.name: account for account in accounts}
         self.settings = settings
         self.clock = clock
-        self.directory = directory
+        self.backing = backing
         self.live = live
         self.board = {name: self.blank(name) for name in self.accounts}
         self.kept = list(self.accounts if kept is None else kept)
@@ -61,6 +62,11 @@ class AppState:
         self._system: ActorSystem | None = None
         self._refs: Mapping[str, pykka.ActorRef[Any]] = {}
         self._pid = 0
+
+    @property
+    def directory(self) -> Path:
+        """The private directory of this machine."""
+        return self.backing.local
 
     @property
     def running(self) -> ActorSystem | None:

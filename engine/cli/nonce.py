@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.errors import ConfigError, StoreError
 from engine.ownership import Ownership
 from engine.rules.lane.nonce import HIGHEST
-from engine.store.nonces import Nonces, read_marks
+from engine.store.nonces import Nonces, file_nonces, read_marks
 from engine.values import MASTER, SYSTEM_CLOCK, Account
 
 SECOND = 1_000_000_000
@@ -127,7 +127,7 @@ def _opened(found: Config, account: Account) -> Iterator[Nonces]:
     """The nonces, with the directory and the key owned, so that no engine uses them at the same time."""
     ownership = Ownership(found.state_dir, [(account.name, account.key_id)])
     try:
-        with contextlib.closing(Nonces(ownership.directory, warn=_warn)) as nonces:
+        with contextlib.closing(file_nonces(ownership.directory, warn=_warn)) as nonces:
             yield nonces
     finally:
         ownership.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
 from engine.cluster.owner import LaneOwner, Warn
-from engine.values import Clock
+from engine.values import SYSTEM_CLOCK
 
 
 class LaneBacking:
@@ -30,14 +30,19 @@ class LaneBacking:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
         return LaneOwner(self.lease, keys, warn)
 
-    def open_marks(self, owner: Any, clock: Clock, warn: Warn) -> LaneMarks:
-        """The nonce marks of the lane's keys; `owner` has taken these."""
-        return LaneMarks(self.lease, clock, warn)
+    def open_marks(self, owner: LaneOwner, warn: Warn) -> LaneMarks:
+        """The nonce marks of the keys."""
+        return LaneMarks(owner.lease, SYSTEM_CLOCK, warn)
 
-    def open_documents(self, name: str) -> tuple[LaneDocuments, str | None]:
-        """The documents of that name; and a sentence when they were damaged and are begun anew. Raises `StoreError`."""
-        documents = LaneDocuments(self.lease, name)
-        return documents, documents.begin_anew_if_damaged()
+    def open_documents(
+        self, name: str, owner: LaneOwner
+    ) -> tuple[LaneDocuments, Mapping[str, Any] | None, str | None]:
+        """The documents of that name, what they tell (`None`: they were damaged, and empty ones begun), and the damage.
+
+        Raises `StoreError`.
+        """
+        documents = LaneDocuments(owner.lease, name)
+        return documents, *documents.begin()
 
     def open_journal(self) -> LaneJournal:
         """The journal of orders. Raises `StoreError`."""

@@ -84,14 +84,13 @@ class LaneDocuments:
             found |= part
         return found
 
-    def begin_anew_if_damaged(self) -> str | None:
-        """Remove all of them when one is damaged; then the sentence says so."""
+    def begin(self) -> tuple[dict[str, Any] | None, str | None]:
+        """Every document by name; when one is damaged, all are removed, and the sentence says so."""
         try:
-            self.documents()
+            return self.documents(), None
         except StoreDamaged as error:
             self.remove(self.names("", "\U0010ffff"))
-            return f"{error} All of them were removed, and empty ones begun."
-        return None
+            return None, f"{error} All of them were removed, and empty ones begun."
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The documents of these names that there are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.actors.order.placement_rows import PlacementRows
+from engine.actors.backing.placement_rows import PlacementRows
 from engine.cluster.documents import LaneDocuments
 from engine.cluster.lease import Lease
 
@@ -40,7 +40,7 @@ class LaneJournal(PlacementRows):
         return self._sentence(self.lost) if self.lost else None
 
     def verify(self) -> None:
-        """Raise `OwnershipLost` when the lane is known to be lost."""
+        """Raise `OwnershipLost` when the lane is known to be lost. Asks nobody."""
         self._lease.check_held()
 
     def close(self) -> None:

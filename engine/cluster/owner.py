@@ -60,6 +60,11 @@ class LaneOwner:
         self._is_told = False
         self._take(tuple(keys))
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the lane is known to be lost."""
+        return self.lease.is_lost
+
     def claim_key(self, account: str, key_id: str) -> None:
         """Take one more API key for this lane. Raises `StoreInUse`, `OwnershipLost` or `StoreError`."""
         self._take([(account, key_id)])

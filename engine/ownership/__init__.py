@@ -6,6 +6,6 @@ is one for each network namespace (`socket_claim`), and by lock files, which all
 (`key_file`).
 """
 
-from engine.ownership.ownership import LOCK_NAME, Ownership, owner_pid, verify_owned
+from engine.ownership.ownership import LOCK_NAME, Ownership, owner_pid
 
-__all__ = ["LOCK_NAME", "Ownership", "owner_pid", "verify_owned"]
+__all__ = ["LOCK_NAME", "Ownership", "owner_pid"]

@@ -23,8 +23,6 @@ _IS_LINUX = sys.platform.startswith("linux")
 
 logger = logging.getLogger(__name__)
 
-_owners: dict[Path, Ownership] = {}
-
 
 def _log_warning(code: str, sentence: str) -> None:
     logger.warning("%s: %s", code, sentence)
@@ -35,7 +33,8 @@ class Ownership:
 
     `Ownership(directory, keys)` raises `StoreInUse` with the owner's pid in well under a second when another engine, in
     this process or another, holds the directory or one of the keys; nothing is held then. `warn(code, sentence)` is
-    told of ``ownership-lost``, once until it is held again, and of claims that cannot be made.
+    told of ``ownership-lost``, once until it is held again, and of claims that cannot be made. `is_lost`: the last look
+    found it lost.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Ownership:
         self._warn = warn
         self._changing = threading.Lock()
         self._claims: dict[str, tuple[Claim, ...]] = {}
-        self._is_lost = False
+        self.is_lost = self._is_released = False
         what = f"The state directory {self.directory} is in use"
         self._lock = self._locked(what)
         try:
@@ -58,7 +57,6 @@ class Ownership:
         except BaseException:
             self.release()
             raise
-        _owners[self.directory] = self
 
     def claim_key(self, account: str, key_id: str) -> None:
         """Take an API key, named by its hash, for this engine; raises `StoreInUse`."""
@@ -84,7 +82,7 @@ class Ownership:
 
     def check(self) -> None:
         """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
-        if self._is_lost:
+        if self.is_lost:
             self.verify()
         else:
             self._told(self._lock.check)
@@ -94,12 +92,13 @@ class Ownership:
 
         For before whatever must not be done by two: making a nonce mark durable, and writing an order down.
         """
+        if self._is_released:
+            raise OwnershipLost(f"{self.directory} was given back: nothing is written to it any more.")
         self._told(partial(self._verify, key_id))
 
     def release(self) -> None:
         """Give everything back, the directory last; a second call does nothing."""
-        if _owners.get(self.directory) is self:
-            del _owners[self.directory]
+        self._is_released = True
         for key_id in tuple(self._claims):
             self.release_key(key_id)
         self._lock.release()
@@ -117,14 +116,14 @@ class Ownership:
         for name in {"", key_id}:
             for claim in self._claims.get(name, ()):
                 claim.verify()
-        self._is_lost = False
+        self.is_lost = False
 
     def _told(self, look: Callable[[], None]) -> None:
         try:
             look()
         except OwnershipLost as error:
             with self._changing:
-                was_lost, self._is_lost = self._is_lost, True
+                was_lost, self.is_lost = self.is_lost, True
             if not was_lost:
                 self._warn("ownership-lost", str(error))
             raise
@@ -146,14 +145,6 @@ def _served_by(pid: int | None) -> str:
 _WAYS_IN = (
     "go through it, with Engine.connect() from Python or with its gateway from any other program, or stop it first"
 )
-
-
-def verify_owned(directory: Path) -> None:
-    """`Ownership.verify` of the engine of this process that owns the directory. Raises `OwnershipLost`."""
-    owner = _owners.get(directory)
-    if owner is None:
-        raise OwnershipLost(f"No running engine of this process owns {directory} any more: nothing is written to it.")
-    owner.verify()
 
 
 def owner_pid(directory: Path) -> int | None:

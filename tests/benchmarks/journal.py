@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import Engine, Order, Settings
+from engine.actors.backing.journal_file import JournalFile
 from engine.actors.order.journal import Journal
 from engine.simulator import Simulator
 from tests.benchmarks.findings import Finding, Sizes, alternate, finding, ratios
@@ -57,7 +58,7 @@ def _opened(directory: Path) -> dict[str, float]:
 
 
 def _finding(directory: Path, sizes: Sizes) -> Iterator[Finding]:
-    journal, account = Journal(directory, wall=time.time), ACCOUNTS["full"]
+    journal, account = Journal(JournalFile(directory), wall=time.time), ACCOUNTS["full"]
     numbers = [number * sizes.placements // sizes.calls for number in range(sizes.calls)]
     kinds = {"an id": "signal-{}", "a txid": "O{:05}-AAAAA-AAAAAA", "an unknown id": "never-{}"}
     for kind, name in kinds.items():
@@ -108,7 +109,7 @@ def _seconds(action: Callable[[], Any]) -> float:
 def main(folder: str) -> None:
     """Open the journal of a directory, and print how long that took and how much memory the process has then."""
     opened: list[Journal] = []
-    seconds = _seconds(lambda: opened.append(Journal(Path(folder), wall=time.time)))
+    seconds = _seconds(lambda: opened.append(Journal(JournalFile(Path(folder)), wall=time.time)))
     print(json.dumps({"seconds": seconds, "memory": resident()}))
     opened[0].close()
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from engine.store import Store
-from engine.store.nonces import Nonces
+from engine.store.nonces import Nonces, file_nonces
 from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile, ratios
 
 KEY = "0123456789abcdef" * 2
@@ -48,7 +48,7 @@ def issuing(sizes: Sizes) -> Iterator[Finding]:
     """How fast nonces are issued, and how long the slowest of them takes."""
     with tempfile.TemporaryDirectory(prefix="kraken-engine-benchmark-") as folder, ThreadPoolExecutor(1) as disk:
         each = Store(Path(folder) / "each.sqlite")
-        nonces = Nonces(Path(folder), soon=disk.submit)
+        nonces = file_nonces(Path(folder), soon=disk.submit)
         with closing(each), closing(nonces):
             yield from _rates(sizes, nonces, WrittenEach(each))
             yield from _waits(sizes, nonces)

@@ -24,7 +24,8 @@ from engine.actors.runtime.actor import EngineActor
 from engine.kraken.endpoints import call_class, private_endpoint
 from engine.kraken.replies import read_reply
 from engine.kraken.signing import Signer, encode
-from engine.store.nonces import Nonces
+from engine.store import Store
+from engine.store.nonces import file_nonces
 from engine.transport import Transport
 from engine.values import SYSTEM_CLOCK
 from tests.benchmarks.calls import one_cpu
@@ -63,10 +64,11 @@ def _measure(url: str, count: int) -> dict[str, float]:
         stack.callback(raw.close)
         stack.callback(whole.close)
         disk = stack.enter_context(ThreadPoolExecutor(1))
-        nonces = Nonces(folder, clock=clock, soon=disk.submit)
+        nonces = file_nonces(folder, clock=clock, soon=disk.submit)
         stack.callback(nonces.close)
+        kept = Store(folder / "limits.sqlite")
         limits = Limits(
-            folder, [account], settings=settings, live=False, clock=SYSTEM_CLOCK, publish=lambda event: None,
+            kept, {}, [account], settings=settings, live=False, clock=SYSTEM_CLOCK, publish=lambda event: None,
             soon=disk.submit,
         )  # fmt: skip
         stack.callback(limits.close)

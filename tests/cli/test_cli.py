@@ -27,7 +27,7 @@ from engine.cli.output import console, seconds_in_words
 from engine.cli.units import unit_of
 from engine.ownership import Ownership
 from engine.simulator import Fault, Simulator
-from engine.store.nonces import Nonces, read_marks
+from engine.store.nonces import file_nonces, read_marks
 from engine.values import MASTER
 from engine.version import __version__
 from tests import ROOT
@@ -658,7 +658,7 @@ def test_nonce_show_needs_no_network_and_no_account(cli: Callable[..., Ran], tmp
     assert file.code == 3
     assert "is a file" in file.err
     (tmp_path / "state").mkdir(mode=0o700)
-    with contextlib.closing(Nonces(tmp_path / "state")) as nonces:
+    with contextlib.closing(file_nonces(tmp_path / "state")) as nonces:
         nonces.issue("the-key-of-another")
         nonces.issue(key_id)
     shown = cli("nonce", "show", "--json", env=env).document

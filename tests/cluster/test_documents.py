@@ -101,9 +101,10 @@ def test_a_document_that_somebody_changed_is_damaged(leases: Leases) -> None:
     with pytest.raises(StoreDamaged, match=r"^The document 'a' in limits of lane one is damaged: PostgreSQL holds"):
         documents.documents()
     assert documents.named(["b"]) == {"b": 2}
-    assert "limits of lane one is damaged" in str(documents.begin_anew_if_damaged())
-    assert documents.documents() == {}
-    assert documents.begin_anew_if_damaged() is None
+    saved, damage = documents.begin()
+    assert saved is None
+    assert "limits of lane one is damaged" in str(damage)
+    assert documents.begin() == ({}, None)
 
 
 def test_threads_that_write_at_once_lose_nothing(leases: Leases) -> None:

@@ -20,7 +20,7 @@ import sqlitedict
 from engine.errors import StoreError
 from engine.rules.lane.nonce import SECOND
 from engine.store import TABLE, Store
-from engine.store.nonces import Nonces
+from engine.store.nonces import Nonces, file_nonces
 from tests.stopwatch import Stopwatch
 
 KEY = "0123456789abcdef" * 2
@@ -65,7 +65,7 @@ class Issuer:
         self.warnings: list[str] = []
 
     def open(self, open_store: Callable[[Path], Store] = Store) -> None:
-        self._nonces = Nonces(
+        self._nonces = file_nonces(
             self._directory, clock=self._clock, open_store=open_store, warn=lambda code, _: self.warnings.append(code)
         )
 

@@ -20,7 +20,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from engine.store.nonces import Nonces, read_marks
+from engine.store.nonces import file_nonces, read_marks
 
 DAY = 86_400 * 1_000_000_000
 LONGEST_LIFE = 0.01  # seconds after the first nonce
@@ -45,7 +45,7 @@ class ShiftedClock:
 
 def issue_until_killed(directory: Path, offset: int, output: int) -> None:
     """The child: says each nonce as soon as it has it."""
-    nonces = Nonces(directory, clock=ShiftedClock(offset), soon=ThreadPoolExecutor(1).submit)
+    nonces = file_nonces(directory, clock=ShiftedClock(offset), soon=ThreadPoolExecutor(1).submit)
     while True:
         os.write(output, NONCE.pack(nonces.issue("key")))
 

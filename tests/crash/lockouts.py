@@ -14,15 +14,17 @@ from pathlib import Path
 from engine.actors.lane.limits import Limits
 from engine.errors import TemporaryLockout
 from engine.kraken.endpoints import private_endpoint
+from engine.store import open_or_replace
 from engine.values import SYSTEM_CLOCK, Account, Settings
 
 ACCOUNTS = tuple(Account(f"A{number}", f"key {number}", "c2VjcmV0") for number in range(12))
 
 
 def main(directory: Path) -> None:
+    kept, _ = open_or_replace(directory / "limits.sqlite")
     limits = Limits(
-        directory, ACCOUNTS, settings=Settings(), live=True, clock=SYSTEM_CLOCK, publish=lambda event: None,
-        soon=lambda write: write(),
+        kept, kept.documents(), ACCOUNTS, settings=Settings(), live=True, clock=SYSTEM_CLOCK,
+        publish=lambda event: None, soon=lambda write: write(),
     )  # fmt: skip
     for number, _ in enumerate(sys.stdin):
         locked = TemporaryLockout("locked out", kraken_code="EGeneral:Temporary lockout")

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from engine.actors.backing.journal_file import JournalFile
 from engine.actors.order.journal import Journal
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
@@ -47,7 +48,7 @@ class Planner:
         return self._journal
 
     def open(self, open_store: Callable[..., Store] = Store) -> None:
-        self._journal = Journal(self._directory, wall=lambda: 1000.0, open_store=open_store)
+        self._journal = Journal(JournalFile(self._directory, open_store), wall=lambda: 1000.0)
 
     def loose(self) -> None:
         self.open(open_loose)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.store.nonces import Nonces, read_marks
+from engine.store.nonces import file_nonces, read_marks
 from tests import ROOT
 from tests.crash.crasher import IDLE, KILL_AT
 from tests.crash.issuer import KEY, LateClock
@@ -40,7 +40,7 @@ def _reopens(directory: Path) -> None:
     highest = max(said, default=0)
     assert read_marks(directory).get(KEY, 0) >= highest, directory
     warnings = Warnings()
-    nonces = Nonces(directory, clock=LateClock(), warn=warnings)
+    nonces = file_nonces(directory, clock=LateClock(), warn=warnings)
     assert nonces.issue(KEY) > highest, directory
     nonces.close()
     assert not warnings, (directory, warnings)

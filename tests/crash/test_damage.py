@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.rules.lane.nonce import SECOND
-from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces
+from engine.store.nonces import COPY_NAME, FILE_NAME, file_nonces
 from tests.crash.torture import DAY, KEYS, NOW, TurnedClock, Warnings, chance, issue, make_marks
 
 FILES = (FILE_NAME, COPY_NAME)
@@ -49,7 +49,7 @@ class Bench:
         self.highest = make_marks(self.sound, self.clock)
         if killed:
             (directory / "live").mkdir()
-            nonces = Nonces(directory / "live", clock=self.clock)
+            nonces = file_nonces(directory / "live", clock=self.clock)
             self.highest = issue(nonces, self.clock)
             shutil.rmtree(self.sound)
             shutil.copytree(directory / "live", self.sound)
@@ -65,7 +65,7 @@ class Bench:
         before = {name: (self.broken / name).read_bytes() for name in names}
         warnings = Warnings()
         clock = TurnedClock(NOW - 30 * DAY)
-        nonces = Nonces(self.broken, clock=clock, warn=warnings)
+        nonces = file_nonces(self.broken, clock=clock, warn=warnings)
         found = {key: nonces.issue(key) for key in KEYS}
         nonces.close()
         if warnings.codes() != ["nonces-lost"]:

@@ -22,7 +22,7 @@ from engine.rules.lane.nonce import KEPT_FOR_CANCELS, SECOND
 from engine.simulator import Simulator
 from engine.store import Store
 from engine.store import writer as store_module
-from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
+from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, file_nonces, read_marks
 from tests.conftest import QUICK
 from tests.crash.torture import KEYS, Issuer, TurnedClock, Warnings, issue, make_marks, needs_strace
 from tests.stopwatch import PATIENCE, Stopwatch
@@ -77,7 +77,7 @@ def _small_files(disk: Path) -> Iterator[None]:
 
 def _starve(disk: Path, full: Callable[[Path], contextlib.AbstractContextManager[None]]) -> None:
     clock, warnings = TurnedClock(), Warnings()
-    nonces = Nonces(disk, clock=clock, warn=warnings)
+    nonces = file_nonces(disk, clock=clock, warn=warnings)
     highest = issue(nonces, clock)[KEY]
     with full(disk):
         highest = _until_refused(nonces, clock, highest)
@@ -90,7 +90,7 @@ def _starve(disk: Path, full: Callable[[Path], contextlib.AbstractContextManager
     assert set(warnings.codes()) - {"nonces-copy-failing"} == {"nonces-failing"}
     highest = nonces.issue(KEY)
     nonces.close()
-    again = Nonces(disk, clock=TurnedClock(), warn=warnings)
+    again = file_nonces(disk, clock=TurnedClock(), warn=warnings)
     assert again.issue(KEY) > highest
     again.close()
 
@@ -252,13 +252,13 @@ def test_directory_or_file_of_that_mode_at_the_start_is_one_sentence(nobodys: Pa
 def test_path_that_is_a_directory_is_one_sentence(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(StoreError, match="move it away"):
-        Nonces(tmp_path)
+        file_nonces(tmp_path)
 
 
 @pytest.mark.parametrize("name", [FILE_NAME, f"{FILE_NAME}-wal"])
 def test_file_taken_away_is_refused_until_it_is_back(tmp_path: Path, name: str) -> None:
     clock = TurnedClock()
-    nonces = Nonces(tmp_path, clock=clock)
+    nonces = file_nonces(tmp_path, clock=clock)
     highest = issue(nonces, clock)[KEY]
     (tmp_path / name).rename(tmp_path / "elsewhere")
     clock.now += 2 * SECOND
@@ -275,7 +275,7 @@ def test_file_replaced_is_refused_and_the_next_start_knows_the_marks(
     tmp_path: Path, replace: Callable[[Path], object]
 ) -> None:
     clock, warnings = TurnedClock(), Warnings()
-    nonces = Nonces(tmp_path, clock=clock)
+    nonces = file_nonces(tmp_path, clock=clock)
     highest = issue(nonces, clock)[KEY]
     (tmp_path / FILE_NAME).unlink()
     (tmp_path / f"{FILE_NAME}-wal").unlink()
@@ -285,19 +285,19 @@ def test_file_replaced_is_refused_and_the_next_start_knows_the_marks(
         nonces.issue(KEY)
     highest = max(highest, nonces.issue(KEY, cancel=True))
     nonces.close()
-    again = Nonces(tmp_path, clock=TurnedClock(), warn=warnings)
+    again = file_nonces(tmp_path, clock=TurnedClock(), warn=warnings)
     assert again.issue(KEY) > highest
     again.close()
 
 
 def test_copy_that_is_deleted_is_warned_of_and_the_next_start_makes_it_anew(tmp_path: Path) -> None:
     clock, warnings = TurnedClock(), Warnings()
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     (tmp_path / COPY_NAME).unlink()
     highest = issue(nonces, clock)[KEY]
     assert warnings.codes() == ["nonces-copy-failing"]
     nonces.close()
-    Nonces(tmp_path, clock=clock, warn=warnings).close()
+    file_nonces(tmp_path, clock=clock, warn=warnings).close()
     (tmp_path / FILE_NAME).unlink()
     assert read_marks(tmp_path)[KEY] >= highest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.store.nonces import Nonces, read_marks
+from engine.store.nonces import file_nonces, read_marks
 from engine.values import SYSTEM_CLOCK
 from tests.crash.torture import KEYS
 
@@ -24,7 +24,7 @@ class Run:
     """Threads that take turns, as the callers of the lane do, and look at the nonce before theirs."""
 
     def __init__(self, directory: Path) -> None:
-        self.nonces = Nonces(directory, clock=SYSTEM_CLOCK)
+        self.nonces = file_nonces(directory, clock=SYSTEM_CLOCK)
         self.last = 0
         self._turn = threading.Lock()
         self._wrong: list[tuple[int, int]] = []

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.actors.backing.journal_file import JournalFile
 from engine.actors.order.journal import Journal
 from engine.errors import CallNotSent, StoreError
 from engine.rules.order.states import OrderState
 from engine.store import read_documents
-from engine.store.nonces import Nonces, read_marks
+from engine.store.nonces import file_nonces, read_marks
 from tests.crash.issuer import KEY, LateClock
 from tests.crash.lockouts import ACCOUNTS
 from tests.crash.powerloss import Disk, Step, record
@@ -80,7 +81,7 @@ def marks(directory: Path, highest: int) -> str:
     """What is lost of the marks."""
     warnings = Warnings()
     mark = read_marks(directory).get(KEY, 0)
-    nonces = Nonces(directory, clock=LateClock(), warn=warnings)
+    nonces = file_nonces(directory, clock=LateClock(), warn=warnings)
     nonce = nonces.issue(KEY)
     nonces.close()
     if mark < highest or nonce <= highest:
@@ -93,7 +94,7 @@ def placements(directory: Path, last: int) -> str:
 
     A row that cannot be read is noticed: the journal raises, and nothing is placed.
     """
-    with contextlib.closing(Journal(directory, wall=lambda: 1000.0)) as journal:
+    with contextlib.closing(Journal(JournalFile(directory), wall=lambda: 1000.0)) as journal:
         told = journal.obstacle or journal.damage
         try:
             rows = {number: journal.find("MASTER", f"id{number}") for number in range(1, last + 1)}

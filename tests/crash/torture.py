@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from engine.rules.lane.nonce import SECOND
-from engine.store.nonces import Nonces
+from engine.store.nonces import Nonces, file_nonces
 from tests import ROOT
 
 NOW = 1_790_000_000 * SECOND
@@ -67,7 +67,7 @@ def issue(nonces: Nonces, clock: TurnedClock, rounds: int = 3) -> dict[str, int]
 
 def make_marks(directory: Path, clock: TurnedClock, rounds: int = 3) -> dict[str, int]:
     """A state directory with marks in it, closed; returns the highest nonce of each key."""
-    nonces = Nonces(directory, clock=clock)
+    nonces = file_nonces(directory, clock=clock)
     highest = issue(nonces, clock, rounds)
     nonces.close()
     return highest

@@ -25,7 +25,7 @@ from engine.doctor.key import key_findings
 from engine.kraken.key_info import KeyInfo
 from engine.ownership import Ownership
 from engine.simulator import Fault, Simulator
-from engine.store.nonces import Nonces
+from engine.store.nonces import file_nonces
 from engine.transport import Resolver
 from tests.conftest import private_calls
 from tests.stopwatch import LONG, Stopwatch, again_if_stalled
@@ -513,7 +513,7 @@ def test_a_directory_that_cannot_be_used(one: Simulator, state: Path, is_open: b
 
 def test_a_mark_far_ahead(one: Simulator, state: Path) -> None:
     owner = Ownership(state)
-    nonces = Nonces(owner.directory)
+    nonces = file_nonces(owner.directory)
     nonces.skip_to(Account.of(one.accounts[0]).key_id, time.time_ns() + 86_400 * 10**9)
     nonces.close()
     owner.release()
@@ -524,7 +524,7 @@ def test_a_mark_far_ahead(one: Simulator, state: Path) -> None:
 
 def test_used_up_nonces_want_a_new_key_and_no_other_disk(one: Simulator, state: Path) -> None:
     owner = Ownership(state)
-    nonces = Nonces(owner.directory)
+    nonces = file_nonces(owner.directory)
     nonces.skip_to(Account.of(one.accounts[0]).key_id, 2**63 - 2)
     nonces.issue(Account.of(one.accounts[0]).key_id)  # the last
     nonces.close()

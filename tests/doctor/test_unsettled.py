@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import Account, Engine, Order, OrderUnknown, Settings
-from engine.actors.order.journal import FILE_NAME
+from engine.actors.backing.journal_file import FILE_NAME
 from engine.doctor import Finding, Level, examine, examine_running
 from engine.simulator import Fault, Simulator
 

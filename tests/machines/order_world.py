@@ -16,13 +16,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.actors.backing.journal_file import FILE_NAME, JournalFile
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.order.journal import FILE_NAME
 from engine.actors.order.messages import EditComes, EditFailed, OrderReplaced, OrdersTouched, PlaceOrder
 from engine.actors.order.order import OrderActor
 from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey, StoreError
@@ -107,9 +108,10 @@ class World:
 
     def _start(self) -> None:
         self.actor = OrderActor(
-            self.directory, self, settings=SETTINGS, clock=self.clock, after=self._after, publish=self.events.append,
-            invalidate=lambda account: None, live=True, drift=DriftLog(self.clock, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: self.room, verify=self._verify,
+            partial(JournalFile, self.directory, verify=self._verify), self, settings=SETTINGS, clock=self.clock,
+            after=self._after, publish=self.events.append, invalidate=lambda account: None, live=True,
+            drift=DriftLog(self.clock, lambda event: None), key_of=lambda account: self.key,
+            spare=lambda account, seconds: self.room,
         )  # fmt: skip
         self.actor.on_start()
 

@@ -25,7 +25,7 @@ from engine.rules.lane.nonce import (
     next_nonce,
 )
 from engine.store import Store
-from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
+from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, file_nonces, read_marks
 from tests.crash.torture import TurnedClock
 
 NOW = 1_790_000_000 * SECOND
@@ -59,7 +59,7 @@ class NonceMachine(RuleBasedStateMachine):
 
     def _open(self) -> Nonces:
         self.callbacks: list[Callable[[], None]] = []
-        return Nonces(
+        return file_nonces(
             Path(self.directory.name), clock=self.clock, open_store=self._open_store, warn=lambda code, sentence: None,
             soon=self.callbacks.append,
         )  # fmt: skip
@@ -215,7 +215,7 @@ def callbacks() -> list[Callable[[], None]]:
 
 @pytest.fixture
 def renewed(tmp_path: Path, disk: Disk, callbacks: list[Callable[[], None]]) -> Iterator[Nonces]:
-    nonces = Nonces(tmp_path, clock=TurnedClock(), open_store=disk.open, soon=callbacks.append)
+    nonces = file_nonces(tmp_path, clock=TurnedClock(), open_store=disk.open, soon=callbacks.append)
     yield nonces
     nonces.close()
 
@@ -315,7 +315,7 @@ def test_used_up_key_says_what_to_do() -> None:
 def test_clock_of_another_age_does_not_ruin_the_key(tmp_path: Path) -> None:
     """A clock past the year 2116 is not believed; the nonce goes on from the last one."""
     clock = TurnedClock()
-    nonces = Nonces(tmp_path, clock=clock)
+    nonces = file_nonces(tmp_path, clock=clock)
     first = nonces.issue("key")
     clock.now = 2**63
     assert nonces.issue("key") == first + 1
@@ -324,14 +324,14 @@ def test_clock_of_another_age_does_not_ruin_the_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nonce", [-1, HIGHEST, 2**64])
 def test_skip_refuses_what_no_nonce_can_be(tmp_path: Path, nonce: int) -> None:
-    nonces = Nonces(tmp_path)
+    nonces = file_nonces(tmp_path)
     with pytest.raises(ConfigError, match="cannot be a nonce"):
         nonces.skip_to("key", nonce)
     nonces.close()
 
 
 def test_skip_never_lowers(tmp_path: Path) -> None:
-    nonces = Nonces(tmp_path, clock=TurnedClock())
+    nonces = file_nonces(tmp_path, clock=TurnedClock())
     high = nonces.issue("key")
     nonces.skip_to("key", 5)
     assert nonces.issue("key") > high

@@ -20,9 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine.actors.backing.journal_file import FILE_NAME
+from engine.actors.backing.journal_rows import GENERATION
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.journal import FILE_NAME, Journal
-from engine.actors.order.journal_rows import GENERATION
+from engine.actors.order.journal import Journal
 from engine.actors.order.messages import (
     AllCanceled,
     CancelAllCame,

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from engine import Account, Engine, Order
+from engine.actors.backing.file_backing import FileBacking
 from engine.errors import CallNotSent, OwnershipLost, StoreError, StoreInUse
-from engine.ownership import LOCK_NAME, Ownership, verify_owned
+from engine.ownership import LOCK_NAME, Ownership
 from engine.simulator import Simulator
-from engine.store.nonces import Nonces
+from engine.store.nonces import file_nonces
 from tests import ROOT
 from tests.conftest import QUICK, Events, private_calls
 from tests.crash.torture import TurnedClock, Warnings
@@ -70,8 +71,10 @@ def _have_another_owner(directory: Path) -> None:
 def test_what_is_not_ours_any_more_is_said_once(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     warnings = Warnings()
     directory = tmp_path / "state"
-    owner = Ownership(directory, warn=warnings)
+    backing = FileBacking(directory)
+    owner = backing.own([], warnings)
     owner.verify()
+    journal = backing.open_journal()
     harm(directory)
     for _ in range(3):
         with pytest.raises(OwnershipLost):
@@ -79,8 +82,9 @@ def test_what_is_not_ours_any_more_is_said_once(tmp_path: Path, harm: Callable[[
         with pytest.raises(OwnershipLost):
             owner.check()
         with pytest.raises(OwnershipLost):
-            verify_owned(directory)
+            journal.keep_pause("MASTER", 1.0)
     assert warnings.codes() == ["ownership-lost"]
+    journal.close()
     owner.release()
 
 
@@ -215,7 +219,7 @@ def test_no_mark_is_made_durable_by_who_is_not_the_owner(tmp_path: Path) -> None
         if not is_ours:
             raise OwnershipLost("Somebody else has it.")
 
-    nonces = Nonces(tmp_path, clock=clock, verify=verify)
+    nonces = file_nonces(tmp_path, clock=clock, verify=verify)
     nonces.issue("key")
     before, is_ours = nonces.mark("key"), False
     clock.now += 10**10

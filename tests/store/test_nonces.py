@@ -17,7 +17,7 @@ from engine.actors.events import EngineWarning
 from engine.errors import ConfigError, NonceNotDurable, StoreDamaged, StoreError
 from engine.rules.lane.nonce import HIGHEST, KEPT_FOR_CANCELS, SECOND
 from engine.store import Store, read_documents
-from engine.store.nonces import COPY_NAME, FILE_NAME, Nonces, read_marks
+from engine.store.nonces import COPY_NAME, FILE_NAME, file_nonces, read_marks
 from tests.crash.torture import DAY, KEYS, NOW, TurnedClock, Warnings, issue, make_marks
 
 KEY = KEYS[0]
@@ -71,13 +71,13 @@ def test_damaged_file_is_put_aside_and_the_other_knows_the_marks(
     damage(tmp_path / name)
     bytes_before = (tmp_path / name).read_bytes()
     clock.now -= 30 * DAY
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert warnings.codes() == ["nonces-restored"]
     assert _aside(tmp_path, name)[0].read_bytes() == bytes_before, "put aside as it was, not deleted"
     assert _aside(tmp_path, name)[0].name in warnings[0][1]
     assert all(nonces.issue(key) > highest[key] for key in KEYS)
     nonces.close()
-    Nonces(tmp_path, warn=warnings).close()
+    file_nonces(tmp_path, warn=warnings).close()
     assert len(warnings) == 1, "the next start has nothing to say"
     assert read_documents(tmp_path / FILE_NAME) == read_documents(tmp_path / COPY_NAME)
 
@@ -91,7 +91,7 @@ def test_file_that_is_gone_is_made_anew_from_the_other(
     highest = make_marks(tmp_path, clock)
     remove(tmp_path / name)
     clock.now -= DAY
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert warnings.codes() == ["nonces-restored"]
     assert nonces.issue(KEY) > highest[KEY]
     nonces.close()
@@ -102,7 +102,7 @@ def test_both_damaged_goes_on_from_the_clock_and_says_what_to_check(tmp_path: Pa
     make_marks(tmp_path, clock)
     for name in FILES:
         _garbage(tmp_path / name)
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert warnings.codes() == ["nonces-lost"]
     for part in (*FILES, "clock", "nonce raise", "new API key", "disk"):
         assert part in warnings[0][1]
@@ -119,7 +119,7 @@ def test_what_a_damaged_file_still_shows_counts(tmp_path: Path) -> None:
         raw = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(b"\xff" * 4096 + raw[4096:])
     clock.now -= 300 * DAY
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert warnings.codes() == ["nonces-lost"]
     assert all(nonces.issue(key) > highest[key] for key in KEYS)
     nonces.close()
@@ -134,7 +134,7 @@ def test_flipped_mark_is_no_mark(tmp_path: Path) -> None:
         while (place := raw.find(b'{"mark": "17')) >= 0:
             raw[place + len('{"mark": "')] = ord("8")
         (tmp_path / name).write_bytes(raw)
-    nonces = Nonces(tmp_path, clock=clock, warn=Warnings())
+    nonces = file_nonces(tmp_path, clock=clock, warn=Warnings())
     assert nonces.issue(KEY) == clock.now
     nonces.close()
 
@@ -148,7 +148,7 @@ def test_file_from_a_backup_lowers_nothing(tmp_path: Path, name: str) -> None:
     shutil.copy(tmp_path / "backup", tmp_path / name)
     assert all(read_marks(tmp_path)[key] >= highest[key] for key in KEYS)
     clock.now -= DAY
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert all(nonces.issue(key) > highest[key] for key in KEYS)
     nonces.close()
     assert not warnings
@@ -159,7 +159,7 @@ def test_log_that_was_damaged_costs_no_mark(tmp_path: Path) -> None:
     """SQLite drops the end of a log that it cannot verify without a word, and with it the last marks."""
     clock, warnings = TurnedClock(), Warnings()
     (tmp_path / "live").mkdir()
-    nonces = Nonces(tmp_path / "live", clock=clock)
+    nonces = file_nonces(tmp_path / "live", clock=clock)
     highest = issue(nonces, clock)
     shutil.copytree(tmp_path / "live", tmp_path / "crashed")
     nonces.close()
@@ -168,7 +168,7 @@ def test_log_that_was_damaged_costs_no_mark(tmp_path: Path) -> None:
     raw[40] ^= 1
     log.write_bytes(raw)
     clock.now -= DAY
-    again = Nonces(tmp_path / "crashed", clock=clock, warn=warnings)
+    again = file_nonces(tmp_path / "crashed", clock=clock, warn=warnings)
     assert all(again.issue(key) > highest[key] for key in KEYS)
     again.close()
 
@@ -206,7 +206,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 def test_copy_that_fails_is_warned_of_once_and_the_engine_goes_on(tmp_path: Path, failing: set[str]) -> None:
     clock, warnings = TurnedClock(), Warnings()
-    nonces = Nonces(tmp_path, clock=clock, open_store=_Failing, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, open_store=_Failing, warn=warnings)
     failing.add(COPY_NAME)
     issue(nonces, clock)
     assert warnings.codes() == ["nonces-copy-failing"]
@@ -221,7 +221,7 @@ def test_copy_that_fails_is_warned_of_once_and_the_engine_goes_on(tmp_path: Path
 
 def test_without_the_main_file_nothing_above_the_mark_is_issued(tmp_path: Path, failing: set[str]) -> None:
     clock, warnings = TurnedClock(), Warnings()
-    nonces = Nonces(tmp_path, clock=clock, open_store=_Failing, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, open_store=_Failing, warn=warnings)
     highest = issue(nonces, clock)[KEY]
     mark = nonces.mark(KEY)
     failing.add(FILE_NAME)
@@ -246,7 +246,7 @@ def test_unusable_copy_does_not_stop_an_intact_main_file(tmp_path: Path) -> None
     highest = make_marks(tmp_path, clock)
     (tmp_path / COPY_NAME).unlink()
     (tmp_path / COPY_NAME).mkdir()
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert nonces.issue(KEY) > highest[KEY]
     assert warnings.codes() == ["nonces-copy-failing"]
     nonces.close()
@@ -259,10 +259,10 @@ def test_unusable_copy_stops_where_it_alone_could_know(tmp_path: Path, damage: C
     (tmp_path / COPY_NAME).chmod(0o666)
     damage(tmp_path / FILE_NAME)
     with pytest.raises(StoreError, match="chmod 600"):
-        Nonces(tmp_path)
+        file_nonces(tmp_path)
     (tmp_path / COPY_NAME).chmod(0o600)
     warnings = Warnings()
-    Nonces(tmp_path, warn=warnings).close()
+    file_nonces(tmp_path, warn=warnings).close()
     assert warnings.codes() == ["nonces-restored"]
 
 
@@ -273,7 +273,7 @@ def test_copy_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
     copy.put(KEY, {"mark": str(NOW + 1000 * DAY)})
     copy.close()
     (tmp_path / COPY_NAME).chmod(0o666)
-    nonces = Nonces(tmp_path, clock=clock, warn=warnings)
+    nonces = file_nonces(tmp_path, clock=clock, warn=warnings)
     assert nonces.issue(KEY) < NOW + DAY
     assert warnings.codes() == ["nonces-copy-failing"]
     nonces.close()
@@ -281,9 +281,9 @@ def test_copy_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
 
 def test_empty_directory_and_first_crash_warn_of_nothing(tmp_path: Path) -> None:
     warnings = Warnings()
-    Nonces(tmp_path, warn=warnings).close()
+    file_nonces(tmp_path, warn=warnings).close()
     (tmp_path / FILE_NAME).unlink()
-    Nonces(tmp_path, warn=warnings).close()
+    file_nonces(tmp_path, warn=warnings).close()
     assert not warnings
 
 
@@ -311,7 +311,7 @@ def test_flipped_header_is_found_before_the_first_write(tmp_path: Path, name: st
     raw = bytearray((tmp_path / name).read_bytes())
     raw[place] ^= 128
     (tmp_path / name).write_bytes(raw)
-    nonces = Nonces(tmp_path, clock=TurnedClock(), warn=warnings)
+    nonces = file_nonces(tmp_path, clock=TurnedClock(), warn=warnings)
     assert warnings.codes() == ["nonces-restored"]
     assert nonces.issue(KEY) > highest[KEY]
     nonces.close()
@@ -325,7 +325,7 @@ def test_a_file_from_a_backup_is_brought_up_to_the_other_by_a_start_alone(tmp_pa
     shutil.copy(tmp_path / name, tmp_path / "backup")
     highest = make_marks(tmp_path, clock)
     shutil.copy(tmp_path / "backup", tmp_path / name)
-    Nonces(tmp_path, clock=clock, warn=Warnings()).close()
+    file_nonces(tmp_path, clock=clock, warn=Warnings()).close()
     other = next(each for each in FILES if each != name)
     (tmp_path / other).unlink()
     marks = read_marks(tmp_path)
@@ -338,7 +338,7 @@ def test_it_is_said_which_file_knew_the_marks(tmp_path: Path, name: str) -> None
     make_marks(tmp_path, TurnedClock())
     _garbage(tmp_path / name)
     warnings = Warnings()
-    Nonces(tmp_path, warn=warnings).close()
+    file_nonces(tmp_path, warn=warnings).close()
     (other,) = (each for each in FILES if each != name)
     assert f"taken from {other};" in warnings[0][1]
 
@@ -352,7 +352,7 @@ def test_a_renewal_for_which_there_is_no_thread_is_made_up_for_and_asked_for_aga
         asked += 1
         raise RuntimeError("cannot schedule new futures after shutdown")
 
-    nonces = Nonces(tmp_path, clock=clock, soon=soon)
+    nonces = file_nonces(tmp_path, clock=clock, soon=soon)
     issued = []
     for _ in range(8):
         issued.append(nonces.issue(KEY))
@@ -365,7 +365,7 @@ def test_a_renewal_for_which_there_is_no_thread_is_made_up_for_and_asked_for_aga
 
 def test_it_counts_its_reservations_and_what_they_take(tmp_path: Path) -> None:
     clock = TurnedClock()
-    nonces = Nonces(tmp_path, clock=clock)
+    nonces = file_nonces(tmp_path, clock=clock)
     assert (nonces.reservations, nonces.write_seconds) == (0, 0.0)
     began = time.monotonic()
     issue(nonces, clock, rounds=3)
@@ -376,7 +376,7 @@ def test_it_counts_its_reservations_and_what_they_take(tmp_path: Path) -> None:
 
 def test_how_far_a_key_is_ahead_of_the_clock(tmp_path: Path) -> None:
     clock = TurnedClock()
-    nonces = Nonces(tmp_path, clock=clock)
+    nonces = file_nonces(tmp_path, clock=clock)
     assert nonces.lead(KEY) == 0.0
     nonces.skip_to(KEY, clock.now + 90 * SECOND)
     assert nonces.lead(KEY) == 90.0
@@ -384,13 +384,13 @@ def test_how_far_a_key_is_ahead_of_the_clock(tmp_path: Path) -> None:
     assert nonces.lead(KEY) == 0.0
     nonces.close()
     clock.now -= 40 * SECOND
-    again = Nonces(tmp_path, clock=clock)
+    again = file_nonces(tmp_path, clock=clock)
     assert again.lead(KEY) == 30.0, "after a restart it is that of the mark"
     again.close()
 
 
 def test_the_highest_number_that_can_be_skipped_to_leaves_one_nonce(tmp_path: Path) -> None:
-    nonces = Nonces(tmp_path, clock=TurnedClock())
+    nonces = file_nonces(tmp_path, clock=TurnedClock())
     nonces.skip_to(KEY, HIGHEST - 1)
     with pytest.raises(ConfigError):
         nonces.skip_to(KEY, HIGHEST)
@@ -407,10 +407,10 @@ def test_an_unusable_main_file_stops_although_the_copy_knows_the_marks(tmp_path:
     make_marks(tmp_path, TurnedClock())
     (tmp_path / FILE_NAME).chmod(0o666)
     with pytest.raises(StoreError, match="chmod 600"):
-        Nonces(tmp_path)
+        file_nonces(tmp_path)
     assert not _aside(tmp_path, FILE_NAME)
     (tmp_path / FILE_NAME).chmod(0o600)
-    Nonces(tmp_path).close()
+    file_nonces(tmp_path).close()
 
 
 def test_a_main_file_that_does_not_open_leaves_the_copy_closed(tmp_path: Path) -> None:
@@ -422,5 +422,5 @@ def test_a_main_file_that_does_not_open_leaves_the_copy_closed(tmp_path: Path) -
         return Store(path)
 
     with pytest.raises(StoreError, match="The disk is gone"):
-        Nonces(tmp_path, open_store=open_store)
-    Nonces(tmp_path).close()
+        file_nonces(tmp_path, open_store=open_store)
+    file_nonces(tmp_path).close()

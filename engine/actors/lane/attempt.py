@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
+from engine.actors.lane.fence import Fence, held_back
 from engine.actors.lane.lead import let_lead_pass
 from engine.actors.lane.limits import Limits
 from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
@@ -24,6 +25,7 @@ from engine.errors import (
     CallUnknown,
     ConfigError,
     ConnectFailed,
+    DeadlinePassed,
     InvalidNonce,
     NotLive,
     OtherKey,
@@ -34,10 +36,10 @@ from engine.kraken.pair_names import with_names
 from engine.kraken.replies import KrakenReply, read_reply
 from engine.kraken.shapes import SHAPES, compare
 from engine.kraken.signing import Body, Signer, encode, rfc3339
-from engine.ownership import Ownership
 from engine.rules.lane.nonce import AHEAD
 from engine.rules.lane.nonce_diagnosis import diagnose_nonce
 from engine.rules.lane.otp import KEY_INFO
+from engine.store.backing import Owner
 from engine.store.nonces import Nonces
 from engine.transport import Transport
 from engine.values import Account, Settings
@@ -62,11 +64,12 @@ class Lane:
     def __init__(
         self,
         accounts: Iterable[Account],
-        ownership: Ownership,
+        owner: Owner,
         nonces: Nonces,
         limits: Limits,
         transport: Transport,
         disk: Executor,
+        fence: Fence,
         *,
         settings: Settings,
         live: bool,
@@ -76,7 +79,8 @@ class Lane:
         accounts = tuple(accounts)
         self._accounts = {account.name: account for account in accounts}
         self._signers = {name: Signer(account.secret, account.key) for name, account in self._accounts.items()}
-        self._ownership = ownership
+        self._owner = owner
+        self._fence = fence
         self._nonces = nonces
         self._limits = limits
         self._transport = transport
@@ -96,18 +100,48 @@ class Lane:
 
         `delays_others(account)` says whether a call of another account waits.
 
-        `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
-        Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
+        A key that an earlier owner may still be using is fenced first: anything but a read is preceded by a read that
+        Kraken accepts, in the same time, else it is not sent.
         """
         self.is_out = False
+        if self._owner.is_lost:
+            self._owner.check()
         call, endpoint = queued_call.call, queued_call.endpoint
         account = self._account(call.account)
         if call.key_id not in (None, account.key_id):
             raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
         if endpoint.writes or endpoint.needs_live:
             self._permit(endpoint, call)
+        if not self._fence.lets(account.key_id, queued_call.call_class):
+            self._pass_fence(account, queued_call, delays_others)
+        return self._send_signed(account, endpoint, call.params, queued_call, delays_others)
+
+    def _pass_fence(self, account: Account, queued_call: QueuedCall, delays_others: Callable[[str], bool]) -> None:
+        """Have a read of the key accepted. Raises `CallNotSent`."""
         try:
-            return self._send(account, endpoint, call.params, queued_call)
+            self._send_signed(account, private_endpoint(KEY_INFO), {}, queued_call, delays_others)
+        except CallError as error:
+            raise held_back(error) from None
+        finally:
+            self.is_out = False
+        if self._clock.monotonic() >= queued_call.deadline:
+            raise DeadlinePassed("The call's time was over before its key was accepted; it was not sent.")
+
+    def _send_signed(
+        self,
+        account: Account,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        queued_call: QueuedCall,
+        delays_others: Callable[[str], bool],
+    ) -> KrakenReply:
+        """One exchange, or two.
+
+        `EAPI:Invalid nonce` proves that nothing was executed, so the call is signed again once, with a fresh nonce.
+        Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
+        """
+        try:
+            return self._send(account, endpoint, params, queued_call)
         except InvalidNonce as error:
             if self._settings.proxy and endpoint.writes:
                 raise CallUnknown(
@@ -118,7 +152,7 @@ class Lane:
                 raise
             if not self._limits.was_accepted(account.name):
                 let_lead_pass(queued_call, self._clock.monotonic, delays_others)
-        return self._send(account, endpoint, call.params, queued_call)
+        return self._send(account, endpoint, params, queued_call)
 
     def resume(self, account: str) -> None:
         """The account's key was fixed: let its calls go out again at once. Raises `UnknownName`."""
@@ -157,15 +191,17 @@ class Lane:
         else:
             distinct([each for each in self._accounts.values() if each.name != account.name] + [account])
             self._take_key(account)
-            self._ownership.release_key(before.key_id)
+            self._owner.release_key(before.key_id)
         self._limits.replace_key(account)
 
     def _take_key(self, account: Account) -> None:
-        self._ownership.claim_key(account.name, account.key_id)
+        self._owner.claim_key(account.name, account.key_id)
+        self._nonces.came_back(account.key_id)
+        self._fence.forget(account.key_id)
         self._use_key(account)
 
     def _let_go(self, account: Account) -> None:
-        self._ownership.release_key(account.key_id)
+        self._owner.release_key(account.key_id)
         del self._accounts[account.name], self._signers[account.name]
 
     def _use_key(self, account: Account) -> None:
@@ -190,7 +226,7 @@ class Lane:
     def close(self) -> None:
         """Close the connection and the store, then release the directory and the keys."""
         with contextlib.ExitStack() as closing:  # in the reverse order, and all of it, whatever fails
-            closing.callback(self._ownership.release)
+            closing.callback(self._owner.release)
             closing.callback(self._nonces.close)
             closing.callback(self._limits.close)
             closing.callback(self._disk.shutdown)
@@ -245,6 +281,7 @@ class Lane:
             raise told from None
         if account.key_id not in self._otps.good:
             self._otps.passed(account.key_id)
+        self._fence.accepted(account.key_id)
         try:
             self._limits.after(account.name, endpoint, params, None, result=reply.result)
         except Exception:  # what was done is done, whatever the count of it meets
@@ -260,7 +297,7 @@ class Lane:
         return {} if deadline is None else {"deadline": rfc3339(deadline)}
 
     def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
-        self._ownership.check()
+        self._owner.check()
         nonce = self._nonces.issue(account.key_id, cancel=endpoint.call_class is CallClass.CANCEL)
         self._issued[account.name] += 1
         body = encoded.with_nonce(nonce)

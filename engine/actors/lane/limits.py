@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from engine.actors.events import EngineWarning, KeyChanged
@@ -19,10 +18,10 @@ from engine.rules.lane.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission, Wa
 from engine.rules.lane.key_breaker import KeyBreaker, check_all
 from engine.rules.lane.key_state import KeyState
 from engine.rules.lane.otp import KEY_INFO
-from engine.store import Store, open_or_replace
+from engine.store.backing import Documents
 from engine.values import Account, Clock, Settings
 
-FILE_NAME = "limits.sqlite"
+NAME = "limits"
 SAVE_EVERY = 1.0  # seconds; a crash forgets the calls of the last one at most
 _NO_USE: tuple[str | None, float] = (None, 0.0)  # of the trading counters: reads do not touch them
 
@@ -57,12 +56,14 @@ class Limits:
     """Decides, before a nonce is drawn, whether a call may go out; learns from every answer; kept over restarts.
 
     Belongs to the lane's thread. A lockout is written down at once, a counter's level once a second while it is used,
-    by `soon`, which runs a callback in another thread, so that no call waits for the disk.
+    by `soon`, which runs a callback in another thread, so that no call waits for the disk. `saved` is what `kept`
+    held at its opening; `None` after damage: the call counters are assumed to be full. It closes `kept`.
     """
 
     def __init__(
         self,
-        directory: Path,
+        kept: Documents,
+        saved: Mapping[str, Any] | None,
         accounts: Iterable[Account],
         *,
         settings: Settings,
@@ -75,7 +76,7 @@ class Limits:
         self._kept = KEPT if live else KEPT_WITHOUT_ORDERS
         self._clock = clock
         self._publish = publish
-        self._store, saved = _open(directory / FILE_NAME, publish)
+        self._store = kept
         self._keys = {each.name: self._key(each, saved) for each in accounts}
         self._soon = soon
         self._writing = threading.Lock()  # an older level must not overwrite a newer lockout
@@ -193,7 +194,7 @@ class Limits:
         self._tell_change(account.name, before.state, self._keys[account.name].breaker)
 
     def close(self) -> None:
-        """Write down what has changed, and close the file."""
+        """Write down what has changed, and close what keeps it."""
         self._save()
         self._store.close()
 
@@ -252,16 +253,3 @@ def _permissions(result: Any) -> tuple[list[str], list[str]]:
     known = [each for each in PRIVATE.values() if each.permissions]
     allowed = [each.name for each in known if each.allowed(granted)]
     return allowed, [each.name for each in known if not each.allowed(granted)]
-
-
-def _open(path: Path, publish: Callable[[Any], None]) -> tuple[Store, Mapping[str, Any] | None]:
-    """The file and what it holds; `None` when it was damaged: it is put aside and a new one started."""
-    store, damage = open_or_replace(path)
-    if damage is not None:
-        publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))
-        return store, None
-    try:
-        return store, store.documents()
-    except BaseException:
-        store.close()
-        raise

@@ -6,12 +6,14 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
+from engine.actors.backing.file_backing import FileBacking
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane.attempt import Lane, as_call_error, distinct
+from engine.actors.lane.fence import Fence
+from engine.actors.lane.limits import NAME as LIMITS
 from engine.actors.lane.limits import Limits
 from engine.actors.lane.messages import AccountChange, PrivateCall, Resume
 from engine.actors.lane.priority_mailbox import PriorityMailbox
@@ -24,7 +26,7 @@ from engine.config import state_directory
 from engine.errors import CallCut, CallError, CallNotSent, CallUnknown, DeadlinePassed, EngineStopped, Outcome
 from engine.kraken.endpoints import CallClass
 from engine.kraken.replies import KrakenReply
-from engine.ownership import Ownership
+from engine.store.backing import Backing, Owner
 from engine.store.nonces import Nonces
 from engine.transport import Transport
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
@@ -67,8 +69,8 @@ class KrakenPrivateActor(EngineActor):
     must not; `told` with that call, its result and its error, one of them `None`, when it is over. They run in the
     actor's thread, before that call is answered, and must not wait long. `watch` is given a function that returns the
     state of the lane. `drift` notes what is new or odd in Kraken's replies. `ended` is told how each call ended, and
-    says whether its `CallFinished` is to be published. The actor owns the state directory and the keys until it has
-    stopped.
+    says whether its `CallFinished` is to be published. The actor owns `backing`, which is the state directory where
+    none is given, and the keys until it has stopped.
     """
 
     actor_inbox: PriorityMailbox
@@ -79,6 +81,7 @@ class KrakenPrivateActor(EngineActor):
         *,
         url: str = KRAKEN_URL,
         state_dir: str | os.PathLike[str] | None = None,
+        backing: Backing | None = None,
         settings: Settings | None = None,
         live: bool = False,
         clock: Clock = SYSTEM_CLOCK,
@@ -98,7 +101,7 @@ class KrakenPrivateActor(EngineActor):
         self._going, self._told, self._ended = going, told, ended
         with contextlib.ExitStack() as undo:
             self._lane = _open_lane(
-                distinct(accounts), url, state_directory(state_dir),
+                distinct(accounts), url, backing or FileBacking(state_directory(state_dir)),
                 settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
             )  # fmt: skip
             undo.callback(self._lane.close)
@@ -195,7 +198,7 @@ def _finished(queued_call: QueuedCall, started: float, ended: float, error: Call
 def _open_lane(
     accounts: tuple[Account, ...],
     url: str,
-    directory: Path,
+    backing: Backing,
     *,
     settings: Settings,
     live: bool,
@@ -212,20 +215,31 @@ def _open_lane(
     with contextlib.ExitStack() as undo:
         transport = Transport(url, settings, clock=clock)
         undo.callback(transport.close)
-        ownership = Ownership(directory, [(each.name, each.key_id) for each in accounts], warn=warn)
-        undo.callback(ownership.release)
+        owner = backing.own([(each.name, each.key_id) for each in accounts], warn)
+        undo.callback(owner.release)
         disk = ThreadPoolExecutor(1, "kraken-engine disk")
-        nonces = Nonces(
-            ownership.directory, clock=trusted, warn=warn, soon=disk.submit, verify=ownership.verify
-        )
+        nonces = Nonces(backing.open_marks(owner, warn), clock=trusted, soon=disk.submit)
         undo.callback(nonces.close)
-        limits = Limits(
-            ownership.directory, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
+        limits = _open_limits(
+            backing, owner, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
         )
         undo.callback(limits.close)
         lane = Lane(
-            accounts, ownership, nonces, limits, transport, disk,
+            accounts, owner, nonces, limits, transport, disk, Fence(is_needed=backing.fences),
             settings=settings, live=live, clock=trusted, drift=drift,
         )  # fmt: skip
         undo.pop_all()
     return lane
+
+
+def _open_limits(
+    backing: Backing, owner: Owner, accounts: tuple[Account, ...], *, publish: Callable[[Any], None], **options: Any
+) -> Limits:
+    kept, saved, damage = backing.open_documents(LIMITS, owner)
+    with contextlib.ExitStack() as undo:
+        undo.callback(kept.close)
+        if damage is not None:
+            publish(EngineWarning("limits-lost", f"{damage} The call counters are assumed to be full."))
+        limits = Limits(kept, saved, accounts, publish=publish, **options)
+        undo.pop_all()
+    return limits

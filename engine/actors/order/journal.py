@@ -7,17 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.actors.order.journal_file import FILE_NAME, JournalFile, owned
 from engine.errors import CallNotSent, ConfigError, PairUnsettled, StoreError
 from engine.rules.order.own_name import same
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
-from engine.store import Store
-
-__all__ = ["FILE_NAME", "Journal"]
+from engine.store.backing import JournalRows
 
 FORGET_EVERY = 50  # plans between two looks for rows that need not be kept
 FORGET_AT_MOST = 100  # of them at a time, so that no placement waits long for it
@@ -26,9 +22,9 @@ T = TypeVar("T")
 
 
 class Journal:
-    """Placements by their `cl_ord_id`. Those that are live are in memory, the others in ``orders.sqlite`` alone.
+    """Placements by their `cl_ord_id`. Those that are live are in memory, the others in `kept` alone.
 
-    The only writer of that file (`JournalFile`). Thread-safe.
+    The only writer of `kept`, which it closes, also when its constructor raises. Thread-safe.
 
     - `plan` and `send` return when the row is durable, and change nothing when they raise.
     - `note` changes a row in memory, at once; `save` makes that durable. A crash in between leaves an older state,
@@ -37,40 +33,31 @@ class Journal:
     - After damage, or when the file was lost, nothing is planned until a person has moved what is left of it out of the
       directory: `damage` and `obstacle` tell.
 
-    `wall` gives Unix seconds. A file that cannot be read is `CallNotSent`. `verify` is called before each write, and
-    raises `StoreError` when the file must not be written.
+    `wall` gives Unix seconds. What cannot be read is `CallNotSent`.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        wall: Callable[[], float],
-        open_store: Callable[..., Store] = Store,
-        verify: Callable[[], None] = owned,
-    ) -> None:
-        self._wall, self._verify = wall, verify
+    def __init__(self, kept: JournalRows, *, wall: Callable[[], float]) -> None:
+        self._wall, self._kept = wall, kept
         self._lock = threading.RLock()
-        self._file = JournalFile(directory, open_store, verify)
-        self.damage = self._file.damage
-        self.switches: Mapping[str, int] = self._file.switches
-        self.pauses: Mapping[str, float] = self._file.pauses
+        self.damage = self._kept.damage
+        self.switches: Mapping[str, int] = self._kept.switches
+        self.pauses: Mapping[str, float] = self._kept.pauses
         self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
         self._by_id: dict[tuple[str, str], str] = {}  # of these rows
         self._unsaved: set[str] = set()
         self._planned = 0
         try:
-            for row in self._file.live:
+            for row in self._kept.live:
                 self._take(row)
             self._recover()
         except BaseException:
-            self._file.close()
+            self._kept.close()
             raise
 
     @property
     def obstacle(self) -> str | None:
         """Why nothing may be placed now, for a person; `None` when it may."""
-        return self._file.obstacle
+        return self._kept.obstacle
 
     def rows(self, *states: OrderState) -> list[Placement]:
         """The placements in one of these states, of those that are live (none: all of them), the oldest first."""
@@ -85,7 +72,7 @@ class Journal:
     def row(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name."""
         with self._lock:
-            return self._rows.get(cl_ord_id) or self._read(lambda: self._file.get(cl_ord_id))
+            return self._rows.get(cl_ord_id) or self._read(lambda: self._kept.get(cl_ord_id))
 
     def find(self, account: str, name: str) -> Placement | None:
         """The placement of that id, `cl_ord_id` or txid, also one that an edit has replaced."""
@@ -102,14 +89,14 @@ class Journal:
             here = {name: row for row in self._rows.values() if row.account == account for name in row.names}
             found = {txid: here.get(txid) or here.get(same(name or "")) for txid, name in names.items()}
             left = {txid: same(names[txid] or "") for txid, row in found.items() if row is None}
-            kept = self._read(lambda: self._file.find_all(account, left)) if left else {}
+            kept = self._read(lambda: self._kept.find_all(account, left)) if left else {}
             known = {txid: row for txid, row in found.items() if row is not None}
             return known | {txid: self._rows.get(row.cl_ord_id, row) for txid, row in kept.items()}
 
     def of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
         """A client's placements with this `cl_ord_id` or `userref`, also those that are over; the newest first."""
         with self._lock:
-            kept = self._read(lambda: self._file.of_client(account, client, param, value))
+            kept = self._read(lambda: self._kept.of_client(account, client, param, value))
             return [self._rows.get(row.cl_ord_id, row) for row in kept]
 
     def open_of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
@@ -140,7 +127,7 @@ class Journal:
         """
         with self._lock:
             before = self._check_may_plan(row)
-            self._write(row, lambda: self._file.begin(row, before))
+            self._write(row, lambda: self._kept.begin(row, before))
             if before is not None:
                 self._leave(before)
             self._planned += 1
@@ -163,7 +150,7 @@ class Journal:
                 raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
-            self._write(row, lambda: self._file.send(row))
+            self._write(row, lambda: self._kept.send(row))
             return row
 
     def note(self, cl_ord_id: str, event: OrderEvent, **changes: Any) -> Placement:
@@ -195,13 +182,13 @@ class Journal:
 
     def verify(self) -> None:
         """Raise `StoreError` when the directory is not this engine's any more, so that nothing more is kept."""
-        self._verify()
+        self._kept.verify()
 
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""
         with self._lock:
             rows = [self._rows[name] for name in self._unsaved]
-            self._file.keep(rows)
+            self._kept.keep(rows)
             self._unsaved.clear()
             for row in rows:
                 if not row.is_live:
@@ -210,24 +197,24 @@ class Journal:
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write down that the account's dead man's switch is armed, or with 0 being disarmed. Raises `StoreError`."""
         with self._lock:
-            self._file.keep_switch(account, seconds)
+            self._kept.keep_switch(account, seconds)
 
     def forget_switch(self, account: str) -> None:
         """The account's switch is disarmed."""
         with self._lock, contextlib.suppress(StoreError):  # found again at the next start, it is disarmed once more
-            self._file.forget_switch(account)
+            self._kept.forget_switch(account)
 
     def keep_pause(self, account: str) -> None:
         """Write down that the account's trading is paused, since the first time. Raises `StoreError`."""
         with self._lock:
-            if account not in self._file.pauses:
-                self._file.keep_pause(account, self._wall())
+            if account not in self._kept.pauses:
+                self._kept.keep_pause(account, self._wall())
 
     def forget_pause(self, account: str) -> None:
         """Write down that the account's trading goes on. Raises `StoreError`."""
         with self._lock:
-            if account in self._file.pauses:
-                self._file.forget_pause(account)
+            if account in self._kept.pauses:
+                self._kept.forget_pause(account)
 
     def reserved(self, account: str) -> dict[str, Decimal]:
         """What the placements of an account may take whose outcome or amounts are not known, by Kraken's asset name."""
@@ -242,14 +229,14 @@ class Journal:
     def forget(self) -> None:
         """Drop some of what has been over for long enough (`rules.order.placement`)."""
         with self._lock, contextlib.suppress(StoreError):  # tried again at the next look
-            self._file.forget(self._wall(), FORGET_AT_MOST)
+            self._kept.forget(self._wall(), FORGET_AT_MOST)
 
     def close(self) -> None:
         """Write what is not written yet, and close the file."""
         with self._lock:
             with contextlib.suppress(StoreError):
                 self.save()
-            self._file.close()
+            self._kept.close()
 
     def _recover(self) -> None:
         for row in self.rows(OrderState.PLANNED):
@@ -315,7 +302,7 @@ class Journal:
         return known if known is not None and known.id == name else None  # not one whose txid it is
 
     def _find_kept(self, account: str, name: str) -> Placement | None:
-        found = self._read(lambda: self._file.find(account, name))
+        found = self._read(lambda: self._kept.find(account, name))
         return found and self._rows.get(found.cl_ord_id, found)  # what is in memory is newer
 
     @staticmethod

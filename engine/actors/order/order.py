@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pykka
@@ -60,6 +59,7 @@ from engine.kraken.stream import Execution
 from engine.rules.balance.snapshot import moment
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
+from engine.store.backing import JournalRows
 from engine.values import Clock, Settings
 
 
@@ -79,8 +79,7 @@ class OrderActor(EngineActor):
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
     start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
     name of an account's key, `spare` the points of its call counter (see `Reconciler`). `safeguards` shows others which
-    accounts are paused and whose dead man's switch is armed. `verify` is called before each write of the journal and
-    raises `StoreError` when the directory is not ours any more.
+    accounts are paused and whose dead man's switch is armed. `open_journal` opens what the journal is kept in.
     """
 
     @staticmethod
@@ -89,7 +88,7 @@ class OrderActor(EngineActor):
 
     def __init__(
         self,
-        directory: Path,
+        open_journal: Callable[[], JournalRows],
         private: Any,
         *,
         settings: Settings,
@@ -101,14 +100,13 @@ class OrderActor(EngineActor):
         drift: DriftLog,
         key_of: Callable[[str], str | None],
         spare: Callable[[str, float], float],
-        verify: Callable[[], None],
         safeguards: Safeguards | None = None,
     ) -> None:
         super().__init__()
         self._safeguards = safeguards or Safeguards()
         self._private, self._settings, self._publish = private, settings, publish
         self._timers = ActorTimers(self.actor_ref, after)
-        self._journal = Journal(directory, wall=lambda: clock.wall_ns() / 1e9, verify=verify)
+        self._journal = Journal(open_journal(), wall=lambda: clock.wall_ns() / 1e9)
         self._announcer = Announcer(publish, invalidate)
         self._orders = Lifecycle(
             self._journal, private, self.actor_ref, settings=settings, monotonic=clock.monotonic,

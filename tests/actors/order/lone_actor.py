@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from engine.actors.backing.journal_file import JournalFile
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning, OrderChanged
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
@@ -82,9 +84,10 @@ class LoneActor:
         self._number = 0
         directory.mkdir(exist_ok=True)
         self.ref = OrderActor.start(
-            directory, self, settings=SETTINGS, clock=self.time, after=self.time.after, publish=self._publish,
-            invalidate=self.invalidated.append, live=True, drift=DriftLog(self.time, lambda event: None),
-            key_of=lambda account: self.key, spare=lambda account, seconds: math.inf, verify=lambda: None,
+            partial(JournalFile, directory), self, settings=SETTINGS, clock=self.time, after=self.time.after,
+            publish=self._publish, invalidate=self.invalidated.append, live=True,
+            drift=DriftLog(self.time, lambda event: None), key_of=lambda account: self.key,
+            spare=lambda account, seconds: math.inf,
         )  # fmt: skip
 
     def _publish(self, event: Any) -> None:

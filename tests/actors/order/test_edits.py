@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.actors.backing.journal_file import JournalFile
 from engine.actors.order.edits import Edits
 from engine.actors.order.journal import Journal
 from engine.rules.order.placement import Placement
@@ -16,7 +17,7 @@ from tests.actors.order.test_journal import ORDERS, placement
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path, wall=lambda: 1000.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 1000.0)
     for number, name, pair in ((1, "x", "XXBTZUSD"), (2, "y", "XETHZUSD")):
         row = placement(number, name, ORDERS[0], pair=pair)
         journal.plan(row)
@@ -36,7 +37,7 @@ def test_an_edit_is_written_down_with_the_placement_that_has_its_order(journal: 
     Edits(journal, journal.save).comes("MASTER", "OX")
     assert (row(journal, "x").edits, row(journal, "y").edits) == (("OX",), ())
     journal.close()
-    again = Journal(tmp_path, wall=lambda: 1000.0)
+    again = Journal(JournalFile(tmp_path), wall=lambda: 1000.0)
     assert row(again, "x").edits == ("OX",)
     again.close()
 

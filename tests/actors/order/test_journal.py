@@ -16,7 +16,8 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.actors.order.journal import FILE_NAME, FORGET_AT_MOST, Journal
+from engine.actors.backing.journal_file import FILE_NAME, JournalFile
+from engine.actors.order.journal import FORGET_AT_MOST, Journal
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled
 from engine.rules.order.order import Order
 from engine.rules.order.placement import REMEMBERED, REMEMBERED_UNNAMED, Placement
@@ -53,7 +54,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.journal = Journal(self.directory, wall=lambda: 1000.0)
+        self.journal = Journal(JournalFile(self.directory), wall=lambda: 1000.0)
 
     def teardown(self) -> None:
         self.journal.close()
@@ -133,7 +134,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.journal.close()
         shutil.rmtree(self.directory)
         self.directory = copy
-        self.journal = Journal(self.directory, wall=lambda: 1000.0)
+        self.journal = Journal(JournalFile(self.directory), wall=lambda: 1000.0)
         recovered = {S.PLANNED: S.NOT_PLACED, S.SENT: S.UNKNOWN}
         for name, (key, order, state, _) in self.model.items():
             row = self.journal.row(key)
@@ -163,7 +164,7 @@ TestJournalMachine.settings = settings(max_examples=15, stateful_step_count=25)
 
 
 def test_what_cannot_be_written_is_not_sent(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
     journal.close()
     with pytest.raises(CallNotSent):
@@ -175,7 +176,7 @@ def test_what_cannot_be_written_is_not_sent(tmp_path: Path) -> None:
 
 def test_an_id_is_remembered_for_30_days_and_what_is_open_for_ever(tmp_path: Path) -> None:
     now = [0.0]
-    journal = Journal(tmp_path, wall=lambda: now[0])
+    journal = Journal(JournalFile(tmp_path), wall=lambda: now[0])
     for number, (name, named) in enumerate([("named", True), ("ours", False), ("open", True)], 1):
         journal.plan(placement(number, name, ORDERS[0], named=named))
         if name != "open":
@@ -195,7 +196,7 @@ def test_a_sealed_row_of_another_version_stops_placing(tmp_path: Path) -> None:
     store = Store(tmp_path / FILE_NAME)
     store.put("x", {"what": "ever"})
     store.close()
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     assert journal.damage is not None
     with pytest.raises(CallNotSent, match="damaged"):
         journal.plan(placement(1, "a", ORDERS[0]))
@@ -211,7 +212,7 @@ def finish(journal: Journal, number: int, *txids: str) -> None:
 
 
 def test_what_is_over_is_found_by_each_of_its_names_and_only_by_its_account(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
     finish(journal, 1, "TX1", "TX2")
     journal.plan(placement(2, "TX1", ORDERS[1]))
@@ -226,7 +227,7 @@ def test_what_is_over_is_found_by_each_of_its_names_and_only_by_its_account(tmp_
 
 def test_a_clients_orders_are_found_by_its_names_and_by_no_others(tmp_path: Path) -> None:
     now = [0.0]
-    journal = Journal(tmp_path, wall=lambda: now[0])
+    journal = Journal(JournalFile(tmp_path), wall=lambda: now[0])
     marked = Order("XBTUSD", "buy", "limit", "1", "30000", userref=-7)
     for number, client, name, order in (
         (1, "MASTER.a", "x", ORDERS[0]), (2, "MASTER.b", "x", ORDERS[0]), (3, "MASTER.a", "x", ORDERS[1]),
@@ -249,7 +250,7 @@ def test_a_clients_orders_are_found_by_its_names_and_by_no_others(tmp_path: Path
         assert {txid: int(row.cl_ord_id, 16) for txid, row in found.items()} == {"TX1": 1, "TX4": 4, "TX9": 3}
         assert journal.find_all("ALICE", {"TX1": f"{1:032x}"}) == {}
         journal.close()
-        journal = Journal(tmp_path, wall=lambda: now[0])
+        journal = Journal(JournalFile(tmp_path), wall=lambda: now[0])
     assert [row.id for row in journal.open_of_client("MASTER", "MASTER.a", "cl_ord_id", "x")] == []
     now[0] = 2 * REMEMBERED
     journal.forget()
@@ -258,7 +259,7 @@ def test_a_clients_orders_are_found_by_its_names_and_by_no_others(tmp_path: Path
 
 
 def test_an_id_may_be_the_txid_of_another(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
     finish(journal, 1, "TX1")
     journal.plan(placement(2, "TX1", ORDERS[1]))
@@ -269,7 +270,7 @@ def test_an_id_may_be_the_txid_of_another(tmp_path: Path) -> None:
 
 
 def test_what_is_over_may_still_learn_and_stays_so_over_a_restart(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
     finish(journal, 1, "TX1")
     journal.note(f"{1:032x}", N.FOUND_CANCELED, filled=Decimal("0.5"))
@@ -277,7 +278,7 @@ def test_what_is_over_may_still_learn_and_stays_so_over_a_restart(tmp_path: Path
     assert row is not None
     assert row.filled == Decimal("0.5"), "before it is saved"
     journal.close()
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     assert journal.find("MASTER", "TX1") == row
     journal.close()
 
@@ -285,7 +286,7 @@ def test_what_is_over_may_still_learn_and_stays_so_over_a_restart(tmp_path: Path
 def test_an_id_that_was_not_sent_is_planned_again_also_after_a_restart(tmp_path: Path) -> None:
     """Nothing of the first try is left in the file."""
     for number in (1, 2, 3):
-        journal = Journal(tmp_path, wall=lambda: 0.0)
+        journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
         journal.plan(placement(number, "a", ORDERS[0]))
         with pytest.raises(ConfigError):
             journal.plan(placement(9, "a", ORDERS[0]))
@@ -297,14 +298,14 @@ def test_an_id_that_was_not_sent_is_planned_again_also_after_a_restart(tmp_path:
 
 
 def test_a_damaged_row_of_the_past_is_never_an_id_that_is_free(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     for number in (1, 2):
         journal.plan(placement(number, f"id{number}", ORDERS[0]))
         finish(journal, number, f"TX{number}")
     journal.close()
     with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as disk:
         disk.execute("UPDATE documents SET value = replace(value, '30000', '30001') WHERE key = ?", (f"{1:032x}",))
-    journal = Journal(tmp_path, wall=lambda: 0.0)
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     assert journal.obstacle is None, "it is only read when somebody asks for it"
     with pytest.raises(CallNotSent, match="cannot be read"):
         journal.plan(placement(3, "id1", ORDERS[0]))
@@ -321,20 +322,20 @@ def test_a_damaged_row_that_is_live_is_damage_at_the_start(tmp_path: Path, docum
                    "DELETE FROM documents WHERE key = ? AND key NOT LIKE 'live%'"):  # fmt: skip
         directory = tmp_path / str(len(damage))
         directory.mkdir()
-        journal = Journal(directory, wall=lambda: 0.0)
+        journal = Journal(JournalFile(directory), wall=lambda: 0.0)
         journal.plan(placement(1, "a", ORDERS[0]))
         journal.send(f"{1:032x}", 50.0)
         journal.close()
         with contextlib.closing(sqlite3.connect(directory / FILE_NAME, isolation_level=None)) as disk:
             changed = disk.execute(damage, (document,)).rowcount
-        journal = Journal(directory, wall=lambda: 0.0)
+        journal = Journal(JournalFile(directory), wall=lambda: 0.0)
         assert (journal.obstacle is not None) == (journal.damage is not None) == (changed == 1)
         journal.close()
 
 
 def test_many_are_forgotten_a_few_at_a_time_and_what_is_looked_at_again_is_kept(tmp_path: Path) -> None:
     now = [0.0]
-    journal = Journal(tmp_path, wall=lambda: now[0])
+    journal = Journal(JournalFile(tmp_path), wall=lambda: now[0])
     for number in range(1, 3 * FORGET_AT_MOST // 2):
         journal.plan(placement(number, f"id{number}", ORDERS[0], named=number % 2 == 0))
         journal.note(f"{number:032x}", N.NOT_SENT)

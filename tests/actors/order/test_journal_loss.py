@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.actors.order.journal import FILE_NAME, Journal
+from engine.actors.backing.journal_file import FILE_NAME, JournalFile
+from engine.actors.order.journal import Journal
 from engine.errors import CallNotSent, ConfigError
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.store import Store
@@ -83,7 +84,7 @@ LIFE = "start stop start plan send hear stop start plan send stop start plan sen
 
 
 def opened(directory: Path) -> Journal:
-    return Journal(directory, wall=lambda: 1000.0)
+    return Journal(JournalFile(directory), wall=lambda: 1000.0)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.actors.order import journal_rows as layout
+from engine.actors.backing import journal_rows as layout
+from engine.actors.backing.placement_rows import PlacementRows
 from engine.errors import StoreDamaged, StoreError
 from engine.rules.order.placement import Placement
 from engine.store import AT_ONCE, Store, check_names, put_aside, read_documents, read_named, read_range
@@ -17,7 +18,6 @@ from engine.store.generations import FILE_NAME as WITNESS_NAME
 from engine.store.generations import Generation, Witness
 
 FILE_NAME = "orders.sqlite"
-CLIENTS_AT_MOST = 5_000  # placements of one name that are looked at, the newest
 
 _BLOCKED = (
     "The journal of orders was damaged, lost or too old, and was put aside as {name} in {directory}: which orders were "
@@ -34,19 +34,16 @@ def owned() -> None:
     """The default `verify`: for a caller that owns the directory for as long as the file is open."""
 
 
-class JournalFile:
+class JournalFile(PlacementRows):
     """The placements, pauses and dead man's switches of one state directory on disk. One thread writes at a time.
 
     - What writes returns when it is durable, and raises `StoreError`. `AT_ONCE` documents are written all or none.
-    - `get` and `find` take one or two lookups by name, however many placements there are.
     - A journal that is damaged, missing, without its log, older than its `Witness` says or of another directory is put
       aside, and a new one begun: with the placements of one that is only too old, else without any. `damage` says so,
       and `obstacle` does until that file has been moved away.
 
-    `live` are the placements that were live, and `switches` the dead man's switches that were armed, in seconds by
-    account (0: it was being disarmed), when the file was opened; `pauses` tells since when an account's trading
-    is paused, in Unix seconds. `verify` is called before each write and raises `StoreError` when the file
-    must not be written.
+    Otherwise as `PlacementRows` says. `verify` is called before each write and raises `StoreError` when the file must
+    not be written.
     """
 
     def __init__(
@@ -54,14 +51,10 @@ class JournalFile:
     ) -> None:
         self._directory, self._open_store, self._verify = directory, open_store, verify
         self._path = directory / FILE_NAME
-        self._is_changed = False  # since the last generation
-        self.live: list[Placement] = []
-        self.switches: dict[str, int] = {}
-        self.pauses: dict[str, float] = {}
         self._witness = Witness(directory, FILE_NAME)
         self.damage = self._witness.damage
         try:
-            self._store, self._generation = self._open()
+            self._generation = self._open()
         except BaseException:
             self._witness.close()
             raise
@@ -80,91 +73,33 @@ class JournalFile:
         self._is_blocked = bool(aside)
         return _BLOCKED.format(name=aside[0], directory=self._directory) if aside else None
 
-    def get(self, cl_ord_id: str) -> Placement | None:
-        """The placement of that name. Raises `StoreError` when it cannot be read."""
-        return self._rows([cl_ord_id]).get(cl_ord_id)
-
-    def find(self, account: str, name: str) -> Placement | None:
-        """The placement of that id, `cl_ord_id` or txid. Raises `StoreError` when it cannot be read."""
-        leads = layout.leads(account, name)
-        found = read_named(self._path, leads)
-        row = self.get(next((str(found[lead]) for lead in leads if lead in found), name))
-        return row if row is not None and row.account == account else None
-
-    def find_all(self, account: str, names: Mapping[str, str | None]) -> dict[str, Placement]:
-        """Placements by the txid, with the `cl_ord_id` of each where it is known; otherwise like `find`."""
-        leads = {txid: layout.leads(account, txid)[1] for txid in names}
-        told: dict[str, Any] = {}
-        for at in range(0, len(leads), AT_ONCE):
-            told |= read_named(self._path, list(leads.values())[at : at + AT_ONCE])
-        targets = {txid: str(told.get(lead) or names[txid] or "") for txid, lead in leads.items()}
-        rows = self._rows(list(dict.fromkeys(targets.values())))
-        return {txid: rows[name] for txid, name in targets.items() if name in rows and rows[name].account == account}
-
-    def of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
-        """A client's placements with this name, the newest first. Raises `StoreError` when they cannot be read."""
-        first = layout.of_client(account, client, param, value)
-        names = [mark.rpartition("/")[2] for mark in read_range(self._path, first, f"{first}~")]
-        rows = self._rows(names[-CLIENTS_AT_MOST:])
-        return [rows[name] for name in reversed(names) if name in rows]
-
-    def begin(self, row: Placement, instead_of: Placement | None) -> None:
-        """Write a new placement; it takes the id from the one that is dropped."""
-        self._put(layout.new_documents(row))
-        if instead_of is not None:
-            with contextlib.suppress(StoreError):  # its id does not lead to it any more
-                self._remove(layout.names(instead_of))
-
     def send(self, row: Placement) -> None:
         """Write a placement that goes out as soon as this returns: from then on its loss would be noticed."""
         self._commit({row.cl_ord_id: row.to_dict()})
 
-    def keep(self, rows: Sequence[Placement]) -> None:
-        """Write what is known now of placements that were written before."""
-        self._put({name: each for row in rows for name, each in layout.documents(row).items()})
-        with contextlib.suppress(StoreError):  # found to be over at the next start
-            self._remove([layout.live_mark(row) for row in rows if not row.is_live])
-
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write how long a dead man's switch is armed for."""
-        document = {layout.SWITCH + account: seconds}
         if self.switches.get(account) == seconds:
-            self._put(document)
-        else:
-            self._commit(document)
+            super().keep_switch(account, seconds)
+            return
+        self._commit({layout.SWITCH + account: seconds})
         self.switches[account] = seconds
-
-    def forget_switch(self, account: str) -> None:
-        """A switch is disarmed."""
-        self.switches.pop(account, None)
-        self._remove([layout.SWITCH + account])
 
     def keep_pause(self, account: str, since: float) -> None:
         """Write that the account's trading is paused."""
         self._commit({layout.PAUSE + account: since})
         self.pauses[account] = since
 
-    def forget_pause(self, account: str) -> None:
-        """Write that the account's trading goes on."""
-        self._remove([layout.PAUSE + account])
-        self.pauses.pop(account, None)
-
-    def forget(self, now: float, at_most: int = AT_ONCE) -> None:
-        """Drop placements that need not be kept any longer at `now`, no more than some at a time."""
-        marks = read_range(self._path, layout.OVER, layout.over_before(now), at_most)
-        rows = self._rows([mark.rpartition("/")[2] for mark in marks]).values()
-        old = [row for row in rows if row.is_forgotten(now)]
-        self.keep([row for row in rows if not row.is_forgotten(now)])  # marked anew: something happened to them later
-        held = read_named(self._path, [layout.leads(row.account, row.id)[0] for row in old])
-        names = [name for row in old for name in layout.names(row)]
-        self._remove([*names, *layout.lost_leads(old, held), *marks])
+    def verify(self) -> None:
+        """Raise `OwnershipLost` when the file must not be written."""
+        self._verify()
 
     def close(self) -> None:
         """Close the file, as a generation of its own when something was written since the last one."""
         with contextlib.suppress(StoreError):
-            if self._is_changed:
+            if self._kept.is_changed:
                 self._commit({})
-        self._store.close()
+        self._kept.store.close()
         self._witness.close()
 
     # Writing
@@ -172,31 +107,20 @@ class JournalFile:
     def _commit(self, documents: Mapping[str, Any]) -> None:
         """Write documents as a new generation: durable here before the witness hears of it, so never behind it."""
         self._generation = self._generation._replace(number=self._generation.number + 1)
-        self._put({**documents, layout.GENERATION: self._generation.to_dict()})
+        self._kept.put_all({**documents, layout.GENERATION: self._generation.to_dict()})
         self._witness.keep(self._generation)
-        self._is_changed = False
-
-    def _put(self, documents: Mapping[str, Any]) -> None:
-        if documents:
-            self._verify()
-        self._is_changed = self._is_changed or bool(documents)
-        self._store.put_all(documents)
-
-    def _remove(self, names: Sequence[str]) -> None:
-        if names:
-            self._verify()
-            self._store.remove(names)
+        self._kept.is_changed = False
 
     # Opening
 
-    def _open(self) -> tuple[Store, Generation]:
-        """The file as it is, or after damage an empty one."""
+    def _open(self) -> Generation:
+        """Open the file as it is, or after damage an empty one."""
         try:
             store = self._open_file()
         except StoreDamaged as error:
             return self._begin_anew(error)
         try:
-            return store, self._take(store)
+            return self._take(store)
         except StoreDamaged as error:
             store.close()
             return self._begin_anew(error)
@@ -226,7 +150,7 @@ class JournalFile:
             self._witness.keep(generation)
         return generation
 
-    def _begin_anew(self, error: StoreDamaged) -> tuple[Store, Generation]:
+    def _begin_anew(self, error: StoreDamaged) -> Generation:
         aside = put_aside(self._path)
         self.damage = f"{error} It was put aside as {aside.name}, and a new one begun."
         store = self._open_file()
@@ -240,26 +164,53 @@ class JournalFile:
         except BaseException:
             store.close()
             raise
-        return store, generation
+        return generation
 
     def _read_live(self, store: Store) -> None:
-        marks = read_range(self._path, layout.LIVE, f"{layout.LIVE}~")
-        rows = self._rows([mark.removeprefix(layout.LIVE) for mark in marks])
-        if len(rows) < len(marks):
-            raise StoreDamaged(f"The store file {self._path} is damaged: a placement is gone from it.")
-        self.live = [row for row in rows.values() if row.is_live]
-        self.switches = layout.switches(read_range(self._path, layout.SWITCH, f"{layout.SWITCH}~"))
-        self.pauses = layout.pauses(read_range(self._path, layout.PAUSE, f"{layout.PAUSE}~"))
-        with contextlib.suppress(StoreError):  # the engine ended between two writes; tried again at the next start
-            store.remove([layout.live_mark(row) for row in rows.values() if not row.is_live])
+        self._kept = StoreDocuments(store, self._verify)
+        super().__init__(self._kept, str(self._path))
+        self.read_live()
 
-    def _rows(self, names: Sequence[str]) -> dict[str, Placement]:
-        names = [name for name in names if layout.is_name(name)]
-        found: dict[str, Placement] = {}
-        for start in range(0, len(names), AT_ONCE):
-            part = read_named(self._path, names[start : start + AT_ONCE])
-            found.update({name: layout.placement(each, self._path) for name, each in part.items()})
-        return found
+    def readable(self, names: Sequence[str]) -> dict[str, Placement]:
+        """All of the live placements. Raises `StoreDamaged` when one of them is gone."""
+        rows = self.rows(names)
+        if len(rows) < len(names):
+            raise StoreDamaged(f"The store file {self._path} is damaged: a placement is gone from it.")
+        return rows
+
+
+class StoreDocuments:
+    """The documents of a store file, found by name and in order. `verify` is called before each write."""
+
+    def __init__(self, store: Store, verify: Callable[[], None]) -> None:
+        self.store, self._verify = store, verify
+        self.is_changed = False
+        """Whether something was written since this was last set."""
+
+    def named(self, names: Sequence[str]) -> dict[str, Any]:
+        """The documents of these names that there are."""
+        return read_named(self.store.path, names)
+
+    def names(self, first: str, end: str, at_most: int | None = None) -> list[str]:
+        """The names from `first` to before `end`, in the order of their bytes."""
+        return list(read_range(self.store.path, first, end, -1 if at_most is None else at_most))
+
+    def between(self, first: str, end: str) -> dict[str, Any]:
+        """The documents of these names."""
+        return read_range(self.store.path, first, end)
+
+    def put_all(self, documents: Mapping[str, Any]) -> None:
+        """Write documents."""
+        if documents:
+            self._verify()
+            self.is_changed = True
+        self.store.put_all(documents)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove documents; a missing name is ignored."""
+        if names:
+            self._verify()
+            self.store.remove(names)
 
 
 def _upgrade(store: Store) -> bool:

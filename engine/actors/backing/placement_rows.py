@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from engine.actors.order import journal_rows as layout
+from engine.actors.backing import journal_rows as layout
 from engine.errors import StoreDamaged, StoreError
 from engine.rules.order.placement import Placement
 from engine.store import AT_ONCE
@@ -58,7 +58,7 @@ class PlacementRows:
     def read_live(self) -> None:
         """Read what is live, without a look at the others."""
         marks = self._documents.names(layout.LIVE, f"{layout.LIVE}~")
-        rows = self._readable([mark.removeprefix(layout.LIVE) for mark in marks])
+        rows = self.readable([mark.removeprefix(layout.LIVE) for mark in marks])
         self.live = [row for row in rows.values() if row.is_live]
         self.lost = [mark for mark in marks if mark.removeprefix(layout.LIVE) not in rows]
         self.switches = layout.switches(self._documents.between(layout.SWITCH, f"{layout.SWITCH}~"))
@@ -144,14 +144,8 @@ class PlacementRows:
         found = self._named([name for name in names if layout.is_name(name)])
         return {name: layout.placement(each, self._where) for name, each in found.items()}
 
-    def _named(self, names: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for at in range(0, len(names), AT_ONCE):
-            found |= self._documents.named(names[at : at + AT_ONCE])
-        return found
-
-    def _readable(self, names: Sequence[str]) -> dict[str, Placement]:
-        """Those of them that can be read."""
+    def readable(self, names: Sequence[str]) -> dict[str, Placement]:
+        """Those of the live placements that can be read."""
         try:
             return self.rows(names)
         except StoreDamaged:
@@ -160,3 +154,9 @@ class PlacementRows:
                 with contextlib.suppress(StoreDamaged):
                     found |= self.rows([name])
             return found
+
+    def _named(self, names: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for at in range(0, len(names), AT_ONCE):
+            found |= self._documents.named(names[at : at + AT_ONCE])
+        return found
