@@ -188,6 +188,8 @@ class ActorSystem:
 
     def _disarm(self, deadline: float) -> None:
         """An orderly stop needs no dead man's switch; one that cannot be disarmed now is at the next start."""
+        if self._backing.is_handed_over:
+            return
         with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout, KeyError):
             patience = (deadline - time.monotonic()) * PART_FOR_DISARMING
             self._actors.ref(ORDERS).ask(DisarmAll(), timeout=max(0.0, patience))

@@ -25,6 +25,8 @@ class LaneBacking:
 
     def __init__(self, lease: Lease, local: Path) -> None:
         self.lease, self.local = lease, local
+        self.is_handed_over = True
+        """The next owner renews the dead man's switches; false where no node is left that could."""
 
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> LaneOwner:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""

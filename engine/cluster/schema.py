@@ -89,6 +89,11 @@ def version(database: Database) -> int:
     return int(database.run("SELECT coalesce(max(version), 0) FROM kraken_engine.schema_version")[0][0])
 
 
+def cluster_id(database: Database) -> str:
+    """What tells this cluster from every other one. Raises `StoreError`."""
+    return str(database.run("SELECT id FROM kraken_engine.cluster")[0][0])
+
+
 def prepare(database: Database, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Make the tables, or bring them up to date; any number of nodes may do so at once.
 

@@ -218,6 +218,11 @@ class Backing(Protocol):
         """Whether each key is fenced off from an earlier owner first."""
         ...
 
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether another owner goes on when this engine stops: dead man's switches stay armed for it."""
+        ...
+
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> Owner:
         """Take it, with the API keys, as account and hash of the key. `warn` is told ``ownership-lost``, once.
 
