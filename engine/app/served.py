@@ -9,6 +9,7 @@ from engine.actors.lane.queued_call import FutureReply
 from engine.app.verbs import Verbs
 from engine.errors import CallError
 from engine.rules.balance.history import BalanceMark, BalancePoint
+from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 
@@ -81,7 +82,7 @@ class ServedEngine(AccountVerbs, Protocol):
         """Raise `UnknownName` for an account that is not served. Never waits."""
         ...
 
-    def known_balance(self, account: str) -> Any:
+    def known_balance(self, account: str) -> BalanceSnapshot | None:
         """The last known balance where it is kept here, else `None`. Never waits."""
         ...
 

@@ -17,10 +17,12 @@ from prometheus_client.registry import Collector
 
 from engine.app.status import EngineStatus
 from engine.version import __version__
+from engine.web.cluster_metrics import cluster_metrics
 from engine.web.event_counters import EventCounters
 from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.push_metrics import push_metrics
+from engine.web.subject import Cluster
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,9 +31,10 @@ class Metrics(Collector):
     """Reads an engine's status, and what its events have added up to, at each scrape."""
 
     def __init__(
-        self, status: Callable[[], EngineStatus], counters: EventCounters, feed: Feed, gateway: Gateway
-    ) -> None:
-        self._status = status
+        self, status: Callable[[], EngineStatus], counters: EventCounters, feed: Feed, gateway: Gateway,
+        cluster: Cluster | None = None,
+    ) -> None:  # fmt: skip
+        self._status, self._cluster = status, cluster
         self._counters = counters
         self._feed, self._gateway = feed, gateway
         self._registry = CollectorRegistry(auto_describe=False)
@@ -52,6 +55,8 @@ class Metrics(Collector):
         yield from _lane(status)
         yield from _accounts(status)
         yield from push_metrics(status)
+        if self._cluster is not None:
+            yield from cluster_metrics(self._cluster.status())
         yield from self._counters.collect()
         unsettled = self._feed.orders.unsettled()
         yield _by("unsettled_orders", "Orders of which it is not known whether Kraken has them.", "account",

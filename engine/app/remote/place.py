@@ -43,6 +43,11 @@ class Place(Protocol):
         """Whether a question whose answer is lost may be asked again, where that can do no harm."""
         ...
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether no proxy can stand in between."""
+        ...
+
     def connected(self, within: float) -> socket.socket:
         """A connection, in so many seconds. Raises `OSError` when nobody is there."""
         ...
@@ -55,7 +60,7 @@ class Place(Protocol):
 class Directory:
     """The service on a state directory of this user, by its Unix socket."""
 
-    host, repeats = "localhost", True
+    host, repeats, is_direct = "localhost", True, True
     headers: Mapping[str, str] = {}
 
     def __init__(self, directory: Path) -> None:

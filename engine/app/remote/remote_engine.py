@@ -58,7 +58,7 @@ class RemoteEngine:
     """
 
     def __init__(self, state_dir: str | os.PathLike[str] | None = None) -> None:
-        self._directory = config.state_directory(state_dir)
+        self._directory = config.served_directory(state_dir)
         self._ask_at(Questions(Directory(self._directory)))
 
     def _ask_at(self, questions: Questions) -> None:
