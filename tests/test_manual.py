@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ from engine.alerts import AlertSettings
 from engine.cli.exits import HELP, Exit
 from engine.cli.manual import ORDER, page, readable
 from engine.cli.program import main, program
+from engine.rules.balance.polling import interval
 from engine.simulator import Simulator
 from tests import ROOT
 from tests.web.test_service import METRICS
@@ -195,6 +197,17 @@ def test_every_topic_it_names_exists() -> None:
 
 
 # What it says of the code
+
+def test_the_lanes_that_accounts_need_are_reckoned_as_the_engine_paces_itself() -> None:
+    """One lane would fetch each balance as rarely as `interval` says; so many of them do so in time."""
+    rows = re.findall(r"^(\d+) +(\d+) +([\d.]+) +(\d+) +(\d+) +(\d+)$", page("cluster-scale"), re.MULTILINE)
+    assert len(rows) == 10
+    share = Settings().polling_share
+    for accounts, every, calls, *lanes in rows:
+        assert float(calls) == round(int(accounts) / int(every), 1)
+        alone = [interval(0.0, int(accounts), seconds, share, None) for seconds in (0.05, 0.1, 0.2)]
+        assert [int(each) for each in lanes] == [math.ceil(round(each / int(every), 6)) for each in alone]
+
 
 def _told(default: object) -> str:
     """A setting's default as the table has it."""

@@ -41,6 +41,7 @@ def joint(first: EngineStatus, *others: EngineStatus) -> EngineStatus:
         passes=_merged(one.passes for one in each),
         silent_since=max(silent) if silent and len(silent) == len(heard) else None,
         push=tuple(chain.from_iterable(one.push for one in each)),
+        push_prices=next((one.push_prices for one in each if one.push_prices is not None), None),
         drift=_drift(chain.from_iterable(one.drift for one in each)),
         heard=_merged(one.heard for one in each),
         refusing=bool(heard) and all(one.refusing for one in heard),

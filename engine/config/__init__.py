@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from engine.config.cluster import CLUSTER, ClusterConfig, cluster_of, node_name
 from engine.config.secret_file import cause, read_secret
 from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, Account, Settings, shown
+from engine.values.dataclass import dataclass
 
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
+_TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
 
 __all__ = ["ClusterConfig", "Config", "load", "node_directory", "node_name", "read_secret", "served_directory",
@@ -83,6 +84,8 @@ def _load(
     settings = _settings(table.get("settings", {}))
     if environ.get("KRAKEN_WS_URL"):
         settings = dataclasses.replace(settings, ws_url=environ["KRAKEN_WS_URL"])
+    if environ.get("KRAKEN_WS_PUBLIC_URL"):
+        settings = dataclasses.replace(settings, ws_public_url=environ["KRAKEN_WS_PUBLIC_URL"])
     accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.config.secret_file import read_private_secret
 from engine.errors import ConfigError
 from engine.values import Secret, shown
+from engine.values.dataclass import dataclass
 
 CLUSTER, _TOKEN = "KRAKEN_ENGINE_CLUSTER", "KRAKEN_ENGINE_CLUSTER_TOKEN"
 _ENTRIES = {"dsn", "name", "url", "token_file", "ca_file"}
@@ -40,7 +40,8 @@ def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterC
     """What a file and the environment say of a cluster; `None` when they name none. Raises `ConfigError`."""
     row, lanes = table.get("cluster", {}), table.get("lanes", {})
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
-        raise ConfigError("In the configuration file each entry of [cluster], such as dsn, is a text in quotes.")
+        raise ConfigError("In the configuration file [cluster] is a table of dsn, name, url and so on, each of which is a "
+                          "text in quotes.")  # fmt: skip
     if unknown := row.keys() - _ENTRIES:
         raise ConfigError(f"[cluster] has an unknown entry: {', '.join(sorted(unknown))}.")
     dsn = environ.get(CLUSTER) or row.get("dsn")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.served import ServedEngine
 from engine.app.status import EngineStatus
 from engine.values import Secret, Settings
+from engine.values.dataclass import dataclass
 
 if TYPE_CHECKING:  # its package needs an extra
     from engine.cluster.node_status import NodeStatus
