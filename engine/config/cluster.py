@@ -40,7 +40,7 @@ def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterC
     """What a file and the environment say of a cluster; `None` when they name none. Raises `ConfigError`."""
     row, lanes = table.get("cluster", {}), table.get("lanes", {})
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
-        raise ConfigError("In the configuration file [cluster] is a table of dsn, name, url and so on, each of which is a "
+        raise ConfigError("In the configuration file [cluster] is a table of dsn, name, url and so on, each of them a "
                           "text in quotes.")  # fmt: skip
     if unknown := row.keys() - _ENTRIES:
         raise ConfigError(f"[cluster] has an unknown entry: {', '.join(sorted(unknown))}.")
