@@ -11,6 +11,7 @@ import pytest
 from engine.cluster.leases import Leases
 from engine.cluster.ray_actor import NodeActor
 from engine.simulator import Simulator
+from tests.cluster.conftest import Servers
 from tests.cluster.machines import LANES, configured
 from tests.cluster.nodes import eventually
 
@@ -60,12 +61,17 @@ def test_a_configuration_that_cannot_be_used_is_told_and_read_again(sim: Simulat
         actor.stop()
 
 
-def test_a_database_that_does_not_answer_is_a_trouble_that_may_pass(sim: Simulator, tmp_path: Path) -> None:
-    nobody = "host=127.0.0.1 port=1 user=postgres dbname=postgres"
-    actor = NodeActor("red", str(configured(tmp_path, sim, nobody)))
+def test_a_database_that_does_not_answer_is_a_trouble_that_passes(
+    sim: Simulator, servers: Servers, tmp_path: Path
+) -> None:
+    server = servers.start()
+    server.stop()
+    actor = NodeActor("red", str(configured(tmp_path, sim, server.dsn)))
     try:
         assert actor.tried() is None, "the configuration is right"
         assert "PostgreSQL" in actor.status()["trouble"]
+        server.start()
+        eventually(lambda: served(actor) == ["ALICE", "BOB", "MASTER"])
     finally:
         actor.stop()
 
