@@ -8,17 +8,18 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Secret, Settings, shown
+from engine.values.dataclass import dataclass
 
 LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
-_TEXTS = {"tier", "ws_url", "proxy", "ca_file"}
+_TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
 _CLUSTER = "KRAKEN_ENGINE_CLUSTER"
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what a host name may be; also the name of a directory
@@ -96,6 +97,8 @@ def _load(
     settings = _settings(table.get("settings", {}))
     if environ.get("KRAKEN_WS_URL"):
         settings = dataclasses.replace(settings, ws_url=environ["KRAKEN_WS_URL"])
+    if environ.get("KRAKEN_WS_PUBLIC_URL"):
+        settings = dataclasses.replace(settings, ws_public_url=environ["KRAKEN_WS_PUBLIC_URL"])
     accounts = _accounts(_file_accounts(table), environ, faults)
     if need_accounts and not accounts:
         raise ConfigError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import calls, gateway, journal, nonces, reading, remote, report
+from tests.benchmarks import baseline, calls, gateway, journal, nonces, order_path, reading, readme, remote, report
 from tests.benchmarks.contestants import CONTESTANTS, is_installed
 from tests.benchmarks.findings import FULL, TINY, Finding, alternate, finding, ratios
 from tests.benchmarks.server import ExchangeProcess
@@ -25,9 +25,12 @@ def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
             *remote.remote_calls(exchange, TINY),
             *gateway.gateway_calls(exchange, TINY),
             *journal.size(TINY),
+            *order_path.order_path(exchange, TINY),
         ]
     assert all(each.low <= each.value <= each.high for each in found)
-    topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote", "gateway"}
+    topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote", "gateway"} | {
+        "order path"
+    }
     assert {each.topic for each in found} == topics
     written = report.write(found, report.machine(), tmp_path)
     told = json.loads(written[0].read_text(encoding="utf-8"))
@@ -78,3 +81,41 @@ def test_figures_come_from_alternating_rounds() -> None:
     line = finding("topic", "what", "×", [1.0, 3.0, 2.0], at_least=2.5)
     assert line == Finding("topic", "what", 2.0, "×", 1.0, 3.0, "≥ 2.5", met=False)
     assert FULL.rounds > TINY.rounds
+
+
+def test_a_ratio_that_falls_by_a_third_is_found(tmp_path: Path) -> None:
+    def found(value: float) -> list[Finding]:
+        lines = {"a": value, "b": 3.0}
+        return [finding("calls", what, "×", [number], is_ratio=True) for what, number in lines.items()]
+
+    kept = tmp_path / "baseline.json"
+    baseline.write([*found(2.0), finding("calls", "no ratio", "ms", [1.0])], kept)
+    known = baseline.read(kept)
+    assert known == {"calls: a": 2.0, "calls: b": 3.0}
+    assert not baseline.fallen(baseline.ratios_in(found(1.41)), known)
+    fallen = baseline.ratios_in(found(1.39))
+    assert baseline.fallen(fallen, known) == {"calls: a": (1.39, 2.0)}
+    assert not baseline.fallen(baseline.better(fallen, {"calls: a": 1.9}), known)
+    assert not baseline.fallen({"calls: of a peer that is not installed": 0.1}, known)
+
+
+def test_what_the_repository_keeps_is_what_the_short_form_measures() -> None:
+    names = {name.partition(":")[0] for name in baseline.read()}
+    assert names == {"one thread, one CPU", "16 threads, one CPU", "order path"}
+    assert all(value > 0 for value in baseline.read().values())
+
+
+def test_the_tables_of_the_readme_are_those_of_a_run(tmp_path: Path) -> None:
+    page = tmp_path / "README.rst"
+    page.write_text(readme.FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    lines = [finding("calls", "one", "µs", [1.0, 2.0, 3.0], at_most=1.5), finding("growth", "two", "×", [4.0])]
+    for _ in range(2):
+        readme.write(lines, report.machine(), page)
+    text = page.read_text(encoding="utf-8")
+    assert text.count(readme.BEGIN) == text.count(readme.END) == 1
+    tables = text.partition(readme.BEGIN)[2]
+    assert "   * - one\n     - 2 µs (1 – 3) (missed)\n     - ≤ 1.5\n" in tables
+    assert "   * - two\n     - 4 ×\n     -\n" in tables
+    page.write_text("no tables", encoding="utf-8")
+    with pytest.raises(ValueError, match="no place for the tables"):
+        readme.write(lines, report.machine(), page)

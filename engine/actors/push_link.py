@@ -16,11 +16,14 @@ from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.messages import AccountsWithOrders, StreamLive, StreamTold
 from engine.errors import CallError, CallUnknown, EngineStopped
+from engine.kraken.price_stream import symbol_of
 from engine.kraken.stream import TOKEN, Execution
+from engine.rules.stream.price_subscription import PushedPrice
 from engine.rules.stream.subscription import StreamState
 from engine.stream.ears import Ears
+from engine.stream.price_board import PriceBoard, PricesReport
 from engine.stream.pulse import Pulse, PushReport
-from engine.values import Clock, Secret, Settings
+from engine.values import Clock, Pair, Secret, Settings
 
 STREAM = "WebSocket"  # the endpoint under which drift of the stream is counted
 ORDERS_KNOWN_WITHIN = 1.0  # seconds that a start waits to learn which accounts have orders
@@ -66,6 +69,7 @@ class PushLink:
         self._tell, self._lane, self._orders, self._balance_of = tell, lane, orders, balance_of
         self._invalidate, self._publish = invalidate, publish
         self._pulses: dict[str, Pulse] = {}
+        self._prices = PriceBoard(clock)
         self._with_orders: frozenset[str] = frozenset()
         self._push: Any = None
         self._is_off = not settings.push
@@ -92,7 +96,8 @@ class PushLink:
             self._ask_token, self._invalidate, self._live, self._executions, self._first,
             lambda code, sentence: self._publish(EngineWarning(code, sentence)), self._drift.noter(STREAM),
         )  # fmt: skip
-        self._push = push.Push(connection.Endpoint.of(self._settings), self._settings, ears, self._sure_pulse)
+        endpoints = connection.Endpoints.of(self._settings)
+        self._push = push.Push(endpoints, self._settings, ears, self._sure_pulse, self._prices)
 
     def start(self, accounts: Iterable[str]) -> None:
         """Begin the streams of these accounts."""
@@ -139,6 +144,20 @@ class PushLink:
     def reports(self) -> tuple[PushReport, ...]:
         """The state of each account's stream."""
         return tuple(pulse.report for pulse in tuple(self._pulses.values()))
+
+    def prices(self, pairs: Iterable[Pair], max_age: float) -> dict[str, PushedPrice]:
+        """The prices of these pairs that the public stream tells now, at most so old (seconds), by the pair's id.
+
+        What is not in it has to be asked for by REST; the stream is asked for it from now on.
+        """
+        if self._push is None:
+            return {}
+        ids = {symbol: pair.id for pair in pairs if (symbol := symbol_of(pair)) is not None}
+        return {ids[symbol]: price for symbol, price in self._prices.ask(ids, max_age).items()}
+
+    def prices_report(self) -> PricesReport | None:
+        """The state of the public stream; `None` without push."""
+        return None if self._is_off else self._prices.report
 
     # In the push thread
 

@@ -117,8 +117,7 @@ class ActorSystem:
         """The actors by name; it changes as they are started, replaced and stopped."""
         self._effects = CallEffects(self.refs, ORDERS, clock.wall_ns)
         mark = partial(self.tell, ARCHIVE)
-        self._events = EventBus(self.refs, subscribers, notice, self.listener.ended, mark)
-        self.publish = self._events.publish
+        self.publish = EventBus(self.refs, subscribers, notice, mark).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
@@ -217,9 +216,9 @@ class ActorSystem:
 
     def intervals(self) -> dict[str, float]:
         """Seconds between two refreshes of each account's balance, given all of them."""
-        kept = [self._accounts[name] for name in tuple(self._kept) if name in self._accounts]
-        tiers = {account.name: account.tier or self._settings.tier for account in kept}
-        return {name: self._poller.interval(TIERS[tier].calls_decay) for name, tier in tiers.items()}
+        accounts, usual = self._accounts, self._settings.tier
+        intervals = {name: self._poller.interval(tier.calls_decay) for name, tier in TIERS.items()}
+        return {name: intervals[accounts[name].tier or usual] for name in tuple(self._kept) if name in accounts}
 
     def plain_name(self, row: str) -> str:
         """The plain name of an asset that Kraken calls `row`."""
@@ -263,7 +262,7 @@ class ActorSystem:
             self._accounts.values(), url=self._url, backing=self._backing, settings=self._settings,
             live=self._live, clock=self._clock, scheduler=self._scheduler, publish=self.publish,
             invalidate=self.invalidate, going=self._going, told=self._effects.ended, watch=self._watch,
-            drift=self._drift, ended=self._events.call_ended,
+            drift=self._drift, ended=self.listener.ended, subscribers=self._subscribers,
         )  # fmt: skip
 
     def _watch(self, report: Callable[..., LaneReport]) -> None:

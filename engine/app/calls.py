@@ -117,12 +117,11 @@ class CallMethods:
         deadline = now() + seconds
         for attempt in itertools.count():
             try:
-                named = self._named(endpoint, params)
+                named = {} if params is None else self._named(endpoint, params)
                 left = deadline - now()
-                return self._one_attempt(PrivateCall(
-                    account, endpoint, named, left, CallAnswer(), endpoint_class=endpoint_class,
-                    deadline_in=deadline_in,
-                ))  # fmt: skip
+                return self._one_attempt(
+                    PrivateCall(account, endpoint, named, left, CallAnswer(), None, endpoint_class, deadline_in)
+                )
             except CallError as error:
                 pause = _pause(error, endpoint, params, endpoint_class, attempt)
                 if pause is None or now() + pause >= deadline or self._state.stopped.wait(pause):

@@ -12,8 +12,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
@@ -25,11 +25,9 @@ from engine.actors.events.publisher import Subscribe, Unsubscribe
 from engine.actors.lane.attempt import distinct
 from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
-from engine.app.aio import AsyncEngine, Subscription
 from engine.app.gates import GateMethods
 from engine.app.host import check_host
 from engine.app.one_type import one_type
-from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
@@ -39,9 +37,13 @@ from engine.ownership.local_socket import is_served
 from engine.rules.balance.availability import Standing
 from engine.rules.balance.snapshot import moment
 from engine.store.backing import Backing
-from engine.stream.address import check_ws_url
+from engine.stream.address import check_ws_urls
 from engine.transport import check_proxy, check_url
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Account, Clock, Settings
+
+if TYPE_CHECKING:
+    from engine.app.aio import AsyncEngine
+    from engine.app.remote.remote_engine import RemoteEngine
 
 logger = logging.getLogger("engine")
 
@@ -85,7 +87,7 @@ class Engine(GateMethods):
         check_url(url, settings)
         check_proxy(settings.proxy)
         if settings.push:
-            check_ws_url(settings)
+            check_ws_urls(settings)
         backing = FileBacking(config.state_directory(state_dir))
         super().__init__(AppState(distinct_accounts, balances, settings, clock, self._notice, backing, live=live))
         self._url = url
@@ -93,7 +95,6 @@ class Engine(GateMethods):
         self._services: list[Service] = []
         self._warnings: deque[EngineWarning] = deque(maxlen=WARNINGS_KEPT)
         self._turn = threading.Lock()  # one start or stop at a time
-        self._aio = AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
         self._before: ActorSystem | None = None  # of the last start
         self._at_exit = partial(_stop_at_exit, weakref.ref(self))
 
@@ -133,6 +134,8 @@ class Engine(GateMethods):
         when an engine has the directory and does not serve it, `StoreError` when another user does, and `ConfigError`
         when the service is of another version.
         """
+        from engine.app.remote.remote_engine import RemoteEngine  # noqa: PLC0415 - few programs need it
+
         return RemoteEngine(state_dir)
 
     def start(self) -> Engine:
@@ -264,10 +267,12 @@ class Engine(GateMethods):
         """Whether it may trade, as given."""
         return self._state.live
 
-    @property
+    @cached_property
     def aio(self) -> AsyncEngine:
         """The same methods as coroutines, and the events as an asynchronous iterator."""
-        return self._aio
+        from engine.app.aio import AsyncEngine, Subscription  # noqa: PLC0415 - only where there is asyncio
+
+        return AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
 
     def status(self) -> EngineStatus:
         """What the engine is doing now; never waits."""
@@ -283,7 +288,7 @@ class Engine(GateMethods):
             state_dir=state.directory,
             pid=os.getpid(),
             as_of=moment(state.clock.wall_ns()),
-            accounts=tuple(map(state.judged, tuple(state.board.values()))),
+            accounts=state.all_judged(),
             under_way=None if under_way is None else (under_way.call.account, under_way.call.endpoint),
             waiting={each.name.lower(): n for each, n in mailbox.waiting().items()} if mailbox else {},
             refresh_intervals=system.intervals() if system else {},
@@ -297,6 +302,7 @@ class Engine(GateMethods):
             passes=dict(state.passes),
             drift=state.drift.read(),
             push=system.push.reports() if system else (),
+            push_prices=system.push.prices_report() if system else None,
             silent_since=system.listener.silent_since() if system else None,
             heard=system.listener.heard_ago() if system else {},
             refusing=system is not None and system.listener.is_refusing(),

@@ -29,6 +29,7 @@ from engine.rules.gates.report import GateReport
 from engine.rules.gates.smallest_order import smallest_order
 from engine.rules.gates.view import KeyFacts
 from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.stream.price_subscription import PushedPrice
 from engine.values import Pair
 
 PLACE_TIMEOUT = 30.0  # seconds, as `Engine.place` has it
@@ -169,6 +170,10 @@ class PassContext:
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         """A public call."""
         return self._engine.public(endpoint, params, seconds)
+
+    def pushed(self, pairs: Collection[Pair], max_age: float) -> Mapping[str, PushedPrice]:
+        """The prices that push tells now."""
+        return self._state.system.push.prices(pairs, max_age)
 
     def noter(self, endpoint: str) -> Note:
         """Collects what is new or odd in the replies of an endpoint."""

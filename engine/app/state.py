@@ -148,6 +148,11 @@ class AppState:
         system = self.running
         return snapshot if system is None else system.listener.judged(snapshot)
 
+    def all_judged(self) -> tuple[BalanceSnapshot, ...]:
+        """The newest snapshot of every account, as it is to be read now."""
+        system, snapshots = self.running, tuple(self.board.values())
+        return snapshots if system is None else system.listener.all_judged(snapshots)
+
     def check_account(self, account: str) -> None:
         """Raise `UnknownName` for an account that this engine does not have."""
         if not isinstance(account, str) or account not in self.accounts:

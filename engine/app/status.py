@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from engine.actors.lane.report import LaneReport
 from engine.kraken.drift import Drift
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
+from engine.stream.price_board import PricesReport
 from engine.stream.pulse import PushReport
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class EngineStatus:
     """Since when no account has had a good reply; `None` without silence."""
     push: tuple[PushReport, ...] = ()
     """The state of each account's stream, with push."""
+    push_prices: PricesReport | None = None
+    """The state of the public stream, which tells the gates prices; `None` without push."""
     drift: tuple[Drift, ...] = ()
     """What was new, missing or odd in Kraken's replies, the oldest kind first."""
     heard: Mapping[str, float] = field(default_factory=dict)
@@ -88,6 +92,7 @@ class EngineStatus:
             "passes": {name: each.to_dict() for name, each in self.passes.items()},
             "silent_since": None if self.silent_since is None else self.silent_since.isoformat(),
             "push": [each.to_dict() for each in self.push],
+            "push_prices": None if self.push_prices is None else self.push_prices.to_dict(),
             "drift": [each.to_dict() for each in self.drift],
             "heard": {name: round(each, 3) for name, each in self.heard.items()},
             "refusing": self.refusing,

@@ -10,7 +10,6 @@ import shlex
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ from engine.config import load, state_directory
 from engine.errors import ConfigError
 from engine.kraken.assets import AssetTable
 from engine.values import MASTER, Settings
+from engine.values.dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from engine.config import Config
 from engine.config import load as load_config
 from engine.errors import UnknownName
 from engine.values import Account, Settings
+from engine.values.dataclass import dataclass
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

@@ -17,6 +17,7 @@ import click
 from engine.cli.alert import alert
 from engine.cli.balances import balances
 from engine.cli.call import call
+from engine.cli.cluster import cluster
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
@@ -56,7 +57,7 @@ def program() -> None:
 
 for command in (
     demo, init, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
-    gateway_key, alert, help_,
+    gateway_key, alert, cluster, help_,
 ):  # fmt: skip
     program.add_command(command)
 

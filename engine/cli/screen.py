@@ -6,7 +6,7 @@ Pure: it draws values. It fits 80 columns: names are shortened, amounts never ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from rich.console import Group, JustifyMethod, RenderableType
@@ -22,6 +22,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.rules.gates.report import GateReport
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.states import OrderState
+from engine.values.dataclass import dataclass
 from engine.web.page.cell import GLYPHS
 from engine.web.page.headline import headline
 from engine.web.page.seen import LoggedEvent

@@ -11,7 +11,8 @@ from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
 from engine.cluster.owner import LaneOwner, Warn
-from engine.values import SYSTEM_CLOCK
+from engine.store import prepare_directory
+from engine.values import Clock
 
 
 class LaneBacking:
@@ -30,11 +31,12 @@ class LaneBacking:
 
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> LaneOwner:
         """Take the API keys, given as account and hash of the key. Raises `StoreInUse` or `StoreError`."""
+        prepare_directory(self.local)
         return LaneOwner(self.lease, keys, warn)
 
-    def open_marks(self, owner: LaneOwner, warn: Warn) -> LaneMarks:
-        """The nonce marks of the keys."""
-        return LaneMarks(owner.lease, SYSTEM_CLOCK, warn)
+    def open_marks(self, owner: LaneOwner, clock: Clock, warn: Warn) -> LaneMarks:
+        """The nonce marks of the keys; `clock` is the one that the nonces follow."""
+        return LaneMarks(owner.lease, clock, warn)
 
     def open_documents(
         self, name: str, owner: LaneOwner

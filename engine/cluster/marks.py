@@ -60,6 +60,11 @@ class LaneMarks:
         """The highest durable mark of a key; 0 when it has none."""
         return max(self._lease.key_marks.get(key_id, 0), self._lease.mark)
 
+    def all_durable(self) -> dict[str, int]:
+        """The highest durable mark of every key that has one."""
+        shared = self._lease.mark
+        return {key_id: max(mark, shared) for key_id, mark in tuple(self._lease.key_marks.items())}
+
     def inherited(self, key_id: str) -> int:
         """The mark that a key had when this was opened, or when it was claimed: its nonces begin above it."""
         return max(self._lease.key_marks.get(key_id, 0), self._at_opening)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.app import Engine
 from engine.doctor.finding import Finding, ok, warn
 from engine.rules.stream.subscription import StreamState
+from engine.stream.price_board import PricesReport
 from engine.stream.pulse import PushReport
 
 _REMEDIES = {
@@ -18,10 +19,21 @@ _REMEDIES = {
 
 
 def push_findings(engine: Engine, account: str) -> Iterator[Finding]:
-    """How the account's stream is; nothing without push."""
-    for each in engine.status().push:
+    """How the account's stream is, and that of prices where a gate asks for them; nothing without push."""
+    status = engine.status()
+    for each in status.push:
         if each.account == account:
             yield _finding(each)
+    if status.push_prices is not None and status.push_prices.is_asked:
+        yield _prices(status.push_prices)
+
+
+def _prices(report: PricesReport) -> Finding:
+    if report.state is StreamState.LIVE:
+        return ok("push-prices", report.sentence)
+    return warn("push-prices", report.sentence,
+                "Nothing has to be done: it connects again by itself. If it stays so, look at the network and at the "
+                "setting ws_public_url.")  # fmt: skip
 
 
 def _finding(report: PushReport) -> Finding:

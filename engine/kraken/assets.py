@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
 from engine.values import Bucket
+from engine.values.dataclass import dataclass
 
 
 class Located(NamedTuple):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from engine.values.dataclass import dataclass
 
 Note = Callable[[str, str], None]
 """``note(field, what)``: one observation about one reply; `what` is `NEW`, `MISSING` or `ODD`."""

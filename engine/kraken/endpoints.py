@@ -10,11 +10,12 @@ endpoints, which Kraken has withdrawn; the Funding (beta) and OAuth endpoints, w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 from types import MappingProxyType
 
 from engine.errors import UnknownName
+from engine.values.dataclass import dataclass
 
 
 class CallClass(IntEnum):

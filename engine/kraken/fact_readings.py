@@ -6,7 +6,6 @@ Raises `NotSettled` if a reply settles nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.kraken.assets import AssetTable
 from engine.kraken.facts import NotSettled
 from engine.kraken.shapes import is_amount
 from engine.values import Bucket
+from engine.values.dataclass import dataclass
 
 Reading = tuple[str, str]
 

@@ -7,8 +7,10 @@ cannot cost money; the table says what each answer changes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from engine.values.dataclass import dataclass
 
 EARN, FEE, NAMES, ORDER, WALLETS = "auto-earn", "fee", "names", "order", "wallets"
 COST, PLACED, TICKER, VENUES, PRODUCTS = "call-cost", "placed-order", "ticker", "venues", "products"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from engine.errors import CallUnknown
 from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
 from engine.kraken.pair_rows import find_rows
 from engine.values import Pair
+from engine.values.dataclass import dataclass
 
 TRADE_VOLUME = "TradeVolume"
 

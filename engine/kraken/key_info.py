@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from engine.kraken.endpoints import PRIVATE
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
+
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,15 @@ class _Falling:
     def level(self, now: float) -> float:
         """The points now: never below 0."""
         return min(max(0.0, (self._empty_at - now) * self._decay), self._ceiling)
+
+    @property
+    def moment(self) -> float:
+        """What the counter is now, for `level_of`. Any thread."""
+        return self._empty_at
+
+    def level_of(self, moment: float, now: float) -> float:
+        """The points at `now` of this counter as it was at an earlier `moment`, whatever it has counted since."""
+        return min(max(0.0, (moment - now) * self._decay), self._ceiling)
 
     def room(self, now: float) -> float:
         """The points that may still be spent now: never below 0."""
@@ -193,9 +203,14 @@ class TradingCounter:
         """The threshold of every pair."""
         return self._tier.trades
 
-    def levels(self, now: float) -> Mapping[str, float]:
-        """The points of every pair that is not idle. The one method that any thread may call."""
-        return {pair: level for pair, kept in tuple(self._pairs.items()) if (level := kept.level(now)) > 0}
+    def moments(self) -> tuple[tuple[str, _Falling, float], ...]:
+        """What every pair's counter is now, for `levels_of`. The one method that any thread may call."""
+        return tuple((pair, kept, kept.moment) for pair, kept in tuple(self._pairs.items())) if self._pairs else ()
+
+    @staticmethod
+    def levels_of(moments: Iterable[tuple[str, _Falling, float]], now: float) -> Mapping[str, float]:
+        """The points at `now` of every pair that was not idle."""
+        return {pair: level for pair, kept, moment in moments if (level := kept.level_of(moment, now)) > 0}
 
     def points(self, action: Action, now: float, order: str | None = None) -> float:
         """The cost of an action now. An unknown order counts as new, which costs most."""

@@ -56,7 +56,7 @@ def spelled(name: str) -> str:
         return name
     body, colon, venue = name.upper().partition(":")
     base, slash, quote = body.partition("/")
-    body = f"{_shown(base)}/{_shown(quote)}" if slash else _listed(base)
+    body = f"{shown_code(base)}/{shown_code(quote)}" if slash else _listed(base)
     return body + colon + venue
 
 
@@ -89,7 +89,7 @@ def names_of(pair: Pair) -> tuple[str, ...]:
     """
     if pair.asset_class == TOKENIZED and pair.id.replace("/", "") != pair.altname:
         return (pair.id,)
-    shown = f"{_shown(pair.base)}/{_shown(pair.quote)}"
+    shown = f"{shown_code(pair.base)}/{shown_code(pair.quote)}"
     names: tuple[str, ...] = (pair.id, pair.altname, pair.wsname, shown)
     if pair.venue:
         names = tuple(each if ":" in each else f"{each}:{pair.venue}" for each in names if each)
@@ -141,7 +141,8 @@ def _is_tokenized(name: str, pair: Pair | None) -> bool:
     return is_share(name) if pair is None else pair.asset_class == TOKENIZED
 
 
-def _shown(asset: str) -> str:
+def shown_code(asset: str) -> str:
+    """The code of an asset as Kraken shows it: ``XXBT`` and ``XBT`` are ``BTC``."""
     plain = plain_code(asset)
     return _SHOWN.get(plain, plain)
 

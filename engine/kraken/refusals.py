@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
@@ -29,6 +28,7 @@ from engine.errors import (
     TemporaryLockout,
     UnknownMethod,
 )
+from engine.values.dataclass import dataclass
 
 LOCKOUT_SECONDS = 900.0  # Kraken says "a few minutes" in one place and 15 quiet minutes in another
 AUTH_THROTTLE_SECONDS = 30.0

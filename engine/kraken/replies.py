@@ -31,6 +31,7 @@ from engine.kraken.refusals import UNLISTED, Effect, category, meaning_of, norma
 from engine.kraken.strict_json import read_strictly
 from engine.kraken.waits import TOO_MANY_REQUESTS, wait_in_error, wait_in_header
 
+OK = 200
 PARTIAL_CONTENT = 206  # HTTP; a part of a reply, however well it reads
 
 
@@ -64,11 +65,33 @@ def read_reply(
     425.
     """
     try:
-        return _read(status, body, endpoint, now, note)
+        value = _value(body)
+        if status == OK and _is_plain(value, endpoint):
+            return KrakenReply(value["result"])
+        return _read(status, body, value, endpoint, now, note)
     except CallError as error:
         if status == TOO_MANY_REQUESTS:
             error.retry_after = max(error.retry_after or 0.0, wait_in_header(retry_after, now))
         raise error.about(None, endpoint.name) from None
+
+
+_UNREADABLE = object()
+
+
+def _value(body: bytes) -> Any:
+    """The JSON value of a body, or `_UNREADABLE`."""
+    try:
+        return read_strictly(body)
+    except (ValueError, ArithmeticError, RecursionError):
+        return _UNREADABLE
+
+
+def _is_plain(value: Any, endpoint: Endpoint) -> bool:
+    """Whether a reply has nothing but a result of the right shape, as nearly all have."""
+    return (
+        isinstance(value, dict) and len(value) == len(_FIELDS) and value.get("error") == []
+        and isinstance(value.get("result", _UNREADABLE), endpoint.shape)
+    )  # fmt: skip
 
 
 # --- the envelope ---------------------------------------------------------------------------------------------
@@ -81,11 +104,13 @@ class _Envelope(NamedTuple):
     has_result: bool
 
 
-def _read(status: int, body: bytes, endpoint: Endpoint, now: float | None, note: Note) -> KrakenReply:
+def _read(
+    status: int, body: bytes, value: Any, endpoint: Endpoint, now: float | None, note: Note
+) -> KrakenReply:  # fmt: skip
     is_whole = 200 <= status < 300 and status != PARTIAL_CONTENT
     if not (is_whole or 400 <= status < 500):
         _raise_unknown(endpoint, f"{_STATUS.get(status // 100, 'HTTP')} {status} and {_what_came(body)}")
-    envelope = _envelope(body, note)
+    envelope = _envelope(value, note)
     if envelope is None:
         _raise_unreadable(status, body, endpoint)
     is_partial = bool(envelope.errors) and _is_partial(envelope, endpoint)
@@ -135,18 +160,12 @@ def _raise_no_result(endpoint: Endpoint) -> NoReturn:
     raise NoResult(f"{endpoint.name} was answered with {came}: {_advice(endpoint)}.")
 
 
-def _envelope(body: bytes, note: Note) -> _Envelope | None:
-    """Kraken's envelope, or `None` when the body is not one."""
-    try:
-        value = read_strictly(body)
-    except (ValueError, ArithmeticError, RecursionError):
-        return None
+def _envelope(value: Any, note: Note) -> _Envelope | None:
+    """Kraken's envelope, or `None` when the value is not one."""
     entries = value.get("error") if isinstance(value, dict) else None
     entries = [entries] if isinstance(entries, str) else entries  # seen: {"error":"EFunding:No funding method"}
     if not isinstance(entries, list) or len(entries) > _MOST_ERRORS:
         return None
-    if not entries and value.keys() <= _FIELDS:
-        return _Envelope((), (), value.get("result"), "result" in value)
     if not all(isinstance(e, str) and 0 < len(e) <= _LONGEST_ERROR and e.strip() for e in entries):
         return None
     entries = [_TOKEN.sub("…", e) for e in entries]  # the server may repeat the key

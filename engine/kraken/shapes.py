@@ -9,12 +9,13 @@ published since June 2026.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any
 
 from engine.kraken.drift import MISSING, NEW, ODD, Note
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

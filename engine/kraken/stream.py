@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
 from engine.kraken.pair_names import plain_code
 from engine.kraken.strict_json import read_strictly
+from engine.values.dataclass import dataclass
 
 BALANCES, EXECUTIONS = "balances", "executions"
 CHANNELS = (BALANCES, EXECUTIONS)
@@ -72,8 +73,8 @@ def subscription(channel: str, token: str) -> str:
     return json.dumps({"method": "subscribe", "params": params, "req_id": CHANNELS.index(channel) + 1})
 
 
-def read_frame(message: str | bytes, note: Note = unnoted) -> Frame:
-    """What a message is. Raises `Doubt`."""
+def read_body(message: str | bytes) -> Mapping[str, Any]:
+    """The JSON object that a message is. Raises `Doubt`."""
     if isinstance(message, bytes):
         raise Doubt("a binary frame")
     try:
@@ -82,13 +83,26 @@ def read_frame(message: str | bytes, note: Note = unnoted) -> Frame:
         raise Doubt("a frame that is not JSON") from None
     if not isinstance(body, Mapping):
         raise Doubt("a frame that is not an object")
+    return body
+
+
+def read_frame(message: str | bytes, note: Note = unnoted) -> Frame:
+    """What a message is. Raises `Doubt`."""
+    body = read_body(message)
     if "method" in body or "success" in body:
         return _answer(body)
     channel = body.get("channel")
     if channel in CHANNELS:
         return _numbered(str(channel), body)
-    if channel not in _OTHERS:
-        note("channel" if "channel" not in body else str(channel), MISSING if channel is None else NEW)
+    return passed_over(channel, body, note)
+
+
+def passed_over(channel: Any, body: Mapping[str, Any], note: Note) -> Alive:
+    """A frame of a channel that was not subscribed; noted when nobody knows the channel."""
+    if not isinstance(channel, str):
+        note("channel", ODD if "channel" in body else MISSING)
+    elif channel not in _OTHERS:
+        note(channel, NEW)
     return Alive()
 
 
@@ -197,7 +211,7 @@ def _execution(row: Mapping[str, Any], note: Note) -> Execution | None:
 def _fee(told: Any) -> Decimal | None:
     """The fee of a trade, where it is told in one asset."""
     rows = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-    fees = [_number(each.get("qty")) for each in rows]
+    fees = [number(each.get("qty")) for each in rows]
     return fees[0] if len(fees) == 1 else None
 
 
@@ -209,13 +223,14 @@ def _floored(row: Mapping[str, Any], name: str, note: Note) -> Decimal | None:
 def _amount(row: Mapping[str, Any], name: str, note: Note) -> Decimal | None:
     if row.get(name) is None:
         return None
-    amount = _number(row[name])
+    amount = number(row[name])
     if amount is None:
         note(name, ODD)
     return amount
 
 
-def _number(value: Any) -> Decimal | None:
+def number(value: Any) -> Decimal | None:
+    """A JSON number, unless it is too large to be an amount; `None` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     amount = Decimal(value)

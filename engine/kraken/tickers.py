@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from engine.errors import CallUnknown
 from engine.kraken.drift import MISSING, NEW, ODD, Note, unnoted
 from engine.values import Ticker
+from engine.values.dataclass import dataclass
 
 _PRICE = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 _KNOWN = frozenset("abcvptlho")

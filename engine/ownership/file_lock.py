@@ -52,7 +52,11 @@ class FileLock:
 
     def check(self) -> None:
         """The cheap part of `verify`: whether our descriptor and the path are still the file that was locked."""
-        if held_by(self._descriptor) != self._identity:
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError:
+            raise OwnershipLost(CLOSED) from None
+        if (found.st_dev, found.st_ino) != self._identity:
             raise OwnershipLost(CLOSED)
         try:
             found = os.lstat(self._place)

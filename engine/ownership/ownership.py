@@ -82,10 +82,12 @@ class Ownership:
 
     def check(self) -> None:
         """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
+        try:
+            self._lock.check()
+        except OwnershipLost:
+            self._told(self._lock.check)
         if self.is_lost:
             self.verify()
-        else:
-            self._told(self._lock.check)
 
     def verify(self, key_id: str = "") -> None:
         """Raise `OwnershipLost` unless the directory, and that key, are still this engine's and nobody else had them.
@@ -98,7 +100,7 @@ class Ownership:
 
     def release(self) -> None:
         """Give everything back, the directory last; a second call does nothing."""
-        self._is_released = True
+        self.is_lost = self._is_released = True
         for key_id in tuple(self._claims):
             self.release_key(key_id)
         self._lock.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.values.dataclass import dataclass
 
 _DOUBLINGS_AT_MOST = 16  # beyond any longest pause, and far from where a float overflows
 

@@ -2,7 +2,8 @@
 
 A backing is opened in this order: `own`, then `open_marks` and `open_documents` with that owner, then `open_journal`.
 Everything that writes returns when it is durable and raises `StoreError` within about a second when that cannot be
-promised, or its kind `OwnershipLost` when another may own what is written: nothing was written then.
+promised. Marks and the journal ask first whether it is still owned, and raise `OwnershipLost` when it is not: nothing
+was written then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.rules.order.placement import Placement
+from engine.values import Clock
 
 Warn = Callable[[str, str], None]
 """Is told a code of a warning and its sentence; any thread."""
@@ -70,6 +72,10 @@ class Marks(Protocol):
 
     def durable(self, key_id: str) -> int:
         """The highest durable mark of a key; 0 when it has none. Other keys may share it."""
+        ...
+
+    def all_durable(self) -> dict[str, int]:
+        """The highest durable mark of every key that has one."""
         ...
 
     def inherited(self, key_id: str) -> int:
@@ -230,8 +236,11 @@ class Backing(Protocol):
         """
         ...
 
-    def open_marks(self, owner: Any, warn: Warn) -> Marks:
-        """The nonce marks. `warn` is told when they cannot be written, and what was found at the opening."""
+    def open_marks(self, owner: Any, clock: Clock, warn: Warn) -> Marks:
+        """The nonce marks. `warn` is told when they cannot be written, and what was found at the opening.
+
+        `clock` is the one that the nonces follow.
+        """
         ...
 
     def open_documents(self, name: str, owner: Any) -> tuple[Documents, Mapping[str, Any] | None, str | None]:

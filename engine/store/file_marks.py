@@ -71,6 +71,10 @@ class FileMarks:
         """The highest durable mark of a key; 0 when it has none."""
         return self._durable.get(key_id, 0)
 
+    def all_durable(self) -> dict[str, int]:
+        """The highest durable mark of every key that has one."""
+        return dict(self._durable)
+
     def inherited(self, key_id: str) -> int:
         """The mark of a key that the files had at the opening; 0 when it had none."""
         return self._inherited.get(key_id, 0)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from engine.rules.transitions import table
 from engine.store.files import put_aside
 from engine.store.reader import read_documents, salvage
 from engine.store.writer import Store
+from engine.values.dataclass import dataclass
 
 FILE_NAME = "nonces.sqlite"
 COPY_NAME = "nonces-copy.sqlite"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -67,6 +67,11 @@ class Nonces:
         last = self._marks.inherited(key_id) if line is None else line.sequence.last
         return max(0.0, (last - self._clock.wall_ns()) / 1e9)
 
+    def moment(self) -> NonceMoment:
+        """The last nonces and the marks as they are now. Any thread."""
+        last = {key_id: line.sequence.last for key_id, line in tuple(self._lines.items())}
+        return NonceMoment(self._clock.wall_ns(), last, self._marks.all_durable())
+
     @property
     def reservations(self) -> int:
         """The number of marks made durable since the start."""
@@ -88,6 +93,20 @@ class Nonces:
             sequence = NonceSequence.above(marks.inherited(key_id))
             self._lines[key_id] = _Line(sequence, partial(marks.reserve, key_id), renew, partial(marks.durable, key_id))
         return self._lines[key_id]
+
+
+class NonceMoment(NamedTuple):
+    """The nonces at one moment."""
+
+    wall_ns: int
+    last: Mapping[str, int]
+    """The last nonce issued, by key id."""
+    marks: Mapping[str, int]
+    """The durable marks, by key id."""
+
+    def lead(self, key_id: str) -> float:
+        """Seconds by which the nonces of a key were ahead of the clock; 0 when they followed it."""
+        return max(0.0, (self.last.get(key_id, self.marks.get(key_id, 0)) - self.wall_ns) / 1e9)
 
 
 class _Line(NamedTuple):

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import sqlitedict
-
 from engine.errors import StoreDamaged, StoreError
 from engine.store.codec import encode
 from engine.store.files import (
@@ -249,6 +247,8 @@ def _prepare_file(path: Path) -> None:
 
 
 def _open_dict(path: Path) -> Any:
+    import sqlitedict  # noqa: PLC0415 - only once a store is opened: it brings pickle and tempfile
+
     return sqlitedict.SqliteDict(
         str(path), tablename=TABLE, autocommit=True, journal_mode="WAL", outer_stack=False,
         encode=json.dumps, decode=json.loads,

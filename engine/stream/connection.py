@@ -12,15 +12,17 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from engine.rules.stream.subscription import Refusal
-from engine.stream.address import check_ws_url
+from engine.stream.address import StreamAddress, check_ws_urls
 from engine.transport import tls_context
 from engine.values import Secret, Settings
+from engine.values.dataclass import dataclass
 from engine.version import __version__
 
 OPEN_WITHIN = 10.0  # seconds for name, proxy, TLS and upgrade
@@ -52,13 +54,25 @@ class Endpoint:
     proxy: Secret | None = field(repr=False)
 
     @classmethod
-    def of(cls, settings: Settings) -> Endpoint:
-        """By the settings. Raises `ConfigError`."""
-        address = check_ws_url(settings)
+    def of(cls, address: StreamAddress, settings: Settings) -> Endpoint:
+        """By the settings. Raises `ConfigError` for a CA file that cannot be used."""
         proxy = None if address.is_here else settings.proxy
         assert not isinstance(proxy, str)
         tls = tls_context(settings.ca_file) if address.is_tls else None
         return cls(address.url, address.host, address.port, tls, proxy)
+
+
+class Endpoints(NamedTuple):
+    """Those of an engine: for the accounts, and for what is public."""
+
+    private: Endpoint
+    public: Endpoint
+
+    @classmethod
+    def of(cls, settings: Settings) -> Endpoints:
+        """By the settings. Raises `ConfigError`."""
+        private, public = check_ws_urls(settings)
+        return cls(Endpoint.of(private, settings), Endpoint.of(public, settings))
 
 
 class Connection:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from engine.errors import CallError
 from engine.kraken.drift import Note
 from engine.kraken.stream import Execution
 from engine.values import Secret
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from engine.rules.balance.pushed import PushedTotals
 from engine.rules.balance.snapshot import moment
 from engine.rules.stream.subscription import SILENCE, Moment, StreamState
 from engine.values import AssetBalance, Clock
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

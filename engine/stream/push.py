@@ -1,4 +1,4 @@
-"""The push thread: one asyncio loop, and in it one line for each account."""
+"""The push thread: one asyncio loop, and in it one line for each account and one for prices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engine.rules.stream.subscription import StreamState
 from engine.stream.budget import ConnectionBudget
-from engine.stream.connection import Endpoint
+from engine.stream.connection import Endpoints
 from engine.stream.ears import Ears
 from engine.stream.line import Line
+from engine.stream.price_board import PriceBoard
+from engine.stream.price_line import PriceLine
 from engine.stream.pulse import Pulse
 from engine.stream.turns import Turns
 from engine.values import Settings
@@ -31,15 +33,17 @@ _NOT_KEPT = (
 class Push:
     """Keeps the lines of all accounts. Thread-safe; nothing waits but `stop`.
 
-    `pulse` gives an account's pulse. The thread only calls `ears`, which do not wait either.
+    `pulse` gives an account's pulse; `prices` is where the gates ask. The thread only calls `ears`, which do not wait
+    either. `budget`: that of all connections, the public ones as well.
     """
 
     def __init__(
-        self, endpoint: Endpoint, settings: Settings, ears: Ears, pulse: Callable[[str], Pulse],
+        self, endpoints: Endpoints, settings: Settings, ears: Ears, pulse: Callable[[str], Pulse], prices: PriceBoard,
         budget: ConnectionBudget | None = None,
     ) -> None:  # fmt: skip
-        self._endpoint, self._settings, self._ears, self._pulse = endpoint, settings, ears, pulse
-        self._budget = budget or ConnectionBudget(endpoint.url)
+        self._endpoints, self._settings, self._ears, self._pulse = endpoints, settings, ears, pulse
+        self._prices = prices
+        self._budget = budget or ConnectionBudget(endpoints.private.url)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._over: asyncio.Event | None = None
@@ -97,8 +101,10 @@ class Push:
         self._is_running.set()
         if self._budget.room >= 0 and not self._budget.is_kept:
             self._ears.warn("push-budget", _NOT_KEPT)
+        public = PriceLine(self._prices, self._ears.note, self._turns, self._budget, self._endpoints.public)
+        prices = self._loop.create_task(public.run())
         await self._over.wait()
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), prices]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -118,7 +124,7 @@ class Push:
         if before is not None:  # its socket is closed first
             await asyncio.wait([before])
         line = Line(
-            account, self._pulse(account), self._ears, self._turns, self._budget, self._endpoint,
+            account, self._pulse(account), self._ears, self._turns, self._budget, self._endpoints.private,
             self._settings.call_timeout,
         )  # fmt: skip
         await line.run()

@@ -11,6 +11,9 @@ from engine.stream.budget import ConnectionBudget
 AT_ONCE = 8  # connections under way: their tokens come through the lane, one after the other
 SOON = 0.5  # seconds between two looks while room is kept for others
 LOOK_AGAIN = 30.0  # seconds at most between two looks at the budget, which other engines use as well
+PRICES = ""
+"""In the place of an account, and the name of none: the one connection for prices. It serves every account, so it comes
+before those without orders."""
 
 
 class Turns:
@@ -55,7 +58,7 @@ class Turns:
             return
         urgent = set(self._urgent())
         room = self._budget.room - self._under_way
-        for account in sorted(self._waiting, key=lambda each: each not in urgent):
+        for account in sorted(self._waiting, key=lambda each: (each not in urgent, each != PRICES)):
             urgent.discard(account)
             if room - len(urgent) <= 0 or self._under_way >= AT_ONCE:
                 break

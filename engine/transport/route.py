@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 
 from engine.transport.address import Base, Proxy, check_proxy, check_url, is_loopback
 from engine.transport.resolver import Resolver
 from engine.transport.tls import tls_context
 from engine.values import Clock, Settings
+from engine.values.dataclass import dataclass
 from engine.version import __version__
 
 

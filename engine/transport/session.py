@@ -12,14 +12,10 @@ Guarantees:
 from __future__ import annotations
 
 import functools
-import io
 import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import requests
-from requests.adapters import BaseAdapter
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import CallError, DeadlinePassed, EngineStopped
 from engine.transport.failures import failure
@@ -28,6 +24,9 @@ from engine.transport.resolver import Resolver
 from engine.transport.route import Route
 from engine.transport.wire import LONGEST_WAIT, Wire, WireClosed
 from engine.values import KRAKEN_URL, SYSTEM_CLOCK, Clock, Settings
+
+if TYPE_CHECKING:
+    import requests
 
 LIMIT = 32 * 1024 * 1024
 
@@ -72,14 +71,6 @@ class Transport:
             f"Host: {route.base.netloc}\r\nUser-Agent: {route.agent}\r\n"
             "Accept: application/json\r\nAccept-Encoding: identity\r\n"
         )
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers.clear()
-        adapter = _Adapter(self._wire, self._constant)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        # Prepared once: a PreparedRequest is mutable by its documentation, and building one costs half a call.
-        self._prepared = self._session.prepare_request(requests.Request("GET", route.base.url))
 
     def sibling(self) -> Transport:
         """Another transport to the same place, which shares the TLS set-up and the resolver."""
@@ -117,6 +108,20 @@ class Transport:
         """
         return self._wire.cut(token)
 
+    @functools.cached_property
+    def _session(self) -> requests.Session:
+        """For requests without a key. Made by the first one: importing requests takes as long as all of the engine."""
+        from engine.transport.keyless import session_over  # noqa: PLC0415
+
+        return session_over(self._wire, self._constant)
+
+    @functools.cached_property
+    def _prepared(self) -> requests.PreparedRequest:
+        """Prepared once: a PreparedRequest is mutable by its documentation, and building one costs half a call."""
+        from engine.transport.keyless import prepared  # noqa: PLC0415
+
+        return prepared(self._session, self._route.base.url)
+
     def close(self) -> None:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
         self._wire.close()
@@ -125,37 +130,28 @@ class Transport:
         patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
-        try:
-            outcome = self._attempt(deadline, token, act, wanted)
-        finally:
-            self._turn.release()
-        if isinstance(outcome, CallError):
-            # Raised here, outside the handler, so that it carries no foreign exception, whose text may repeat what was
-            # sent.
-            raise outcome
-        return outcome
-
-    def _attempt(
-        self, deadline: float, token: object, act: Callable[..., HttpReply], wanted: tuple[Any, ...]
-    ) -> HttpReply | CallError:
         wire = self._wire
         try:
             wire.begin(token, deadline)
-        except WireClosed:
-            return EngineStopped("The connection to Kraken is closed: the engine is stopping.")
-        try:
             return act(*wanted)
+        except WireClosed:
+            outcome: CallError = EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         except Exception as error:  # noqa: BLE001 - every failure has an outcome
-            return failure(error, wire)
+            outcome = failure(error, wire)
         finally:
             wire.end()
+            self._turn.release()
+        raise outcome  # outside the handler, so that it carries no foreign exception: its text may repeat what was sent
 
     def _post(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         """Write a call as it was signed, and read its reply."""
         if not isinstance(body, bytes):
             raise WireError("the body has to be bytes")
         for name, value in headers.items():
-            _check_header(name, value)
+            if name not in _USUAL:
+                _check_name(name)
+            if not _HEADER_VALUE.fullmatch(value):
+                raise WireError(f"the header {name} holds characters that cannot be sent")
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         head = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}{lines}Content-Length: {len(body)}\r\n\r\n"
         return self._wire.exchange("POST", head.encode("ascii") + body)
@@ -168,44 +164,6 @@ class Transport:
         return HttpReply(response.status_code, response.raw.read(), *map(response.headers.get, KEPT))
 
 
-class _Adapter(BaseAdapter):
-    """Sends a prepared request without headers or a body of its own over our connection.
-
-    The other arguments of a Session are ignored: TLS is verified as the wire was configured, and the time limit is the
-    deadline of the exchange.
-    """
-
-    def __init__(self, wire: Wire, constant: str) -> None:
-        super().__init__()
-        self._wire, self._constant = wire, constant
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
-        method = request.method or ""
-        head = f"{method} {request.path_url} HTTP/1.1\r\n{self._constant}\r\n"
-        reply = self._wire.exchange(method, head.encode("ascii"))
-        response = requests.Response()
-        response.status_code = reply.status
-        response.request = request
-        response.url = request.url or ""
-        response.raw = io.BytesIO(reply.body)
-        # Only the headers that are used.
-        response.headers.update(
-            {name: value for name, value in zip(KEPT, reply[2:], strict=True) if value is not None}
-        )
-        return response
-
-    def close(self) -> None:
-        """Nothing of its own to close."""
-
-
 @functools.lru_cache(maxsize=256)
 def _checked_target(path: str, query: str = "") -> str:
     if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
@@ -213,11 +171,8 @@ def _checked_target(path: str, query: str = "") -> str:
     return f"{path}?{query}" if query else path
 
 
-def _check_header(name: str, value: str) -> None:
-    """Our own sentences, since those of requests repeat the value."""
-    if name not in _USUAL and not _HEADER_NAME.fullmatch(name):
+def _check_name(name: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
         raise WireError("a header has a name that cannot be sent")
-    if name not in _USUAL and name.lower() in _OURS:
+    if name.lower() in _OURS:
         raise WireError(f"the header {name} is the transport's own")
-    if not _HEADER_VALUE.fullmatch(value):
-        raise WireError(f"the header {name} holds characters that cannot be sent")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import ssl
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
 from engine.errors import ConfigError
 
 
@@ -34,7 +32,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.sslsocket_class = TlsSocket
-    file = DEFAULT_CA_BUNDLE_PATH if ca_file is None else ca_file
+    file = _usual_file() if ca_file is None else ca_file
     try:
         context.load_verify_locations(file)
     except (OSError, ValueError, TypeError) as error:
@@ -44,3 +42,9 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
             "that can be read. Correct the setting ca_file, or leave it out for the usual ones."
         ) from None
     return context
+
+
+def _usual_file() -> str:
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: PLC0415 - only where there is TLS: it takes long
+
+    return DEFAULT_CA_BUNDLE_PATH

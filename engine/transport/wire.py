@@ -27,7 +27,6 @@ from engine.transport.framing import (
     KEPT,
     FramedResponse,
     HttpReply,
-    PlainHead,
     Stream,
     Tap,
     WireError,
@@ -286,10 +285,8 @@ class Wire:
     def _receive(self, method: str) -> HttpReply:
         data = self._receive_some(BUFFER)
         head = plain_head(data)
-        return self._receive_any(method, data) if head is None else self._receive_plain(head, data)
-
-    def _receive_plain(self, head: PlainHead, data: bytes) -> HttpReply:
-        """The rest of an ordinary reply, of which `data` is the beginning."""
+        if head is None:
+            return self._receive_any(method, data)
         self.stage = "reading the reply"
         if head.length > self.route.limit:
             raise WireError(f"the reply is longer than {self.route.limit} bytes")

@@ -7,10 +7,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cached_property
 
 from engine.errors import ConfigError
+from engine.values.dataclass import dataclass
 from engine.values.secret import Secret, shown
 
 MASTER = "MASTER"

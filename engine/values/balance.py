@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+
+from engine.values.dataclass import dataclass
 
 
 class Bucket(Enum):

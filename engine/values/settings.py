@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal, InvalidOperation
 
 from engine.errors import ConfigError
 from engine.values.account import check_tier
+from engine.values.dataclass import dataclass
 from engine.values.secret import Secret
 
 KRAKEN_URL = "https://api.kraken.com"
 KRAKEN_WS_URL = "wss://ws-auth.kraken.com/v2"
+KRAKEN_PUBLIC_WS_URL = "wss://ws.kraken.com/v2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Settings:
     push: hear of changed balances and orders from Kraken's WebSocket as they happen (extra ``push``). Every doubt about
         it ends in what the engine does without it.
     ws_url: the URL of that WebSocket, for private channels of its version 2.
+    ws_public_url: that of its public channels, which tell the gates prices with push. `None`: Kraken's own, or `ws_url`
+        when that is not Kraken's own either, such as a simulator's.
     serve_snapshots: give a client of the gateway that accepts an age (``Cache-Control: max-age=5``) a balance that is
         known and younger, instead of a call of its own.
     proxy: ``http://host:port`` of a proxy, or `None`.
@@ -67,6 +71,7 @@ class Settings:
     fee_bound: Decimal = Decimal("0.008")
     push: bool = False
     ws_url: str = KRAKEN_WS_URL
+    ws_public_url: str | None = None
     serve_snapshots: bool = False
     proxy: str | Secret | None = field(default=None, repr=False)  # its URL may carry a password
     ca_file: str | None = None
@@ -85,6 +90,8 @@ class Settings:
             raise ConfigError("The settings ca_file and proxy are texts, or None.")
         if not isinstance(self.ws_url, str):
             raise ConfigError("The setting ws_url is a text, such as 'wss://ws-auth.kraken.com/v2'.")
+        if not isinstance(self.ws_public_url, str | None):
+            raise ConfigError("The setting ws_public_url is a text, such as 'wss://ws.kraken.com/v2', or None.")
         if self.errors_to_unavailable != int(self.errors_to_unavailable):
             raise ConfigError("The setting errors_to_unavailable has to be a whole number.")
         if self.order_deadline > 59:
@@ -99,6 +106,11 @@ class Settings:
         object.__setattr__(self, "cash", tuple(self.cash))
         if isinstance(self.proxy, str):
             object.__setattr__(self, "proxy", Secret(self.proxy))
+
+    @property
+    def public_ws_url(self) -> str:
+        """The URL of the public channels. An engine whose accounts are not at Kraken takes no prices from there."""
+        return self.ws_public_url or (KRAKEN_PUBLIC_WS_URL if self.ws_url == KRAKEN_WS_URL else self.ws_url)
 
 
 _POSITIVE = (

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from engine.app.status import EngineStatus
 from engine.version import __version__
+from engine.web.account_samples import account_samples
 from engine.web.event_counters import EventCounters
 from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
@@ -39,23 +40,21 @@ class Metrics(Collector):
 
     def text(self) -> bytes:
         """All metrics in the text format."""
-        return generate_latest(self._registry)
+        by_account = account_samples(self._status(), self._feed.orders.unsettled())
+        return generate_latest(self._registry) + by_account.encode()
 
     def describe(self) -> Iterable[Metric]:
         """Empty, so that registering collects nothing."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric, by the names that the manual lists (help service)."""
+        """The metrics that are not by account (those are in `account_samples`); the manual lists all (help service)."""
         status = self._status()
         yield from _engine(status)
         yield from _lane(status)
-        yield from _accounts(status)
-        yield from push_metrics(status)
+        if status.push_prices is not None:
+            yield from push_metrics(status.push_prices)
         yield from self._counters.collect()
-        unsettled = self._feed.orders.unsettled()
-        yield _by("unsettled_orders", "Orders of which it is not known whether Kraken has them.", "account",
-                  {each.account: unsettled[each.account] for each in status.accounts})  # fmt: skip
         yield _gauge("dashboard_clients", "Dashboards that listen.", self._feed.clients)
         yield _total("gateway_requests", "Private calls through the gateway.", "outcome", self._gateway.answered)
 
@@ -80,38 +79,13 @@ def _lane(status: EngineStatus) -> Iterator[Metric]:
     lane = status.lane
     if lane is None:
         return
-    nonces = CounterMetricFamily("kraken_engine_nonces_issued", "Nonces issued.", labels=["account"])
-    for name, key in lane.keys.items():
-        nonces.add_metric([name], key.nonces)
-    yield nonces
     yield CounterMetricFamily("kraken_engine_nonce_reservations", "Nonce marks made durable.", lane.reservations)
     yield SummaryMetricFamily(
         "kraken_engine_store_write_seconds", "What making a nonce mark durable took.",
         count_value=lane.reservations, sum_value=lane.write_seconds,
     )  # fmt: skip
-    keys = lane.keys.items()
-    yield _by("nonce_lead_seconds", "By how much the next nonce is above the clock.", "account",
-              {name: key.lead for name, key in keys})  # fmt: skip
-    yield _by("rate_limit_used_points", "Points on Kraken's call counter, as counted here.", "account",
-              {name: key.level for name, key in keys})  # fmt: skip
-    yield _by("rate_limit_points", "The points at which Kraken refuses.", "account",
-              {name: key.limit for name, key in keys})  # fmt: skip
-    yield _total("rate_limited", "Calls that Kraken limited although the count here had room.", "account",
-                 {name: key.limited for name, key in keys})  # fmt: skip
     if lane.skew is not None:
         yield _gauge("clock_skew_seconds", "By how much this machine's clock is ahead of Kraken's.", lane.skew)
-
-
-def _accounts(status: EngineStatus) -> Iterator[Metric]:
-    accounts = status.accounts
-    yield _by("account_available", "1 while the account is available.", "account",
-              {each.account: each.is_available for each in accounts})  # fmt: skip
-    ages = {each.account: age for each in accounts if (age := each.age) is not None}
-    yield _by("balance_age_seconds", "The age of the last good balance; absent without one.", "account", ages)
-    yield _by("account_consecutive_errors", "Failures in a row.", "account",
-              {each.account: each.error_count for each in accounts})  # fmt: skip
-    yield _by("key_accepted", "1 while Kraken takes the account's key.", "account",
-              {name: key.state in ("open", "product-refused") for name, key in status.keys.items()})  # fmt: skip
 
 
 def _gauge(name: str, description: str, value: float) -> GaugeMetricFamily:

@@ -1,7 +1,8 @@
 """Push with many accounts: how soon a change is known, and what the streams cost, with the simulator as the exchange.
 
 The simulator is a process of its own; ``python -m tests.benchmarks.push COUNT`` is that process. It reads a command in
-each line: ``set ACCOUNT DOLLARS`` changes a balance and prints when, ``drop N`` loses the replies of N placements.
+each line: ``set ACCOUNT DOLLARS`` changes a balance and prints when, ``drop N`` loses the replies of N placements,
+``tickers`` counts the calls of Ticker.
 Times are of the machine's monotonic clock, which both processes share.
 """
 
@@ -19,14 +20,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine import Account, BalanceChanged, CallFinished, Engine, Order, Settings
+from engine import Account, BalanceChanged, CallFinished, Engine, Order, Settings, TradePlan
 from engine.rules.balance.snapshot import BalanceState
 from engine.rules.stream.connections import MOST
 from engine.rules.stream.subscription import StreamState
 from engine.simulator import Fault, Simulator
 from engine.stream.budget import ConnectionBudget
-from engine.stream.connection import Endpoint
+from engine.stream.connection import Endpoints
 from engine.stream.ears import Ears
+from engine.stream.price_board import PriceBoard
 from engine.stream.pulse import Pulse
 from engine.stream.push import Push
 from engine.values import SYSTEM_CLOCK, Secret
@@ -35,6 +37,9 @@ from tests.benchmarks.findings import Finding, Sizes, finding, quantile
 BUSY = 10  # accounts whose balances change, each less often than once a second
 PER_SECOND = 200.0
 PATIENCE = 120.0
+PAIRS = tuple(f"{base}{quote}" for quote in ("USD", "EUR") for base in (
+    "XBT", "ETH", "DOT", "XDG", "XRP", "LTC", "XLM", "XMR", "SOL", "ADA", "LINK", "AVAX", "BCH", "PEPE",
+))  # fmt: skip
 
 
 class PushExchange:
@@ -69,7 +74,7 @@ class PushExchange:
 
 def _serve(count: int) -> None:
     """The exchange's process."""
-    with Simulator([f"USER{number}" for number in range(count)], remember=100) as sim:
+    with Simulator([f"USER{number}" for number in range(count)], remember=10_000) as sim:
         sim.set_price("XBTUSD", "29999.9", "30000.0")
         accounts = [list(each) for each in sim.accounts]
         print(json.dumps({"url": sim.url, "ws_url": sim.ws_url, "accounts": accounts}), flush=True)
@@ -82,6 +87,8 @@ def _serve(count: int) -> None:
                 with sim._exchange.customer(words[0]) as customer:
                     answer = f"token of {words[0]}"
                     customer.key.tokens[answer] = time.time() + 900
+            elif what == "tickers":
+                answer = sum(call.endpoint == "Ticker" for call in sim.calls)
             elif what == "drop":
                 sim.fault(Fault.reset(endpoint="AddOrder", times=int(words[0]), executed=True))
             print(json.dumps(answer), flush=True)
@@ -125,6 +132,7 @@ def _whole(exchange: PushExchange, count: int, sizes: Sizes, spell: float) -> It
         yield from _changes(exchange, engine, names[:BUSY], sizes, topic)
         yield from _quiet(engine, set(names[BUSY:]), spell, topic)
         yield from _lost(exchange, engine, names[-1], sizes, topic)
+        yield from _prices(exchange, engine, names[0], sizes)
 
 
 def _changes(
@@ -189,6 +197,37 @@ def _lost(exchange: PushExchange, engine: Engine, name: str, sizes: Sizes, topic
     yield finding(topic, "a lost reply settled, the longest", "s", [max(taken)], at_most=1)
 
 
+def _prices(exchange: PushExchange, engine: Engine, name: str, sizes: Sizes) -> Iterator[Finding]:
+    """Passes through the gates over many pairs: how old their prices are, and how often REST was asked for them."""
+    topic = f"push: prices of {len(PAIRS)} pairs"
+    ages: list[float] = []
+
+    def scan(view: Any) -> Any:
+        ages.extend(time.monotonic() - each.at for each in view.markets.values())
+        return ()
+
+    plan = TradePlan(pairs=PAIRS, scanner=scan)
+
+    def is_pushed() -> bool:
+        asked = exchange.tell("tickers")
+        engine.gates(name, plan)
+        return bool(exchange.tell("tickers") == asked)
+
+    _until(is_pushed)
+    ages.clear()
+    asked, taken = exchange.tell("tickers"), []
+    for _ in range(sizes.polled):
+        began = time.monotonic()
+        engine.gates(name, plan)
+        taken.append((time.monotonic() - began) * 1e3)
+        time.sleep(0.02)  # over some seconds, so that heartbeats lie between
+    yield finding(topic, f"REST calls of Ticker in {sizes.polled} passes", "", [exchange.tell("tickers") - asked],
+                  at_most=0)  # fmt: skip
+    yield finding(topic, "age of a price, p50", "s", [quantile(ages, 0.5)])
+    yield finding(topic, "age of a price, p99", "s", [quantile(ages, 0.99)])
+    yield finding(topic, "a pass, p50", "ms", [quantile(taken, 0.5)])
+
+
 class _Roomy(ConnectionBudget):
     """Lets all connect: what is measured is loopback."""
 
@@ -209,7 +248,8 @@ def _alone(exchange: PushExchange, count: int, spell: float) -> Iterator[Finding
         lambda name, rows, is_snapshot: None, lambda: (), lambda code, told: None, lambda field, what: None,
     )  # fmt: skip
     settings = Settings(push=True, ws_url=exchange.ws_url)
-    thread = Push(Endpoint.of(settings), settings, ears, pulses.__getitem__, _Roomy(exchange.ws_url))
+    roomy = _Roomy(exchange.ws_url)
+    thread = Push(Endpoints.of(settings), settings, ears, pulses.__getitem__, PriceBoard(SYSTEM_CLOCK), roomy)
     thread.start(names)
     try:
         _until(lambda: all(each.is_live for each in pulses.values()))

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ PACKAGES = ("requests", "pykka", "sqlitedict", "krakenex", "python-kraken-sdk", 
 def machine() -> dict[str, Any]:
     """Where it was measured, as far as it matters."""
     return {
+        "day": f"{datetime.now(UTC):%d %B %Y}".lstrip("0"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": len(all_cpus()),
@@ -54,14 +56,15 @@ def table(findings: Sequence[Finding], where: dict[str, Any]) -> str:
     ]
     for each in findings:
         met = {None: "", True: "yes", False: "**no**"}[each.met]
-        spread = "" if each.low == each.high else f"{_number(each.low)} – {_number(each.high)}"
+        spread = "" if each.low == each.high else f"{number(each.low)} – {number(each.high)}"
         lines.append(
-            f"| {each.topic} | {each.what} | {_number(each.value)} {each.unit} | {spread} | {each.goal} | {met} |"
+            f"| {each.topic} | {each.what} | {number(each.value)} {each.unit} | {spread} | {each.goal} | {met} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure for a person: three digits, or all of a large one."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
@@ -88,7 +91,7 @@ def _draw(ratios: Sequence[Finding], path: Path) -> None:
     spans = [[each.value - each.low for each in ratios], [each.high - each.value for each in ratios]]
     axes.errorbar(values, names, xerr=spans, fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
     for row, each in enumerate(ratios):
-        axes.text(1.15 * each.high, row, f"{_number(each.value)} ×  {each.goal}", va="center", fontsize=8)
+        axes.text(1.15 * each.high, row, f"{number(each.value)} ×  {each.goal}", va="center", fontsize=8)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_xlim(right=20 * max([1.0, *values]))

@@ -105,7 +105,7 @@ class FarNode:
         os.kill(self.process.pid, number)
 
     def end(self) -> None:
-        """Kill it."""
+        """Kill it; a second call does nothing."""
         self.process.kill()
         self.process.join()
         self._reader.join()
@@ -161,18 +161,7 @@ def far_nodes(sim: Simulator, dsn: str, tmp_path: Path, *names: str, **options: 
         yield nodes
     finally:
         for node in nodes:
-            node.signal(signal.SIGCONT)
             node.end()
-
-
-def owner_of(nodes: Sequence[FarNode], account: str) -> FarNode:
-    """The node that serves an account, as soon as one does."""
-    def found() -> FarNode | None:
-        return next((node for node in nodes if node.serves(account)), None)
-
-    owner = eventually(found)
-    assert owner is not None
-    return owner
 
 
 class Bot:
@@ -180,7 +169,7 @@ class Bot:
 
     def __init__(self, nodes: Sequence[Node], account: str, ask: Callable[[Engine, int], Any]) -> None:
         self.done = 0
-        self.not_sent = 0
+        self.not_sent = self.elsewhere = 0
         self.others: list[EngineError] = []
         self._nodes, self._account, self._ask = nodes, account, ask
         self._is_over = threading.Event()
@@ -207,6 +196,7 @@ class Bot:
                 self._ask(node.engine(self._account), number)
                 self.done += 1
             except LaneElsewhere:
+                self.elsewhere += 1
                 time.sleep(0.01)
             except CallNotSent:
                 self.not_sent += 1

@@ -15,6 +15,7 @@ from engine.cluster.backing import LaneBacking
 from engine.cluster.database import Database
 from engine.cluster.durability import check_durable
 from engine.cluster.leases import Leases
+from engine.values import SYSTEM_CLOCK
 from tests.cluster.lanes import claimed, expire
 from tests.cluster.postgresql import Server, as_user, directory, eventually, free_port
 from tests.stopwatch import LONG, PATIENCE
@@ -53,7 +54,7 @@ def test_lanes_work_through_a_pooler(pooled: Database, tmp_path: Path) -> None:
     check_durable(pooled)
     backing = LaneBacking(claimed(leases), tmp_path)
     owner = backing.own([("MASTER", "key-1")], print)
-    marks = backing.open_marks(owner, print)
+    marks = backing.open_marks(owner, SYSTEM_CLOCK, print)
     documents, saved, damage = backing.open_documents("limits", owner)
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(partial(marks.reserve, "key-1"), range(1, 100)))
@@ -62,7 +63,7 @@ def test_lanes_work_through_a_pooler(pooled: Database, tmp_path: Path) -> None:
     expire(leases)
     successor = LaneBacking(claimed(leases, "b"), tmp_path)
     owner = successor.own([("MASTER", "key-1")], print)
-    assert successor.open_marks(owner, print).durable("key-1") == 99
+    assert successor.open_marks(owner, SYSTEM_CLOCK, print).durable("key-1") == 99
     assert (saved, damage) == ({}, None)
     assert len(successor.open_documents("limits", owner)[1] or ()) == 100
     assert successor.open_journal().pauses == {"MASTER": 1.0}

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from engine import Account, Engine
 from engine.doctor import Finding, Level, examine, examine_running
+from engine.doctor.push import push_findings
 from engine.rules.stream.subscription import StreamState
 from engine.simulator import Simulator
+from engine.simulator.stream_faults import PUBLIC
 from tests.stream.conftest import pushing, state_of, until, until_live
 
 
@@ -30,6 +32,23 @@ def test_a_running_engine_is_asked_for_its_streams(tmp_path: Path) -> None:
             assert "Kraken refuses it (close code 1008)" in stream.found
             assert stream.advice is not None
             assert "'WebSocket interface'" in stream.advice
+
+
+def test_the_prices_are_told_when_a_gate_asks(tmp_path: Path) -> None:
+    with Simulator(["MASTER"]) as sim:
+        settings = pushing(sim)
+        with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as engine:
+            until_live(engine)
+
+            def prices() -> list[tuple[Level, str]]:
+                return [(each.level, each.found) for each in push_findings(engine, "MASTER") if each.check != "push"]
+
+            assert prices() == []
+            until(lambda: engine.gates("MASTER") and prices() == [(Level.OK, "Prices are live (1 pair).")])
+            sim.streams.state.refused = 403
+            sim.streams.close(1001, PUBLIC)
+            told = "Prices are ended: Kraken refuses it (HTTP 403); the gates ask for them by REST."
+            until(lambda: prices() == [(Level.WARN, told)])
 
 
 def test_a_key_that_may_not_is_a_warning_where_push_is_wanted(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_one_market_has_one_trading_counter(names: list[str]) -> None:
         charged, points = use_of("AddOrder", {"pair": name}, counter, 0.0)
         assert charged is not None
         counter.charge(points, charged, 0.0)
-    assert dict(counter.levels(0.0)) == {"XBTUSD": pytest.approx(len(names))}
+    assert dict(counter.levels_of(counter.moments(), 0.0)) == {"XBTUSD": pytest.approx(len(names))}
 
 
 # What a row must have

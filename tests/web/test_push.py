@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import requests
+
+from engine import Engine
 from engine.simulator import Simulator
 from tests.served import FAST, served, until
+from tests.stopwatch import PATIENCE
+from tests.stream.conftest import pushing
 
 
 def test_a_service_tells_of_each_stream(tmp_path: Path) -> None:
@@ -25,3 +30,20 @@ def test_a_service_tells_of_each_stream(tmp_path: Path) -> None:
 def test_without_push_the_page_does_not_name_it(sim: Simulator, tmp_path: Path) -> None:
     with served(sim, tmp_path) as service:
         assert 'id="push"' not in service.ask("/").text
+
+
+def test_the_prices_for_the_gates_are_told_when_a_gate_asks(sim: Simulator, tmp_path: Path) -> None:
+    settings = pushing(sim)
+    with (
+        Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as engine,
+        engine.serve(port=0) as service,
+    ):
+        def get(path: str) -> str:
+            return requests.get(service.url + path, timeout=PATIENCE).text
+
+        until(lambda: 'id="push"' in get(""))
+        assert "Prices are" not in get("")
+        assert "kraken_engine_push_prices_live 0.0" in get("metrics")
+        until(lambda: engine.gates("MASTER", timeout=PATIENCE) and "Prices are live (1 pair)." in get(""))
+        until(lambda: "kraken_engine_push_prices_live 1.0" in get("metrics"))
+        assert "kraken_engine_push_prices_pairs 1.0" in get("metrics")

@@ -12,6 +12,7 @@ from engine.ownership import Ownership
 from engine.store import Store, open_or_replace
 from engine.store.backing import Warn
 from engine.store.file_marks import FileMarks
+from engine.values import Clock
 
 
 class FileBacking:
@@ -31,7 +32,7 @@ class FileBacking:
         self._owner = Ownership(self.local, keys, warn=warn)
         return self._owner
 
-    def open_marks(self, owner: Ownership, warn: Warn) -> FileMarks:
+    def open_marks(self, owner: Ownership, clock: Clock, warn: Warn) -> FileMarks:
         """The nonce marks."""
         return FileMarks(owner.directory, warn, verify=owner.verify)
 

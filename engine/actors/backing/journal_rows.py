@@ -95,7 +95,7 @@ def upgraded(found: Mapping[str, Any], where: object) -> Iterator[dict[str, Any]
     `found` is all it holds. Raises `StoreDamaged` for a document that is none of ours.
     """
     rows = [placement(each, where) for name, each in found.items() if not name.startswith((SWITCH, PAUSE, *_LEADS))]
-    for row in sorted(rows, key=_claim):
+    for row in sorted(rows, key=claim):
         yield new_documents(row)
 
 
@@ -126,6 +126,6 @@ def lost_leads(rows: Iterable[Placement], held: Mapping[str, Any]) -> list[str]:
     return [lead for lead, row in ids if held.get(lead) == row.cl_ord_id]
 
 
-def _claim(row: Placement) -> tuple[bool, float]:
-    """The later has the id; one that may be tried again has it only while no other does."""
+def claim(row: Placement) -> tuple[bool, float]:
+    """Of several placements, the highest has their id: the latest, but one that may be tried again gives way."""
     return not row.may_repeat, min(row.times.values(), default=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.actors.backing import journal_rows as layout
@@ -11,6 +11,7 @@ from engine.errors import StoreDamaged, StoreError
 from engine.rules.order.placement import Placement
 from engine.store import AT_ONCE
 
+_AFTER_NAMES = "g"  # the names of placements are hexadecimal digits
 CLIENTS_AT_MOST = 5_000  # placements of one name that are looked at, the newest
 
 
@@ -138,6 +139,30 @@ class PlacementRows:
         held = self._documents.named([layout.leads(row.account, row.id)[0] for row in old])
         names = [name for row in old for name in layout.names(row)]
         self._documents.remove([*names, *layout.lost_leads(old, held), *marks])
+
+    def parts(self) -> Iterator[list[Placement]]:
+        """Every placement, some at a time."""
+        first = ""
+        while names := self._documents.names(first, _AFTER_NAMES, AT_ONCE):
+            yield list(self.rows(names).values())
+            first = f"{names[-1]}\x01"
+
+    def adopt(self, rows: Sequence[Placement]) -> None:
+        """Write placements of another journal, in place of those of the same name. `live` does not tell of them."""
+        rows = sorted(rows, key=layout.claim)
+        before = self.rows([row.cl_ord_id for row in rows])
+        leads = {row.cl_ord_id: layout.leads(row.account, row.id)[0] for row in rows}
+        held = self._named([*leads.values()])
+        holders = self.rows([str(name) for name in held.values()])
+        documents: dict[str, Any] = {}
+        for row in rows:
+            holder = holders.get(str(held.get(leads[row.cl_ord_id])))
+            found = layout.new_documents(row)
+            if holder is not None and layout.claim(holder) > layout.claim(row):
+                found.pop(leads[row.cl_ord_id], None)
+            documents |= found
+        self._documents.put_all(documents)
+        self._documents.remove([name for row in before.values() for name in layout.names(row) if name not in documents])
 
     def rows(self, names: Sequence[str]) -> dict[str, Placement]:
         """The placements of these names that there are."""

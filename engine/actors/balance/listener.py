@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from engine.errors import Outcome
@@ -11,6 +11,9 @@ from engine.rules.balance.availability import Standing
 from engine.rules.balance.silence import SILENT, Silence, patience
 from engine.rules.balance.snapshot import BalanceSnapshot, moment
 from engine.values import Clock, Settings
+from engine.values.dataclass import dataclass
+
+_Found = tuple[Silence, datetime]  # a silence, and since when
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Listener:
         self._lane: _Heard | None = None
         self._answered_at = float("-inf")
         self._is_told = False
+        self._kept: dict[str, tuple[BalanceSnapshot, _Found, BalanceSnapshot]] = {}
 
     def expect(self, account: str, interval: float, spacing: float) -> None:
         """A balance is asked for: of this account one every `interval` seconds, of any every `spacing` seconds."""
@@ -84,6 +88,7 @@ class Listener:
         """Nothing is expected of the account any more."""
         with self._lock:
             self._accounts.pop(account, None)
+            self._kept.pop(account, None)
             self._lane = self._lane if self._accounts else None
 
     def left(self, account: str) -> float:
@@ -111,10 +116,30 @@ class Listener:
         found = self._silence(account)
         return None if found is None else found[0].sentence(found[1])
 
+    def all_judged(self, snapshots: tuple[BalanceSnapshot, ...]) -> tuple[BalanceSnapshot, ...]:
+        """Each snapshot as it is to be read now; as they are while nobody is silent, which one look tells."""
+        with self._lock:
+            now = self._clock.monotonic()
+            lane = self._lane
+            if lane is None or lane.left(now) > 0:
+                silent = {name for name, each in self._accounts.items() if each.at + each.patience <= now}
+                if not silent:
+                    self._kept.clear()
+                    return snapshots
+        return tuple(map(self.judged, snapshots))
+
     def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
         """The snapshot as it is to be read now: during silence not available, and its `last_error` says so."""
         found = self._silence(snapshot.account)
-        if found is None or snapshot.standing is Standing.BLOCKED:
+        if found is None:
+            return snapshot
+        kept = self._kept.get(snapshot.account)  # a silence lasts, and who watches looks again and again
+        if kept is None or kept[0] is not snapshot or kept[1] != found:
+            kept = self._kept[snapshot.account] = (snapshot, found, self._judge(snapshot, found))
+        return kept[2]
+
+    def _judge(self, snapshot: BalanceSnapshot, found: _Found) -> BalanceSnapshot:
+        if snapshot.standing is Standing.BLOCKED:
             return snapshot
         sentence, error = found[0].sentence(found[1]), snapshot.last_error or ""
         if snapshot.is_available:
@@ -125,7 +150,7 @@ class Listener:
             return snapshot  # Kraken itself has said why
         return replace(snapshot, last_error=f"{sentence} {error}".rstrip())
 
-    def _silence(self, account: str) -> tuple[Silence, datetime] | None:
+    def _silence(self, account: str) -> _Found | None:
         with self._lock:
             now = self._clock.monotonic()
             own, lane = self._accounts.get(account), self._lane

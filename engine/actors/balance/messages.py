@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from engine.rules.balance.snapshot import BalanceSnapshot
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from engine.rules.balance.polling import Queue, interval, rest, safety_pause, smoothed
 from engine.values import Settings
+from engine.values.dataclass import dataclass
 
 GIVEN_UP_AFTER = 2.0  # seconds beyond a call's timeout: an actor that has died must not delay the others
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.rules.balance.auto_earn import AutoEarn, listed_twice
 from engine.rules.balance.cash import elsewhere, elsewhere_sentence
 from engine.rules.balance.empty_reply import EmptyReplies
 from engine.values import AssetBalance
+from engine.values.dataclass import dataclass
 
 Assets = Mapping[str, AssetBalance]
 

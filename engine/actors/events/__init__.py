@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from engine.errors import CallError, Outcome
@@ -13,6 +13,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.report import GateReport
 from engine.rules.order.order import OrderReceipt
 from engine.values import Value
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

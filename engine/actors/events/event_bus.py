@@ -18,7 +18,6 @@ from engine.actors.events import (
     PassFinished,
 )
 from engine.actors.runtime.actor import tell_if_alive
-from engine.errors import Outcome
 
 PUBLISHER = "events"  # the name of the actor that hands events to subscribers
 EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
@@ -31,8 +30,8 @@ class EventBus:
     """Takes in events from any thread and never waits.
 
     `refs` has the `Publisher` under its name, while it runs. `subscribers` is the engine's own list, which it changes
-    as they come and go. Before them, `notice` is called with those events that the engine keeps, `ended` with the
-    account and the outcome of each call, and `mark` with what the history of balances marks.
+    as they come and go. Before them, `notice` is called with those events that the engine keeps, and `mark` with what
+    the history of balances marks.
     """
 
     def __init__(
@@ -40,11 +39,9 @@ class EventBus:
         refs: Mapping[str, pykka.ActorRef[Any]],
         subscribers: Sequence[Any],
         notice: Callable[[Any], None],
-        ended: Callable[[str, Outcome], None],
         mark: Callable[[Any], None],
     ) -> None:
-        self._refs, self._subscribers, self._notice, self._ended = refs, subscribers, notice, ended
-        self._mark = mark
+        self._refs, self._subscribers, self._notice, self._mark = refs, subscribers, notice, mark
         self._is_dropping = False
 
     def publish(self, event: Any) -> None:
@@ -53,13 +50,8 @@ class EventBus:
             self._notice(event)
         elif isinstance(event, _MARKED):
             self._mark(event)
-        if self._subscribers:
+        if self._subscribers:  # without subscribers no actor is woken
             self._pass_on(event)
-
-    def call_ended(self, account: str, outcome: Outcome) -> bool:
-        """Take in how a call ended; whether somebody wants its `CallFinished`."""
-        self._ended(account, outcome)
-        return bool(self._subscribers)
 
     def _pass_on(self, event: Any) -> None:
         publisher = self._refs.get(PUBLISHER)

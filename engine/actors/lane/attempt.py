@@ -13,25 +13,25 @@ from typing import Any
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.fence import Fence, held_back
 from engine.actors.lane.lead import let_lead_pass
-from engine.actors.lane.limits import Limits
+from engine.actors.lane.limits import KeyMoment, Limits
 from engine.actors.lane.messages import AccountChange, AddAccount, PrivateCall, RemoveAccount
 from engine.actors.lane.otp_watch import OtpWatch
 from engine.actors.lane.queued_call import QueuedCall
-from engine.actors.lane.report import LaneReport
+from engine.actors.lane.report import KeyReport, KeyReports, LaneReport
+from engine.actors.lane.time_check import CUT, TimeCheck
 from engine.actors.lane.trusted_clock import TrustedClock
 from engine.errors import (
     CallError,
     CallNotSent,
     CallUnknown,
     ConfigError,
-    ConnectFailed,
     DeadlinePassed,
     InvalidNonce,
     NotLive,
     OtherKey,
     UnknownName,
 )
-from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint, public_endpoint
+from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_endpoint
 from engine.kraken.pair_names import with_names
 from engine.kraken.replies import KrakenReply, read_reply
 from engine.kraken.shapes import SHAPES, compare
@@ -46,11 +46,8 @@ from engine.values import Account, Settings
 
 logger = logging.getLogger(__name__)
 
-_TIME = public_endpoint("Time")
 HTTP_OK = 200
-TIME_PATIENCE = 2.0  # seconds that Kraken's time may take, and a third of the call's time at most
-ASK_TIME_AGAIN = 30.0
-ANSWERS = 2  # that have to agree where our own clock does not
+KEY_QUESTION = private_endpoint(KEY_INFO)
 
 
 class Lane:
@@ -90,7 +87,7 @@ class Lane:
         self._clock = clock
         self._drift = drift
         self._otps = OtpWatch()
-        self._ask_time_after = float("-inf")
+        self._time_check = TimeCheck(transport, clock, drift)
         self._issued = Counter[str]()
         self.is_out = False
         """Whether the attempt under way, or the last one, has come to its request."""
@@ -119,7 +116,7 @@ class Lane:
     def _pass_fence(self, account: Account, queued_call: QueuedCall, delays_others: Callable[[str], bool]) -> None:
         """Have a read of the key accepted. Raises `CallNotSent`."""
         try:
-            self._send_signed(account, private_endpoint(KEY_INFO), {}, queued_call, delays_others)
+            self._send_signed(account, KEY_QUESTION, {}, queued_call, delays_others)
         except CallError as error:
             raise held_back(error) from None
         finally:
@@ -141,7 +138,7 @@ class Lane:
         Behind a proxy it proves nothing, since the proxy may have sent the first copy twice: a write is *unknown* then.
         """
         try:
-            return self._send(account, endpoint, params, queued_call)
+            return self._send(account, endpoint, params, queued_call, queued_call.call_class)
         except InvalidNonce as error:
             if self._settings.proxy and endpoint.writes:
                 raise CallUnknown(
@@ -152,7 +149,7 @@ class Lane:
                 raise
             if not self._limits.was_accepted(account.name):
                 let_lead_pass(queued_call, self._clock.monotonic, delays_others)
-        return self._send(account, endpoint, params, queued_call)
+        return self._send(account, endpoint, params, queued_call, queued_call.call_class)
 
     def resume(self, account: str) -> None:
         """The account's key was fixed: let its calls go out again at once. Raises `UnknownName`."""
@@ -215,12 +212,15 @@ class Lane:
 
     def report(self, *only: str) -> LaneReport:
         """The state of the lane, with the keys of all or only those accounts. Any thread; never waits."""
-        keys = {}
-        for name in only or tuple(self._accounts):
-            with contextlib.suppress(KeyError):  # an account that is not here, or not any more
-                key_id = self._accounts[name].key_id
-                lead, mark = self._nonces.lead(key_id), self._nonces.mark(key_id)
-                keys[name] = self._limits.report(name, nonces=self._issued[name], lead=lead, mark=mark)
+        now, moments, nonces = self._clock.monotonic(), self._limits.moments(only), self._nonces.moment()
+        issued = {name: self._issued[name] for name in only} if only else dict(self._issued)
+
+        def made(name: str, moment: KeyMoment) -> KeyReport:
+            key_id = moment[0].account.key_id
+            lead, mark = nonces.lead(key_id), nonces.marks.get(key_id, 0)
+            return self._limits.report(moment, now, nonces=issued.get(name, 0), lead=lead, mark=mark)
+
+        keys = KeyReports(moments, made)
         return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
 
     def close(self) -> None:
@@ -254,18 +254,17 @@ class Lane:
         )
 
     def _send(
-        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall
+        self, account: Account, endpoint: Endpoint, params: Mapping[str, Any], queued_call: QueuedCall, of: CallClass
     ) -> KrakenReply:
         """One exchange. The limits decide whether it may go out, and are told how it ended."""
         if "pair" in params:
             params = with_names(endpoint.name, params)
         encoded = encode(endpoint, params, otp=account.otp)  # first: what cannot be sent must not cost a nonce
-        call_class = queued_call.call_class if endpoint is queued_call.endpoint else endpoint.call_class
-        self._limits.check(account.name, endpoint, call_class, params)
+        self._limits.check(account.name, endpoint, of, params)
         cause = ""
         try:
             if self._clock.wants_time:
-                self._ask_time(queued_call)
+                self._time_check.run(queued_call)
             if endpoint.places and queued_call.call.deadline_in is not None:
                 encoded = encode(endpoint, {**params, **self._deadline(queued_call)}, otp=account.otp)
             reply = self._exchange(account, endpoint, encoded, queued_call)
@@ -303,7 +302,7 @@ class Lane:
         body = encoded.with_nonce(nonce)
         headers = self._signers[account.name].headers(endpoint.path, body, nonce, encoded.content_type)
         if queued_call.was_cut:
-            raise CallNotSent(_CUT)
+            raise CallNotSent(CUT)
         self.is_out = True
         answer = self._transport.post(
             endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
@@ -317,7 +316,7 @@ class Lane:
 
     def _ask_about_key(self, queued_call: QueuedCall) -> None:
         """Make the one call that no missing permission can refuse, in the time of the call that was denied."""
-        self._send(self._account(queued_call.call.account), private_endpoint(KEY_INFO), {}, queued_call)
+        self._send(self._account(queued_call.call.account), KEY_QUESTION, {}, queued_call, KEY_QUESTION.call_class)
 
     def _diagnosis(self, account: Account) -> str:
         """The likely cause of a refused nonce that was higher than all before it."""
@@ -325,45 +324,6 @@ class Lane:
         return diagnose_nonce(
             first_use=not self._limits.was_accepted(account.name), skew=self._clock.skew, lead=lead - AHEAD / 1e9
         )
-
-    def _ask_time(self, queued_call: QueuedCall) -> None:
-        """Learn Kraken's time before the first nonce, so that a wrong clock cannot drive the key ahead for ever.
-
-        It is asked for twice when the first answer does not agree with this machine's clock, since one of them is
-        wrong; and again when the clock has come to differ, as after a sleep of the machine.
-
-        Raises `ConnectFailed` when there is no connection: the call itself would fail as well. Any other failure does
-        not hold the call back; Kraken's time is asked for again after a while.
-        """
-        now = self._clock.monotonic()
-        if now < self._ask_time_after:
-            return
-        patience = min(TIME_PATIENCE, (queued_call.deadline - now) / 3)
-        try:
-            for _ in range(ANSWERS):
-                self._ask_once(now + patience, queued_call)
-                if not self._clock.wants_time:
-                    return
-        except ConnectFailed:
-            raise
-        except (CallError, KeyError, TypeError, ValueError, OverflowError):
-            if queued_call.was_cut:
-                raise CallNotSent(_CUT) from None
-        self._ask_time_after = now + ASK_TIME_AGAIN
-
-    def _ask_once(self, deadline: float, queued_call: QueuedCall) -> None:
-        answer = self._transport.get(_TIME.path, deadline=deadline, token=queued_call)
-        try:
-            told = read_reply(answer.status, answer.body, _TIME).result
-            compare(_TIME.name, told, self._drift.noter(_TIME.name))
-            self._clock.learn(told["unixtime"], answer.date)
-        except (CallError, KeyError, TypeError, ValueError, OverflowError):
-            if answer.status == HTTP_OK:  # a refusal has a date as well
-                self._clock.learn_date(answer.date)
-            raise
-
-
-_CUT = "The call was cut before it was sent."
 
 
 def distinct(accounts: Iterable[Any]) -> tuple[Account, ...]:

@@ -52,6 +52,9 @@ class KeyLimits:
         }
 
 
+KeyMoment = tuple[KeyLimits, float, KeyBreaker, tuple[Any, ...], int]  # with what changes in it, as it was
+
+
 class Limits:
     """Decides, before a nonce is drawn, whether a call may go out; learns from every answer; kept over restarts.
 
@@ -154,13 +157,20 @@ class Limits:
         """Whether Kraken ever accepted a nonce of this account's key from this state directory."""
         return self._keys[account].was_accepted
 
-    def report(self, account: str, *, nonces: int, lead: float, mark: int) -> KeyReport:
-        """The state of an account's key, with what the caller knows of its nonces. Any thread. Raises `KeyError`."""
-        key, now = self._keys[account], self._clock.monotonic()
+    def moments(self, only: Sequence[str] = ()) -> dict[str, KeyMoment]:
+        """What the keys of all accounts, or of those that are here, are now. Any thread."""
+        keys = self._keys
+        found = [(name, keys[name]) for name in only if name in keys] if only else tuple(keys.items())
+        return {name: (key, key.calls.moment, key.breaker, key.trades.moments(), key.limited) for name, key in found}
+
+    @staticmethod
+    def report(moment: KeyMoment, now: float, *, nonces: int, lead: float, mark: int) -> KeyReport:
+        """The state of a key at `moment`, which was at `now`, with what the caller knows of its nonces."""
+        key, calls, breaker, trades, limited = moment
         return KeyReport(
-            key.calls.level(now), key.calls.maximum, nonces, lead, mark, denied=key.breaker.denied,
-            denied_markets=key.breaker.denied_markets(now), trades=key.trades.levels(now),
-            trades_limit=key.trades.maximum, limited=key.limited,
+            key.calls.level_of(calls, now), key.calls.maximum, nonces, lead, mark, denied=breaker.denied,
+            denied_markets=breaker.denied_markets(now), trades=key.trades.levels_of(trades, now),
+            trades_limit=key.trades.maximum, limited=limited,
         )  # fmt: skip
 
     def resume(self, account: str) -> None:

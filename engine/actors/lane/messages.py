@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.errors import CallError
 from engine.values import Account, Secret
+from engine.values.dataclass import dataclass
 
 _DEEPEST = 12  # more than any of Kraken's bodies is nested; a list that holds itself needs an end
 

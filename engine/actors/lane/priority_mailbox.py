@@ -74,7 +74,8 @@ class PriorityMailbox(Mailbox):
 
     def put(self, envelope: Any) -> None:
         """Take in a message; never blocks. A private call, however it was sent, becomes a `QueuedCall`."""
-        call = _as_call(envelope.message)
+        message = envelope.message
+        call = message if isinstance(message, PrivateCall) else _proxied(message)
         if call is None:
             with self._lock:
                 self._watch_first()  # it now waits for this message
@@ -289,10 +290,8 @@ class PriorityMailbox(Mailbox):
             super()._refuse(envelope)
 
 
-def _as_call(message: Any) -> PrivateCall | None:
-    """The private call that a message asks for, also as a call of the actor's proxy."""
-    if isinstance(message, PrivateCall):
-        return message
+def _proxied(message: Any) -> PrivateCall | None:
+    """The private call that a message of the actor's proxy asks for."""
     if isinstance(message, ProxyCall) and tuple(message.attr_path) == ("call",):
         with contextlib.suppress(TypeError):  # the actor's own `call` says what is wrong with the arguments
             return PrivateCall(*message.args, **message.kwargs)

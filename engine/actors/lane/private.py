@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,9 +38,8 @@ def ignore(event: Any) -> None:
     """A `publish` for an actor without subscribers."""
 
 
-def wanted(account: str, outcome: Outcome) -> bool:
-    """An `ended` for an actor whose subscribers take in every event."""
-    return True
+def ignore_end(account: str, outcome: Outcome) -> None:
+    """An `ended` for an actor whose calls nobody waits for."""
 
 
 def ignore_call(call: PrivateCall, *about: Any) -> None:
@@ -68,8 +67,8 @@ class KrakenPrivateActor(EngineActor):
     holds. `going` is called with a call that may change something before it goes out, and raises `CallNotSent` when it
     must not; `told` with that call, its result and its error, one of them `None`, when it is over. They run in the
     actor's thread, before that call is answered, and must not wait long. `watch` is given a function that returns the
-    state of the lane. `drift` notes what is new or odd in Kraken's replies. `ended` is told how each call ended, and
-    says whether its `CallFinished` is to be published. The actor owns `backing`, which is the state directory where
+    state of the lane. `drift` notes what is new or odd in Kraken's replies. `ended` is told how each call ended. While
+    `subscribers` is empty, no `CallFinished` is published. The actor owns `backing`, which is the state directory where
     none is given, and the keys until it has stopped.
     """
 
@@ -92,13 +91,14 @@ class KrakenPrivateActor(EngineActor):
         told: Callable[[PrivateCall, Any, CallError | None], None] = ignore_call,
         watch: Callable[[Callable[..., LaneReport]], None] = ignore,
         drift: DriftLog | None = None,
-        ended: Callable[[str, Outcome], bool] = wanted,
+        ended: Callable[[str, Outcome], None] = ignore_end,
+        subscribers: Sequence[Any] = (object(),),
     ) -> None:
         super().__init__()
         settings = settings or Settings()
         self._clock = clock
         self._publish, self._invalidate = publish, invalidate
-        self._going, self._told, self._ended = going, told, ended
+        self._going, self._told, self._ended, self._subscribers = going, told, ended, subscribers
         with contextlib.ExitStack() as undo:
             self._lane = _open_lane(
                 distinct(accounts), url, backing or FileBacking(state_directory(state_dir)),
@@ -163,7 +163,8 @@ class KrakenPrivateActor(EngineActor):
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)
-        if self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome):
+        self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome)
+        if self._subscribers:
             self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
 
     def _attempt(self, queued_call: QueuedCall, now: float) -> KrakenReply:
@@ -218,7 +219,7 @@ def _open_lane(
         owner = backing.own([(each.name, each.key_id) for each in accounts], warn)
         undo.callback(owner.release)
         disk = ThreadPoolExecutor(1, "kraken-engine disk")
-        nonces = Nonces(backing.open_marks(owner, warn), clock=trusted, soon=disk.submit)
+        nonces = Nonces(backing.open_marks(owner, trusted, warn), clock=trusted, soon=disk.submit)
         undo.callback(nonces.close)
         limits = _open_limits(
             backing, owner, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit

@@ -64,7 +64,8 @@ class CallAnswer:
             seconds = until - time.monotonic()
             if seconds <= 0:
                 break
-        return self._message
+        message, self._message = self._message, None  # it names the call, and the call names this: a circle
+        return message
 
 
 class FutureReply:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
 from typing import Any
+
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,37 @@ class KeyReport:
             "trades": {pair: round(points, 3) for pair, points in self.trades.items()},
             "limited": self.limited,
         }  # fmt: skip
+
+
+class KeyReports(Mapping[str, KeyReport]):
+    """The keys at one moment, by account. What changes is copied at that moment; a report is made when it is read.
+
+    For thousands of accounts, of which those who look read a few or none.
+    """
+
+    __slots__ = ("_made", "_make", "_moments")
+
+    def __init__(self, moments: Mapping[str, Any], make: Callable[[str, Any], KeyReport]) -> None:
+        self._moments, self._make = moments, make
+        self._made: dict[str, KeyReport] = {}
+
+    def __getitem__(self, account: str) -> KeyReport:
+        made = self._made.get(account)
+        if made is None:
+            made = self._made[account] = self._make(account, self._moments[account])
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._moments)
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ A cancel that names its order cannot be done twice, so that sending it again is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from engine.rules.backoff import Backoff
 from engine.rules.lane.retry import is_passing
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
+from engine.values.dataclass import dataclass
 
 BACKOFF = Backoff(first=0.5, longest=2.0)
 UNHURRIED, UNHURRIED_AFTER = 30.0, 20  # seconds between two tries after so many

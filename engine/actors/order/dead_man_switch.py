@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import pykka
@@ -17,6 +17,7 @@ from engine.actors.order.safeguards import Safeguards
 from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError, CallUnknown, EngineStopped, StoreError
 from engine.rules.backoff import Backoff
+from engine.values.dataclass import dataclass
 
 ENDPOINT = "CancelAllOrdersAfter"
 FEEDS = 3  # within the switch's time, so that two may be lost

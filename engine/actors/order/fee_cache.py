@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from engine.kraken.drift import Note
 from engine.kraken.fees import TRADE_VOLUME, ToldFees, fee_params, read_fees
 from engine.rules.gates.fees import DENIED, NOT_ANSWERED, NOT_ASKED, NOT_TOLD, Fee, choose_fee
 from engine.values import Pair
+from engine.values.dataclass import dataclass
 
 YOUNG = 600.0  # seconds that a fee is taken as it is: an account's tier changes once a day at most
 PAUSE = 60.0  # seconds after a call that failed

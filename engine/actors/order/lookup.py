@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from engine.errors import (
     RateLimited,
 )
 from engine.rules.order.lists import Call, LookupSteps
+from engine.values.dataclass import dataclass
 
 GO_ON_AT_MOST = 30
 """How often one look waits for room before it is given up."""

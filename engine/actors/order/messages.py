@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from engine.errors import CallError
 from engine.kraken.stream import Execution
 from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,6 +21,7 @@ from engine.rules.order.placement import Placement
 from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent, OrderState
 from engine.values import Settings
+from engine.values.dataclass import dataclass
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.actors.order.journal import Journal
 from engine.kraken.stream import Execution
 from engine.rules.order.placement import Placement
 from engine.rules.order.streamed import StreamNews, is_of, merged, name_of, news
+from engine.values.dataclass import dataclass
 
 OVER_KEPT = 1_000  # orders of an account that are over: REST may list them as open for a minute
 

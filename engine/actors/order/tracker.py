@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from engine.actors.order.lookup import Lookups
@@ -15,6 +15,7 @@ from engine.errors import CallError
 from engine.rules.backoff import Backoff
 from engine.rules.order.following import Look
 from engine.rules.order.lists import LookupSteps
+from engine.values.dataclass import dataclass
 
 logger = logging.getLogger(__name__)
 

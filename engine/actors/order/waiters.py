@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import partial
 
 from engine.errors import CallError
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
+from engine.values.dataclass import dataclass
 
 ANSWER_GRACE = 1.0  # seconds after its deadline by which a call is answered (promise G5)
 

@@ -8,11 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from engine.actors.runtime.actor import tell_if_alive
+from engine.values.dataclass import dataclass
 
 logger = logging.getLogger(__name__)
 

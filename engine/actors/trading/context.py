@@ -11,6 +11,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.fees import Fee
 from engine.rules.gates.view import KeyFacts
 from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.stream.price_subscription import PushedPrice
 from engine.values import Pair
 
 
@@ -30,6 +31,13 @@ class GateContext(Protocol):
 
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         """A public call. Raises `CallError`, or `ConfigError` for an endpoint that there is not."""
+        ...
+
+    def pushed(self, pairs: Collection[Pair], max_age: float) -> Mapping[str, PushedPrice]:
+        """The prices that push tells now of these pairs, at most `max_age` seconds old, by the pair's id; at once.
+
+        Empty without push. Those that are missing are asked for from now on.
+        """
         ...
 
     def noter(self, endpoint: str) -> Note:

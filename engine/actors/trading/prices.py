@@ -1,9 +1,11 @@
-"""The prices of many pairs, asked for together; what is missing then is asked for again by itself."""
+"""The prices of many pairs: what push tells, and the others asked for together.
+
+What is missing in an answer is asked for again by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import CallError, InvalidArguments
@@ -11,7 +13,9 @@ from engine.kraken.drift import Note
 from engine.kraken.pair_names import ticker_params
 from engine.kraken.pair_rows import find_rows
 from engine.kraken.tickers import NoPrice, read_tickers
+from engine.rules.stream.price_subscription import PushedPrice
 from engine.values import Pair, Ticker
+from engine.values.dataclass import dataclass
 
 TICKER = "Ticker"
 AGAIN_AFTER = 30.0  # seconds until a pair that Kraken would not name a price of is asked for again
@@ -21,15 +25,16 @@ _NO_ROW = "Kraken's Ticker did not tell it."
 _TOO_MANY = "Kraken refuses too many names: this one is asked for again in the next pass."
 
 Public = Callable[[str, Mapping[str, Any], float], Any]
+Pushed = Callable[[Collection[Pair], float], Mapping[str, PushedPrice]]
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What Ticker said of a pair: its prices, or why there are none."""
+    """What Kraken told of a pair: its prices, or why there are none."""
 
     ticker: Ticker | None = None
     at: float = float("-inf")
-    """When it was asked for, by the monotonic clock."""
+    """When it was asked for, by the monotonic clock; one that push tells holds for the stream's last sign of life."""
     problem: str | None = None
 
 
@@ -50,15 +55,21 @@ class PriceReader:
     asked for again every `AGAIN_AFTER` seconds; its absence does not mean that it is not listed.
     """
 
-    def __init__(self, public: Public, note: Note, monotonic: Callable[[], float]) -> None:
-        self._public, self._note, self._monotonic = public, note, monotonic
+    def __init__(self, public: Public, pushed: Pushed, note: Note, monotonic: Callable[[], float]) -> None:
+        self._public, self._pushed, self._note, self._monotonic = public, pushed, note, monotonic
         self._apart: dict[str, Price] = {}
 
-    def ask(self, pairs: Collection[Pair], seconds: float) -> dict[str, Price]:
+    def ask(self, pairs: Collection[Pair], seconds: float, max_age: float) -> dict[str, Price]:
         """The prices of these pairs by id; each of them is in it. A `CallError` becomes the problem of its pairs.
 
-        The pairs are all of one asset class, and of Kraken's own venue.
+        The pairs are all of one asset class, and of Kraken's own venue. max_age: an older price denies. One that push
+        tells is taken in place of a call while it has half of that time left.
         """
+        pushed = self._pushed(pairs, max_age / 2)
+        told = {pair.id: Price(*pushed[pair.id]) for pair in pairs if pair.id in pushed}
+        return told | self._call([pair for pair in pairs if pair.id not in told], seconds)
+
+    def _call(self, pairs: Collection[Pair], seconds: float) -> dict[str, Price]:
         now = self._monotonic()
         this = _Round(now + seconds)
         apart = {pair.id: kept for pair in pairs if (kept := self._apart.get(pair.id)) and len(pairs) > 1}

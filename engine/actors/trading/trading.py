@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.errors import EngineStopped
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
 from engine.values import Clock, Settings
+from engine.values.dataclass import dataclass
 
 logger = logging.getLogger(__name__)
 

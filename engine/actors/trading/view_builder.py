@@ -32,7 +32,7 @@ class ViewBuilder:
     ) -> None:
         self._account, self._engine, self._clock = account, engine, clock
         self._counts, self._is_given_up = counts, is_given_up
-        self._prices = PriceReader(engine.public, engine.noter(TICKER), clock.monotonic)
+        self._prices = PriceReader(engine.public, engine.pushed, engine.noter(TICKER), clock.monotonic)
 
     def look(self, plan: TradePlan, seconds: float, *, live: bool) -> TradeView:
         """The view: the balance first, then what is public, in parallel. Each of the two waits takes `seconds` at most.
@@ -47,7 +47,7 @@ class ViewBuilder:
             data = {name: asking.ask(partial(self._engine.public, *call, seconds)) for name, call in plan.data.items()}
             pairs = {name: asking.ask(partial(self._engine.pair, name, seconds)) for name in plan.pairs}
             asking.wait(pairs.values(), seconds)
-            prices = self._ask_prices(asking, pairs.values(), seconds)
+            prices = self._ask_prices(asking, pairs.values(), seconds, plan.max_data_age)
             fees = asking.ask(partial(self._engine.refresh_fees, self._account, _known(pairs.values()), seconds))
             asking.wait([unsettled, system, fees, *data.values(), *prices.values()], seconds)
             read = {name: each for name, each in data.items() if each.problem is None}
@@ -81,15 +81,17 @@ class ViewBuilder:
         age, taken = balance.age, self._clock.monotonic() - began
         return balance, age is not None and age - taken <= max_age
 
-    def _ask_prices(self, asking: _Asking, pairs: Iterable[_Answer], seconds: float) -> Mapping[str, _Answer]:
-        """The calls of Ticker by the pair's id, many pairs in one; shares apart, since Kraken wants their class."""
+    def _ask_prices(
+        self, asking: _Asking, pairs: Iterable[_Answer], seconds: float, max_age: float
+    ) -> Mapping[str, _Answer]:
+        """The prices by the pair's id, many pairs in one call; shares apart, since Kraken wants their class."""
         wanted = [pair for pair in _known(pairs) if not pair.venue]
         asked: dict[str, _Answer] = {}
         for shares in (False, True):
             alike = [pair for pair in wanted if (pair.asset_class == TOKENIZED) is shares]
             for first in range(0, len(alike), TICKERS_AT_ONCE):
                 some = alike[first : first + TICKERS_AT_ONCE]
-                call = asking.ask(partial(self._prices.ask, some, seconds))
+                call = asking.ask(partial(self._prices.ask, some, seconds, max_age))
                 asked |= dict.fromkeys((pair.id for pair in some), call)
         return asked
 

@@ -18,7 +18,7 @@ good reply for too long.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from engine.errors import (
@@ -36,6 +36,7 @@ from engine.errors import (
 )
 from engine.rules.backoff import Backoff
 from engine.rules.transitions import table
+from engine.values.dataclass import dataclass
 
 
 class Standing(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.values.dataclass import dataclass
 
 CONFIRMS_AFTER = 0.5
 """Seconds between the two requests: one fault at Kraken may empty two replies in quick succession."""

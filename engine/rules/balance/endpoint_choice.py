@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.errors import CallError, LockedOut, PermissionDenied, UnknownMethod
+from engine.values.dataclass import dataclass
 
 EXTENDED, PLAIN = "BalanceEx", "Balance"
 TRY_EXTENDED_EVERY = 20

@@ -6,7 +6,7 @@ The newest are kept finely, one for each change and one every five minutes; for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Value
+from engine.values.dataclass import dataclass
 
 MOST = 1000
 """How many points of one account are kept: the newest."""

@@ -10,10 +10,11 @@ Source: issue 82 of the project kraken-infinity-grid, for the minute.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 
 from engine.values import AssetBalance
+from engine.values.dataclass import dataclass
 
 LAG = 120.0
 

@@ -16,12 +16,13 @@ long. A reply that arrives while no request is under way changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from engine.errors import CallError, CounterFull, InvalidNonce
 from engine.rules.balance.endpoint_choice import EndpointChoice
 from engine.rules.transitions import table
+from engine.values.dataclass import dataclass
 
 REQUEST_AGAIN_IN = 1.0
 """Seconds to the next request when a reply predates our last order or cancel, and between requests while they go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.rules.balance.availability import Availability, Standing
 from engine.values import SYSTEM_CLOCK, AssetBalance, Clock, Value
+from engine.values.dataclass import dataclass
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,9 +7,10 @@ between them, in either direction, or over one or two assets in between.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+
+from engine.values.dataclass import dataclass
 
 CURRENCIES = ("USD", "EUR", "GBP", "CHF", "CAD", "AUD", "JPY", "XBT")
 """In which a total is offered."""

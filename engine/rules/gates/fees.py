@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from engine.rules.lane.admission import SETTLEMENT, WRITES
+from engine.values.dataclass import dataclass
 
 _OWN, _AFTER_IT = 1, 1  # points: TradeVolume, and then GetApiKeyInfo, which comes before an order
 NOT_TOLD = "Kraken tells no fee of this pair"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import ConfigError
 from engine.rules.gates.gate import Gate, Verdict
 from engine.rules.order.order import Order
+from engine.values.dataclass import dataclass
 
 MOST_PAIRS = 1000
 _AMOUNT = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -15,6 +15,7 @@ from engine.rules.gates.gates import describe
 from engine.rules.gates.plan import Candidate
 from engine.rules.gates.view import TradeView
 from engine.rules.order.order import Order, OrderReceipt
+from engine.values.dataclass import dataclass
 
 
 class GateState(Enum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from engine.rules.gates.fees import Fee
 from engine.rules.gates.plan import Candidate, TradePlan
 from engine.rules.order.order import Order
 from engine.values import Pair, Ticker
+from engine.values.dataclass import dataclass
 
 MOST_CANDIDATES = 1000
 

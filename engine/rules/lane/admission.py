@@ -9,11 +9,12 @@ How Kraken counts is in `kraken/limits.py`; the rules see the counters as `Calls
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol
 
 from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ later, whatever becomes of it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.rules.lane.admission import Wait
 from engine.rules.lane.key_state import CODES, SENTENCES, KeyState
+from engine.values.dataclass import dataclass
 
 PAUSES = (0.0, 12.0, 60.0, 180.0)
 """The pause before a probe in units of `probe_every`, by the failed probes before it; the last one stays.

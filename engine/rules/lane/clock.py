@@ -9,7 +9,9 @@ years ahead binds its key for ever. Two witnesses have to agree: two replies, or
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from engine.values.dataclass import dataclass
 
 TOLERANCE = 300.0  # seconds
 _TOLERANCE_NS = int(TOLERANCE * 1e9)

@@ -6,10 +6,11 @@ A read that was cut is sent again by its caller; it is the same *kind* of call t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from engine.rules.lane.priority import patience
+from engine.values.dataclass import dataclass
 
 Kind = tuple[str, str]
 

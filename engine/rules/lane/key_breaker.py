@@ -15,7 +15,7 @@ A nonce is refused at most three times before the key is left alone: the call, i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from engine.errors import AccountLocked, CallError, OtpNeeded, PermissionDenied
 from engine.rules.lane.admission import Wait
 from engine.rules.lane.breaker_state import CLOSED, BreakerState
 from engine.rules.lane.key_state import ALL_HELD, TABLE, KeyAnswer, KeyState, answer_of
+from engine.values.dataclass import dataclass
 
 K = TypeVar("K")
 V = TypeVar("V")

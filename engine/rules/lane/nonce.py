@@ -11,9 +11,9 @@ Time is an argument, and so is the durable write: `reserve(mark)` returns only w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.errors import NonceNotDurable, NoncesUsedUp, OwnershipLost, StoreError
+from engine.values.dataclass import dataclass
 
 SECOND = 1_000_000_000
 HIGHEST = 2**63 - 1  # Kraken's OpenAPI file says int64

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 from engine.kraken.params import CLOSE_TYPES
 from engine.rules.order.order_values import Price, WrongPart, one_of, plain, price_of
+from engine.values.dataclass import dataclass
 
 _TWO_PRICES = frozenset(each for each in CLOSE_TYPES if each.endswith("-limit"))
 

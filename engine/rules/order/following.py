@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, floor
 
@@ -24,6 +23,7 @@ from engine.rules.order.lists import (
 )
 from engine.rules.order.replacement import AT_ONCE
 from engine.rules.order.states import OrderEvent
+from engine.values.dataclass import dataclass
 
 TOGETHER = Decimal(60)
 """Seconds between the ends of orders whose successors are looked for in one list."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from engine.kraken.drift import MISSING, ODD, Note, unnoted
 from engine.rules.order.states import OrderEvent
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

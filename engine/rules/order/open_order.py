@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from engine.kraken.stream import Execution
 from engine.rules.order.found import read_order
 from engine.rules.order.order import OrderReceipt
 from engine.rules.order.placement import Placement
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

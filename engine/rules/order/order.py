@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,7 @@ from engine.rules.order.order_values import (
     whole_of,
 )
 from engine.rules.order.states import OrderState
+from engine.values.dataclass import dataclass
 
 SIDES = ("buy", "sell")
 NEEDS_PRICE = frozenset({

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from engine.values.dataclass import dataclass
 
 RANDOM_BYTES = 12
 _OWN = re.compile(r"[0-9a-f]{32}")

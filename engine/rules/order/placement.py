@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from engine.kraken.pair_names import market_key
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.own_name import KrakenName
 from engine.rules.order.states import OrderEvent, OrderState, after
+from engine.values.dataclass import dataclass
 
 REMEMBERED = 30 * 86_400.0
 """Seconds for which an id of the caller's is remembered after its order is over."""

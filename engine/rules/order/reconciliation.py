@@ -12,7 +12,7 @@ whose count does not fit, and a row that cannot be read or matched, is doubt.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +36,7 @@ from engine.rules.order.lists import (
 )
 from engine.rules.order.order import Order
 from engine.rules.order.own_name import KrakenName
+from engine.values.dataclass import dataclass
 
 TRADES_AT_ONCE = 20  # names that QueryTrades takes
 OPENED_EARLIER = 180.0  # an order that was opened so many seconds before our deadline is not ours: that is 60 at most

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,6 +10,7 @@ from engine.kraken.pair_names import market_key
 from engine.rules.order.found import Found
 from engine.rules.order.order import Order
 from engine.rules.order.states import OrderEvent
+from engine.values.dataclass import dataclass
 
 AT_ONCE = Decimal(1)
 """Seconds between the end of an order and the opening of the one that replaced it."""

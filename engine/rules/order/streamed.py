@@ -8,12 +8,13 @@ been edited, and then it goes on under another name: unless it was to be cancele
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from engine.kraken.stream import Execution
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent, OrderState
+from engine.values.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

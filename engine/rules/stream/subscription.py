@@ -20,12 +20,13 @@ Anything else is DOWN, which is the engine without push. Nothing is ever conclud
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.kraken.stream import CHANNELS, Answer, Doubt, Frame, Numbered, Pong
+from engine.values.dataclass import dataclass
 
 SILENCE = 3.0
 """Seconds. Kraken sends a heartbeat about every second in which it sends nothing else."""
@@ -87,7 +88,7 @@ class Moment(NamedTuple):
         return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
 
 
-_LONG_AGO = Moment(float("-inf"), float("-inf"))
+LONG_AGO = Moment(float("-inf"), float("-inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +100,25 @@ class Subscription:
     """The channels that Kraken has acknowledged."""
     sequences: Mapping[str, int] = field(default_factory=dict)
     """The last number of each channel whose snapshot was read."""
-    opened_at: Moment = _LONG_AGO
-    heard_at: Moment = _LONG_AGO
+    opened_at: Moment = LONG_AGO
+    heard_at: Moment = LONG_AGO
     """When the last frame other than a pong came."""
 
     def opened(self, now: Moment) -> Subscription:
         """A socket is open, and the channels are asked for."""
-        return Subscription(_after(self.state, StreamEvent.OPENED), opened_at=now, heard_at=now)
+        return Subscription(next_state(self.state, StreamEvent.OPENED), opened_at=now, heard_at=now)
 
     def doubted(self) -> Subscription:
         """It is not known what was missed."""
-        return Subscription(_after(self.state, StreamEvent.DOUBTED))
+        return Subscription(next_state(self.state, StreamEvent.DOUBTED))
 
     def refused(self) -> Subscription:
         """Kraken refuses it for this key."""
-        return Subscription(_after(self.state, StreamEvent.REFUSED))
+        return Subscription(next_state(self.state, StreamEvent.REFUSED))
 
     def renewed(self) -> Subscription:
         """The key is another one, or was fixed."""
-        return Subscription(_after(self.state, StreamEvent.RENEWED))
+        return Subscription(next_state(self.state, StreamEvent.RENEWED))
 
     def after(self, frame: Frame, now: Moment) -> Subscription:
         """A frame has come. Raises `Doubt`, or `Refusal` when Kraken will not have this key."""
@@ -165,7 +166,7 @@ class Subscription:
         is_complete = self.acknowledged.issuperset(CHANNELS) and len(self.sequences) == len(CHANNELS)
         if self.state is not StreamState.SUBSCRIBING or not is_complete:
             return self
-        return replace(self, state=_after(self.state, StreamEvent.COMPLETE))
+        return replace(self, state=next_state(self.state, StreamEvent.COMPLETE))
 
 
 def is_final(error: str) -> bool:
@@ -173,7 +174,8 @@ def is_final(error: str) -> bool:
     return error.replace(" ", "").startswith("EGeneral:Permissiondenied")
 
 
-def _after(state: StreamState, event: StreamEvent) -> StreamState:
+def next_state(state: StreamState, event: StreamEvent) -> StreamState:
+    """The state after an event. Raises `IllegalTransition`."""
     try:
         return TABLE[state][event]
     except KeyError:

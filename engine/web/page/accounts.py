@@ -35,7 +35,8 @@ _STATES = {"fresh": "good", "stale": "warn", "unknown": "bad"}
 def account_rows(seen: Seen) -> list[Row]:
     """One row for each account."""
     late = late_accounts(seen.status)
-    return [_row(each, seen, is_late=each.account in late) for each in seen.status.accounts]
+    cause = told_cause(seen.status)
+    return [_row(each, seen, cause, is_late=each.account in late) for each in seen.status.accounts]
 
 
 def cash_title(status: EngineStatus) -> str:
@@ -51,12 +52,12 @@ def asset_rows(snapshot: BalanceSnapshot, quotes: Quotes) -> list[Row]:
     ]
 
 
-def _row(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Row:
+def _row(snapshot: BalanceSnapshot, seen: Seen, cause: str, *, is_late: bool) -> Row:
     name, decimals = snapshot.account, _cash_decimals(snapshot, seen.quotes)
     age = "never" if snapshot.age is None else Age(snapshot.age)
     cells = (
         cell(name),
-        _standing(snapshot, seen, is_late=is_late),
+        _standing(snapshot, seen, cause, is_late=is_late),
         _total(snapshot, seen.quotes),
         _cash(snapshot, decimals),
         cell(number(snapshot.available_cash, decimals)),
@@ -68,8 +69,9 @@ def _row(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Row:
     return Row(name, cells, cells[1].state, {"account": name})
 
 
-def _standing(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Cell:
-    """The state of an account and why. What is good by a fact that is stale is grey."""
+def _standing(snapshot: BalanceSnapshot, seen: Seen, cause: str, *, is_late: bool) -> Cell:
+    """The state of an account and why, unless it is the `cause` that the headline tells. What is good by a fact that is
+    stale is grey."""
     status = seen.status
     state, word = _WORDS[snapshot.standing] if status.running else ("bad", "engine stopped")
     if state == "good" and is_late:
@@ -77,7 +79,7 @@ def _standing(snapshot: BalanceSnapshot, seen: Seen, *, is_late: bool) -> Cell:
     pieces: list[Piece] = [Strong(word)]
     key = status.keys.get(snapshot.account)
     why = snapshot.last_error or (key.sentence if key is not None and key.state != "open" else "")
-    if why and told_cause(status) and why.endswith(told_cause(status)):
+    if why and cause and why.endswith(cause):
         why = ""
     pieces += [f": {why.removesuffix('.')}"] if why else []
     if snapshot.error_count:

@@ -1,4 +1,4 @@
-"""Push: each account's stream, since when it is in its state, and what it missed."""
+"""Push: each account's stream, since when it is in its state, and what it missed; and the prices that are pushed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def push_rows(seen: Seen) -> list[Row]:
 
 
 def push_sum(seen: Seen) -> Cell:
-    """How many streams are believed."""
-    push = seen.status.push
+    """How many streams are believed, and whether the gates get prices from one."""
+    push, prices = seen.status.push, seen.status.push_prices
     live = sum(each.state is StreamState.LIVE for each in push)
-    told = f"{live} of {len(push)} live; the other balances are fetched as without push"
+    told = f"{live} of {len(push)} live; the other balances are fetched as without push."
+    if prices is not None and prices.is_asked:
+        told += f" {prices.sentence}"
     return cell(told, state="good" if live == len(push) else "warn")
 
 

@@ -37,7 +37,7 @@ from engine.actors.balance.messages import BalanceRecord
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import UnknownName
 from engine.rules.balance.history import AT_LEAST_EVERY, HOURS, MOST, hour_of, hour_place, hour_places
-from engine.simulator import Simulator
+from engine.simulator import Fault, Simulator
 from engine.store import read_documents
 from tests import ROOT
 from tests.conftest import QUICK, Events
@@ -261,8 +261,10 @@ def test_every_change_is_there_after_a_restart(sim: Simulator, tmp_path: Path) -
     events = Events()
     engine = Engine([other], url=sim.url, state_dir=tmp_path, settings=QUICK)
     engine.subscribe(events)
+    outage = sim.fault(Fault.http(502))
     with engine:
         assert engine.history("MASTER") == ()
+        outage.remove()
         events.wait_for(cash_is(amounts[-1]))
     assert len(read_history(tmp_path, "MASTER", other.key)) == 0
     assert [str(point.cash) for point in read_history(tmp_path, "MASTER")] == amounts[-1:]

@@ -204,7 +204,7 @@ def test_a_new_directory_lets_the_lead_of_another_pass(sim: Simulator, tmp_path:
     sim.set_nonce("MASTER", time.time_ns() + 900_000_000)
     with Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path / "new", settings=settings) as engine:
         engine.call("MASTER", "TradeBalance", timeout=PATIENCE)
-    assert sim.refused_nonces == 1
+    assert sim.refused_nonces <= 1, "none, when the machine took so long that the clock had passed it"
 
 
 @again_if_stalled

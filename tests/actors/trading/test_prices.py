@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Engine, EngineWarning, TradePlan
-from engine.actors.trading.prices import AGAIN_AFTER, MOST_CALLS, TOO_LATE, PriceReader
+from engine.actors.trading.prices import AGAIN_AFTER, MOST_CALLS, TOO_LATE, Price, PriceReader
 from engine.errors import CallError, CallUnknown, ConnectFailed, InvalidArguments
 from engine.kraken.drift import MISSING, NEW, ODD
 from engine.kraken.tickers import NOBODY_BUYS, NOBODY_SELLS, UNREADABLE, read_tickers
 from engine.rules.gates.smallest_order import smallest_order
+from engine.rules.stream.price_subscription import PushedPrice
 from engine.simulator import Fault, Simulator
 from engine.values import Pair
 from tests.conftest import Events
@@ -78,7 +79,15 @@ class Kraken:
         self.calls: list[list[str]] = []
         self.now, self.per_call = 1000.0, 0.0
         self.error: CallError | None = None
-        self.reader = PriceReader(self._public, lambda *_: None, lambda: self.now)
+        self.pushed: dict[str, PushedPrice] = {}
+        self.reader = PriceReader(self._public, self._push, lambda *_: None, lambda: self.now)
+
+    def ask(self, pairs: list[Pair], seconds: float) -> dict[str, Price]:
+        return self.reader.ask(pairs, seconds, max_age=5.0)
+
+    def _push(self, pairs: Collection[Pair], max_age: float) -> Mapping[str, PushedPrice]:
+        assert max_age == 2.5, "half of the time that a price may be used"
+        return self.pushed
 
     def _public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         assert endpoint == "Ticker"
@@ -102,14 +111,14 @@ def test_a_name_that_is_gone_hides_no_other_and_is_asked_for_alone(
 ) -> None:
     kraken = Kraken(*listed, refuses_whole=refuses_whole)
     names = data.draw(st.permutations([*listed, *gone]))
-    told = kraken.reader.ask(pairs_of(names), 10.0)
+    told = kraken.ask(pairs_of(names), 10.0)
     assert set(told) == set(names)
     assert {name for name, price in told.items() if price.ticker == PRICES} == listed
     assert {told[name].problem for name in gone} <= {REFUSED}
     assert all([name] in kraken.calls for name in gone)
     assert len(kraken.calls) <= MOST_CALLS
     kraken.calls.clear()
-    again = kraken.reader.ask(pairs_of(names), 10.0)
+    again = kraken.ask(pairs_of(names), 10.0)
     assert {name for name, price in again.items() if price.ticker} == listed
     assert len(kraken.calls) == 1, "it is known by now which one spoils it"
 
@@ -117,27 +126,27 @@ def test_a_name_that_is_gone_hides_no_other_and_is_asked_for_alone(
 def test_a_name_that_was_gone_is_asked_for_again_and_may_come_back() -> None:
     kraken = Kraken("A", refuses_whole=True)
     asked = pairs_of(["A", "B"])
-    kraken.reader.ask(asked, 10.0)
+    kraken.ask(asked, 10.0)
     kraken.listed.add("B")
     kraken.now += AGAIN_AFTER - 1
-    assert kraken.reader.ask(asked, 10.0)["B"].problem == REFUSED
+    assert kraken.ask(asked, 10.0)["B"].problem == REFUSED
     kraken.now += 1
-    assert kraken.reader.ask(asked, 10.0)["B"].ticker == PRICES
+    assert kraken.ask(asked, 10.0)["B"].ticker == PRICES
     kraken.calls.clear()
-    kraken.reader.ask(asked, 10.0)
+    kraken.ask(asked, 10.0)
     assert kraken.calls == [["A", "B"]]
 
 
 def test_a_pair_by_itself_is_asked_for_every_time() -> None:
     kraken = Kraken()
     for _ in range(3):
-        assert kraken.reader.ask(pairs_of(["B"]), 10.0)["B"].problem == REFUSED
+        assert kraken.ask(pairs_of(["B"]), 10.0)["B"].problem == REFUSED
     assert len(kraken.calls) == 3
 
 
 def test_many_wrong_names_do_not_become_many_calls() -> None:
     kraken = Kraken(refuses_whole=True)
-    told = kraken.reader.ask(pairs_of([f"P{n}" for n in range(40)]), 10.0)
+    told = kraken.ask(pairs_of([f"P{n}" for n in range(40)]), 10.0)
     assert len(kraken.calls) == MOST_CALLS
     assert all(price.ticker is None and price.problem for price in told.values())
 
@@ -145,7 +154,7 @@ def test_many_wrong_names_do_not_become_many_calls() -> None:
 def test_when_the_time_is_over_nothing_is_asked_for_again_and_each_price_has_its_own_age() -> None:
     kraken = Kraken("A", "B", "C", refuses_whole=True)
     kraken.per_call = 2.0
-    told = kraken.reader.ask(pairs_of(["A", "B", "C", "GONE"]), 5.0)
+    told = kraken.ask(pairs_of(["A", "B", "C", "GONE"]), 5.0)
     assert (told["A"].at, told["B"].at) == (1002.0, 1002.0)
     assert [told[name].problem for name in ("C", "GONE")] in ([REFUSED, REFUSED], [TOO_LATE, TOO_LATE])
     assert len(kraken.calls) == 3
@@ -154,15 +163,26 @@ def test_when_the_time_is_over_nothing_is_asked_for_again_and_each_price_has_its
 def test_a_failure_is_the_problem_of_each_pair_and_is_not_repeated() -> None:
     kraken = Kraken("A", "B")
     kraken.error = ConnectFailed("Gone.")
-    told = kraken.reader.ask(pairs_of(["A", "B"]), 10.0)
+    told = kraken.ask(pairs_of(["A", "B"]), 10.0)
     assert {price.problem for price in told.values()} == {"Gone."}
     assert len(kraken.calls) == 1
 
 
 @pytest.mark.parametrize("name", ["XXBTZUSD", "XBTUSD", "XBT/USD", "BTC/USD", "whatever"])
 def test_one_row_for_one_question_is_its_answer_whatever_it_is_called(name: str) -> None:
-    reader = PriceReader(lambda *_: {name: ROW}, lambda *_: None, lambda: 1000.0)
-    assert reader.ask([XBT], 10.0)["XXBTZUSD"].ticker == PRICES
+    reader = PriceReader(lambda *_: {name: ROW}, lambda *_: {}, lambda *_: None, lambda: 1000.0)
+    assert reader.ask([XBT], 10.0, 5.0)["XXBTZUSD"].ticker == PRICES
+
+
+def test_what_push_tells_is_not_asked_for_and_the_others_are() -> None:
+    kraken = Kraken("A", "B", "C")
+    kraken.pushed = {"B": PushedPrice(PRICES, 999.5)}
+    told = kraken.ask(pairs_of(["A", "B", "C"]), 10.0)
+    assert kraken.calls == [["A", "C"]]
+    assert {name: price.at for name, price in told.items()} == {"A": 1000.0, "B": 999.5, "C": 1000.0}
+    kraken.calls.clear()
+    assert kraken.ask(pairs_of(["B"]), 10.0)["B"].ticker == PRICES
+    assert kraken.calls == []
 
 
 # --- with an engine

@@ -20,6 +20,7 @@ from engine.rules.gates.fees import Fee
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.view import KeyFacts
 from engine.rules.order.order import Order, OrderReceipt
+from engine.rules.stream.price_subscription import PushedPrice
 from engine.values import SYSTEM_CLOCK, Pair
 from tests.rules.gates.test_gates import FEE, XBT
 from tests.stopwatch import PATIENCE
@@ -41,6 +42,9 @@ class Around:
 
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
         return self.system if endpoint == "SystemStatus" else TICKER
+
+    def pushed(self, pairs: Collection[Pair], max_age: float) -> Mapping[str, PushedPrice]:
+        return {}
 
     def noter(self, endpoint: str) -> Note:
         return unnoted
