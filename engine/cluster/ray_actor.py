@@ -82,7 +82,7 @@ class NodeActor:
 
 def node_of(name: str, config_file: str | None, live: bool) -> Node:
     """The node of this name that this machine's configuration describes, not started. Raises `ConfigError`."""
-    found = config.load(file=None if config_file is None else Path(config_file))
+    found = config.load(file=None if config_file is None else Path(config_file), node=name)
     if found.cluster is None:
         raise ConfigError(
             "There is no cluster in the configuration of this machine: name its PostgreSQL with dsn in [cluster], or "
@@ -90,5 +90,5 @@ def node_of(name: str, config_file: str | None, live: bool) -> Node:
         )
     return Node(
         found.accounts, found.cluster.lanes, found.cluster.dsn, name, found.cluster.url, found.settings, live,
-        kraken_url=found.url, local=config.node_directory(name),
+        kraken_url=found.url, local=found.state_dir,
     )  # fmt: skip
