@@ -1,4 +1,7 @@
-"""`kraken-engine serve --cluster` in processes of their own, on one PostgreSQL, before a simulator in this one."""
+"""Nodes with their services in processes of their own, on one PostgreSQL, before a simulator in this one.
+
+They are as `kraken-engine serve --cluster` makes them, but that no lease runs out because the machine is slow.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.cli.serve_node import subject_of_node
+from engine.cluster import Node
 from engine.cluster.database import Database
 from engine.cluster.leases import Leases
+from engine.config import load
 from engine.simulator import Simulator
+from engine.web.options import WebOptions
+from engine.web.serving import serve
 from tests.served import Served, until
-from tests.stopwatch import PATIENCE
+from tests.stopwatch import LONG, PATIENCE
 
 TOKEN = "a-token-that-all-nodes-of-this-cluster-share"
 LANES: Mapping[str, Sequence[str]] = {"one": ["MASTER"], "two": ["ALICE", "BOB"]}
@@ -45,19 +53,22 @@ class ServedNode(Served):
         return self.metric("lane_served_accounts", lane=lane) == len(LANES[lane])
 
 
+NODE = ("-m", "tests.cluster.served_nodes")
+COMMAND = ("-m", "engine", "serve", "--cluster", "--live", "--json", "--port", "0")
+
+
 def start_node(
-    sim: Simulator, dsn: str, tmp_path: Path, name: str, undo: ExitStack, *options: str, token: str = TOKEN,
-    settings: str = SETTINGS,
-) -> ServedNode:  # fmt: skip
+    sim: Simulator, dsn: str, tmp_path: Path, name: str, undo: ExitStack, program: Sequence[str] = NODE
+) -> ServedNode:
     """Start one, and end it with `undo` when the test has not."""
     home = tmp_path / name
     home.mkdir()
     secret = home / "token"
     secret.touch(0o600)
-    secret.write_text(token)
+    secret.write_text(TOKEN)
     lanes = "".join(f"[lanes.{lane}]\naccounts = {json.dumps(list(accounts))}\n" for lane, accounts in LANES.items())
     config = home / "node.toml"
-    config.write_text(f'[cluster]\nname = "{name}"\ntoken_file = "{secret}"\n{lanes}{settings}')
+    config.write_text(f'[cluster]\nname = "{name}"\ntoken_file = "{secret}"\n{lanes}{SETTINGS}')
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("KRAKEN", "XDG_STATE"))},
         "HOME": str(home), "KRAKEN_SPOT_URL": sim.url, "KRAKEN_ENGINE_CLUSTER": dsn,
@@ -66,8 +77,7 @@ def start_node(
         prefix = "KRAKEN_API" if account.name == "MASTER" else f"KRAKEN_USER_{account.name}_API"
         environment |= {f"{prefix}_KEY": account.key, f"{prefix}_SECRET": account.secret}
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "engine", "serve", "--cluster", "--live", "--json", "--port", "0",
-         "--config", str(config), *options],
+        [sys.executable, "-W", "error", *program, "--config", str(config)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     undo.callback(_end, process)
@@ -111,3 +121,25 @@ def _end(process: subprocess.Popen[str]) -> None:
     for stream in (process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+
+
+def _main(file: str) -> None:
+    """A node and its service, until SIGTERM."""
+    found = load(file=file)
+    named = found.cluster
+    assert named is not None
+    node = Node(found.accounts, named.lanes, named.dsn, named.name, settings=found.settings, live=True, ttl=LONG,
+                patience=PATIENCE, kraken_url=found.url, local=found.state_dir)  # fmt: skip
+
+    def start(url: str) -> None:
+        node.url = url
+        node.start()
+
+    def ready(url: str) -> None:
+        print(json.dumps({"url": url, "state_dir": str(found.state_dir)}, indent=2), flush=True)
+
+    serve(subject_of_node(node, start, found, named, plain=False), WebOptions(port=0), ready=ready)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[-1])

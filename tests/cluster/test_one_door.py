@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import krakenex
@@ -22,10 +23,11 @@ from engine.errors import OrderUnknown, UnknownName
 from engine.simulator import Fault, Simulator
 from engine.version import __version__
 from tests.cluster.conftest import Servers
-from tests.cluster.served_nodes import TOKEN, ServedNode, pair
+from tests.cluster.lanes import expire
+from tests.cluster.served_nodes import COMMAND, LANES, TOKEN, ServedNode, pair, start_node
 from tests.conftest import private_calls
 from tests.served import until
-from tests.stopwatch import PATIENCE
+from tests.stopwatch import LONG, PATIENCE
 
 ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "30000"}
 
@@ -164,7 +166,7 @@ def test_the_page_tells_of_all_lanes_and_accounts(cluster: Cluster) -> None:
 def test_the_metrics_tell_of_lanes_by_their_names(cluster: Cluster) -> None:
     red, blue = cluster.red, cluster.blue
     assert red.metric("lane_epoch", lane="two") == blue.metric("lane_epoch", lane="two")
-    assert 0 < (red.metric("lane_lease_seconds_left", lane="one") or 0) <= 2
+    assert 0 < (red.metric("lane_lease_seconds_left", lane="one") or 0) <= LONG
     assert (blue.metric("lane_takeovers_total", lane="two") or 0) >= 1
     assert red.metric("lane_served_accounts", lane="two") == 0
     assert red.metric("cluster_reachable") == 1
@@ -230,6 +232,7 @@ def test_a_node_without_lanes_answers_for_all_and_no_order_is_doubled_when_the_o
         placing = pool.submit(client.place, "ALICE", order, id="signal-7", timeout=PATIENCE)
         until(lambda: len(sim.orders("ALICE")) > placed)
         blue.process.kill()
+        blue.process.wait()
         with pytest.raises(OrderUnknown) as lost:
             placing.result(PATIENCE)
         assert lost.value.receipt.id == "signal-7"
@@ -237,6 +240,9 @@ def test_a_node_without_lanes_answers_for_all_and_no_order_is_doubled_when_the_o
         sent = cluster.calls("ALICE", "AddOrder")
         assert gateway.query_private("AddOrder", ORDER)["error"] == ["EService:Unavailable"]
         assert not client.is_available("ALICE")
+        for lane in LANES:
+            leases.move(lane, None)
+            expire(leases, lane)
         leases.undrain("red")
         until(lambda: red.serves("two"))
         receipt = client.place("ALICE", order, id="signal-7", timeout=PATIENCE)
@@ -244,3 +250,15 @@ def test_a_node_without_lanes_answers_for_all_and_no_order_is_doubled_when_the_o
         assert [each["txid"] for each in sim.orders("ALICE")[placed:]] == list(receipt.txids)
         assert cluster.calls("ALICE", "AddOrder") == sent, "it was sent once"
         assert gateway.query_private("Balance")["error"] == [], "the gateway goes on"
+
+
+def test_the_command_serves_a_node(dsn: str, tmp_path: Path, sim: Simulator) -> None:
+    with ExitStack() as undo:
+        node = start_node(sim, dsn, tmp_path, "solo", undo, COMMAND)
+        until(lambda: node.ask("/readyz").json.get("available") == ["MASTER", "ALICE", "BOB"])
+        assert node.lanes().keys() == {"one", "two"}
+        ended = node.command("cluster", "status", "--json", "--config", str(tmp_path / "solo" / "node.toml"))
+        assert [each["url"] for each in json.loads(ended.stdout)["lanes"]] == [node.url, node.url]
+        code, log = node.stop()
+    assert code == 0
+    assert TOKEN not in log
