@@ -32,7 +32,7 @@ ROOMS = {
     "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane", "tests/app/test_accounts.py")),
     "actors/backing": Room(
         ("engine/actors/backing",),
-        ("tests/actors/backing", "tests/actors/order", "tests/cluster/test_backings.py", "tests/cluster/test_transfer.py"),
+        ("tests/actors/backing", "tests/actors/order", "tests/cluster/test_backings.py"),
     ),
     "actors/order": Room(("engine/actors/order",), ("tests/actors/order", *_LIVES, _PLACE, _BATCHES)),
 }
