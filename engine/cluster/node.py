@@ -164,6 +164,16 @@ class Node:
         for engine in self.engines.values():
             engine.unsubscribe(subscriber)
 
+    def announce(self, event: object) -> None:
+        """Give an event of the host's own to every subscriber, as `Engine.announce`; also while no engine runs here."""
+        engine = next(iter(self.engines.values()), None)
+        if engine is not None:
+            engine.announce(event)
+            return
+        for each in tuple(self._subscribers):
+            if callable(each):
+                each(event)
+
     def __enter__(self) -> Node:
         return self.start()
 
