@@ -305,9 +305,7 @@ class Lane:
         if queued_call.was_cut:
             raise CallNotSent(CUT)
         self.is_out = True
-        answer = self._transport.post(
-            endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
-        )  # fmt: skip
+        answer = self._transport.post(endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call)
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
         return read_reply(
