@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.cli.cluster_database import cluster_of, opened
+from engine.cli.cluster_transfer import export, import_
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import console, document, say, seconds_in_words, show, table
-from engine.errors import ConfigError, StoreError
+from engine.errors import StoreError
 
 if TYPE_CHECKING:
     from engine.cluster.leases import LaneRow, Leases, NodeRow
@@ -88,6 +90,10 @@ def drain(options: Options, node: str, undo: bool) -> int:
     return _done(options, told, {"node": node, "draining": not undo})
 
 
+for command in (import_, export):
+    cluster.add_command(command)
+
+
 def _done(options: Options, sentence: str, told: dict[str, Any]) -> int:
     if options.json:
         document(told)
@@ -99,17 +105,10 @@ def _done(options: Options, sentence: str, told: dict[str, Any]) -> int:
 @contextlib.contextmanager
 def _leases(options: Options) -> Iterator[Leases]:
     """The lanes of the cluster that the configuration names. Raises `ConfigError` or `StoreError`."""
-    found = options.load(need_accounts=False)
-    if found.cluster is None:
-        raise ConfigError("No cluster is named: set KRAKEN_ENGINE_CLUSTER to the DSN of its PostgreSQL, or give dsn in "
-                          "[cluster] of a --config FILE.")  # fmt: skip
-    try:
+    with opened(cluster_of(options.load(need_accounts=False)), PATIENCE) as database:
         from engine.cluster import schema  # noqa: PLC0415 - an extra
-        from engine.cluster.database import Database  # noqa: PLC0415
         from engine.cluster.leases import Leases  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: run pip install '.[cluster]' in the clone.") from None
-    with contextlib.closing(Database(found.cluster.dsn.reveal(), patience=PATIENCE)) as database:
+
         if not schema.version(database):
             raise StoreError(_NO_TABLES)
         yield Leases(database)
