@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ from engine.cluster.durability import check_durable
 from engine.cluster.lane_run import ROUND
 from engine.cluster.lease import TTL
 from engine.cluster.leases import Leases
-from engine.cluster.members import check_keys, lanes_here
+from engine.cluster.members import check_keys, check_name, lanes_here
 from engine.cluster.node_status import LaneStatus, NodeStatus
 from engine.cluster.rounds import Rounds
 from engine.cluster.view import View
@@ -47,8 +48,8 @@ class Node:
     `dsn` is the address of the PostgreSQL that all nodes share. `name` is unique in the cluster (`None`: that of the
     machine); `url` is where others reach this node's gateway. `local` is a directory for what may stay on this machine
     (`None`: one of the user's, by the node's name). `settings` and `live` are those of the engines; `kraken_url` is
-    where they call Kraken. `ttl` is for how many seconds a lease is given, the same at every node, and `patience` how
-    many PostgreSQL may take to answer.
+    where they call Kraken (`None`: ``$KRAKEN_SPOT_URL``, else Kraken's own). `ttl` is for how many seconds a lease is
+    given, the same at every node, and `patience` how many PostgreSQL may take to answer.
 
     Lanes spread evenly over the nodes that are there. A lane whose owner is gone is taken over when its lease is over,
     `ttl` after its last renewal; then each key makes one accepted read before anything else. People say at which node a
@@ -67,17 +68,18 @@ class Node:
         settings: Settings | None = None,
         live: bool = False,
         *,
-        kraken_url: str = KRAKEN_URL,
+        kraken_url: str | None = None,
         local: Path | None = None,
         ttl: float = TTL,
         patience: float = PATIENCE,
     ) -> None:
+        kraken_url = kraken_url or os.environ.get("KRAKEN_SPOT_URL") or KRAKEN_URL
         self.name, self.url, self.live = config.node_name(name), url, live
-        self._settings, self._kraken_url = settings or Settings(), kraken_url
+        self._settings, self.kraken_url = settings or Settings(), kraken_url
         self._named, self._accounts = lanes_here(lanes, accounts)
-        self._local = local or config.node_directory(self.name)
+        self.local = local or config.node_directory(self.name)
         for accounts_of_lane in self._accounts.values():  # what is wrong with them is said now
-            Engine(accounts_of_lane, url=kraken_url, state_dir=self._local, settings=self._settings, live=live)
+            Engine(accounts_of_lane, url=kraken_url, state_dir=self.local, settings=self._settings, live=live)
         self._dsn = dsn if isinstance(dsn, Secret) else Secret(dsn)
         self._ttl, self._patience = ttl, patience
         Database(self._dsn.reveal()).close()
@@ -112,12 +114,20 @@ class Node:
         Raises `LaneElsewhere` otherwise, and `UnknownName` for an account that is in no lane. Never waits.
         """
         rounds = self._rounds
-        lane = self._lane_of(account)
+        lane = self.lane_of(account)
         run = None if rounds is None else rounds.runs.get(lane)
         if run is not None and run.engine is not None and run.serves(account):
             return run.engine
         status = self._lane_status(lane, time.monotonic())
         raise LaneElsewhere(_where(account, status, self.name), lane, status.owner, status.url)
+
+    def lane_of(self, account: str) -> str:
+        """The lane of an account. Raises `UnknownName` for one that is in none. Never waits."""
+        lanes = {name: lane for lane, names in self._named.items() for name in names}
+        lane = lanes.get(account) or (self._rounds.view.lane_of(account) if self._rounds is not None else None)
+        if lane is None:
+            raise UnknownName(f"There is no account {account!r} in the lanes of this cluster.", account=account)
+        return lane
 
     @property
     def engines(self) -> Mapping[str, Engine]:
@@ -139,6 +149,7 @@ class Node:
             nodes=view.present(),
             draining=tuple(each.name for each in view.nodes.values() if each.draining),
             takeovers=() if rounds is None else rounds.takeovers,
+            claims={} if rounds is None else dict(rounds.claims),
             seen=None if view.at is None else now - view.at,
             trouble=None if rounds is None else rounds.trouble,
         )
@@ -154,6 +165,16 @@ class Node:
         self._subscribers[:] = [each for each in self._subscribers if each != subscriber]
         for engine in self.engines.values():
             engine.unsubscribe(subscriber)
+
+    def announce(self, event: object) -> None:
+        """Give an event of the host's own to every subscriber, as `Engine.announce`; also while no engine runs here."""
+        engine = next(iter(self.engines.values()), None)
+        if engine is not None:
+            engine.announce(event)
+            return
+        for each in tuple(self._subscribers):
+            if callable(each):
+                each(event)
 
     def __enter__(self) -> Node:
         return self.start()
@@ -175,9 +196,10 @@ class Node:
         leases.prepare()
         check_durable(database)
         check_keys(database, self._accounts)
+        check_name(leases, self.name, self.url)
         keys = self._own(schema.cluster_id(database), undo)
         names = {lane: tuple(each.name for each in accounts) for lane, accounts in self._accounts.items()}
-        rounds = Rounds(self.name, self.url, leases, names, self._local / "lanes", self._made)
+        rounds = Rounds(self.name, self.url, leases, names, self.local / "lanes", self._made)
         self._deadline = time.monotonic() + STOP_PATIENCE
         undo.callback(self._leave, leases)
         self._rounds = rounds
@@ -189,9 +211,9 @@ class Node:
 
     def _own(self, cluster: str, undo: contextlib.ExitStack) -> ClusterKeys:
         """Take this node's directory, and on this machine its API keys for the cluster."""
-        undo.callback(Ownership(prepare_directory(self._local)).release)
+        undo.callback(Ownership(prepare_directory(self.local)).release)
         keys = [(each.name, each.key_id) for accounts in self._accounts.values() for each in accounts]
-        claimed = ClusterKeys(cluster, keys, self._local)
+        claimed = ClusterKeys(cluster, keys, self.local)
         undo.callback(claimed.release)
         return claimed
 
@@ -216,7 +238,7 @@ class Node:
         """The engine of a lane that was claimed."""
         prepare_directory(backing.local)
         accounts = self._accounts[backing.lease.lane]
-        engine = Engine.over(backing, accounts, url=self._kraken_url, settings=self._settings, live=self.live)
+        engine = Engine.over(backing, accounts, url=self.kraken_url, settings=self._settings, live=self.live)
         for each in self._subscribers:
             engine.subscribe(each)
         return engine
@@ -232,13 +254,6 @@ class Node:
             rounds.end(self._deadline)
         with contextlib.suppress(StoreError):  # it is not there any more all the same
             leases.leave(self.name)
-
-    def _lane_of(self, account: str) -> str:
-        lanes = {name: lane for lane, names in self._named.items() for name in names}
-        lane = lanes.get(account) or (self._rounds.view.lane_of(account) if self._rounds is not None else None)
-        if lane is None:
-            raise UnknownName(f"There is no account {account!r} in the lanes of this cluster.", account=account)
-        return lane
 
     def _lane_status(self, lane: str, now: float) -> LaneStatus:
         rounds = self._rounds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -51,6 +51,7 @@ class Rounds:
         self.trouble: str | None = None
         self._is_stopping = False
         self._changed = threading.Event()
+        self.claims = Counter[str]()  # by lane
         self._taken: deque[tuple[Takeover, Future[float]]] = deque(maxlen=TAKEOVERS_KEPT)
         self._not_before: dict[str, float] = {}
         self._attended: tuple[float, frozenset[str]] | None = None
@@ -116,6 +117,7 @@ class Rounds:
         logger.info("Lane %s is taken, with epoch %d; its owner before was %s.", lane, lease.epoch, before)
         backing = LaneBacking(lease, self._local / lane)
         run = self.runs[lane] = LaneRun(backing, self._lanes[lane], self._make, self._ended)
+        self.claims[lane] += 1
         self._taken.append((Takeover(lane, lease.epoch, before, datetime.now(UTC)), run.first_accepted))
         run.start()
 

@@ -14,7 +14,8 @@ from engine.app.service import Service
 from engine.errors import ConfigError, StoreError
 from engine.values import Secret, Settings
 from engine.web.options import WebOptions
-from engine.web.serving import Parts, opened, run, subscribed
+from engine.web.serving import Parts, bound, opened, run, subscribed
+from engine.web.subject import subject_of
 
 START_PATIENCE = 10.0  # seconds until it listens
 
@@ -34,8 +35,9 @@ def start(
         raise ConfigError(f"Engine.serve has no such option: {error}.") from None
     undo = contextlib.ExitStack()
     try:
-        counters, feed = subscribed(engine, shown, undo)
-        parts = opened(engine, counters, feed, shown, state_dir, settings, undo)
+        subject = subject_of(engine, state_dir, settings)
+        counters, feed = subscribed(subject, shown, undo)
+        parts = opened(subject, counters, feed, shown, bound(shown, undo), undo)
         thread = _ServiceThread(parts, undo)
         thread.start()
     except RuntimeError as error:

@@ -265,6 +265,16 @@ def test_on_one_machine_the_nodes_of_a_cluster_share_a_key_and_nobody_else_has_i
         node_of(sim, dsn, tmp_path, "red").start()
 
 
+def test_a_node_of_the_same_name_at_another_address_is_refused(
+    sim: Simulator, dsn: str, tmp_path: Path, nodes: ExitStack
+) -> None:
+    """On one machine its directory says so; on two, what the database was told a moment ago."""
+    nodes.enter_context(node_of(sim, dsn, tmp_path, "red"))
+    namesake = node_of(sim, dsn, tmp_path / "elsewhere", "red", url="http://elsewhere:8710")
+    with pytest.raises(StoreInUse, match="A node red is in the cluster already, at http://red:8710"):
+        namesake.start()
+
+
 def test_status_tells_of_every_lane_and_holds_no_secret(
     sim: Simulator, dsn: str, tmp_path: Path, nodes: ExitStack
 ) -> None:

@@ -19,6 +19,7 @@ from engine.app.call_threads import CallThreads
 from engine.app.one_type import one_type
 from engine.app.remote.event_stream import EventStream
 from engine.app.remote.link import Unanswered
+from engine.app.remote.place import Directory
 from engine.app.remote.questions import GRACE, QUICK, Questions
 from engine.app.remote.remote_future import RemoteFuture
 from engine.app.status import EngineStatus
@@ -57,7 +58,11 @@ class RemoteEngine:
     """
 
     def __init__(self, state_dir: str | os.PathLike[str] | None = None) -> None:
-        self._questions = Questions(config.state_directory(state_dir))
+        self._directory = config.served_directory(state_dir)
+        self._ask_at(Questions(Directory(self._directory)))
+
+    def _ask_at(self, questions: Questions) -> None:
+        self._questions = questions
         self._streams: dict[Callable[[Any], object], EventStream] = {}
         self._changed: dict[str, float] = {}  # when this client last changed something of an account
         self._threads_of: tuple[int, CallThreads, AsyncEngine] | None = None
@@ -294,7 +299,7 @@ class RemoteEngine:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self._questions.directory),)
+        return type(self), (str(self._directory),)
 
     def _stream(self, take: Callable[[Any], object]) -> EventStream:
         """A subscription, made without waiting: for an event loop."""
