@@ -9,11 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import baseline, calls, gateway, journal, nonces, order_path, reading, readme, remote, report
+from tests.benchmarks import (
+    baseline,
+    calls,
+    cluster,
+    gateway,
+    journal,
+    nonces,
+    order_path,
+    reading,
+    readme,
+    remote,
+    report,
+)
 from tests.benchmarks.contestants import CONTESTANTS, is_installed
 from tests.benchmarks.findings import FULL, TINY, Finding, alternate, finding, ratios
 from tests.benchmarks.server import ExchangeProcess
 from tests.benchmarks.worker import SECRET, Worker
+from tests.cluster.postgresql import programs
 
 
 def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
@@ -26,11 +39,12 @@ def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
             *gateway.gateway_calls(exchange, TINY),
             *journal.size(TINY),
             *order_path.order_path(exchange, TINY),
+            *cluster.cluster(exchange, TINY),
         ]
     assert all(each.low <= each.value <= each.high for each in found)
     topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote", "gateway"} | {
         "order path"
-    }
+    } | ({"cluster"} if programs() else set())
     assert {each.topic for each in found} == topics
     written = report.write(found, report.machine(), tmp_path)
     told = json.loads(written[0].read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from engine.alerts.alarms import Alarms, Alert
 from engine.alerts.kinds import news
 from engine.alerts.outbox import Address, Outbox
 from engine.alerts.settings import AlertSettings
-from engine.app import Engine
+from engine.app.verbs import Verbs
 
 logger = logging.getLogger("engine")
 
@@ -28,7 +28,7 @@ class Alerts:
     """
 
     def __init__(
-        self, engine: Engine, settings: AlertSettings, *,
+        self, engine: Verbs, settings: AlertSettings, *,
         clock: Callable[[], float] = time.monotonic, tick: float = TICK,
     ) -> None:  # fmt: skip
         self._engine, self._kinds, self._clock, self._tick = engine, frozenset(settings.kinds), clock, tick

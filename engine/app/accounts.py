@@ -16,7 +16,7 @@ from engine.actors.order.messages import KeyReplaced
 from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
 from engine.app.calls import ANSWER_GRACE, CallMethods
 from engine.app.state import LONGEST, AppState
-from engine.errors import ConfigError, DeadlinePassed, EngineStopped
+from engine.errors import ConfigError, DeadlinePassed, EngineError, EngineStopped
 from engine.rules.balance.history import YEAR, BalanceMark, BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.values import Account, Secret
@@ -50,6 +50,12 @@ class AccountMethods(CallMethods):
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known
                 self._state.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
         return self._state.known(account)
+
+    def known_balance(self, account: str) -> BalanceSnapshot | None:
+        """The last known balance; `None` where none is kept. Never waits."""
+        with contextlib.suppress(EngineError):
+            return self.balance(account)
+        return None
 
     def history(self, account: str, days: float = YEAR) -> tuple[BalancePoint, ...]:
         """The balances of an account, the newest last: of the last so many days, counted from the newest.

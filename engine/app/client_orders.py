@@ -17,6 +17,10 @@ from engine.rules.order.states import OrderState
 class ClientOrderMethods(OrderMethods):
     """The orders of clients. Thread-safe. A client is named by its gateway key."""
 
+    def check_account(self, account: str) -> None:
+        """Raise `UnknownName` for an account that this engine does not have. Never waits."""
+        self._state.check_account(account)
+
     def place_for(
         self, client: str, client_id: str | None, account: str, order: Order, timeout: float
     ) -> Placement:

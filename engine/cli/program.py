@@ -23,8 +23,9 @@ from engine.version import __version__
 
 PROGRAM = "kraken-engine"
 _PLACES = {
-    **{name: name for name in ("alert", "balances", "call", "demo", "doctor", "init", "nonce", "orders", "resume")},
-    **{name: name for name in ("serve", "simulate", "status", "trade", "watch")},
+    **{name: name for name in ("alert", "balances", "call", "cluster", "demo", "doctor", "init", "nonce", "orders")},
+    **{name: name for name in ("resume", "serve", "simulate", "status", "trade", "watch")},
+    "pause-trading": "pause_trading:pause_trading", "resume-trading": "pause_trading:resume_trading",
     "order": "orders:order", "cancel": "orders:cancel", "gateway-key": "gateway_key", "help": "manual:help_",
 }  # fmt: skip
 """Where each command is: a module of `engine.cli`, and what it is called there where that is not the module's name."""

@@ -16,9 +16,12 @@ from engine.cli.logs import log_changes, log_to_stderr
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import document, say
 from engine.cli.plans import plans_of
+from engine.cli.serve_node import node_subject
+from engine.config import Config
 from engine.errors import ConfigError
 from engine.rules.gates.plan import TradePlan
 from engine.values import Secret
+from engine.web.subject import Subject
 
 TOKEN = "KRAKEN_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
 ACTING_TOKEN = "KRAKEN_ENGINE_ACTING_TOKEN"  # noqa: S105 - likewise
@@ -39,6 +42,7 @@ DEFAULT_PORT = 8710
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, in PEM.")
 @click.option("--plain-http", is_flag=True, help="No TLS off loopback, because a proxy in front ends TLS.")
+@click.option("--cluster", is_flag=True, help="Run a node of the cluster that the configuration names (help cluster).")
 @click.option("--trade", "trades", multiple=True, metavar="ACCOUNT=MODULE:PLAN",
               help="Let ACCOUNT trade by a TradePlan of a module of yours. May be repeated.")  # fmt: skip
 @click.option("--push", is_flag=True, help="Hear of changes from Kraken's WebSocket as well (help push).")
@@ -47,7 +51,7 @@ DEFAULT_PORT = 8710
 def serve(
     options: Options, host: str, port: int, allow_host: tuple[str, ...], token_file: Path | None,
     allow_actions: bool, acting_token_file: Path | None, tls_cert: Path | None, tls_key: Path | None, plain_http: bool,
-    trades: tuple[str, ...], push: bool, log_format: str,
+    cluster: bool, trades: tuple[str, ...], push: bool, log_format: str,
 ) -> int:  # fmt: skip
     """Run the engine as a service until SIGTERM or Ctrl-C: dashboard, /metrics, /healthz, /readyz, and a gateway.
 
@@ -57,8 +61,10 @@ def serve(
     With --trade an account trades by a plan of yours, which a module in the working directory holds: --trade
     MASTER=my_bot:plan takes the TradePlan `plan` of my_bot.py. Without --live Kraken only checks its orders.
 
-    While it runs, balances, call, trade, status, orders, order, cancel, resume, doctor, watch and gateway-key go
-    through it, by a Unix socket in the state directory that only this user can open.
+    With --cluster it is a node, which takes lanes of a cluster, and answers for all of its accounts.
+
+    While it runs, balances, call, trade, status, orders, order, cancel, pause-trading, resume-trading, resume, doctor,
+    watch and gateway-key go through it, by a Unix socket in the state directory that only this user can open.
     """
     web = _web()
     found = options.load()
@@ -71,7 +77,10 @@ def serve(
     )  # fmt: skip
     plans = plans_of(trades, [account.name for account in found.accounts])
     log_to_stderr(log_format, verbose=options.verbose)
-    engine = options.engine(found)
+    if cluster and plans:
+        raise ConfigError("--trade is for one engine: in a cluster, let a program of yours call gates().")
+    subject = node_subject(options, found, shown) if cluster else _subject(web, options, found)
+    engine = subject.engine
     alerts = None if found.alerts is None else Alerts(engine, AlertSettings.read(found.alerts))
     if not options.verbose:
         engine.subscribe(log_changes)  # as --verbose has done already
@@ -83,12 +92,22 @@ def serve(
         for account, plan in plans.items():
             say(_trades(account, plan, live=options.live))
 
+    def started() -> None:
+        for account, plan in plans.items():
+            subject.own(account).start_trading(account, plan)
+
     with contextlib.ExitStack() as undo:
         if alerts is not None:
             undo.callback(alerts.stop)
             alerts.start()
-        web.serving.serve(engine, shown, found.state_dir, found.settings, ready=ready, plans=plans)
+        web.serving.serve(subject, shown, ready=ready, started=started)
     return Exit.DONE
+
+
+def _subject(web: Any, options: Options, found: Config) -> Subject:
+    """One engine."""
+    subject: Subject = web.subject.subject_of(options.engine(found), found.state_dir, found.settings)
+    return subject
 
 
 def _trades(account: str, plan: TradePlan, *, live: bool) -> str:
@@ -105,6 +124,7 @@ def _web() -> Any:
     try:
         import engine.web.options  # noqa: PLC0415 - an extra
         import engine.web.serving  # noqa: PLC0415
+        import engine.web.subject  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed: run pip install '.[web]' in the clone.") from None
     return engine.web

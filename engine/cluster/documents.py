@@ -70,11 +70,12 @@ class LaneDocuments:
         - a write that was given up, because PostgreSQL did not answer, never undoes a later one;
         - a document that is not as it was written is never returned: `StoreDamaged`.
 
-    Everything raises `StoreError` while PostgreSQL does not answer.
+    Everything raises `StoreError` while PostgreSQL does not answer. With `lane`, those of another lane are read; they
+    are not written.
     """
 
-    def __init__(self, lease: Lease, file: str) -> None:
-        self._lease, self._file = lease, file
+    def __init__(self, lease: Lease, file: str, lane: str | None = None) -> None:
+        self._lease, self._file, self._lane = lease, file, lane or lease.lane
         self._lock = threading.Lock()
 
     def documents(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class LaneDocuments:
 
     def names(self, first: str, end: str, at_most: int | None = None) -> list[str]:
         """The names from `first` to before `end`, in the order of their bytes."""
-        rows = self._lease.database.run(_NAMES, [self._lease.lane, self._file, first, end, at_most])
+        rows = self._lease.database.run(_NAMES, [self._lane, self._file, first, end, at_most])
         return [str(name) for (name,) in rows]
 
     def between(self, first: str, end: str) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class LaneDocuments:
             raise StoreError(f"A later write to {self._file} of lane {self._lease.lane} came first: this one is void.")
 
     def _read(self, statement: str, *values: Any) -> dict[str, Any]:
-        rows = self._lease.database.run(statement, [self._lease.lane, self._file, *values])
+        rows = self._lease.database.run(statement, [self._lane, self._file, *values])
         return dict(self._decoded(row) for row in rows)
 
     def _decoded(self, row: Row) -> tuple[str, Any]:
@@ -139,4 +140,4 @@ class LaneDocuments:
         try:
             return decode(str(name).encode(), body, self._file)
         except StoreDamaged:
-            raise StoreDamaged(_DAMAGED.format(name=name, file=self._file, lane=self._lease.lane)) from None
+            raise StoreDamaged(_DAMAGED.format(name=name, file=self._file, lane=self._lane)) from None

@@ -44,7 +44,8 @@ class LaneRun:
           this lease, and no longer than the lease lasts by this machine's own clock;
         - the lease is kept while the engine stops in order, and given back when it has; `ended` is called once then.
 
-    `make` makes the engine, which is not started yet. `failure` is why it could not be started.
+    `make` makes the engine, which is not started yet. `failure` is why it could not be started. `first_accepted` has
+    the seconds from the claim until Kraken accepted the first read of it.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class LaneRun:
         self.accounts, self._backing = accounts, backing
         self.engine: Engine | None = None
         self.failure: EngineError | None = None
-        self.first_accepted: float | None = None
+        self.first_accepted: Future[float] = Future()
         self._make, self._ended = make, ended
         self._held = HeldLane(lease.lane).claimed(lease.epoch, lease.sure_until - lease.ttl, lease.ttl)
         self._changing = threading.Lock()
@@ -153,8 +154,8 @@ class LaneRun:
         with self._changing:
             if self._held.state is not LaneState.ELSEWHERE:
                 self._held = self._held.accept(account)
-            if self.first_accepted is None:
-                self.first_accepted = time.monotonic() - self._began
+            if not self.first_accepted.done():
+                self.first_accepted.set_result(time.monotonic() - self._began)
 
     def _warn_if_lost(self, engine: Engine) -> None:
         if self.held.state is LaneState.LOST:

@@ -73,11 +73,11 @@ class Node:
         patience: float = PATIENCE,
     ) -> None:
         self.name, self.url, self.live = config.node_name(name), url, live
-        self._settings, self._kraken_url = settings or Settings(), kraken_url
+        self._settings, self.kraken_url = settings or Settings(), kraken_url
         self._named, self._accounts = lanes_here(lanes, accounts)
-        self._local = local or config.node_directory(self.name)
+        self.local = local or config.node_directory(self.name)
         for accounts_of_lane in self._accounts.values():  # what is wrong with them is said now
-            Engine(accounts_of_lane, url=kraken_url, state_dir=self._local, settings=self._settings, live=live)
+            Engine(accounts_of_lane, url=kraken_url, state_dir=self.local, settings=self._settings, live=live)
         self._dsn = dsn if isinstance(dsn, Secret) else Secret(dsn)
         self._ttl, self._patience = ttl, patience
         Database(self._dsn.reveal()).close()
@@ -112,12 +112,20 @@ class Node:
         Raises `LaneElsewhere` otherwise, and `UnknownName` for an account that is in no lane. Never waits.
         """
         rounds = self._rounds
-        lane = self._lane_of(account)
+        lane = self.lane_of(account)
         run = None if rounds is None else rounds.runs.get(lane)
         if run is not None and run.engine is not None and run.serves(account):
             return run.engine
         status = self._lane_status(lane, time.monotonic())
         raise LaneElsewhere(_where(account, status, self.name), lane, status.owner, status.url)
+
+    def lane_of(self, account: str) -> str:
+        """The lane of an account. Raises `UnknownName` for one that is in none. Never waits."""
+        lanes = {name: lane for lane, names in self._named.items() for name in names}
+        lane = lanes.get(account) or (self._rounds.view.lane_of(account) if self._rounds is not None else None)
+        if lane is None:
+            raise UnknownName(f"There is no account {account!r} in the lanes of this cluster.", account=account)
+        return lane
 
     @property
     def engines(self) -> Mapping[str, Engine]:
@@ -139,6 +147,7 @@ class Node:
             nodes=view.present(),
             draining=tuple(each.name for each in view.nodes.values() if each.draining),
             takeovers=() if rounds is None else rounds.takeovers,
+            claims={} if rounds is None else dict(rounds.claims),
             seen=None if view.at is None else now - view.at,
             trouble=None if rounds is None else rounds.trouble,
         )
@@ -177,7 +186,7 @@ class Node:
         check_keys(database, self._accounts)
         keys = self._own(schema.cluster_id(database), undo)
         names = {lane: tuple(each.name for each in accounts) for lane, accounts in self._accounts.items()}
-        rounds = Rounds(self.name, self.url, leases, names, self._local / "lanes", self._made)
+        rounds = Rounds(self.name, self.url, leases, names, self.local / "lanes", self._made)
         self._deadline = time.monotonic() + STOP_PATIENCE
         undo.callback(self._leave, leases)
         self._rounds = rounds
@@ -189,9 +198,9 @@ class Node:
 
     def _own(self, cluster: str, undo: contextlib.ExitStack) -> ClusterKeys:
         """Take this node's directory, and on this machine its API keys for the cluster."""
-        undo.callback(Ownership(prepare_directory(self._local)).release)
+        undo.callback(Ownership(prepare_directory(self.local)).release)
         keys = [(each.name, each.key_id) for accounts in self._accounts.values() for each in accounts]
-        claimed = ClusterKeys(cluster, keys, self._local)
+        claimed = ClusterKeys(cluster, keys, self.local)
         undo.callback(claimed.release)
         return claimed
 
@@ -216,7 +225,7 @@ class Node:
         """The engine of a lane that was claimed."""
         prepare_directory(backing.local)
         accounts = self._accounts[backing.lease.lane]
-        engine = Engine.over(backing, accounts, url=self._kraken_url, settings=self._settings, live=self.live)
+        engine = Engine.over(backing, accounts, url=self.kraken_url, settings=self._settings, live=self.live)
         for each in self._subscribers:
             engine.subscribe(each)
         return engine
@@ -232,13 +241,6 @@ class Node:
             rounds.end(self._deadline)
         with contextlib.suppress(StoreError):  # it is not there any more all the same
             leases.leave(self.name)
-
-    def _lane_of(self, account: str) -> str:
-        lanes = {name: lane for lane, names in self._named.items() for name in names}
-        lane = lanes.get(account) or (self._rounds.view.lane_of(account) if self._rounds is not None else None)
-        if lane is None:
-            raise UnknownName(f"There is no account {account!r} in the lanes of this cluster.", account=account)
-        return lane
 
     def _lane_status(self, lane: str, now: float) -> LaneStatus:
         rounds = self._rounds

@@ -77,6 +77,8 @@ class NodeStatus:
     """The nodes that hand over their lanes and take none."""
     takeovers: tuple[Takeover, ...]
     """The newest claims of this node, oldest first."""
+    claims: Mapping[str, int]
+    """How often this node has claimed each lane since it started."""
     seen: float | None
     """Seconds since PostgreSQL has answered; `None` before it has."""
     trouble: str | None
@@ -89,5 +91,6 @@ class NodeStatus:
             "lanes": [each.to_dict() for each in self.lanes],
             "nodes": {name: round(seconds, 3) for name, seconds in self.nodes.items()},
             "draining": list(self.draining), "takeovers": [each.to_dict() for each in self.takeovers],
+            "claims": dict(self.claims),
             "seen": None if self.seen is None else round(self.seen, 3), "trouble": self.trouble,
         }  # fmt: skip

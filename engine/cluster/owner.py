@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from engine.cluster.lease import Lease
+from engine.cluster.moved_accounts import bring_along
 from engine.errors import OwnershipLost, StoreError, StoreInUse
 
 Warn = Callable[[str, str], None]
@@ -97,6 +98,7 @@ class LaneOwner:
         for key_id, account in accounts.items():
             if key_id not in (taken or {}):
                 raise self._in_use(account, key_id)
+        bring_along(self.lease, keys)
 
     def _in_use(self, account: str, key_id: str) -> StoreInUse:
         rows = self.lease.database.run(_HOLDER, [key_id])

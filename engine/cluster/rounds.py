@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +18,13 @@ from engine.cluster.lane_run import ROUND, LaneRun
 from engine.cluster.leases import Leases
 from engine.cluster.node_status import Takeover
 from engine.cluster.view import View
+from engine.errors import ConfigError, StoreInUse
 from engine.rules.cluster.lease import LaneState
 from engine.rules.cluster.spread import Lane, to_claim, to_hand_over
 
 ATTEND_EVERY = 2.0  # seconds
-NOT_AGAIN_WITHIN = 30.0  # seconds after a lane could not be served here, in which others try
+NOT_AGAIN_WITHIN = 30.0  # seconds after a lane cannot be served here, in which only others try
+SOON_AGAIN = 1.0  # seconds after it could not, since PostgreSQL or the disk did not answer
 HAND_OVER_WITHIN = 10.0  # seconds that an engine has to stop in order
 SOONEST = 0.02  # seconds between two rounds
 TAKEOVERS_KEPT = 50
@@ -48,7 +51,8 @@ class Rounds:
         self.trouble: str | None = None
         self._is_stopping = False
         self._changed = threading.Event()
-        self._taken: deque[tuple[Takeover, LaneRun]] = deque(maxlen=TAKEOVERS_KEPT)
+        self.claims = Counter[str]()  # by lane
+        self._taken: deque[tuple[Takeover, Future[float]]] = deque(maxlen=TAKEOVERS_KEPT)
         self._not_before: dict[str, float] = {}
         self._attended: tuple[float, frozenset[str]] | None = None
         self._free_before: frozenset[str] = frozenset()
@@ -80,7 +84,10 @@ class Rounds:
     @property
     def takeovers(self) -> tuple[Takeover, ...]:
         """The newest claims, oldest first."""
-        return tuple(replace(taken, seconds=run.first_accepted) for taken, run in tuple(self._taken))
+        return tuple(
+            replace(taken, seconds=accepted.result()) if accepted.done() else taken
+            for taken, accepted in tuple(self._taken)
+        )
 
     def end(self, deadline: float) -> None:
         """Hand every lane over, all at once, and wait for that. What others can take keeps its switches armed."""
@@ -110,7 +117,8 @@ class Rounds:
         logger.info("Lane %s is taken, with epoch %d; its owner before was %s.", lane, lease.epoch, before)
         backing = LaneBacking(lease, self._local / lane)
         run = self.runs[lane] = LaneRun(backing, self._lanes[lane], self._make, self._ended)
-        self._taken.append((Takeover(lane, lease.epoch, before, datetime.now(UTC)), run))
+        self.claims[lane] += 1
+        self._taken.append((Takeover(lane, lease.epoch, before, datetime.now(UTC)), run.first_accepted))
         run.start()
 
     def _hand_over(self, lane: str) -> None:
@@ -126,7 +134,8 @@ class Rounds:
             self.failures.pop(lane, None)
         else:
             self.failures[lane] = str(run.failure)
-            self._not_before[lane] = time.monotonic() + NOT_AGAIN_WITHIN
+            is_lasting = isinstance(run.failure, StoreInUse | ConfigError)
+            self._not_before[lane] = time.monotonic() + (NOT_AGAIN_WITHIN if is_lasting else SOON_AGAIN)
         self.runs.pop(lane, None)
         self._changed.set()
 

@@ -39,6 +39,10 @@ MIGRATIONS = (
         mark bigint NOT NULL DEFAULT 0
     );
     CREATE INDEX key_of_lane ON kraken_engine.key (lane);
+    CREATE TABLE kraken_engine.account (
+        name text PRIMARY KEY,
+        lane text NOT NULL REFERENCES kraken_engine.lane
+    );
     CREATE TABLE kraken_engine.file (
         lane text NOT NULL REFERENCES kraken_engine.lane,
         name text NOT NULL,
@@ -57,6 +61,7 @@ MIGRATIONS = (
 )
 """`lane`: who owns it, until when, and the mark of all its keys. An owner that changes has a higher epoch.
 `key`: which lane an API key belongs to, by the hash of the key, and the mark that it has beyond that of its lane.
+`account`: which lane has its orders.
 `file`: the last write to a group of documents; one that comes later than a newer one changes nothing.
 `document`: the journal of orders and what else is kept, by lane, group and name; the body is JSON with a checksum.
 `node`: who is there and which lanes it has the keys for. `cluster`: one row, by which a node knows its cluster."""

@@ -46,11 +46,11 @@ _WARNINGS: Mapping[str, str] = {
     "order-unknown": "kraken-engine order ACCOUNT ID looks it up and says what became of it. Do not place it again.",
     "journal-damaged": "Do what it says before you trade: look at Kraken for open orders first.",
     "nonces-lost": "Do what it says before you trade: the marks of the nonces are what keeps a key usable.",
-    "nonces-failing": "Fix the disk or the permissions of that file: without it no call can be made.",
+    "nonces-failing": "Fix the disk, the permissions of that file or PostgreSQL: without it no call can be made.",
     "nonces-copy-failing": "Fix the disk or the permissions of that file: it is the second copy of the nonce marks.",
     "balances-lost": "Nothing has to be done: balances are fetched anew. Check the disk if it happens again.",
     "limits-lost": "Nothing has to be done: the counts fall by themselves. Check the disk if it happens again.",
-    "limits-not-kept": "Fix the disk or the permissions of that file.",
+    "limits-not-kept": "Fix the disk, the permissions of that file or PostgreSQL.",
 }
 
 

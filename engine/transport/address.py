@@ -66,17 +66,8 @@ def check_url(url: str, settings: Settings) -> Base:
     https goes to ``*.kraken.com`` only, unless `settings.any_host`; plain http goes to this machine only, always.
     Raises `ConfigError`, whose message repeats no part that may hold a password.
     """
-    parts = _split(url, "The URL")
-    if parts.scheme not in _DEFAULT_PORT:
-        raise ConfigError("The URL has to begin with https://, such as https://api.kraken.com.")
-    if "@" in parts.netloc:
-        raise ConfigError("The URL must not hold a user name or password: take it out.")
-    if "?" in url or "#" in url:
-        raise ConfigError("The URL must not have a query or a fragment: end it after the host.")
-    if parts.path not in ("", "/"):
-        raise ConfigError("The URL must not have a path: the engine adds /0/… itself.")
-    host, port = _host_and_port(parts, "The URL")
-    base = Base(parts.scheme, host, port or _DEFAULT_PORT[parts.scheme])
+    base = _base(url, "The URL")
+    host = base.host
     if not base.is_tls and not is_loopback(host):
         raise ConfigError(
             f"Plain http would show everything on the way to {host}: use https, "
@@ -86,6 +77,21 @@ def check_url(url: str, settings: Settings) -> Base:
         raise ConfigError(
             f"{host} is not one of Kraken's hosts (*.kraken.com): correct the URL, "
             "or set any_host if keys may really be used there ([settings] any_host = true in the configuration file)."
+        )
+    return base
+
+
+def check_node_url(url: str, *, plain: bool = False) -> Base:
+    """The parts of the URL of another node of the cluster, to which the cluster's token may be sent.
+
+    That is https, or http to this machine; `plain` also allows http elsewhere, where a proxy or the network itself
+    encrypts. Raises `ConfigError`, whose message repeats no part that may hold a password.
+    """
+    base = _base(url, "A node's URL")
+    if not (plain or base.is_tls or is_loopback(base.host)):
+        raise ConfigError(
+            f"Plain http would show the cluster's token on the way to {base.host}: give that node an https URL, or "
+            "serve with --plain-http where a proxy or the network itself encrypts."
         )
     return base
 
@@ -109,6 +115,21 @@ def check_proxy(url: str | Secret | None) -> Proxy | None:
     user, _, password = credentials.partition(":")
     pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
     return Proxy(host, port, "Basic " + base64.b64encode(pair).decode())
+
+
+def _base(url: str, what: str) -> Base:
+    """The parts of a URL of scheme, host and port, and nothing else."""
+    parts = _split(url, what)
+    if parts.scheme not in _DEFAULT_PORT:
+        raise ConfigError(f"{what} has to begin with https://, such as https://api.kraken.com.")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{what} must not hold a user name or password: take it out.")
+    if "?" in url or "#" in url:
+        raise ConfigError(f"{what} must not have a query or a fragment: end it after the host.")
+    if parts.path not in ("", "/"):
+        raise ConfigError(f"{what} must not have a path: the engine adds /0/… itself.")
+    host, port = _host_and_port(parts, what)
+    return Base(parts.scheme, host, port or _DEFAULT_PORT[parts.scheme])
 
 
 def _split(url: str, what: str) -> SplitResult:

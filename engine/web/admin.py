@@ -7,14 +7,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.doctor import examine_running
+from engine.errors import LaneElsewhere
 from engine.web.web_state import WebState
+
+DOCTOR_PATIENCE = 90.0  # seconds
 
 _issuing = threading.Lock()  # the first key makes the root key, which is made once
 
 
+def doctor_here(service: WebState, account: str) -> list[dict[str, Any]]:
+    """What the engine finds about one of its accounts. Raises `LaneElsewhere` for another node's."""
+    return [each.to_dict() for each in examine_running(service.subject.own(account), account, service.settings)]
+
+
 def _doctor(service: WebState, account: str) -> list[dict[str, Any]]:
-    """What the engine finds about one of its accounts."""
-    return [each.to_dict() for each in examine_running(service.engine, account, service.settings)]
+    """The same, where the account is."""
+    cluster = service.subject.cluster
+    try:
+        return doctor_here(service, account)
+    except LaneElsewhere:
+        if cluster is None:
+            raise
+    found: list[dict[str, Any]] = cluster.elsewhere(account).service("doctor", DOCTOR_PATIENCE, account=account)
+    return found
 
 
 def _gateway_keys(service: WebState) -> list[dict[str, Any]]:
@@ -23,7 +38,7 @@ def _gateway_keys(service: WebState) -> list[dict[str, Any]]:
 
 def _issue(service: WebState, account: str, label: str, may_trade: bool) -> dict[str, Any]:
     """A gateway key; the only answer that ever shows its secret."""
-    service.engine.is_available(account)  # raises for an account that is not here
+    service.engine.check_account(account)
     with _issuing:
         credential, secret = service.gateway.credentials.issue(account, label, may_trade=may_trade is True)
     return {**credential.to_dict(), "secret": secret.reveal()}

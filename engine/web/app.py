@@ -7,13 +7,16 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from engine.values import Secret
 from engine.web import remote
 from engine.web.actions.handlers import ActionPages
 from engine.web.dashboard import dashboard
 from engine.web.feed.stream import balances, events, history, log, state
 from engine.web.health import healthz, readyz
 from engine.web.metrics import CONTENT_TYPE
+from engine.web.node_guard import NodeGuard
 from engine.web.options import WebOptions
 from engine.web.security import ACT, BodyLimit, Guard
 from engine.web.static import static
@@ -28,7 +31,19 @@ def tcp_app(service: WebState, options: WebOptions) -> Starlette:
 
 def socket_app(service: WebState) -> Starlette:
     """The application on the Unix socket, which only this user can open: the same, and the engine itself."""
-    return _app(service, [*_routes(), *remote.ROUTES], [Middleware(BodyLimit)])
+    app = _app(service, [*_routes(), *remote.PROGRAM_ROUTES], [Middleware(BodyLimit)])
+    app.state.answers = remote.FOR_PROGRAMS
+    return app
+
+
+def node_app(service: WebState, token: Secret, others: ASGIApp) -> NodeGuard:
+    """The application on TCP of a node: other nodes with the cluster's token ask of the engine, `others` is the rest.
+
+    The service's engine passes nothing on.
+    """
+    app = _app(service, list(remote.NODE_ROUTES), [Middleware(BodyLimit)])
+    app.state.answers = remote.FOR_NODES
+    return NodeGuard(app, token, others)
 
 
 def _app(service: WebState, routes: list[Route], middleware: list[Middleware]) -> Starlette:

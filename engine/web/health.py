@@ -43,10 +43,16 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether every account is available; a trusted client also gets the list of those that are not."""
+    """Whether every account here is available; a trusted client also gets the list of those that are not.
+
+    A node is ready without an account of its own as well, since it asks the other nodes, and not without PostgreSQL.
+    """
     status = _status(request)
     out = not_available(status)
-    is_ready = status.running and bool(status.accounts) and not out
+    service: WebState = request.app.state.service
+    cluster = service.subject.cluster
+    has_work = bool(status.accounts) if cluster is None else cluster.status().trouble is None
+    is_ready = status.running and has_work and not out
     told: dict[str, Any] = {"status": "ok" if is_ready else "not ready"}
     if _is_trusted(request):
         told |= {"available": [each.account for each in status.accounts if each.account not in out],
@@ -56,7 +62,7 @@ async def readyz(request: Request) -> Response:
 
 def _status(request: Request) -> EngineStatus:
     service: WebState = request.app.state.service
-    return service.engine.status()
+    return service.subject.own_status()
 
 
 def _is_trusted(request: Request) -> bool:

@@ -18,10 +18,12 @@ from prometheus_client.registry import Collector
 from engine.app.status import EngineStatus
 from engine.version import __version__
 from engine.web.account_samples import account_samples
+from engine.web.cluster_metrics import cluster_metrics
 from engine.web.event_counters import EventCounters
 from engine.web.feed.feed import Feed
 from engine.web.gateway.gateway import Gateway
 from engine.web.push_metrics import push_metrics
+from engine.web.subject import Cluster
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -30,9 +32,10 @@ class Metrics(Collector):
     """Reads an engine's status, and what its events have added up to, at each scrape."""
 
     def __init__(
-        self, status: Callable[[], EngineStatus], counters: EventCounters, feed: Feed, gateway: Gateway
-    ) -> None:
-        self._status = status
+        self, status: Callable[[], EngineStatus], counters: EventCounters, feed: Feed, gateway: Gateway,
+        cluster: Cluster | None = None,
+    ) -> None:  # fmt: skip
+        self._status, self._cluster = status, cluster
         self._counters = counters
         self._feed, self._gateway = feed, gateway
         self._registry = CollectorRegistry(auto_describe=False)
@@ -54,6 +57,8 @@ class Metrics(Collector):
         yield from _lane(status)
         if status.push_prices is not None:
             yield from push_metrics(status.push_prices)
+        if self._cluster is not None:
+            yield from cluster_metrics(self._cluster.status())
         yield from self._counters.collect()
         yield _gauge("dashboard_clients", "Dashboards that listen.", self._feed.clients)
         yield _total("gateway_requests", "Private calls through the gateway.", "outcome", self._gateway.answered)

@@ -1,7 +1,8 @@
-"""What other programs of this user ask of the engine: the service's end of `RemoteEngine`, on the Unix socket only.
+"""What other programs of this user, and other nodes, ask of the engine: the service's end of `RemoteEngine`.
 
 ``POST /engine/QUESTION`` with the arguments, answered by ``{"result": …}`` or ``{"error": …}``, all in the encoding of
-`engine.app.remote.codec`. Each question is answered in a thread of its own, so that none waits for another one.
+`engine.app.remote.codec`. Each question is answered in a thread of its own, so that none waits for another one. This
+user's programs ask on the Unix socket, other nodes on TCP with the cluster's token.
 """
 
 from __future__ import annotations
@@ -20,18 +21,29 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from engine.actors.lane.messages import CallDone
+from engine.actors.lane.queued_call import FutureReply
 from engine.app.remote import codec
 from engine.app.remote.link import OTHER_VERSION, PATH, VERSION
-from engine.errors import CallUnknown, ConfigError, EngineError
+from engine.errors import CallUnknown, ConfigError, DeadlinePassed, EngineError
 from engine.version import __version__
-from engine.web.admin import ADMIN
+from engine.web.admin import ADMIN, doctor_here
 from engine.web.event_lines import EventLines, line
+from engine.web.gateway.calls import GRACE
 from engine.web.web_state import WebState
+
+Answer = Callable[..., Any]
+Answers = Mapping[str, Callable[[WebState], Answer]]
+"""By the name of a question, what answers it with the arguments."""
 
 # The methods of `Engine` that are asked for by their names, with their arguments.
 METHODS = (
     "call", "public", "balance", "is_available", "error_count", "place", "cancel", "cancel_all", "amend", "open_orders",
-    "order", "reserved", "gates", "resume", "status",
+    "order", "reserved", "gates", "resume", "pause_trading", "resume_trading", "status",
+)  # fmt: skip
+NODE_METHODS = (
+    "place_for", "place_batch_for", "placements", "placements_of", "pause_trading", "resume_trading", "arm", "disarm",
+    "history", "history_marks",
 )  # fmt: skip
 _NOT_UNDERSTOOD = "The service does not understand this question: use the same version of the engine for both."
 
@@ -41,7 +53,7 @@ async def _ask(request: Request) -> Response:
     service: WebState = request.app.state.service
     try:
         question, asked = request.path_params["question"], await _asked(request)
-        answer = await service.remote.threads.run(_bound(service, question, asked))
+        answer = await service.remote.threads.run(_bound(request.app.state.answers, service, question, asked))
     except EngineError as error:
         answer = codec.write({"error": error})
     return Response(answer, media_type="application/json")
@@ -80,18 +92,12 @@ async def _asked(request: Request) -> dict[str, Any]:
     return asked
 
 
-def _bound(service: WebState, question: str, asked: Mapping[str, Any]) -> Callable[[], bytes]:
+def _bound(answers: Answers, service: WebState, question: str, asked: Mapping[str, Any]) -> Callable[[], bytes]:
     """Answers a question, in a thread. Raises `ConfigError` for one that there is not."""
-    if question in METHODS:
-        answer = _fitting(getattr(service.engine, question), asked)
-    elif question == "hello":
-        answer = partial(_hello, service)
-    elif question == "withdraw":
-        answer = partial(_withdrawn, service, asked.get("token"))
-    elif question in ADMIN:
-        answer = _fitting(partial(ADMIN[question], service), asked)
-    else:
+    found = answers.get(question)
+    if found is None:
         raise ConfigError(_NOT_UNDERSTOOD)
+    answer = _fitting(found(service), asked)
     return lambda: _written(answer())
 
 
@@ -117,8 +123,48 @@ def _hello(service: WebState) -> dict[str, Any]:
     return {"pid": os.getpid(), "live": service.engine.live, "call_timeout": float(settings.call_timeout)}
 
 
-def _withdrawn(service: WebState, token: Any) -> bool:
+def _withdrawn(service: WebState, token: str) -> bool:
     return service.remote.withdraw(str(token))
+
+
+def _attempt(
+    service: WebState, account: str, endpoint: str, params: Mapping[str, Any] | None, timeout: float,
+    endpoint_class: str | None,
+) -> tuple[Any, list[str]]:  # fmt: skip
+    """One attempt, as the gateway makes it: Kraken's `result` and its warnings. Raises what ended it."""
+    future: Future[Any] = Future()
+    service.engine.submit_to(
+        FutureReply(future, with_warnings=True), account, endpoint, params, timeout, endpoint_class
+    )
+    try:
+        done: CallDone = future.result(max(0.0, timeout) + GRACE)
+    except TimeoutError:
+        if future.cancel():
+            raise DeadlinePassed("The call was not sent in time.", account=account, endpoint=endpoint) from None
+        raise CallUnknown("No answer in time: look up what became of the call.", account=account) from None
+    return done.result, list(done.warnings)
+
+
+def _method(name: str) -> Callable[[WebState], Answer]:
+    return lambda service: getattr(service.engine, name)
+
+
+def _of_service(answer: Callable[..., Any]) -> Callable[[WebState], Answer]:
+    return lambda service: partial(answer, service)
+
+
+_COMMON: Answers = {
+    **{name: _method(name) for name in METHODS},
+    "hello": _of_service(_hello),
+    "withdraw": _of_service(_withdrawn),
+}
+FOR_PROGRAMS: Answers = {**_COMMON, **{name: _of_service(each) for name, each in ADMIN.items()}}
+"""What this user's programs may ask."""
+FOR_NODES: Answers = {
+    **_COMMON, **{name: _method(name) for name in NODE_METHODS}, "attempt": _of_service(_attempt),
+    "doctor": _of_service(doctor_here),
+}  # fmt: skip
+"""What other nodes may ask."""
 
 
 async def _until_done(future: Future[Any]) -> AsyncGenerator[bytes, None]:
@@ -178,8 +224,8 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-ROUTES = [
+NODE_ROUTES = [
     Route(f"{PATH}submit", _submit, methods=["POST"]),
-    Route(f"{PATH}events", _events, methods=["POST"]),
     Route(f"{PATH}{{question}}", _ask, methods=["POST"]),
 ]
+PROGRAM_ROUTES = [Route(f"{PATH}events", _events, methods=["POST"]), *NODE_ROUTES]

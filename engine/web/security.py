@@ -52,9 +52,9 @@ class Guard:
     def __init__(self, app: ASGIApp, options: WebOptions) -> None:
         self._app = app
         self._hosts = options.allowed_hosts
-        self._acting = None if options.may_act_with is None else _digest(options.may_act_with.reveal())
+        self._acting = None if options.may_act_with is None else digest(options.may_act_with.reveal())
         self._allows_actions = options.allow_actions
-        self._token = None if options.token is None else _digest(options.token.reveal())
+        self._token = None if options.token is None else digest(options.token.reveal())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -86,12 +86,12 @@ class Guard:
         """An action comes from a page of ours, which a browser says, and with a token that may act."""
         if headers.get("origin") is None:
             return _refused(403, "An action needs the Origin of a page of this service.")
-        if self._acting is None or not _shows(headers, self._acting):
+        if self._acting is None or not shows(headers, self._acting):
             return _refused(401, "This needs a token that may act.", _CHALLENGE)
         return None
 
     def _may_look(self, headers: Headers) -> bool:
-        return any(_shows(headers, each) for each in (self._token, self._acting) if each is not None)
+        return any(shows(headers, each) for each in (self._token, self._acting) if each is not None)
 
     def _is_same_site(self, headers: Headers) -> bool:
         """Whether the request does not come from another site. Only browsers send these headers."""
@@ -185,10 +185,10 @@ def _host(given: Iterable[str]) -> str | None:
     return None if found is None else found[1]
 
 
-def _shows(headers: Headers, token: bytes) -> bool:
+def shows(headers: Headers, token: bytes) -> bool:
     """Whether the request carries the token, as a Bearer token or as a browser's Basic password."""
     given = _credentials(headers)
-    return given is not None and hmac.compare_digest(_digest(given[1]), token)
+    return given is not None and hmac.compare_digest(digest(given[1]), token)
 
 
 def name_in(headers: Headers) -> str:
@@ -211,7 +211,7 @@ def _credentials(headers: Headers) -> tuple[str, str] | None:
     return name, token
 
 
-def _digest(text: str) -> bytes:
+def digest(text: str) -> bytes:
     """A digest to compare, so that timing reveals neither the length nor a prefix of the token."""
     return hashlib.sha256(text.encode()).digest()
 

@@ -9,19 +9,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from engine.app import Engine
 from engine.errors import ConfigError, StoreError
 from engine.ownership.local_socket import SOCKET_NAME
-from engine.rules.gates.plan import TradePlan
-from engine.values import Settings
-from engine.web.app import socket_app, tcp_app
+from engine.web.app import node_app, socket_app, tcp_app
 from engine.web.event_counters import EventCounters
 from engine.web.feed.feed import Feed
 from engine.web.gateway.credentials import Credentials
@@ -30,6 +28,7 @@ from engine.web.metrics import Metrics
 from engine.web.options import WebOptions
 from engine.web.protocol import CONNECTIONS_AT_MOST, PatientProtocol
 from engine.web.remote_calls import RemoteCalls
+from engine.web.subject import Subject
 from engine.web.unix_socket import LocalProtocol, listen
 from engine.web.web_state import WebState
 
@@ -50,30 +49,28 @@ class Parts(NamedTuple):
 
 
 def serve(
-    engine: Engine, options: WebOptions, state_dir: Path, settings: Settings, *, ready: Callable[[str], None],
-    plans: Mapping[str, TradePlan] = MappingProxyType({}),
+    subject: Subject, options: WebOptions, *, ready: Callable[[str], None],
+    started: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
-    """Start the engine and serve it until SIGTERM or SIGINT, then stop both; `ready` gets the URL once it listens.
+    """Start what is served and serve it until SIGTERM or SIGINT, then stop both; `ready` gets the URL once it listens.
 
-    The accounts that have one of the `plans` trade by it meanwhile.
-
-    Runs in the main thread. Raises what `Engine.start` raises, `ConfigError` when the address or a TLS file cannot be
-    used, and `StoreError`.
+    `started` is called in between. Runs in the main thread. Raises what the start raises, `ConfigError` when the
+    address or a TLS file cannot be used, and `StoreError`.
     """
-    _bound(options).close()  # a port that is taken is told before the engine makes a call
     with contextlib.ExitStack() as undo:
-        counters, feed = subscribed(engine, options, undo)
-        undo.callback(engine.stop)
-        engine.start()
-        parts = opened(engine, counters, feed, options, state_dir, settings, undo)
-        for account, plan in plans.items():
-            engine.start_trading(account, plan)
+        tcp = bound(options, undo)  # a port that is taken is told before the engine makes a call
+        counters, feed = subscribed(subject, options, undo)
+        undo.callback(subject.engine.stop)
+        subject.start(url_of(options, tcp))
+        parts = opened(subject, counters, feed, options, tcp, undo)
+        started()
         asyncio.run(_until_signalled(parts, ready))
 
 
-def subscribed(engine: Engine, options: WebOptions, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
+def subscribed(subject: Subject, options: WebOptions, undo: contextlib.ExitStack) -> tuple[EventCounters, Feed]:
     """Subscribe the service's counters and feed to the engine's events, until `undo`."""
-    counters, feed = EventCounters(), Feed(engine.status, may_act=options.allow_actions)
+    engine = subject.engine
+    counters, feed = EventCounters(), Feed(engine.status, may_act=options.allow_actions, cluster=subject.cluster)
     for subscriber in (counters, feed):
         engine.subscribe(subscriber)
         undo.callback(engine.unsubscribe, subscriber)
@@ -81,26 +78,43 @@ def subscribed(engine: Engine, options: WebOptions, undo: contextlib.ExitStack) 
 
 
 def opened(
-    engine: Engine, counters: EventCounters, feed: Feed, options: WebOptions, state_dir: Path, settings: Settings,
+    subject: Subject, counters: EventCounters, feed: Feed, options: WebOptions, tcp: socket.socket,
     undo: contextlib.ExitStack,
 ) -> Parts:  # fmt: skip
-    """The service of a running engine, with its sockets bound, until `undo`. Raises `ConfigError` or `StoreError`."""
+    """The service of what runs, on TCP and a Unix socket, until `undo`. Raises `ConfigError` or `StoreError`."""
+    state_dir = subject.state_dir
     credentials = Credentials(state_dir)
     undo.callback(credentials.close)
     if credentials.damage:
         logger.warning("gateway-keys-lost: %s The gateway's keys are void: issue them anew.", credentials.damage)
-    tcp = undo.enter_context(contextlib.closing(_bound(options)))
     local = undo.enter_context(contextlib.closing(_local(state_dir)))
     undo.callback(_remove, state_dir / SOCKET_NAME)
-    gateway = Gateway(engine, credentials, settings=settings, show=feed.refused)
-    metrics = Metrics(engine.status, counters, feed, gateway)
-    service = WebState(engine, feed, metrics, gateway, settings, RemoteCalls(), options.allow_actions)
+    gateway = Gateway(subject.engine, credentials, settings=subject.settings, show=feed.refused)
+    metrics = Metrics(subject.own_status, counters, feed, gateway, subject.cluster)
+    service = WebState(subject.engine, subject, feed, metrics, gateway, RemoteCalls(), options.allow_actions)
     servers = (
-        Server(_config(tcp_app(service, options), options), tcp),
-        Server(_config(socket_app(service), protocol=LocalProtocol), local),
+        Server(_config(_tcp_app(service, options), options), tcp),
+        Server(_config(socket_app(replace(service, engine=subject.programs)), protocol=LocalProtocol), local),
     )
+    return Parts(service, servers, f"{url_of(options, tcp)}/")
+
+
+def bound(options: WebOptions, undo: contextlib.ExitStack) -> socket.socket:
+    """The socket on TCP, until `undo`. Raises `ConfigError`."""
+    return undo.enter_context(contextlib.closing(_bound(options)))
+
+
+def url_of(options: WebOptions, tcp: socket.socket) -> str:
+    """Where that is."""
     host = f"[{options.host}]" if ":" in options.host else options.host
-    return Parts(service, servers, f"{options.scheme}://{host}:{tcp.getsockname()[1]}/")
+    return f"{options.scheme}://{host}:{tcp.getsockname()[1]}"
+
+
+def _tcp_app(service: WebState, options: WebOptions) -> ASGIApp:
+    app, cluster = tcp_app(service, options), service.subject.cluster
+    if cluster is None or cluster.token is None:
+        return app
+    return node_app(replace(service, engine=cluster.here), cluster.token, app)
 
 
 class Server(uvicorn.Server):
@@ -140,10 +154,9 @@ async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], endi
     """
     service, servers, _ = parts
     running = [asyncio.create_task(server.run_until_told()) for server in servers]
-    ticking = asyncio.create_task(_tick(service.feed, stop, service.engine))
+    ticking = asyncio.create_task(_tick(service.feed, stop, service.subject))
     announcing = asyncio.create_task(_announce(servers, ready))
     stopping = asyncio.create_task(stop.wait())
-    learning = asyncio.get_running_loop().run_in_executor(None, service.feed.orders.learn, service.engine)
     try:
         await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
         logger.info("The service stops.")
@@ -153,26 +166,30 @@ async def run(parts: Parts, stop: asyncio.Event, ready: Callable[[], None], endi
         service.remote.close()
         await ending
         await asyncio.gather(*running)
-        await learning
         await service.gateway.close()
     finally:
         for task in (ticking, announcing, stopping):
             task.cancel()
 
 
-async def _tick(feed: Feed, stop: asyncio.Event, engine: Engine) -> None:
+async def _tick(feed: Feed, stop: asyncio.Event, subject: Subject) -> None:
     due = time.monotonic()
     loop = asyncio.get_running_loop()
+    learned: frozenset[str] = frozenset()
     while not stop.is_set():
+        served = subject.served()
+        if served - learned:  # at a node, lanes come and go
+            loop.run_in_executor(None, feed.orders.learn, subject.engine, served - learned)
+        learned = served
         due = max(due + TICK, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
         try:
             for question in feed.questions():
-                loop.run_in_executor(None, question, engine)
+                loop.run_in_executor(None, question, subject.engine)
             feed.tick()
         except Exception:
             logger.exception("The dashboard could not be brought up to date.")
-        if not engine.status().running:  # the pykka system was stopped, or the actors failed
+        if not subject.own_status().running:  # the pykka system was stopped, or the actors failed
             stop.set()
 
 

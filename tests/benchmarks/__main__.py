@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.benchmarks import (
     baseline,
     calls,
+    cluster,
     gateway,
     growth,
     journal,
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "remote": remote.remote_calls,
     "gateway": gateway.gateway_calls,
     "journal": lambda _, sizes: journal.size(sizes),
+    "cluster": cluster.cluster,
     "push": lambda _, sizes: push.push(sizes),
     "imports": lambda _, sizes: growth.imports(sizes),
 }

@@ -9,11 +9,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from engine import Account, CallNotSent, Engine, EngineError, LaneElsewhere, Settings
 from engine.cluster import Node
@@ -56,19 +56,29 @@ def node_of(
                 **(given | options))  # fmt: skip
 
 
+class Exchange(Protocol):
+    """What a node needs to know of the exchange: a `Simulator`, or another stand-in."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def accounts(self) -> Sequence[Iterable[str]]: ...
+
+
 class FarNode:
     """A node in a process of its own."""
 
     def __init__(
-        self, sim: Simulator, dsn: str, tmp_path: Path, name: str, lanes: Mapping[str, Sequence[str]] = LANES,
-        settings: Settings = SETTINGS,
+        self, sim: Exchange, dsn: str, tmp_path: Path, name: str, lanes: Mapping[str, Sequence[str]] = LANES,
+        settings: Settings = SETTINGS, **options: Any,
     ) -> None:  # fmt: skip
         self.name = name
         self._ours, theirs = CONTEXT.Pipe()
         accounts = [tuple(account) for account in sim.accounts]
-        options = {"lanes": dict(lanes), "name": name, "url": f"http://{name}:8710", "settings": settings}
         place = (accounts, dsn, sim.url, tmp_path / name)
-        self.process = CONTEXT.Process(target=_be_node, args=(place, options, theirs), daemon=True)
+        given = {"lanes": dict(lanes), "name": name, "url": f"http://{name}:8710", "settings": settings, **options}
+        self.process = CONTEXT.Process(target=_be_node, args=(place, given, theirs), daemon=True)
         self.process.start()
         theirs.close()
         self._asked: dict[int, Future[Any]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -11,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from engine import Account, ConfigError, Engine, LaneElsewhere, Order, OrderState, StoreInUse
+from engine import Account, ConfigError, Engine, LaneElsewhere, Order, OrderState, StoreError, StoreInUse
 from engine.cluster import Node
 from engine.cluster.database import Database
 from engine.cluster.leases import Leases
-from engine.errors import UnknownName
+from engine.cluster.node import STOP_PATIENCE
+from engine.errors import LockedOut, UnknownName
 from engine.simulator import Call, Fault, Simulator
 from tests.cluster.nodes import LANES, Bot, eventually, node_of
+from tests.cluster.postgresql import Server, frozen
 from tests.conftest import private_calls
 from tests.stopwatch import AT_ONCE, PATIENCE, Stopwatch
 
@@ -211,8 +214,9 @@ def test_a_lockout_goes_along(sim: Simulator, dsn: str, tmp_path: Path, nodes: E
         eventually(lambda: engine.status().keys["MASTER"].state == "locked-out")
     calls = len(of_account(sim, "MASTER"))
     blue = nodes.enter_context(node_of(sim, dsn, tmp_path, "blue"))
-    eventually(lambda: serves_all(blue, ["ALICE", "BOB"]))
-    assert blue.engines["one"].status().keys["MASTER"].state == "locked-out"
+    eventually(lambda: "one" in blue.engines)
+    with pytest.raises(LockedOut):
+        blue.engines["one"].call("MASTER", "Balance", timeout=PATIENCE)
     assert len(of_account(sim, "MASTER")) == calls
 
 
@@ -229,6 +233,9 @@ def test_a_key_in_two_lanes_is_refused_with_lane_and_owner(
     with Stopwatch() as watch, pytest.raises(StoreInUse, match=r"in use by lane one, owned by node red"):
         same_key.start()
     assert watch.seconds < AT_ONCE
+    red.stop()
+    nodes.enter_context(same_key)  # nothing was left behind, and a lane that nobody has keeps no key
+    eventually(lambda: same_key.engine("CAROL"))
 
 
 def test_on_one_machine_the_nodes_of_a_cluster_share_a_key_and_nobody_else_has_it(
@@ -265,6 +272,43 @@ def test_status_tells_of_every_lane_and_holds_no_secret(
     for account in sim.accounts:
         assert account.secret not in repr(status) + json.dumps(told)
         assert account.key not in repr(status) + json.dumps(told)
+
+
+def test_a_key_of_another_lane_cannot_replace_one(
+    sim: Simulator, dsn: str, tmp_path: Path, nodes: ExitStack
+) -> None:
+    alone = nodes.enter_context(node_of(sim, dsn, tmp_path, "red", {"one": ["MASTER"]}))
+    eventually(lambda: alone.engine("MASTER"))
+    other = node_of(sim, dsn, tmp_path, "blue", {"two": ["ALICE"]})
+    nodes.enter_context(other)
+    served = eventually(lambda: other.engine("ALICE"))
+    master = next(account for account in sim.accounts if account.name == "MASTER")
+    with pytest.raises(StoreInUse, match="in use by lane one, owned by node red"):
+        served.replace_key("ALICE", master.key, master.secret)
+    assert other.engine("ALICE").call("ALICE", "Balance", timeout=PATIENCE)
+
+
+def test_without_postgresql_a_start_is_one_sentence_and_leaves_nothing(sim: Simulator, tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        node = node_of(sim, f"host=127.0.0.1 port={nobody.getsockname()[1]} user=nobody", tmp_path, "red")
+        with pytest.raises(StoreError, match="PostgreSQL"):
+            node.start()
+    assert not node.status().running
+    node.stop()
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "red"):
+        pass
+
+
+def test_a_node_stops_in_time_while_postgresql_stands_still(
+    sim: Simulator, dsn: str, tmp_path: Path, server: Server
+) -> None:
+    node = node_of(sim, dsn, tmp_path, "red", ttl=2.0, patience=0.8)
+    with node:
+        eventually(lambda: serves_all(node))
+        with frozen(server), Stopwatch() as watch:
+            node.stop()
+    assert watch.seconds < STOP_PATIENCE + AT_ONCE
 
 
 @pytest.mark.parametrize(

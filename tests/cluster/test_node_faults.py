@@ -21,6 +21,11 @@ from tests.conftest import private_calls
 from tests.stopwatch import PATIENCE, again_if_stalled
 
 WRITES = {"AddOrder", "EditOrder", "AmendOrder", "CancelOrder", "CancelAll", "CancelAllOrdersAfter"}
+UNHURRIED = {"ttl": 4.0, "patience": 2.0}
+"""No lease runs out because a busy machine lets a process wait."""
+
+KILLS = 50
+
 _numbers = count(1)
 
 
@@ -84,9 +89,10 @@ def both(nodes: list[FarNode]) -> tuple[FarNode, FarNode]:
 
 
 @again_if_stalled
-def check_kill(sim: Simulator, dsn: str, tmp_path: Path) -> None:
+def check_kill(sim: Simulator, dsn: str, tmp_path: Path, taken: list[float], **options: float) -> None:
+    """`taken` gets the seconds from the kill of the owner to the first call that Kraken accepts from the other node."""
     kept, lost = new_order(), new_order()
-    with far_nodes(sim, dsn, tmp_path, f"red{kept[1]}", f"blue{kept[1]}") as nodes:
+    with far_nodes(sim, dsn, tmp_path, f"red{kept[1]}", f"blue{kept[1]}", **options) as nodes:
         owner, other = both(nodes)
         receipt = settled([owner], *kept)
         asked = hung_order(sim, owner, *lost, executed=True)
@@ -103,21 +109,21 @@ def check_kill(sim: Simulator, dsn: str, tmp_path: Path) -> None:
         assert after[0].endpoint not in WRITES
         assert after[0].error is None
         assert sim.refused_nonces == 0
-        print(f"The first accepted call came {after[0].started - killed:.2f} s after the kill.")
     sim.clear_faults()
+    taken.append(after[0].started - killed)
 
 
 def test_when_the_owner_is_killed_another_node_serves_with_the_same_orders(
     sim: Simulator, dsn: str, tmp_path: Path
 ) -> None:
     """The same id is the same receipt, what the old owner did not know is settled, and a read comes first."""
-    check_kill(sim, dsn, tmp_path)
+    check_kill(sim, dsn, tmp_path, [], **UNHURRIED)
 
 
 @again_if_stalled
-def check_zombie(sim: Simulator, dsn: str, tmp_path: Path) -> None:
+def check_zombie(sim: Simulator, dsn: str, tmp_path: Path, **options: float) -> None:
     late, fresh, never = new_order(), new_order(), new_order()
-    with far_nodes(sim, dsn, tmp_path, f"red{late[1]}", f"blue{late[1]}") as nodes:
+    with far_nodes(sim, dsn, tmp_path, f"red{late[1]}", f"blue{late[1]}", **options) as nodes:
         owner, other = both(nodes)
         hold = sim.fault(Fault.hang(endpoint="AddOrder", account="MASTER", times=1))
         asked = owner.ask("MASTER", "place", "MASTER", late[0], id=late[1], timeout=PATIENCE)
@@ -148,7 +154,7 @@ def _seen_elsewhere(node: FarNode, owner: FarNode) -> bool:
 def test_an_owner_that_stood_still_stops_by_itself_and_its_late_order_is_refused(
     sim: Simulator, dsn: str, tmp_path: Path
 ) -> None:
-    check_zombie(sim, dsn, tmp_path)
+    check_zombie(sim, dsn, tmp_path, **UNHURRIED)
 
 
 def test_while_postgresql_stands_still_calls_end_and_go_on_by_themselves_afterwards(
@@ -185,8 +191,11 @@ def _is_refused(node: Any) -> bool:
 
 @pytest.mark.torture
 def test_fifty_kills_lose_and_double_no_order(sim: Simulator, dsn: str, tmp_path: Path) -> None:
-    for _ in range(50):
-        check_kill(sim, dsn, tmp_path)
+    taken: list[float] = []
+    for _ in range(KILLS):
+        check_kill(sim, dsn, tmp_path, taken)
+    taken.sort()
+    print(f"Until the first accepted call: median {taken[KILLS // 2]:.2f} s, at most {taken[-1]:.2f} s.")
 
 
 @pytest.mark.torture

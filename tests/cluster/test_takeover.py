@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from engine.errors import (
     TradingPaused,
 )
 from engine.simulator import Fault, Simulator
+from engine.values.clock import SystemClock
 from tests.cluster.lanes import claimed, expire
 from tests.cluster.postgresql import Server, eventually
 from tests.stopwatch import AT_ONCE, PATIENCE, Stopwatch, again_if_stalled
@@ -43,17 +45,17 @@ class Nodes:
         self._running: list[Engine] = []
         self._lease: Lease | None = None
 
-    def take(self, name: str, lane: str = "one", **settings: Any) -> Engine:
+    def take(self, name: str, lane: str = "one", **options: Any) -> Engine:
         """The lane's next owner, started, whoever has it now."""
         if self._leases.lanes():
             expire(self._leases)
         self._lease = claimed(self._leases, name, lane)
-        return self.start(self._lease, name, **settings)
+        return self.start(self._lease, name, **options)
 
     def lose(self) -> None:
-        """The present owner learns that the lane is not its own any more."""
-        assert self._lease is not None
-        self._lease.is_lost = True
+        """The present owner, if any, learns that the lane is not its own any more."""
+        if self._lease is not None:
+            self._lease.is_lost = True
 
     def start(self, lease: Lease, name: str, **options: Any) -> Engine:
         """An engine of a lane, started."""
@@ -148,6 +150,30 @@ def test_after_a_takeover_the_first_call_of_a_key_is_a_read_and_its_nonce_is_abo
     after = [call for call in sim.calls if call.account == "MASTER"][len(before) :]
     assert after[0].endpoint in ("GetApiKeyInfo", "BalanceEx", "OpenOrders")
     assert min(call.nonce for call in after if call.nonce) > max(call.nonce for call in before if call.nonce)
+    assert sim.refused_nonces == 0
+
+
+class WrongClock(SystemClock):
+    """A machine's clocks, of which the wall clock is some seconds ahead."""
+
+    def __init__(self, ahead: int) -> None:
+        self._ahead = ahead
+
+    def wall_ns(self) -> int:
+        return time.time_ns() + self._ahead * 1_000_000_000
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600, 240, -240])
+def test_nonces_rise_wherever_the_clocks_of_the_owners_are(sim: Simulator, nodes: Nodes, seconds: int) -> None:
+    """Four minutes are believed, an hour is not: then Kraken's time counts."""
+    for name, ahead in (("a", seconds), ("b", -seconds), ("c", seconds)):
+        nodes.lose()
+        engine = nodes.take(name, clock=WrongClock(ahead))
+        for account in sim.accounts:
+            engine.call(account.name, "Balance")
+    for account in sim.accounts:
+        calls = [call.nonce or 0 for call in sim.calls if call.private and call.account == account.name]
+        assert calls == sorted(set(calls))
     assert sim.refused_nonces == 0
 
 

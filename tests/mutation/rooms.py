@@ -26,6 +26,7 @@ ROOMS = {
     "rules/balance": Room(("engine/rules/balance",), ("tests/rules/balance", "tests/actors/balance")),
     "rules/order": Room(("engine/rules/order",), ("tests/rules/order", "tests/actors/order", *_LIVES, _PLACE)),
     "rules/gates": Room(("engine/rules/gates",), ("tests/rules/gates",)),
+    "rules/cluster": Room(("engine/rules/cluster",), ("tests/rules/cluster",)),
     "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane", "tests/app/test_accounts.py")),
     "actors/order": Room(("engine/actors/order",), ("tests/actors/order", *_LIVES, _PLACE, _BATCHES)),
 }

@@ -273,8 +273,11 @@ class Journal:
         self._take(row)
 
     def _take(self, row: Placement) -> None:
+        """Keep a row. Its id leads to the newest: the writing of an older one may have been given up, and done late."""
         self._rows[row.cl_ord_id] = row
-        self._by_id[row.account, row.id] = row.cl_ord_id
+        known = self._rows.get(self._by_id.get((row.account, row.id), ""))
+        if known is None or _age(known) <= _age(row):
+            self._by_id[row.account, row.id] = row.cl_ord_id
 
     def _change(self, row: Placement, **changes: Any) -> Placement:
         changed = replace(row, **changes)

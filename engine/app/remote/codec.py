@@ -30,11 +30,12 @@ from engine import errors
 from engine.actors import events
 from engine.app.status import EngineStatus
 from engine.errors import ConfigError, EngineError
-from engine.rules.balance.history import BalancePoint
+from engine.rules.balance.history import BalanceMark, BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.gates.plan import Candidate, TradePlan, every_pair, no_order
 from engine.rules.gates.report import GateReport
 from engine.rules.order.open_order import OpenOrder
+from engine.rules.order.placement import Placement
 from engine.values import SYSTEM_CLOCK
 
 
@@ -56,7 +57,8 @@ def _kinds(*roots: Any) -> set[type[Any]]:
 
 
 _EVENTS = (each for each in vars(events).values() if is_dataclass(each) and each.__module__ == events.__name__)
-_KINDS = sorted(_kinds(EngineStatus, GateReport, OpenOrder, BalancePoint, *_EVENTS), key=lambda kind: kind.__name__)
+_ROOTS = (EngineStatus, GateReport, OpenOrder, BalanceMark, BalancePoint, Placement)
+_KINDS = sorted(_kinds(*_ROOTS, *_EVENTS), key=lambda kind: kind.__name__)
 _DATA: tuple[type[Any], ...] = (TradePlan, *(each for each in _KINDS if is_dataclass(each)))
 _ENUMS: tuple[type[Enum], ...] = tuple(each for each in _KINDS if issubclass(each, Enum))
 _ERRORS = {

@@ -1,20 +1,20 @@
-"""The connections to the service on a state directory: one question and its answer, or an answer in many lines."""
+"""The connections to a service: one question and its answer, or an answer in many lines."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import os
+import select
 import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from engine.app.remote import codec
+from engine.app.remote.place import Place
 from engine.errors import CallNotSent, ConfigError, EngineError, MailboxFull
-from engine.ownership.local_socket import connected
 from engine.version import __version__
 
 CONNECT_WITHIN = 2.0  # seconds
@@ -30,11 +30,12 @@ OTHER_VERSION = (
     "and restart the service after an update."
 )
 
-_BUSY, _TOO_LARGE, _NO_SUCH_QUESTION = 503, 413, 404
+_BUSY, _TOO_LARGE, _NO_ENTRY = 503, 413, 401
+_NO_SUCH_QUESTION = (403, 404, 405, 421)
 
 
 class Unreached(Exception):
-    """Nobody serves the state directory; the service has not got the question."""
+    """Nobody serves there; the service has not got the question."""
 
 
 class Unanswered(Exception):
@@ -42,13 +43,13 @@ class Unanswered(Exception):
 
 
 class Link:
-    """The way to the service on a state directory, for any thread and for forked children.
+    """The way to a service, for any thread and for forked children.
 
     Each question has a connection to itself; idle ones are kept for the next ones.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self._idle: deque[_Connection] = deque()
 
     def ask(self, question: str, asked: Mapping[str, Any], patience: float) -> Any:
@@ -60,7 +61,7 @@ class Link:
         connection, reply = self._asked(question, asked, patience)
         try:
             raw = reply.read(ANSWER_AT_MOST + 1)
-            told = _answer(reply.status, raw)
+            told = _answer(reply.status, raw, is_direct=self.place.is_direct)
         except EngineError:
             self._keep(connection, reply)
             raise
@@ -80,7 +81,7 @@ class Link:
 
         Waits at most `within` seconds, and not for the answer. Raises `Unreached`.
         """
-        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.directory, within)))
+        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.place, within)))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -120,7 +121,7 @@ class Link:
                 if kept.is_usable():
                     return kept
                 kept.close()
-        return _Connection(self.directory, CONNECT_WITHIN)
+        return _Connection(self.place, CONNECT_WITHIN)
 
     def _keep(self, connection: _Connection, reply: http.client.HTTPResponse) -> None:
         if reply.will_close or not reply.isclosed() or len(self._idle) >= KEPT:
@@ -163,23 +164,24 @@ class Lines:
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over the socket."""
+    """HTTP to a place."""
 
-    def __init__(self, directory: Path, within: float) -> None:
+    def __init__(self, place: Place, within: float) -> None:
         super().__init__("localhost", timeout=within)
-        self._directory, self._within = directory, within
+        self._place, self._within = place, within
         self._pid = os.getpid()
         self.idle_since = 0.0
 
     def connect(self) -> None:
         """Connect. Raises `OSError`, or `StoreError` when another user serves."""
-        self.sock = connected(self._directory, self._within)
+        self.sock = self._place.connected(self._within)
 
     def send_question(self, question: str, body: bytes) -> None:
         """Send a whole question. When it raises, the service has not got all of it."""
         if self.sock is not None:
             self.sock.settimeout(self._within)
-        self.request("POST", f"{PATH}{question}", body, {VERSION: __version__})
+        headers = {"Host": self._place.host, VERSION: __version__, **self._place.headers}
+        self.request("POST", f"{PATH}{question}", body, headers)
 
     def patience(self, seconds: float) -> None:
         """How long an answer may take."""
@@ -192,26 +194,23 @@ class _Connection(http.client.HTTPConnection):
         """
         if self._pid != os.getpid() or self.sock is None or time.monotonic() - self.idle_since > IDLE_AT_MOST:
             return False
-        self.sock.setblocking(False)
-        try:
-            self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        watched = select.poll()
+        watched.register(self.sock, select.POLLIN)
+        return not watched.poll(0)
 
 
-def _answer(status: int, raw: bytes) -> Any:
+def _answer(status: int, raw: bytes, *, is_direct: bool) -> Any:
     """The result, or the error that the engine raised. Raises what says that the service did not take the question."""
     if len(raw) > ANSWER_AT_MOST:
         raise codec.Unreadable("the answer is too long")
     if status == _TOO_LARGE:
         raise ConfigError("What is asked is longer than the service takes: give it less at a time.")
-    if status == _BUSY:
+    if status == _BUSY and is_direct:  # else a proxy may say so of a question that it has passed on
         raise MailboxFull("The service has too many connections: try again in a moment.", retry_after=1.0)
-    if status == _NO_SUCH_QUESTION:
-        raise CallNotSent("The running service is of an older version of the engine: restart it with this one.")
+    if status == _NO_ENTRY:
+        raise CallNotSent("The service does not take this node's token: give every node of the cluster the same one.")
+    if status in _NO_SUCH_QUESTION:
+        raise CallNotSent("The running service does not take this question: restart it with this version.")
     told = codec.read(raw)
     if not isinstance(told, dict) or not told.keys() & {"result", "error"}:
         raise codec.Unreadable("the answer has no result")

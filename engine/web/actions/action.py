@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from engine.app import Engine
 from engine.app.documents import cancel
+from engine.app.served import ServedEngine
 
 SWITCH_SECONDS = 60
 CANCEL_PATIENCE = 20.0  # seconds for one cancel, which is repeated until Kraken has answered it
 
-Do = Callable[[Engine, str, str], str]
+Do = Callable[[ServedEngine, str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +29,39 @@ class Action:
     is_on_order: bool = False
 
 
-def _cancel(engine: Engine, account: str, order: str) -> str:
+def _cancel(engine: ServedEngine, account: str, order: str) -> str:
     found = cancel(engine, account=account, name=order, timeout=CANCEL_PATIENCE)
     filled = f", with {found['filled']} filled" if found.get("filled") else ""
     note = f" {found['note']}" if found.get("note") else ""
     return f"Order {order} is {found['state']}{filled}.{note}"
 
 
-def _cancel_all(engine: Engine, account: str, _: str) -> str:
+def _cancel_all(engine: ServedEngine, account: str, _: str) -> str:
     count = engine.cancel_all(account, CANCEL_PATIENCE)
     return f"Kraken counts {count} canceled {'order' if count == 1 else 'orders'}."
 
 
-def _pause(engine: Engine, account: str, _: str) -> str:
+def _pause(engine: ServedEngine, account: str, _: str) -> str:
     engine.pause_trading(account)
     return "Its trading is paused: nothing is placed until it is resumed, also after a restart."
 
 
-def _resume_trading(engine: Engine, account: str, _: str) -> str:
+def _resume_trading(engine: ServedEngine, account: str, _: str) -> str:
     engine.resume_trading(account)
     return "Its trading goes on."
 
 
-def _resume_key(engine: Engine, account: str, _: str) -> str:
+def _resume_key(engine: ServedEngine, account: str, _: str) -> str:
     engine.resume(account)
     return "The calls of its key go out again; the next balance tells whether Kraken takes it."
 
 
-def _arm(engine: Engine, account: str, _: str) -> str:
+def _arm(engine: ServedEngine, account: str, _: str) -> str:
     engine.arm(account, SWITCH_SECONDS)
     return f"Its dead man's switch is armed with {SWITCH_SECONDS} s and renewed from now on."
 
 
-def _disarm(engine: Engine, account: str, _: str) -> str:
+def _disarm(engine: ServedEngine, account: str, _: str) -> str:
     engine.disarm(account)
     return "Its dead man's switch is disarmed."
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import EngineError
 from engine.rules.balance.history import BalanceMark, BalancePoint
 
@@ -29,7 +29,7 @@ class DayAgo:
         """Whether it is time to look again."""
         return self._monotonic() - self._looked >= DAY_AGO_EVERY
 
-    def look(self, engine: Engine, accounts: Iterable[str]) -> None:
+    def look(self, engine: ServedEngine, accounts: Iterable[str]) -> None:
         """Read the store. Raises nothing: what cannot be read is not known."""
         self._looked = self._monotonic()
         found: dict[str, BalancePoint] = {}
@@ -53,7 +53,7 @@ class BalanceCharts:
         self._lock = threading.Lock()
         self._kept: dict[float, tuple[float, dict[str, Any]]] = {}
 
-    def get(self, engine: Engine, days: float) -> dict[str, Any]:
+    def get(self, engine: ServedEngine, days: float) -> dict[str, Any]:
         """The chart of so many days."""
         with self._lock:
             since, chart = self._kept.get(days, (float("-inf"), {}))
@@ -63,7 +63,7 @@ class BalanceCharts:
             return chart
 
 
-def chart_of(engine: Engine, accounts: Iterable[str], days: float) -> dict[str, Any]:
+def chart_of(engine: ServedEngine, accounts: Iterable[str], days: float) -> dict[str, Any]:
     """The points and marks of these accounts, JSON-ready: times in Unix seconds, amounts as texts."""
     lines: dict[str, Any] = {}
     for account in accounts:

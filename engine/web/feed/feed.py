@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.events import CallFinished
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.app.status import EngineStatus
 from engine.rules.balance.snapshot import moment
 from engine.values import SYSTEM_CLOCK, Clock
@@ -22,25 +22,27 @@ from engine.web.feed.quote_board import QuoteBoard
 from engine.web.feed.series import Series
 from engine.web.page.seen import Seen
 from engine.web.page.view import EVENTS_SHOWN, View, view_of
+from engine.web.subject import Cluster
 
 CLIENTS_AT_MOST = 256
 BEHIND_AT_MOST = 8  # messages that a slow client may lag before it is dropped
 WATCHED_FOR = 30.0  # seconds after a page without a stream was fetched
 
-Question = Callable[[Engine], None]
+Question = Callable[[ServedEngine], None]
 
 
 class Feed:
     """Collects the engine's events, and once a second sends every client what has changed on the page.
 
     As a subscriber it runs in a thread of the engine's; everything else runs in the thread of the event loop.
-    `may_act`: whether the page offers actions.
+    `may_act`: whether the page offers actions. `cluster`: what a node adds.
     """
 
     def __init__(
-        self, status: Callable[[], EngineStatus], *, clock: Clock = SYSTEM_CLOCK, may_act: bool = False
-    ) -> None:
-        self._status, self._clock, self._may_act = status, clock, may_act
+        self, status: Callable[[], EngineStatus], *, clock: Clock = SYSTEM_CLOCK, may_act: bool = False,
+        cluster: Cluster | None = None,
+    ) -> None:  # fmt: skip
+        self._status, self._clock, self._may_act, self._cluster = status, clock, may_act, cluster
         self._lock = threading.Lock()
         self._calls: list[CallFinished] = []
         self._nonces: dict[str, tuple[float, int]] = {}
@@ -76,7 +78,7 @@ class Feed:
         return view_of(Seen(
             self._status(), self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
             self.others.unknown(), self.others.opened(), self.orders.since(), self._rates, self.quotes.quotes,
-            self.day_ago.points, self._may_act,
+            self.day_ago.points, self._may_act, None if self._cluster is None else self._cluster.status(),
         ))  # fmt: skip
 
     @property
@@ -93,6 +95,9 @@ class Feed:
         now = self._clock.monotonic()
         if not self._clients and now - self._looked_at > WATCHED_FOR:
             return
+        cluster = self._cluster
+        if cluster is not None:
+            yield lambda _: cluster.look()
         accounts = self._status().accounts
         names = [each.account for each in accounts]
         account = self.others.due(names, now)
@@ -135,7 +140,7 @@ class Feed:
         for client in tuple(self._clients):
             self._drop(client)
 
-    def _look_at_orders(self, account: str, engine: Engine) -> None:
+    def _look_at_orders(self, account: str, engine: ServedEngine) -> None:
         self.others.look(engine, account)
 
     def _pairs(self) -> list[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.actors.events import OrderChanged
-from engine.app import Engine
-from engine.app.remote.remote_engine import RemoteEngine
+from engine.app.verbs import Verbs
 from engine.errors import EngineError
 from engine.rules.order.order import OrderReceipt
 
@@ -42,16 +41,16 @@ class OpenOrders:
                     self._heard.add(_key(event.receipt))
                 self._note(event.receipt)
 
-    def learn(self, engine: Engine | RemoteEngine) -> None:
-        """Ask once for those that an earlier run has left open; an account that cannot be asked is left out.
+    def learn(self, engine: Verbs, accounts: Iterable[str] | None = None) -> None:
+        """Ask once for those that were left open earlier; an account that cannot be asked is left out.
 
         What an event tells meanwhile counts more than an answer, which may be older.
         """
         with self._lock:
             self._is_learning = True
-        for each in engine.status().accounts:
+        for each in [one.account for one in engine.status().accounts] if accounts is None else accounts:
             with contextlib.suppress(EngineError):
-                self._learn(engine.open_orders(each.account))
+                self._learn(engine.open_orders(each))
         with self._lock:
             self._is_learning = False
             self._heard.clear()

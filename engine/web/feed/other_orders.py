@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from datetime import datetime
 
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import EngineError
 from engine.rules.order.open_order import OpenOrder
 
@@ -35,7 +35,7 @@ class OtherOrders:
         self._last = self._requested[oldest] = now
         return oldest
 
-    def look(self, engine: Engine, account: str) -> None:
+    def look(self, engine: ServedEngine, account: str) -> None:
         """Ask Kraken for an account's open orders; after a failure the last known stay. Waits, and raises nothing."""
         try:
             found = engine.open_orders(account, all=True)

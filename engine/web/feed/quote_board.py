@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import CallError, EngineError
 from engine.kraken.pair_names import TOKENIZED, market_key, name_of, names_of, plain_code
 from engine.kraken.pairs import read_pairs
@@ -49,7 +49,7 @@ class QuoteBoard:
         """Whether it is time to look again."""
         return self._monotonic() - self._asked >= PRICES_EVERY
 
-    def look(self, engine: Engine, assets: Iterable[str], pairs: Iterable[str]) -> None:
+    def look(self, engine: ServedEngine, assets: Iterable[str], pairs: Iterable[str]) -> None:
         """Ask for the prices of these assets and pairs. Raises nothing: what cannot be had now stays as it was."""
         if not self._turn.acquire(blocking=False):
             return
@@ -61,7 +61,7 @@ class QuoteBoard:
         finally:
             self._turn.release()
 
-    def _look(self, engine: Engine, assets: Iterable[str], pairs: Iterable[str]) -> None:
+    def _look(self, engine: ServedEngine, assets: Iterable[str], pairs: Iterable[str]) -> None:
         until = self._monotonic() + self._patience
 
         def ask(endpoint: str, params: Mapping[str, str] | None = None) -> Any:

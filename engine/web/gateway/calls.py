@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.actors.lane.messages import CallDone
 from engine.actors.lane.queued_call import FutureReply
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import CallError, CallUnknown, DeadlinePassed
 from engine.kraken.endpoints import private_endpoint
 from engine.rules.lane.retry import cancels_by_name, pause_before_retry
@@ -26,7 +26,7 @@ def no_matter(future: Future[Any]) -> None:
 class Calls:
     """Makes calls for clients. Lives in the thread of the event loop."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: ServedEngine) -> None:
         self._engine = engine
 
     async def make(

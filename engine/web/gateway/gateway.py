@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import CallError, CallNotSent, EngineError, StoreError, UnknownName, WrongParameter
 from engine.kraken import refusal_words
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
@@ -51,7 +51,7 @@ class Gateway:
     """
 
     def __init__(
-        self, engine: Engine, credentials: Credentials, *, settings: Settings, show: Callable[[str, str], None]
+        self, engine: ServedEngine, credentials: Credentials, *, settings: Settings, show: Callable[[str, str], None]
     ) -> None:
         self._engine = engine
         self._timeout, self._serves_snapshots = settings.call_timeout, settings.serve_snapshots
@@ -156,7 +156,7 @@ class Gateway:
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
         try:
             endpoint = private_endpoint(name).with_params(asked.params)
-            self._engine.is_available(credential.account)
+            self._engine.check_account(credential.account)
         except UnknownName as error:
             code = refusal_words.UNKNOWN_METHOD if error.endpoint else refusal_words.INVALID_KEY
             raise GatewayRefusal(code, str(error)) from None

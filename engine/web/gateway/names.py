@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.rules.order.own_name import is_own, same
 from engine.rules.order.placement import Placement
 
@@ -24,7 +24,7 @@ Rows = Mapping[str, Any]
 class OrderNames:
     """Translates for the clients of one engine. Lives in the thread of the event loop; `client` is a gateway key."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: ServedEngine) -> None:
         self._engine = engine
 
     async def named(self, account: str, client: str, rows: Rows, order_of: str | None = None) -> dict[str, Any]:

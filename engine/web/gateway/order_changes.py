@@ -10,7 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from engine.actors.lane.messages import CallDone
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import CallError, OrderRejected, WrongParameter
 from engine.kraken.params import ORDERS
 from engine.rules.order.placement import Placement
@@ -29,7 +29,7 @@ _NO_CALL: Any = None  # an answer that belongs to no call alone
 class OrderChanges:
     """Makes the calls of `CHANGES`. Lives in the thread of the event loop."""
 
-    def __init__(self, engine: Engine, calls: Calls, names: OrderNames) -> None:
+    def __init__(self, engine: ServedEngine, calls: Calls, names: OrderNames) -> None:
         self._engine, self._calls, self._names = engine, calls, names
 
     async def answer(self, client: Client, name: str, params: Mapping[str, Any]) -> CallDone:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from engine.app import Engine
+from engine.app.served import ServedEngine
 from engine.errors import CallError, CounterFull, NotLive, WrongParameter
 from engine.kraken.params import CLIENT_ID, CLOSE, ORDERS, USERREF
 from engine.kraken.refusal_words import UNAVAILABLE, code_of
@@ -32,7 +32,7 @@ class OrderDesk:
     is tried again within the client's time.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: ServedEngine) -> None:
         self._engine = engine
         self._turns = Turns()
         self._placing = ThreadPoolExecutor(PLACED_AT_ONCE, "kraken-engine gateway")

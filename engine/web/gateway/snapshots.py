@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.app import Engine
-from engine.errors import EngineError
+from engine.app.served import ServedEngine
 from engine.rules.balance.snapshot import BalanceSnapshot
 
 BALANCES = frozenset({"Balance", "BalanceEx"})
@@ -19,16 +18,13 @@ def max_age_of(cache_control: str) -> float | None:
     return None if found is None else float(found[1])
 
 
-def known_balance(engine: Engine, account: str, endpoint: str, max_age: float) -> dict[str, Any] | None:
+def known_balance(engine: ServedEngine, account: str, endpoint: str, max_age: float) -> dict[str, Any] | None:
     """Kraken's result of `Balance` or `BalanceEx`, from the last good reply; `None` where that does not answer.
 
     It is younger than `max_age` seconds, and nothing that was done through the engine has changed it since.
     """
-    try:
-        snapshot = engine.balance(account)
-    except EngineError:  # its balance is not kept
-        return None
-    if not snapshot.answers(max_age):
+    snapshot = engine.known_balance(account)
+    if snapshot is None or not snapshot.answers(max_age):
         return None
     return _totals(snapshot) if endpoint == "Balance" else _extended(snapshot)
 

@@ -50,6 +50,8 @@ def page(status: EngineStatus, view: View, viewer: Viewer = Viewer()) -> str:
                           parts.table("orders", tables.orders_table(acts=viewer.may_act))),
             parts.section("unknown", "Unknown orders", parts.sum("unknown-sum"),
                           parts.table("unknown", tables.unknown_table(acts=viewer.may_act))),
+            parts.section("lanes", "The lanes of the cluster", parts.sum("lanes-sum"),
+                          parts.table("lanes", tables.LANES)) if view.rows["lanes"] else None,
             _lane(parts),
             _gates(names, parts),
             _charts(status),

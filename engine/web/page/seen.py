@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from engine.app.status import EngineStatus
 from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.valuation import Prices
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import OrderReceipt
+
+if TYPE_CHECKING:  # its package needs an extra
+    from engine.cluster.node_status import NodeStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Seen:
     orders: the placements that are not over. others: open orders that the engine has not placed; for the accounts in
     `unknown` these are not known. opened: since when our orders are open, by account and txid. unsettled: since when
     placements are not settled, by account and id. rates: nonces a second by account. day_ago: what each account held 24
-    hours ago. may_act: whether the page offers actions.
+    hours ago. may_act: whether the page offers actions. node: what a node knows of its cluster.
     """
 
     status: EngineStatus
@@ -57,3 +61,4 @@ class Seen:
     quotes: Quotes = Quotes()
     day_ago: Mapping[str, BalancePoint] = field(default_factory=dict)
     may_act: bool = False
+    node: NodeStatus | None = None

@@ -72,6 +72,11 @@ PUSH = Table((
     Column("Account", heads=True), Column("Stream", marked=True), Column("Since"), Column("Frames", "number"),
     Column("Gaps", "number"), Column("Connections", "number"), Column("Why not", "text"),
 ))  # fmt: skip
+LANES = Table((
+    Column("Lane", heads=True), Column("Owner", marked=True), Column("Epoch", "number"), Column("Its lease ends"),
+    Column("State", "text"), Column("Accounts", "text"), Column("Wanted at"), Column("Taken by this node", "text"),
+    Column("Its gateway"),
+), "cards lanes")  # fmt: skip
 EVENTS = Table((
     Column("Time", "time"), Column("Kind", "kind", marked=True), Column("Account"), Column("What", "text"),
 ), "cards events")  # fmt: skip

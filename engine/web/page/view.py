@@ -11,6 +11,7 @@ from engine.web.page.cell import Cell, Moment, Row, cell
 from engine.web.page.gates import drift_rows, drift_sum, gate_rows, gate_sum
 from engine.web.page.headline import headline
 from engine.web.page.lane import key_rows, lane_cells
+from engine.web.page.lanes import lane_rows, lanes_sum
 from engine.web.page.mode import mode_of
 from engine.web.page.orders import open_rows, open_sum, unknown_rows, unknown_sum
 from engine.web.page.push import push_rows, push_sum
@@ -56,6 +57,7 @@ def view_of(seen: Seen) -> View:
         "unknown-sum": unknown_sum(seen),
         "drift-sum": drift_sum(seen),
         "push-sum": push_sum(seen),
+        "lanes-sum": lanes_sum(seen),
         **lane_cells(status),
     }
     rows: dict[str, Sequence[Row]] = {
@@ -65,6 +67,7 @@ def view_of(seen: Seen) -> View:
         "keys": key_rows(seen),
         "drift": drift_rows(seen),
         "push": push_rows(seen),
+        "lanes": lane_rows(seen),
         "events": [event_row(each) for each in list(seen.events)[:EVENTS_SHOWN]],
     }
     for each in status.accounts:
@@ -73,7 +76,8 @@ def view_of(seen: Seen) -> View:
         rows[f"gates-{each.account}"] = gate_rows(report) if report is not None else []
         rows[f"assets-{each.account}"] = asset_rows(each, seen.quotes)
     title = f"{first_glyph(first.state)} {first.title} · {mode_of(status).word} · kraken-engine"
-    shape = " ".join([*(each.account for each in status.accounts), *(["push"] if status.push else [])])
+    shape = " ".join([*(each.account for each in status.accounts), *(["push"] if status.push else []),
+                      *(["lanes"] if seen.node else [])])  # fmt: skip
     return View(shape, status.as_of.timestamp(), title, first.state, cells, rows)
 
 

@@ -297,6 +297,23 @@ def test_an_id_that_was_not_sent_is_planned_again_also_after_a_restart(tmp_path:
     assert documents["id/MASTER/a"] == f"{3:032x}"
 
 
+def test_an_id_leads_to_the_newest_placement_also_when_an_older_one_was_written_after_all(tmp_path: Path) -> None:
+    """Its writing was given up, since the disk or the database did not answer, and so it was not sent."""
+    rows = JournalFile(tmp_path)
+    rows.begin(placement(1, "a", ORDERS[0]), None)
+    newest = placement(2, "a", ORDERS[0])
+    rows.begin(newest, None)
+    rows.keep([newest.after(N.SENT, 2.0, deadline=50.0).after(N.ACCEPTED, 2.0, txids=("TX1",))])
+    rows.close()
+    for _ in range(2):
+        journal = Journal(JournalFile(tmp_path), wall=lambda: 3.0)
+        found = journal.find("MASTER", "a")
+        assert (found.cl_ord_id, found.state) == (newest.cl_ord_id, S.PLACED)
+        with pytest.raises(ConfigError):
+            journal.plan(placement(3, "a", ORDERS[0], pair="XETHZUSD"))
+        journal.close()
+
+
 def test_a_damaged_row_of_the_past_is_never_an_id_that_is_free(tmp_path: Path) -> None:
     journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     for number in (1, 2):

@@ -5,38 +5,25 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from engine.config.cluster import CLUSTER, ClusterConfig, cluster_of, node_name
+from engine.config.secret_file import cause, read_secret
 from engine.errors import ConfigError, without_secrets
-from engine.values import KRAKEN_URL, MASTER, SECRET_FROM, Account, Secret, Settings, shown
+from engine.values import KRAKEN_URL, MASTER, Account, Settings, shown
 from engine.values.dataclass import dataclass
 
-LONGEST_SECRET = 10_000  # characters; a device file may never end
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
 _TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
-_CLUSTER = "KRAKEN_ENGINE_CLUSTER"
-_NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what a host name may be; also the name of a directory
 
-
-@dataclass(frozen=True)
-class ClusterConfig:
-    """What a node of a cluster is built from, besides accounts and settings.
-
-    `dsn` is PostgreSQL's address and may hold a password. `name` is that of the node, `url` where others reach its
-    gateway. `lanes` has the accounts of each lane, also those without keys here.
-    """
-
-    dsn: Secret
-    name: str
-    url: str | None
-    lanes: Mapping[str, tuple[str, ...]]
+__all__ = ["ClusterConfig", "Config", "load", "node_directory", "node_name", "read_secret", "served_directory",
+           "state_directory"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,14 +59,17 @@ def load(
     state_dir: str | os.PathLike[str] | None = None,
     need_accounts: bool = True,
     faults: list[str] | None = None,
+    node: str | None = None,
 ) -> Config:
     """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
+
+    `node` is the name of a node of the cluster, if there is one, in place of the file's.
 
     The sentence repeats no value that could be a secret in the wrong place, and the error keeps no frame with one.
     Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
     """
     try:
-        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults)
+        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults, node)
     except ConfigError as error:
         wrong = ConfigError(str(error))
     raise wrong
@@ -92,6 +82,7 @@ def _load(
     state_dir: str | os.PathLike[str] | None,
     need_accounts: bool,
     faults: list[str] | None,
+    node: str | None,
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
@@ -105,7 +96,7 @@ def _load(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
-    cluster = _cluster(table, environ)
+    cluster = cluster_of(table, environ, node)
     chosen = _state_named(state_dir, environ, table)
     if cluster is not None and chosen is not None:
         raise ConfigError(f"A state directory ({chosen[1]}) and a cluster are both named, and marks and journal are in "
@@ -131,45 +122,23 @@ def _state_named(
     return next(((value, where) for value, where in places if value), None)
 
 
-def _cluster(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterConfig | None:
-    row, lanes = table.get("cluster", {}), table.get("lanes", {})
-    if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
-        raise ConfigError("In the configuration file [cluster] is a table of dsn, name and url, each a text in quotes.")
-    if unknown := row.keys() - {"dsn", "name", "url"}:
-        raise ConfigError(f"[cluster] has an unknown entry: {', '.join(sorted(unknown))}.")
-    dsn = environ.get(_CLUSTER) or row.get("dsn")
-    if not dsn:
-        if row or lanes:
-            raise ConfigError(f"[cluster] has no dsn, and {_CLUSTER} is not set: one of them names the PostgreSQL.")
-        return None
-    return ClusterConfig(Secret(dsn), node_name(row.get("name")), row.get("url"), _lanes(lanes))
-
-
-def _lanes(table: Any) -> Mapping[str, tuple[str, ...]]:
-    rows = table.values() if isinstance(table, Mapping) else [None]
-    if not all(isinstance(row, Mapping) and row.keys() == {"accounts"} and _are_names(row["accounts"]) for row in rows):
-        raise ConfigError('In the configuration file a lane is a table such as [lanes.one] with accounts = ["MASTER"].')
-    return {name: tuple(row["accounts"]) for name, row in table.items()}
-
-
-def _are_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-
-def node_name(given: str | None = None) -> str:
-    """The name of a node; `None` is that of its machine. Raises `ConfigError` for one that cannot be used."""
-    name = given or platform.node()
-    if not _NODE_NAME.fullmatch(name):
-        raise ConfigError(f"{shown(name)} cannot be a node's name: use letters, digits, '.', '_' and '-', 63 at most.")
-    return name
-
-
 def node_directory(name: str, environ: Mapping[str, str] | None = None) -> Path:
     """The directory for what a node may keep on its machine; no mark and no order is in it."""
     known = os.environ if environ is None else environ
     environ = {key: value for key, value in known.items() if key != "KRAKEN_ENGINE_STATE"}
     usual = state_directory(None, environ)
     return usual.with_name(f"{usual.name}-nodes") / name
+
+
+def served_directory(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Where a service of this user is looked for: as `state_directory`, or this machine's node of a cluster.
+
+    That is where ``KRAKEN_ENGINE_CLUSTER`` is set and no directory is named.
+    """
+    environ = os.environ if environ is None else environ
+    if given is None and not environ.get("KRAKEN_ENGINE_STATE") and environ.get(CLUSTER):
+        return node_directory(node_name(), environ)
+    return state_directory(given, environ)
 
 
 def _alerts(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -252,29 +221,13 @@ def _value(environ: Mapping[str, str], variable: str) -> str | None:
     return None
 
 
-def read_secret(path: Path, named_by: str) -> str:
-    """What a file of a secret holds. Raises `ConfigError`, which does not repeat the path: it may be the secret."""
-    what = f"The file that {named_by} names, by {len(str(path))} characters,"
-    try:
-        with path.expanduser().open(encoding="ascii") as opened:
-            text = opened.read(LONGEST_SECRET + 1).strip()
-    except (OSError, RuntimeError, UnicodeError, ValueError) as error:
-        hint = " It takes the name of a file, not the secret itself." if len(path.name) >= SECRET_FROM else ""
-        raise ConfigError(f"{what} cannot be read: {_cause(error)}.{hint}") from None
-    if not text:
-        raise ConfigError(f"{what} is empty.")
-    if len(text) > LONGEST_SECRET:
-        raise ConfigError(f"{what} is too long to hold a key or a secret.")
-    return text
-
-
 def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - only where there is a file: it takes a twentieth of importing the engine
 
     try:
         table = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"The configuration file {shown(path)} cannot be read: {_cause(error)}.") from None
+        raise ConfigError(f"The configuration file {shown(path)} cannot be read: {cause(error)}.") from None
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         # The parser's message can quote the line, and the line can be a secret's.
         raise ConfigError(f"The configuration file {path} is not valid TOML{_place(error)}.") from None
@@ -338,7 +291,3 @@ def _check_type(name: str, value: Any) -> None:
         raise ConfigError(f"[settings] {name} is a text in quotes.")
     if name == "cash" and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
         raise ConfigError('[settings] cash is a list of texts, such as ["USD", "USDT"].')
-
-
-def _cause(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "it is not plain text"

@@ -1,0 +1,39 @@
+"""Secrets in files of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import ConfigError
+from engine.values import SECRET_FROM
+
+LONGEST_SECRET = 10_000  # characters; a device file may never end
+
+
+def read_secret(path: Path, named_by: str) -> str:
+    """What a file of a secret holds. Raises `ConfigError`, which does not repeat the path: it may be the secret."""
+    what = f"The file that {named_by} names, by {len(str(path))} characters,"
+    try:
+        with path.expanduser().open(encoding="ascii") as opened:
+            text = opened.read(LONGEST_SECRET + 1).strip()
+    except (OSError, RuntimeError, UnicodeError, ValueError) as error:
+        hint = " It takes the name of a file, not the secret itself." if len(path.name) >= SECRET_FROM else ""
+        raise ConfigError(f"{what} cannot be read: {cause(error)}.{hint}") from None
+    if not text:
+        raise ConfigError(f"{what} is empty.")
+    if len(text) > LONGEST_SECRET:
+        raise ConfigError(f"{what} is too long to hold a key or a secret.")
+    return text
+
+
+def read_private_secret(path: Path, named_by: str) -> str:
+    """The same of a file that only its owner may read. Raises `ConfigError`."""
+    text = read_secret(path, named_by)
+    if path.expanduser().stat().st_mode & 0o077:
+        raise ConfigError(f"Others may read the file that {named_by} names: run chmod 600 on it.")
+    return text
+
+
+def cause(error: Exception) -> str:
+    """Why a file cannot be read."""
+    return getattr(error, "strerror", None) or "it is not plain text"
