@@ -93,6 +93,14 @@ class AsyncVerbs:
         """`Engine.resume`."""
         await self._threads.run(partial(self._verbs.resume, account))
 
+    async def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.pause_trading`."""
+        await self._threads.run(partial(self._verbs.pause_trading, account, timeout))
+
+    async def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.resume_trading`."""
+        await self._threads.run(partial(self._verbs.resume_trading, account, timeout))
+
     async def status(self) -> EngineStatus:
         """`Engine.status`."""
         found: EngineStatus = await self._threads.run(self._verbs.status)

@@ -28,6 +28,7 @@ from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
 from engine.cli.orders import cancel, order, orders
 from engine.cli.output import document, say
+from engine.cli.pause_trading import pause_trading, resume_trading
 from engine.cli.resume import resume
 from engine.cli.serve import serve
 from engine.cli.simulate import simulate
@@ -56,8 +57,8 @@ def program() -> None:
 
 
 for command in (
-    demo, init, doctor, balances, call, trade, orders, order, cancel, resume, status, watch, nonce, simulate, serve,
-    gateway_key, alert, cluster, help_,
+    demo, init, doctor, balances, call, trade, orders, order, cancel, pause_trading, resume_trading, resume, status,
+    watch, nonce, simulate, serve, gateway_key, alert, cluster, help_,
 ):  # fmt: skip
     program.add_command(command)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from engine import Engine, Order, OrderReceipt, Settings
 from engine.simulator import Simulator
 from tests.benchmarks.contestants import CONTESTANTS
-from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile, ratios
+from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile
 from tests.benchmarks.server import ExchangeProcess
 from tests.benchmarks.worker import SECRET
 
@@ -99,14 +99,14 @@ def _work(engine: Engine, fast: ExchangeProcess, sizes: Sizes) -> Finding:
         client.call()
         measures = {
             "http.client": lambda: _processor_time(lambda _: client.call(), sizes.calls),
-            "placement": lambda: _processor_time(lambda number: _placed(engine, number), sizes.orders),
+            "placement": lambda: _processor_time(lambda number: _placed(engine, number), sizes.orders // 2 + 1),
         }
-        found = alternate(sizes.rounds // 2 + 1, measures)
+        found = alternate(sizes.rounds, measures)
     finally:
         client.close()
-    less = ratios(found["placement"], found["http.client"])
-    return finding(TOPIC, "processor time of an http.client call over that of an order and its cancel", "×", less,
-                   is_ratio=True)  # fmt: skip
+    least = {name: min(times) for name, times in found.items()}  # what a busy machine adds, as to fill caches, is noise
+    what = "processor time of an http.client call over that of an order and its cancel"
+    return finding(TOPIC, what, "×", [least["http.client"] / least["placement"]], is_ratio=True)
 
 
 def _processor_time(act: Callable[[int], object], count: int) -> float:

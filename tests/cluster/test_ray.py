@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,12 @@ from engine.cluster.leases import Leases  # noqa: E402
 from engine.simulator import Simulator  # noqa: E402
 from tests.cluster.machines import LANES, configured  # noqa: E402
 from tests.cluster.nodes import eventually  # noqa: E402
-from tests.stopwatch import LONG  # noqa: E402
+from tests.stopwatch import LONG, PATIENCE  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]  # what Ray does with its sockets is Ray's
 
 ACCOUNTS = sorted(account for accounts in LANES.values() for account in accounts)
+ANYWHERE = runner.Listen(port=0)
 MACHINE = {"num_cpus": 1, "object_store_memory": 80_000_000, "resources": {"kraken": 1}}
 
 
@@ -71,6 +75,14 @@ def both_serve() -> bool:
     return sorted(served()) == ACCOUNTS and len(set(served().values())) == 2
 
 
+def tells_the_owners(url: str, leases: Leases) -> bool:
+    """Whether the metrics of a node have the owner of each lane."""
+    with urllib.request.urlopen(f"{url}metrics", timeout=PATIENCE) as answer:
+        text = answer.read().decode()
+    told = re.findall(r'^kraken_engine_lane_owner{lane="(\w+)",node="(\w+)"} 1.0$', text, re.MULTILINE)
+    return dict(told) == owners(leases)
+
+
 def pids_of_both() -> dict[str, int]:
     """The process of each node; nothing unless both answer."""
     pids = {each.name: each.pid for each in runner.status() if each.pid is not None}
@@ -88,10 +100,14 @@ def test_without_a_connection_to_ray_nothing_is_begun() -> None:
 def test_nodes_are_spread_over_the_machines_and_serve_each_its_lanes(
     config_file: Path, sim: Simulator, leases: Leases
 ) -> None:
-    found = runner.deploy(["red", "blue"], config_file=config_file, resources={"kraken": 1}, timeout=LONG)
+    found = runner.deploy(
+        ["red", "blue"], config_file=config_file, listen=ANYWHERE, resources={"kraken": 1}, timeout=LONG
+    )
     assert [each.name for each in found] == ["red", "blue"]
     eventually(both_serve)
     assert set(owners(leases).values()) == {"red", "blue"}
+    for each in runner.status():
+        eventually(partial(tells_the_owners, str(each.url), leases))
     places = {node["node"] for node in _actors()}
     assert len(places) == 2, "one on each machine"
     pids = eventually(pids_of_both)
@@ -114,7 +130,7 @@ def test_a_node_that_is_killed_is_taken_over_and_comes_back_by_itself(
     config_file: Path, sim: Simulator, leases: Leases
 ) -> None:
     """It cannot start while its configuration is away, so that the other node has all of its lanes in between."""
-    runner.deploy(["red", "blue"], config_file=config_file, timeout=LONG)
+    runner.deploy(["red", "blue"], config_file=config_file, listen=ANYWHERE, timeout=LONG)
     eventually(both_serve)
     epochs = {lane.id: lane.epoch for lane in leases.lanes()}
     pid = eventually(pids_of_both)["red"]
@@ -137,7 +153,7 @@ def _red() -> runner.RayNode:
 def test_a_node_that_is_taken_back_hands_its_lanes_over_first(
     config_file: Path, sim: Simulator, leases: Leases
 ) -> None:
-    runner.deploy(["red", "blue"], config_file=config_file, timeout=LONG)
+    runner.deploy(["red", "blue"], config_file=config_file, listen=ANYWHERE, timeout=LONG)
     eventually(both_serve)
     assert runner.undeploy(["red"], timeout=LONG) == ()
     assert [each.name for each in runner.status()] == ["blue"]
@@ -151,7 +167,7 @@ def test_a_node_that_is_taken_back_hands_its_lanes_over_first(
 def test_a_configuration_that_cannot_be_used_is_refused_and_nothing_is_left(config_file: Path) -> None:
     config_file.write_text(config_file.read_text() + "[settings]\nspeed = 1\n")
     with pytest.raises(ConfigError, match=r"Node red cannot start: \[settings\] has an unknown entry: speed"):
-        runner.deploy(["red"], config_file=config_file, timeout=LONG)
+        runner.deploy(["red"], config_file=config_file, listen=ANYWHERE, timeout=LONG)
     assert runner.status() == ()
     with pytest.raises(ConfigError, match="No node red is deployed; there are: none"):
         runner.undeploy(["red"])
@@ -161,7 +177,7 @@ def test_a_configuration_that_cannot_be_used_is_refused_and_nothing_is_left(conf
 
 def test_ray_has_no_key(config_file: Path, machines: Path, sim: Simulator) -> None:
     """Neither in what it was told of a node, nor in what it answers and logs."""
-    runner.deploy(["red"], config_file=config_file, timeout=LONG)
+    runner.deploy(["red"], config_file=config_file, listen=ANYWHERE, timeout=LONG)
     eventually(lambda: sorted(served()) == ACCOUNTS)
     answered = json.dumps([each.node for each in runner.status()]).encode()
     logs = {file: file.read_bytes() for file in machines.rglob("*") if file.is_file()}

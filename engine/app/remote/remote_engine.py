@@ -20,14 +20,11 @@ from engine.app.one_type import one_type
 from engine.app.remote.event_stream import EventStream
 from engine.app.remote.link import Unanswered
 from engine.app.remote.place import Directory
-from engine.app.remote.questions import GRACE, QUICK, Questions
+from engine.app.remote.questions import GRACE, QUICK, Questions, may_repeat
 from engine.app.remote.remote_future import RemoteFuture
 from engine.app.status import EngineStatus
 from engine.app.verbs import Amount
 from engine.errors import CallUnknown, ConfigError, EngineError, EngineStopped, OrderUnknown, StoreInUse
-from engine.kraken.dry_run import settled
-from engine.kraken.endpoints import is_dry_run
-from engine.kraken.unlisted import endpoint_of
 from engine.rules.balance.snapshot import BalanceSnapshot, never
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
@@ -72,7 +69,7 @@ class RemoteEngine:
         *, endpoint_class: str | None = None,
     ) -> Any:  # fmt: skip
         """`Engine.call`."""
-        again = _may_repeat(endpoint, params, endpoint_class)
+        again = may_repeat(endpoint, params, endpoint_class)
         what = f"{endpoint} of account {account}"
         lost = CallUnknown(_LOST.format(what=what), account=account, endpoint=endpoint)
         try:
@@ -243,6 +240,14 @@ class RemoteEngine:
         """`Engine.resume`."""
         self._questions.at_once("resume", account=account)
 
+    def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.pause_trading`."""
+        self._ask_twice("pause_trading", account, timeout)
+
+    def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.resume_trading`."""
+        self._ask_twice("resume_trading", account, timeout)
+
     def status(self) -> EngineStatus:
         """`Engine.status`."""
         found: EngineStatus = self._questions.at_once("status")
@@ -305,6 +310,11 @@ class RemoteEngine:
         """A subscription, made without waiting: for an event loop."""
         return EventStream(self._questions.follow("events", within=0.0), take)
 
+    def _ask_twice(self, question: str, account: str, timeout: float | None) -> None:
+        """What changes an account here and, done twice, is as if it were done once."""
+        lost = CallUnknown(_LOST.format(what=question), account=account)
+        self._questions.ask(question, timeout, lost, again=True, account=account)
+
     def _withdraw(self, token: str) -> bool:
         with contextlib.suppress(EngineError):
             return bool(self._questions.at_once("withdraw", token=token))
@@ -334,14 +344,3 @@ def _name_of(receipt: OrderReceipt | str) -> str:
 def _pass_time(plan: TradePlan | None) -> float:
     """Seconds that a pass may take in all beyond its timeout, which is that of each of its steps."""
     return 60.0 if plan is None else 60.0 + 3 * plan.patience
-
-
-def _may_repeat(endpoint: str, params: Mapping[str, Any] | None, endpoint_class: str | None) -> bool:
-    """Whether a call may be made twice: it changes nothing, or cancels what it names."""
-    given = params if isinstance(params, Mapping) else {}
-    try:
-        found = endpoint_of(endpoint, given, endpoint_class)
-        is_dry = is_dry_run(found, settled(found, given))
-    except EngineError:
-        return True  # the engine will refuse it
-    return not found.writes or is_dry or cancels_by_name(endpoint, given)

@@ -189,7 +189,7 @@ class Placement:
     def to_dict(self) -> dict[str, Any]:
         """JSON without loss."""
         asset, amount = self.reserved
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain = {name: getattr(self, name) for name in _PARTS}
         return plain | {
             "order": self.order.to_dict(),
             "fitted": self.fitted.to_dict(),
@@ -221,3 +221,4 @@ class Placement:
 
 
 _AMOUNTS = ("filled", "cost", "fee")
+_PARTS = tuple(each.name for each in fields(Placement))
