@@ -115,7 +115,7 @@ def test_what_the_contract_names_may_be_given_by_place_and_by_name(method: Calla
 
 
 REMOTE = "call submit public balance is_available error_count place cancel cancel_all amend open_orders order gates " \
-    "resume status reserved"
+    "resume pause_trading resume_trading status reserved"
 
 
 @pytest.mark.parametrize("name", REMOTE.split())

@@ -22,6 +22,7 @@ from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.listener import Listener
 from engine.actors.balance.messages import BalanceRecord, Invalidated
 from engine.actors.balance.poller import Poller
+from engine.actors.balance.shared_balance import SharedBalanceActor
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.actors.events.event_bus import PUBLISHER, EventBus
@@ -38,6 +39,7 @@ from engine.actors.order.safeguards import Safeguards
 from engine.actors.push_link import PushLink
 from engine.actors.runtime.actor import ActorAddress, stop_actor, tell_if_alive, wait_finished
 from engine.actors.runtime.scheduler import Scheduler
+from engine.actors.runtime.shared_threads import SharedThreads
 from engine.actors.runtime.supervisor import Supervisor
 from engine.errors import StoreError
 from engine.kraken.endpoints import CallClass
@@ -52,20 +54,29 @@ from engine.values import Account, Clock, Settings
 logger = logging.getLogger("engine")
 
 PRIVATE_LANE, ARCHIVE, CATALOGUE, ORDERS = "private", "archive", "catalogue", "orders"
+BALANCE = "balance "
 TRADING = "trading "  # the names of trading actors begin with it
 STOP_PATIENCE = 5.0  # seconds to stop the others, when an actor cannot be started
 WRITTEN_WITHIN = 1.0  # seconds; with a slower disk an account that comes back may lose its very last balance
+OWN_THREADS_AT_MOST = 200  # accounts, where the settings leave it open
+SHARE_A_THREAD = 1000  # accounts, beyond that
 PART_FOR_PUSH = 0.3  # of a stop's timeout, to close its sockets
 PART_FOR_DISARMING = 0.3  # of a stop's timeout
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
+
+def _shared_threads(settings: Settings, accounts: int) -> SharedThreads | None:
+    """The threads that balance actors share; `None`: each has its own."""
+    each = settings.accounts_per_thread or (1 if accounts <= OWN_THREADS_AT_MOST else SHARE_A_THREAD)
+    return None if each == 1 else SharedThreads(each)
+
 
 After = Callable[[float, Callable[[], None]], None]
 
 
 def balance_of(account: str) -> str:
     """The name of an account's `BalanceActor`."""
-    return f"balance {account}"
+    return BALANCE + account
 
 
 def trading_of(account: str) -> str:
@@ -109,6 +120,7 @@ class ActorSystem:
         self._report: Callable[..., LaneReport] | None = None
         self._late: list[pykka.ActorRef[Any]] = []
         self._scheduler = Scheduler()
+        self._threads = _shared_threads(settings, len(kept))
         self._poller = Poller(settings, monotonic=clock.monotonic, after=self._scheduler.after)
         self._actors = Supervisor(
             keystone=PRIVATE_LANE, after=self._scheduler.after, warn=self._warn, world_stopped=world_stopped
@@ -158,8 +170,9 @@ class ActorSystem:
             logger.warning("Push did not stop in time.")
         names = self._actors.names()
         trading = [name for name in names if name.startswith(TRADING)]
-        for name in trading:
-            stop_actor(self._actors.ref(name))
+        for name in names:  # each waits for no other, so they end together
+            if name.startswith((TRADING, BALANCE)):
+                stop_actor(self._actors.ref(name))
         others = [name for name in reversed(names) if name not in trading]
         for name in (*others, *trading):  # trading last: a pass under way may wait for the others
             if name == ORDERS:
@@ -308,7 +321,9 @@ class ActorSystem:
         return key.limit - KEPT[CallClass.SETTLE] - SETTLEMENT - key.level + decay * max(0.0, seconds)
 
     def _start_balance(self, name: str) -> pykka.ActorRef[Any]:
-        return BalanceActor.start(
+        threads = self._threads
+        start = BalanceActor.start if threads is None else partial(SharedBalanceActor.start_on, threads)
+        return start(
             name, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
             publish=self.publish, show=self._show, record=self._record, known=self._board[name],

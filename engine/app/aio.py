@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from engine.actors.events import EngineWarning
-from engine.app.call_threads import CallThreads
+from engine.app.call_threads import AT_ONCE, CallThreads
 from engine.app.status import EngineStatus
 from engine.app.verbs import Verbs
 from engine.rules.balance.snapshot import BalanceSnapshot
@@ -18,7 +18,6 @@ from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
 from engine.rules.order.order import Order, OrderReceipt
 
-AT_ONCE = 128  # threads; further calls wait for one of them
 EVENTS_AT_MOST = 10_000  # that wait for a slow loop
 LOOK_EVERY = 0.5  # seconds between looks whether the engine still runs
 
@@ -92,6 +91,14 @@ class AsyncVerbs:
     async def resume(self, account: str) -> None:
         """`Engine.resume`."""
         await self._threads.run(partial(self._verbs.resume, account))
+
+    async def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.pause_trading`."""
+        await self._threads.run(partial(self._verbs.pause_trading, account, timeout))
+
+    async def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.resume_trading`."""
+        await self._threads.run(partial(self._verbs.resume_trading, account, timeout))
 
     async def status(self) -> EngineStatus:
         """`Engine.status`."""

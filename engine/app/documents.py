@@ -105,6 +105,23 @@ def resume(engine: Verbs, *, account: str, timeout: float | None = None) -> Docu
     return engine.balance(account, 0.0, timeout).to_dict()
 
 
+def pause_trading(engine: Verbs, *, account: str, timeout: float | None = None) -> Document:
+    """Let no order of an account go out: since when."""
+    engine.pause_trading(account, timeout)
+    return _paused(engine, account)
+
+
+def resume_trading(engine: Verbs, *, account: str, timeout: float | None = None) -> Document:
+    """Let the orders of an account go out again."""
+    engine.resume_trading(account, timeout)
+    return _paused(engine, account)
+
+
+def _paused(engine: Verbs, account: str) -> Document:
+    since = engine.status().paused.get(account)
+    return {"account": account, "paused_since": None if since is None else since.isoformat(timespec="seconds")}
+
+
 def trade(
     engine: Verbs, *, account: str, plan: TradePlan, timeout: float | None = None, live: bool = False
 ) -> GateReport:

@@ -115,6 +115,14 @@ class Verbs(Protocol):
         """`Engine.resume`."""
         ...
 
+    def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.pause_trading`."""
+        ...
+
+    def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.resume_trading`."""
+        ...
+
     def status(self) -> EngineStatus:
         """`Engine.status`."""
         ...

@@ -26,6 +26,7 @@ from engine.errors import (
     PairUnsettled,
     StoreError,
 )
+from engine.kraken.endpoints import PRIVATE, PUBLIC
 
 HELP = """\b
 Exit codes:
@@ -96,10 +97,17 @@ def advice(error: EngineError) -> Iterator[str]:
         yield _NOTHING_SENT
     elif error.outcome is Outcome.UNKNOWN and error.endpoint in _CANCELS:
         yield "It may have been done: the same cancel may be sent again."
+    elif error.outcome is Outcome.UNKNOWN and _is_read(error.endpoint):
+        yield "It changes nothing at Kraken: the same call may be made again."
     else:
         yield _ADVICE[exit_code(error)]
     if error.retry_after and not isinstance(error, KeyRefused):
         yield f"Another try makes sense in {error.retry_after:.0f} s."
+
+
+def _is_read(endpoint: str | None) -> bool:
+    found = PRIVATE.get(endpoint or "") or PUBLIC.get(endpoint or "")
+    return found is not None and not found.writes
 
 
 def error_type(error: BaseException) -> str:

@@ -51,6 +51,15 @@ def fault_of(text: str, accounts: Collection[str]) -> Fault:
         raise ConfigError(f"{text!r} is not a fault: {error}.") from None
 
 
+def described(fault: Fault) -> str:
+    """A fault, which calls it strikes, and how often."""
+    where = f"calls of {fault.endpoint}" if fault.endpoint else "every call"
+    whose = f" of {fault.account}" if fault.account else ""
+    often = "from now on" if fault.times is None else "once" if fault.times == 1 else f"{fault.times} times"
+    done = ", after they took effect" if fault.executed else ""
+    return f"{fault.name} for {where}{whose}, {often}{done}"
+
+
 def _kind(word: str) -> tuple[Callable[..., Fault], tuple[object, ...]]:
     name, _, value = word.partition("=")
     if name in _PLAIN and not value:

@@ -14,7 +14,7 @@ from engine.cli.output import document
 ORDER = (
     "first-hour", "real-kraken", "concepts", "balances", "orders", "gates", "configuration", "service", "gateway",
     "push", "adapters", "at-3-am", "alerts", "errors", "simulator", "embedding", "moving", "storage", "cluster",
-    "cluster-door", "cluster-scale", "security",
+    "cluster-running", "cluster-door", "cluster-scale", "security",
 )  # fmt: skip
 """The topics in reading order; each is a file in `engine/manual`."""
 

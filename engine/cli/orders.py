@@ -12,7 +12,7 @@ from engine.app import documents
 from engine.cli.engines import an_engine, settle_time
 from engine.cli.exits import Exit, exit_code, failure
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
-from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
+from engine.cli.output import BAD, GOOD, QUIET, console, document, needed_width, say, show, table
 from engine.errors import EngineError
 
 Told = Mapping[str, Any]
@@ -138,7 +138,21 @@ def _show(told: Sequence[Told], accounts: Sequence[str]) -> None:
     if not told:
         click.echo(f"No open order: {', '.join(accounts)}.")
         return
-    show(console(), table("Open orders", _COLUMNS, map(_cells, told), right=(6, 7, 8)))
+    out, made = console(), table("Open orders", _COLUMNS, map(_cells, told), right=(6, 7, 8))
+    if needed_width(out, made) <= out.width:
+        show(out, made)
+        return
+    out.print(Text("Open orders", style="bold"))
+    for each in told:
+        out.print(_lines(_cells(each)), soft_wrap=True)
+
+
+def _lines(cells: Sequence[str | Text]) -> Text:
+    """One order for a terminal in which a line of the table has no room."""
+    account, name, txid, pair, side, kind, volume, price, filled, state = cells
+    at = "" if str(price) == "-" else f" at {price}"
+    what = f"\n  {side} {kind} {volume} {pair}{at}, filled {filled}\n  {txid}"
+    return Text.assemble(account, "  ", name, "  ", state, what)
 
 
 def _cells(each: Told) -> tuple[str | Text, ...]:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from engine.doctor import span
+from engine.values.span import span
 
 WIDE = 200  # columns where the output is not a terminal: nothing is cut or folded without need
 _WIDEST = 100_000
@@ -70,11 +70,15 @@ def table(
     return made
 
 
+def needed_width(out: Console, made: Table) -> int:
+    """The columns that a table takes without a cell that is cut or folded."""
+    measured = Measurement.get(out, out.options.update(max_width=_WIDEST), made).minimum
+    return measured + 2 * len(made.columns)  # rich does not count all of the padding
+
+
 def show(out: Console, made: Table) -> None:
     """Print a table. A terminal that is too narrow breaks its lines; an amount is never cut or folded here."""
-    measured = Measurement.get(out, out.options.update(max_width=_WIDEST), made).minimum
-    needed = measured + 2 * len(made.columns)  # rich does not count all of the padding
-    width, out.width = out.width, max(out.width, needed)
+    width, out.width = out.width, max(out.width, needed_width(out, made))
     try:
         out.print(made)
     finally:

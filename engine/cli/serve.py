@@ -63,8 +63,8 @@ def serve(
 
     With --cluster it is a node, which takes lanes of a cluster, and answers for all of its accounts.
 
-    While it runs, balances, call, trade, status, orders, order, cancel, resume, doctor, watch and gateway-key go
-    through it, by a Unix socket in the state directory that only this user can open.
+    While it runs, balances, call, trade, status, orders, order, cancel, pause-trading, resume-trading, resume, doctor,
+    watch and gateway-key go through it, by a Unix socket in the state directory that only this user can open.
     """
     web = _web()
     found = options.load()

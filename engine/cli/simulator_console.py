@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from engine.cli.fault_words import WORDS, fault_of
+from engine.cli.fault_words import WORDS, described, fault_of
 from engine.cli.output import say
 from engine.errors import ConfigError
 from engine.simulator import Simulator, StreamFault
@@ -57,7 +57,7 @@ class SimulatorConsole:
         try:
             if verb == "fault":
                 names = [account.name for account in self._simulator.accounts]
-                return f"Fault: {self._simulator.fault(fault_of(line.partition(verb)[2], names)).fault.name}."
+                return f"Fault: {described(self._simulator.fault(fault_of(line.partition(verb)[2], names)).fault)}."
             if verb == "push":
                 return self._push(words)
             if verb == "balance":

@@ -32,7 +32,7 @@ VALUES (%(lane)s, 1, %(owner)s, %(url)s, clock_timestamp() + %(ttl)s * interval 
 ON CONFLICT (id) DO UPDATE SET epoch = lane.epoch + 1, owner = excluded.owner, url = excluded.url,
     lease_until = clock_timestamp() + %(ttl)s * interval '1 second', claimed_at = clock_timestamp(),
     accounts = excluded.accounts
-WHERE lane.lease_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + 10 * %(ttl)s * interval '1 second'
+WHERE lane.lease_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + (600 + 10 * %(ttl)s) * interval '1 second'
 RETURNING epoch, mark
 """
 """A lease that ends later than any can was given by another clock: the database's was put back, or its standby has

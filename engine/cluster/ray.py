@@ -1,8 +1,8 @@
 """Ray as the runner of a cluster's nodes: it places them on machines, and starts again those that end.
 
 Needs the extra ``[ray]``. Nothing depends on Ray for safety: PostgreSQL alone decides who owns a lane. What Ray keeps
-of a node is its name, the name of its configuration file and whether it may trade; keys are read on the machine where
-it runs.
+of a node is its name, the name of its configuration file, where it listens and whether it may trade; keys are read on
+the machine where it runs.
 
 Connect to Ray first, as in ``ray.init(address="auto")``::
 
@@ -27,9 +27,11 @@ import ray.exceptions
 import ray.util
 
 from engine.cluster.node import STOP_PATIENCE
-from engine.cluster.ray_actor import NodeActor
+from engine.cluster.ray_actor import Listen, NodeActor
 from engine.config import node_name
 from engine.errors import ConfigError
+
+__all__ = ["Listen", "RayNode", "deploy", "status", "undeploy"]
 
 NAMESPACE = "kraken-engine"
 PLACED_WITHIN = 60.0  # seconds
@@ -38,7 +40,7 @@ THREADS = 8  # of an actor: who asks for its status does not wait for who stops 
 _PREFIX = "kraken-engine-node-"
 
 _SILENT = {
-    "pid": None, "machine": None, "node": None,
+    "pid": None, "machine": None, "url": None, "node": None,
     "trouble": "It does not answer: Ray has not placed it yet, or starts it again, or its machine is not there.",
 }  # fmt: skip
 
@@ -48,6 +50,7 @@ class RayNode:
     """A node that is deployed.
 
     pid, machine: where it runs; `None` while it does not answer.
+    url: of its service; `None` until it has started.
     trouble: why it does not serve, in a sentence; `None` when it does.
     node: `NodeStatus.to_dict` of it; `None` until it has started.
     """
@@ -55,18 +58,21 @@ class RayNode:
     name: str
     pid: int | None
     machine: str | None
+    url: str | None
     trouble: str | None
     node: Mapping[str, Any] | None
 
 
 def deploy(
-    names: Iterable[str], *, config_file: str | PurePath | None = None, live: bool = False, namespace: str = NAMESPACE,
-    resources: Mapping[str, float] | None = None, timeout: float = PLACED_WITHIN,
+    names: Iterable[str], *, config_file: str | PurePath | None = None, live: bool = False,
+    listen: Listen | None = None, namespace: str = NAMESPACE, resources: Mapping[str, float] | None = None,
+    timeout: float = PLACED_WITHIN,
 ) -> tuple[RayNode, ...]:  # fmt: skip
     """Run a node under each of these names, for good: what ends is started again, on another machine if need be.
 
-    Each reads `config_file` and the environment on the machine where it is placed, as `serve --cluster` does. Nodes are
-    spread over the machines; with `resources` such as ``{"kraken": 1}`` each takes so much of what the machines offer
+    Each reads `config_file` and the environment on the machine where it is placed, as `serve --cluster` does, and has
+    the same service, which listens where `listen` says (`None`: on port 8710 of loopback). Nodes are spread over the
+    machines; with `resources` such as ``{"kraken": 1}`` each takes so much of what the machines offer
     (``ray start --resources '{"kraken": 1}'``), so that no two are on one machine. A node that is deployed already
     stays as it is. Nothing is ever sent a second time by Ray.
 
@@ -77,7 +83,8 @@ def deploy(
     _check_connected()
     there = _deployed(namespace)
     chosen = [node_name(name) for name in names]
-    handles = {name: _placed(name, config_file, live, namespace, resources) for name in chosen}
+    arguments = (None if config_file is None else str(config_file), live, listen)
+    handles = {name: _placed(name, arguments, namespace, resources) for name in chosen}
     new = {name: handle for name, handle in handles.items() if name not in there}
     told = _answers({name: handle.tried.remote() for name, handle in new.items()}, timeout)
     wrong = next((f"Node {name} cannot start: {said}" for name, said in told.items() if said is not None), None)
@@ -130,14 +137,14 @@ def _deployed(namespace: str) -> dict[str, Any]:
 
 
 def _placed(
-    name: str, config_file: str | PurePath | None, live: bool, namespace: str, resources: Mapping[str, float] | None
+    name: str, arguments: tuple[Any, ...], namespace: str, resources: Mapping[str, float] | None
 ) -> Any:
     options = ray.remote(NodeActor).options(
         name=_PREFIX + name, namespace=namespace, lifetime="detached", get_if_exists=True, max_restarts=-1,
         max_task_retries=0, max_concurrency=THREADS, num_cpus=0, resources=dict(resources or {}),
         scheduling_strategy="SPREAD",
     )  # fmt: skip
-    return options.remote(name, None if config_file is None else str(config_file), live)
+    return options.remote(name, *arguments)
 
 
 def _statuses(handles: Mapping[str, Any]) -> tuple[RayNode, ...]:

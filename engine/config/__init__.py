@@ -59,14 +59,17 @@ def load(
     state_dir: str | os.PathLike[str] | None = None,
     need_accounts: bool = True,
     faults: list[str] | None = None,
+    node: str | None = None,
 ) -> Config:
     """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
+
+    `node` is the name of a node of the cluster, if there is one, in place of the file's.
 
     The sentence repeats no value that could be a secret in the wrong place, and the error keeps no frame with one.
     Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
     """
     try:
-        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults)
+        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults, node)
     except ConfigError as error:
         wrong = ConfigError(str(error))
     raise wrong
@@ -79,6 +82,7 @@ def _load(
     state_dir: str | os.PathLike[str] | None,
     need_accounts: bool,
     faults: list[str] | None,
+    node: str | None,
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
@@ -92,7 +96,7 @@ def _load(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
-    cluster = cluster_of(table, environ)
+    cluster = cluster_of(table, environ, node)
     chosen = _state_named(state_dir, environ, table)
     if cluster is not None and chosen is not None:
         raise ConfigError(f"A state directory ({chosen[1]}) and a cluster are both named, and marks and journal are in "

@@ -23,9 +23,10 @@ class ClusterConfig:
     """What a node of a cluster is built from, besides accounts and settings.
 
     `dsn` is PostgreSQL's address and may hold a password. `name` is that of the node, `url` where others reach its
-    gateway. `lanes` has the accounts of each lane, also those without keys here. `token` is what nodes show each other,
-    the same at all of them; without one this node answers for its own accounts only. `ca_file` is by what it verifies
-    the certificates of the others (`None`: the usual ones).
+    gateway; in a file that nodes share, ``{name}`` in it stands for the name. `lanes` has the accounts of each lane,
+    also those without keys here. `token` is what nodes show each other, the same at all of them; without one this node
+    answers for its own accounts only. `ca_file` is by what it verifies the certificates of the others (`None`: the
+    usual ones).
     """
 
     dsn: Secret
@@ -36,8 +37,11 @@ class ClusterConfig:
     ca_file: str | None = None
 
 
-def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterConfig | None:
-    """What a file and the environment say of a cluster; `None` when they name none. Raises `ConfigError`."""
+def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str], node: str | None = None) -> ClusterConfig | None:
+    """What a file and the environment say of a cluster; `None` when they name none. Raises `ConfigError`.
+
+    `node` is the node's name, in place of the file's.
+    """
     row, lanes = table.get("cluster", {}), table.get("lanes", {})
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
         raise ConfigError("In the configuration file [cluster] is a table of dsn, name, url and so on, each of them a "
@@ -49,9 +53,9 @@ def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str]) -> ClusterC
         if row or lanes:
             raise ConfigError(f"[cluster] has no dsn, and {CLUSTER} is not set: one of them names the PostgreSQL.")
         return None
-    return ClusterConfig(
-        Secret(dsn), node_name(row.get("name")), row.get("url"), _lanes(lanes), _token(row, environ), row.get("ca_file")
-    )
+    name = node_name(node or row.get("name"))
+    url = row["url"].replace("{name}", name) if "url" in row else None
+    return ClusterConfig(Secret(dsn), name, url, _lanes(lanes), _token(row, environ), row.get("ca_file"))
 
 
 def _token(row: Mapping[str, str], environ: Mapping[str, str]) -> Secret | None:

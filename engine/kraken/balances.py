@@ -15,6 +15,7 @@ The fields of a row:
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact
@@ -176,7 +177,10 @@ def _amount(name: str, field: str, value: Any, note: Note) -> Decimal:
     if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
         note(field, MISSING if value is None else ODD)
         raise _unreadable(name)
-    return Decimal(text)
+    return _decimal(text)
+
+
+_decimal = functools.lru_cache(maxsize=1024)(Decimal)  # thousands of accounts hold 0.0000000000 of something
 
 
 def _unreadable(name: str) -> CallUnknown:

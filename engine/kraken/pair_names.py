@@ -11,6 +11,7 @@ prices. Its names are read as they are, since the case of a letter counts: ``SNx
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -156,6 +157,7 @@ def _listed(name: str) -> str:
     return base + "XBT" if base not in ("", name) else name
 
 
+@functools.lru_cache(maxsize=1024)
 def _decoded(name: str) -> str:
     """A name without a slash, without the codes of an old id: ``XXBTZUSD`` is ``XBTUSD``, ``XTZUSD`` stays."""
     for code, plain in _CODES.items():

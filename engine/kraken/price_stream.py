@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +21,7 @@ from engine.kraken.drift import MISSING, ODD, Note, unnoted
 from engine.kraken.pair_names import TOKENIZED, shown_code
 from engine.kraken.stream import Alive, Doubt, Pong, number, passed_over, read_body
 from engine.values import Pair, Ticker
+from engine.values.dataclass import dataclass
 
 CHANNEL = "ticker"
 SUBSCRIBE, UNSUBSCRIBE = "subscribe", "unsubscribe"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from engine.errors import CallNotSent, ConfigError
@@ -32,10 +32,10 @@ class Signer:
     Raises `ConfigError` when the secret is not base64.
     """
 
-    __slots__ = ("_key", "_keyed")
+    __slots__ = ("_inner", "_key", "_outer")
 
     def __init__(self, secret: Secret, key: Secret = Secret("")) -> None:  # noqa: B008 - frozen
-        self._keyed = hmac.new(_decoded(secret), digestmod="sha512")
+        self._inner, self._outer = _hmac_sha512(_decoded(secret))
         self._key = key.reveal()
 
     def headers(self, path: str, body: bytes, nonce: int, content_type: str) -> dict[str, str]:
@@ -44,9 +44,10 @@ class Signer:
 
     def sign(self, path: str, body: bytes, nonce: int) -> str:
         """The ``API-Sign`` header. `body` is what is sent, with the same nonce in it."""
-        mac = self._keyed.copy()
-        mac.update(path.encode("ascii") + hashlib.sha256(b"%d%b" % (nonce, body)).digest())
-        return base64.b64encode(mac.digest()).decode("ascii")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(path.encode("ascii") + hashlib.sha256(b"%d%b" % (nonce, body)).digest())
+        outer.update(inner.digest())
+        return binascii.b2a_base64(outer.digest(), newline=False).decode("ascii")
 
     def __repr__(self) -> str:
         return "Signer(***)"
@@ -131,7 +132,15 @@ def _quoted(text: str, quoting: Callable[..., str], safe: str) -> str:
 
 
 _DEEPEST = 8  # AddOrderBatch, Kraken's deepest body, needs 4; a list that contains itself must end
+_BLOCK = 128  # bytes that SHA-512 takes at once
+_INNER, _OUTER = (bytes(each ^ pad for each in range(256)) for pad in (0x36, 0x5C))
 _LONGEST = 400  # digits of a number: far more than any amount has
+
+
+def _hmac_sha512(key: bytes) -> tuple[Any, Any]:
+    """The two hashes of an HMAC (RFC 2104) with the key in them: for each message quicker than an object of hmac."""
+    block = (key if len(key) <= _BLOCK else hashlib.sha512(key).digest()).ljust(_BLOCK, b"\0")
+    return hashlib.sha512(block.translate(_INNER)), hashlib.sha512(block.translate(_OUTER))
 
 
 def _decoded(secret: Secret) -> bytes:

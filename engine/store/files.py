@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Collection
@@ -167,6 +168,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
+@functools.lru_cache(maxsize=256)
 def beside(path: Path, suffix: str) -> Path:
     """The path of a file that SQLite keeps beside a store file, such as its ``-wal``."""
     return path.with_name(path.name + suffix)

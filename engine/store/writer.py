@@ -82,7 +82,7 @@ class Store:
         self.path = path
         self._guards_log = guards_log
         self._lock = threading.Lock()
-        self._late: queue.Queue[Any] | None = None
+        self._late: queue.SimpleQueue[Any] | None = None
         identity = create_file(path)
         if identity in _abandoned:
             raise StoreError(f"Other code of this process has closed {path} while it was in use: restart the process.")
@@ -160,7 +160,7 @@ class Store:
 
     def _execute(self, statement: str, values: list[str]) -> None:
         """Hand a statement to sqlitedict's writer and wait, though not for ever, as its own `__setitem__` would."""
-        done: queue.Queue[Any] = queue.Queue()
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         writer = self._dict.conn
         try:
             writer.execute(statement, values, done)
@@ -186,8 +186,7 @@ class Store:
 
     def _has_descriptors(self) -> bool:
         """Whether SQLite's descriptors still stand for its files."""
-        each = self._descriptors.items()
-        return all(any(held_by(one) == identity for one in descriptors) for identity, descriptors in each)
+        return all(identity in map(held_by, descriptors) for identity, descriptors in self._descriptors.items())
 
     def _check_files(self) -> None:
         if not self._has_descriptors():
@@ -206,7 +205,7 @@ def _in_time(is_over: Callable[[float], bool], seconds: float = PATIENCE) -> boo
     return any(is_over(SLICE) for _ in range(round(seconds / SLICE)))
 
 
-def _has_come(done: queue.Queue[Any], seconds: float) -> bool:
+def _has_come(done: queue.SimpleQueue[Any], seconds: float) -> bool:
     try:
         done.get(timeout=seconds)
     except queue.Empty:
@@ -282,7 +281,7 @@ def _mark_open(opened: Any, path: Path) -> None:
 
 def _mark_closed(writer: Any) -> bool:
     """Let the file say that it is closed, as the last thing written to it; whether that was possible."""
-    done: queue.Queue[Any] = queue.Queue()
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
     try:
         writer.execute("PRAGMA user_version=0", (), done)
         if not (writer.is_alive() and _in_time(partial(_has_come, done), CLOSE_PATIENCE)):

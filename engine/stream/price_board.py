@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from engine.rules.balance.snapshot import moment
 from engine.rules.stream.price_subscription import PriceSubscription, PushedPrice, still_refused
 from engine.rules.stream.subscription import Moment, StreamState
 from engine.values import Clock
+from engine.values.dataclass import dataclass
 
 ASKED_WITHIN = 600.0
 """Seconds: a pair that no pass has asked for in that time is unsubscribed."""

@@ -16,8 +16,11 @@ from engine.transport.framing import WireError
 from engine.transport.wire import OutOfTime, Wire
 
 
-def failure(error: Exception, wire: Wire) -> CallError:
-    """Which error a failed exchange is. Total: the class of `error` only chooses the wording."""
+def failure(error: Exception, wire: Wire, *, is_read: bool) -> CallError:
+    """Which error a failed exchange is. Total: the class of `error` only chooses the wording.
+
+    is_read: it was a GET, which changes nothing at Kraken.
+    """
     server = wire.route.name
     is_late = isinstance(error, OutOfTime | TimeoutError)
     if wire.is_sent:
@@ -27,7 +30,8 @@ def failure(error: Exception, wire: Wire) -> CallError:
             why = "the time ran out while " + wire.stage
         else:
             why = _why(error)
-        return CallUnknown(f"The call was sent to {server} and may have been done, but {why}.")
+        doubt = "" if is_read else " and may have been done"
+        return CallUnknown(f"The call was sent to {server}{doubt}, but {why}.")
     if wire.is_cut:
         return CallNotSent("The call was cut before it was sent.")
     if wire.stage:

@@ -98,7 +98,7 @@ class Transport:
 
     def get(self, path: str, query: str = "", *, deadline: float, token: object = None) -> HttpReply:
         """Get `path?query`; otherwise like `post`."""
-        return self._exchange(deadline, token, self._get, path, query)
+        return self._exchange(deadline, token, self._get, path, query, is_read=True)
 
     def cut(self, token: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
@@ -126,7 +126,9 @@ class Transport:
         """Close for good, from any thread. An exchange under way is cut; later ones raise `EngineStopped`."""
         self._wire.close()
 
-    def _exchange(self, deadline: float, token: object, act: Callable[..., HttpReply], *wanted: Any) -> HttpReply:
+    def _exchange(
+        self, deadline: float, token: object, act: Callable[..., HttpReply], *wanted: Any, is_read: bool = False
+    ) -> HttpReply:
         patience = min(deadline - self._route.clock.monotonic(), LONGEST_WAIT)
         if not patience > 0 or not self._turn.acquire(timeout=patience):
             raise DeadlinePassed("The time of the call was over before it could be sent.")
@@ -137,7 +139,7 @@ class Transport:
         except WireClosed:
             outcome: CallError = EngineStopped("The connection to Kraken is closed: the engine is stopping.")
         except Exception as error:  # noqa: BLE001 - every failure has an outcome
-            outcome = failure(error, wire)
+            outcome = failure(error, wire, is_read=is_read)
         finally:
             wire.end()
             self._turn.release()
@@ -147,13 +149,14 @@ class Transport:
         """Write a call as it was signed, and read its reply."""
         if not isinstance(body, bytes):
             raise WireError("the body has to be bytes")
+        lines = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}"
         for name, value in headers.items():
             if name not in _USUAL:
                 _check_name(name)
             if not _HEADER_VALUE.fullmatch(value):
                 raise WireError(f"the header {name} holds characters that cannot be sent")
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        head = f"POST {_checked_target(path)} HTTP/1.1\r\n{self._constant}{lines}Content-Length: {len(body)}\r\n\r\n"
+            lines += f"{name}: {value}\r\n"
+        head = f"{lines}Content-Length: {len(body)}\r\n\r\n"
         return self._wire.exchange("POST", head.encode("ascii") + body)
 
     def _get(self, path: str, query: str) -> HttpReply:

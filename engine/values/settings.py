@@ -51,6 +51,8 @@ class Settings:
     switch_interval: for a host that computes in threads: after so many seconds such a thread has to let others run
         (`sys.setswitchinterval`; Python's own is 0.005). It holds for the whole process while the engine runs; `None`
         leaves it alone.
+    accounts_per_thread: how many balance actors share a thread; 1 gives each its own. `None`: each has its own up to
+        200 accounts, and above that 1,000 share one.
     """
 
     refresh_every: float = 5.0
@@ -77,6 +79,7 @@ class Settings:
     ca_file: str | None = None
     any_host: bool = False
     switch_interval: float | None = None
+    accounts_per_thread: int | None = None
 
     def __post_init__(self) -> None:
         for name in (*_POSITIVE, *(("switch_interval",) if self.switch_interval is not None else ())):
@@ -96,6 +99,7 @@ class Settings:
             raise ConfigError("The setting errors_to_unavailable has to be a whole number.")
         if self.order_deadline > 59:
             raise ConfigError("The setting order_deadline may be 59 seconds at most: Kraken takes no later one.")
+        _check_per_thread(self.accounts_per_thread)
         if self.polling_share > 1:
             raise ConfigError("The setting polling_share is a share: more than 0 and at most 1.")
         check_tier(self.tier)
@@ -111,6 +115,11 @@ class Settings:
     def public_ws_url(self) -> str:
         """The URL of the public channels. An engine whose accounts are not at Kraken takes no prices from there."""
         return self.ws_public_url or (KRAKEN_PUBLIC_WS_URL if self.ws_url == KRAKEN_WS_URL else self.ws_url)
+
+
+def _check_per_thread(accounts: int | None) -> None:
+    if accounts is not None and (isinstance(accounts, bool) or not isinstance(accounts, int) or accounts < 1):
+        raise ConfigError("The setting accounts_per_thread has to be a whole number above 0, or None.")
 
 
 _POSITIVE = (

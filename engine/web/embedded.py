@@ -1,4 +1,4 @@
-"""The service for an engine that the host runs: the same as `kraken-engine serve`, in a thread of its own."""
+"""The service in a program of the host's: the same as `kraken-engine serve`, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from engine.app.service import Service
 from engine.errors import ConfigError, StoreError
 from engine.values import Secret, Settings
 from engine.web.options import WebOptions
-from engine.web.serving import Parts, bound, opened, run, subscribed
-from engine.web.subject import subject_of
+from engine.web.serving import Parts, bound, opened, run, subscribed, url_of
+from engine.web.subject import Subject, subject_of
 
 START_PATIENCE = 10.0  # seconds until it listens
 
@@ -33,11 +34,21 @@ def start(
         shown = WebOptions(token=_secret(token), acting_token=_secret(acting_token), **options)
     except TypeError as error:
         raise ConfigError(f"Engine.serve has no such option: {error}.") from None
+    return served(replace(subject_of(engine, state_dir, settings), start=_it_runs), shown)
+
+
+def served(subject: Subject, shown: WebOptions) -> Service:
+    """Start what is served, and serve it until the service is stopped, which does not stop it.
+
+    Raises what its start raises, `ConfigError` when the address or a TLS file cannot be used, and `StoreError`. Nothing
+    of the service is left then; what was started is for the caller to stop.
+    """
     undo = contextlib.ExitStack()
     try:
-        subject = subject_of(engine, state_dir, settings)
+        tcp = bound(shown, undo)
         counters, feed = subscribed(subject, shown, undo)
-        parts = opened(subject, counters, feed, shown, bound(shown, undo), undo)
+        subject.start(url_of(shown, tcp))
+        parts = opened(subject, counters, feed, shown, tcp, undo)
         thread = _ServiceThread(parts, undo)
         thread.start()
     except RuntimeError as error:
@@ -52,6 +63,10 @@ def start(
         thread.stop_accepting()
         raise StoreError(f"The service did not listen within {START_PATIENCE:g} s.") from None
     return Service(parts.url, thread.stop_accepting, thread.stop_within)
+
+
+def _it_runs(url: str) -> None:
+    """The host has started its engine itself."""
 
 
 def _secret(text: str | None) -> Secret | None:

@@ -39,7 +39,7 @@ Answers = Mapping[str, Callable[[WebState], Answer]]
 # The methods of `Engine` that are asked for by their names, with their arguments.
 METHODS = (
     "call", "public", "balance", "is_available", "error_count", "place", "cancel", "cancel_all", "amend", "open_orders",
-    "order", "reserved", "gates", "resume", "status",
+    "order", "reserved", "gates", "resume", "pause_trading", "resume_trading", "status",
 )  # fmt: skip
 NODE_METHODS = (
     "place_for", "place_batch_for", "placements", "placements_of", "pause_trading", "resume_trading", "arm", "disarm",

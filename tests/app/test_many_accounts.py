@@ -1,38 +1,68 @@
-"""A thousand accounts: they start, answer and stop, in little memory and with one thread each."""
+"""With many accounts balance actors share threads, and everything else is as it was."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import threading
 from pathlib import Path
 
-from engine import BalanceState, Engine, Settings
+import pytest
+
+from engine import ConfigError, Engine, Settings
+from engine.actors.balance.balance import BalanceActor
 from engine.simulator import Simulator
+from tests.stopwatch import PATIENCE
 
-THOUSAND = 1000
-MOST_THREADS = THOUSAND + 20
-MOST_MEMORY = 200  # MiB, for all that the process has, the simulator included
-PATIENCE = 60.0
+OWN_AT_MOST = 200  # accounts
 
 
-def mebibytes() -> float:
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 2**20 if sys.platform == "darwin" else most / 2**10
+def of_balances() -> set[threading.Thread]:
+    """The threads that balance actors have now."""
+    names = ("BalanceActor", "kraken-engine shared")
+    return {each for each in threading.enumerate() if each.name.startswith(names)}
 
 
-def test_a_thousand_accounts_in_one_process(tmp_path: Path) -> None:
-    """Every one is there at once; who is asked for is fetched at once, though all the others wait for their turn."""
-    before, memory = threading.active_count(), mebibytes()
-    names = [f"U{number}" for number in range(THOUSAND)]
-    settings = Settings(refresh_every=60.0, call_timeout=PATIENCE)
-    with Simulator(names, remember=100) as sim:
+def have_ended(threads: set[threading.Thread]) -> bool:
+    """Whether none of these lives any more; an actor has finished a moment before its thread has."""
+    for each in threads:
+        each.join(PATIENCE)
+    return not any(each.is_alive() for each in threads)
+
+
+def test_balance_actors_share_threads_when_they_are_told_to(tmp_path: Path) -> None:
+    before = of_balances()
+    with Simulator([f"A{number}" for number in range(5)]) as sim:
+        settings = Settings(accounts_per_thread=2)
         with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=settings) as engine:
-            assert threading.active_count() - before < MOST_THREADS
-            assert len(engine.status().accounts) == THOUSAND
-            for name in names[:: THOUSAND // 10]:
-                snapshot = engine.balance(name, max_age=60, timeout=PATIENCE)
-                assert snapshot.state is BalanceState.FRESH
-            assert mebibytes() - memory < MOST_MEMORY
-        assert not sim.refused_nonces
-        assert sim.highest_in_flight == 1
+            shared = of_balances() - before
+            assert len(shared) == 3
+            for name, ref in engine.balances.items():
+                assert issubclass(ref.actor_class, BalanceActor)
+                assert engine.balance(name, max_age=0, timeout=PATIENCE).cash is not None
+                assert ref.proxy().snapshot().get(timeout=PATIENCE).account == name
+            engine.remove_account("A4")
+            assert "A4" not in engine.balances
+            engine.add_account(sim.accounts[4])
+            assert engine.balance("A4", max_age=0, timeout=PATIENCE).is_available
+            assert engine.status().dead == ()
+    assert have_ended(shared)
+
+
+def test_many_accounts_share_threads_by_themselves(tmp_path: Path) -> None:
+    before = of_balances()
+    accounts = [(f"A{number}", f"key-{number}-{tmp_path.name}", "c2VjcmV0") for number in range(OWN_AT_MOST + 1)]
+    settings = Settings(refresh_every=3600)
+    with Engine(accounts, url="http://127.0.0.1:9", state_dir=tmp_path, settings=settings) as engine:
+        shared = of_balances() - before
+        assert len(shared) == 1
+        assert len(engine.balances) == OWN_AT_MOST + 1
+        assert len(engine.status().accounts) == OWN_AT_MOST + 1
+    assert have_ended(shared)
+    few = Engine(accounts[:3], url="http://127.0.0.1:9", state_dir=tmp_path, settings=settings)
+    with few:
+        assert len(of_balances() - before) == 3
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "10"])
+def test_accounts_per_thread_is_a_whole_number(wrong: object) -> None:
+    with pytest.raises(ConfigError, match="accounts_per_thread"):
+        Settings(accounts_per_thread=wrong)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,16 @@ def test_orders_lists_ours_with_their_ids_and_marks_the_others(placed: list[str]
     lines = {line.split()[1 if "(not ours)" not in line else 3]: line for line in shown.out.splitlines() if "-" in line}
     assert "(not ours)" in next(line for line in shown.out.splitlines() if OTHER in line)
     assert "30001" in lines["o1"]
+
+
+def test_orders_fit_80_columns(placed: list[str], at_home: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", at_home("orders", "MASTER").out).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines.index("MASTER  o1  placed") + 2 == lines.index(f"  {placed[1]}")
+    assert "  buy limit 0.01000000 XBTUSD at 30001.0, filled 0.00000000" in lines
+    assert "MASTER  (not ours)  open" in lines
 
 
 def test_orders_of_every_account_go_on_when_one_cannot_be_asked(sim: Simulator, at_home: Cli) -> None:
@@ -188,6 +199,16 @@ def test_a_cancel_of_which_nobody_knows_may_be_sent_again(sim: Simulator, at_hom
     assert list(advice(lost)) == ["It may have been done: the same cancel may be sent again."]
 
 
+@pytest.mark.parametrize(("endpoint", "told"), [
+    ("Ticker", "It changes nothing at Kraken: the same call may be made again."),
+    ("Balance", "It changes nothing at Kraken: the same call may be made again."),
+    ("AddOrder", "It may have been done: look it up, do not send it again."),
+    ("OfNextYear", "It may have been done: look it up, do not send it again."),
+])  # fmt: skip
+def test_a_read_without_an_answer_may_be_repeated(endpoint: str, told: str) -> None:
+    assert list(advice(CallUnknown("No answer.", endpoint=endpoint))) == [told]
+
+
 @pytest.mark.parametrize("words", [("MASTER",), ("MASTER", "o0", "--all")])
 def test_a_cancel_names_one_order_or_all(words: tuple[str, ...], sim: Simulator, at_home: Cli) -> None:
     assert at_home("cancel", *words).code == 2
@@ -201,6 +222,28 @@ def test_resume_tries_the_key(sim: Simulator, at_home: Cli) -> None:
     assert ran.code == 1
     assert "EAPI:Invalid key" in ran.out
     assert at_home("resume", "NOBODY").code == 2
+
+
+def test_a_pause_holds_for_the_next_engine_until_it_is_taken_back(sim: Simulator, at_home: Cli) -> None:
+    words = "--live trade MASTER --pair XBTUSD --side buy --type limit --volume 0.001 --price 20000"
+    trade = words.split()
+    assert "Trading of MASTER is paused since 20" in at_home("pause-trading", "MASTER").out
+    ran = at_home(*trade)
+    assert ran.code != 0
+    assert "kraken-engine resume-trading" in ran.out + ran.err
+    assert sim.placements("MASTER") == []
+    told = json.loads(at_home("--json", "resume-trading", "MASTER").out)
+    assert told == {"account": "MASTER", "paused_since": None}
+    assert at_home(*trade).code == 0
+    assert at_home("pause-trading", "NOBODY").code == 2
+
+
+def test_a_pause_reaches_the_running_service(sim: Simulator, tmp_path: Path) -> None:
+    with served(sim, tmp_path) as service:
+        since = json.loads(service.command("pause-trading", "ALICE", "--json").stdout)["paused_since"]
+        assert list(json.loads(service.command("status", "--json").stdout)["paused"]) == ["ALICE"]
+        assert since is not None
+        assert service.command("resume-trading", "ALICE").stdout == "Trading of ALICE is not paused.\n"
 
 
 def test_status_shows_an_engine_of_its_own(at_home: Cli) -> None:

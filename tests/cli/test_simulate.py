@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine import CallError, ConfigError, Engine, Settings
-from engine.cli.fault_words import fault_of
+from engine.cli.fault_words import described, fault_of
 from engine.cli.simulator_console import SimulatorConsole
 from engine.simulator import Simulator
 from tests import ROOT
@@ -62,7 +62,8 @@ def test_an_outage_is_rehearsed_by_typing(tmp_path: Path) -> None:
         accounts = [(each["name"], each["key"], each["secret"]) for each in told["accounts"]]
         with Engine(accounts, url=told["url"], state_dir=tmp_path / "s", settings=PATIENT) as engine:
             engine.call("MASTER", "TradeBalance", timeout=PATIENCE)
-            assert "Fault: http 502" in typed(process, "fault endpoint=TradeBalance 502")
+            echo = typed(process, "fault endpoint=TradeBalance 502")
+            assert "Fault: http 502 for calls of TradeBalance, from now on." in echo
             with pytest.raises(CallError):
                 engine.call("MASTER", "TradeBalance", timeout=1)
             assert "All is well" in typed(process, "clear")
@@ -124,6 +125,16 @@ def test_a_fault_in_words_strikes_what_it_names(text: str, name: str) -> None:
     fault = fault_of(f"endpoint=AddOrder account=ALICE times=2 executed {text}", ["MASTER", "ALICE"])
     assert name in fault.name
     assert (fault.endpoint, fault.account, fault.times, fault.executed) == ("AddOrder", "ALICE", 2, True)
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("502", "http 502 for every call, from now on"),
+    ("account=ALICE times=1 hang", "hang for every call of ALICE, once"),
+    ("endpoint=AddOrder account=ALICE times=2 executed reset",
+     "reset for calls of AddOrder of ALICE, 2 times, after they took effect"),
+])  # fmt: skip
+def test_a_fault_that_is_typed_is_told_back_with_what_it_strikes(text: str, told: str) -> None:
+    assert described(fault_of(text, ["ALICE"])) == told
 
 
 @pytest.fixture

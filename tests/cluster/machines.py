@@ -14,7 +14,10 @@ LANES: Mapping[str, Sequence[str]] = {"one": ["MASTER"], "two": ["ALICE", "BOB"]
 def configured(directory: Path, sim: Simulator, dsn: str, lanes: Mapping[str, Sequence[str]] = LANES) -> Path:
     """The configuration file of a node, whose keys are in files beside it."""
     directory.mkdir(parents=True, exist_ok=True)
-    lines = [f"url = {json.dumps(sim.url)}", "[cluster]", f"dsn = {json.dumps(dsn)}"]
+    token = directory / "token.txt"
+    token.touch(0o600)
+    token.write_text("a-token-that-all-nodes-of-this-cluster-share")
+    lines = [f"url = {json.dumps(sim.url)}", "[cluster]", f"dsn = {json.dumps(dsn)}", f'token_file = "{token}"']
     for name, accounts in lanes.items():
         lines += [f"[lanes.{name}]", f"accounts = {json.dumps(list(accounts))}"]
     for account in sim.accounts:

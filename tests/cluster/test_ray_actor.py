@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from engine.cluster.leases import Leases
-from engine.cluster.ray_actor import NodeActor
+from engine.cluster.ray_actor import Listen, NodeActor
 from engine.simulator import Simulator
+from tests.cluster.conftest import Servers
 from tests.cluster.machines import LANES, configured
 from tests.cluster.nodes import eventually
+from tests.stopwatch import PATIENCE
+
+ANYWHERE = Listen(port=0)
 
 
 @pytest.fixture(autouse=True)
@@ -33,23 +40,27 @@ def served(actor: NodeActor) -> list[str]:
 def test_it_serves_what_its_machine_is_configured_for_and_hands_over_at_the_end(
     sim: Simulator, dsn: str, tmp_path: Path, leases: Leases
 ) -> None:
-    actor = NodeActor("red", str(configured(tmp_path, sim, dsn)))
+    actor = NodeActor("red", str(configured(tmp_path, sim, dsn)), listen=ANYWHERE)
     try:
         assert actor.tried() is None
         eventually(lambda: served(actor) == ["ALICE", "BOB", "MASTER"])
         status = actor.status()
         assert (status["pid"], status["trouble"], status["node"]["name"]) == (os.getpid(), None, "red")
         assert {lane.id: lane.owner for lane in leases.lanes()} == dict.fromkeys(LANES, "red")
+        with urllib.request.urlopen(f"{status['url']}healthz", timeout=PATIENCE) as answer:
+            assert answer.status == 200
         said = json.dumps(status)
         assert not [each for each in sim.accounts if each.key in said or each.secret in said]
     finally:
         actor.stop()
     assert {lane.owner for lane in leases.lanes()} == {None}, "given back, so that nobody waits for the leases"
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{status['url']}healthz", timeout=PATIENCE)
 
 
 def test_a_configuration_that_cannot_be_used_is_told_and_read_again(sim: Simulator, dsn: str, tmp_path: Path) -> None:
     missing = tmp_path / "red" / "node.toml"
-    actor = NodeActor("red", str(missing))
+    actor = NodeActor("red", str(missing), listen=ANYWHERE)
     try:
         assert "cannot be read" in (actor.tried() or "")
         assert actor.status()["node"] is None
@@ -60,12 +71,17 @@ def test_a_configuration_that_cannot_be_used_is_told_and_read_again(sim: Simulat
         actor.stop()
 
 
-def test_a_database_that_does_not_answer_is_a_trouble_that_may_pass(sim: Simulator, tmp_path: Path) -> None:
-    nobody = "host=127.0.0.1 port=1 user=postgres dbname=postgres"
-    actor = NodeActor("red", str(configured(tmp_path, sim, nobody)))
+def test_a_database_that_does_not_answer_is_a_trouble_that_passes(
+    sim: Simulator, servers: Servers, tmp_path: Path
+) -> None:
+    server = servers.start()
+    server.stop()
+    actor = NodeActor("red", str(configured(tmp_path, sim, server.dsn)), listen=ANYWHERE)
     try:
         assert actor.tried() is None, "the configuration is right"
         assert "PostgreSQL" in actor.status()["trouble"]
+        server.start()
+        eventually(lambda: served(actor) == ["ALICE", "BOB", "MASTER"])
     finally:
         actor.stop()
 
@@ -74,6 +90,20 @@ def test_a_configuration_without_a_cluster_is_refused(sim: Simulator, dsn: str, 
     file = configured(tmp_path, sim, dsn)
     text = file.read_text()
     file.write_text(text[: text.index("[cluster]")] + text[text.index("[accounts") :])
-    actor = NodeActor("red", str(file))
+    actor = NodeActor("red", str(file), listen=ANYWHERE)
     actor.stop()
-    assert "no cluster in the configuration" in (actor.tried() or "")
+    assert "needs the DSN of a PostgreSQL" in (actor.tried() or "")
+
+
+def test_where_it_listens_is_checked_as_the_service_does(sim: Simulator, dsn: str, tmp_path: Path) -> None:
+    file = str(configured(tmp_path, sim, dsn))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        places = {
+            Listen(port=taken.getsockname()[1]): "cannot be listened on",
+            Listen("0.0.0.0", 0): "a token is mandatory",
+            Listen(port=0, token_file=str(tmp_path / "none")): "that token_file names",
+        }
+        for listen, complaint in places.items():
+            actor = NodeActor("red", file, listen=listen)
+            assert complaint in (actor.tried() or "")
+            actor.stop()

@@ -1493,3 +1493,12 @@ def test_a_proxy_that_stalls_ends_at_the_deadline_and_can_be_cut(
         with pytest.raises(CallNotSent):
             future.result(PATIENCE)
     assert watch.seconds < AT_ONCE
+
+
+def test_a_read_without_a_key_that_fails_is_not_told_as_something_done(serve: Serve, connect: Connect) -> None:
+    server = serve(lambda peer: peer.read())  # and closes
+    with pytest.raises(CallUnknown, match="but the connection was closed") as read:
+        fetch(connect(server))
+    assert "may have been done" not in str(read.value)
+    with pytest.raises(CallUnknown, match="and may have been done, but the connection was closed"):
+        call(connect(server))

@@ -169,11 +169,14 @@ class ArchiveActor(EngineActor):
         if account not in self._marks:
             kept = _read_marks(self._history.path, account)
             self._marks[account] = kept[-1][0] if kept else 0
-            self._orders[account] = deque((each.text for _, each in kept if each.kind == "order"), MARKS)
+            orders = [each.text for _, each in kept if each.kind == "order"]
+            if orders:
+                self._orders[account] = deque(orders, MARKS)
         if mark.kind == "order":
-            if mark.text in self._orders[account]:
+            told = self._orders.get(account) or self._orders.setdefault(account, deque(maxlen=MARKS))
+            if mark.text in told:
                 return  # it was told before, and something else about it is new
-            self._orders[account].append(mark.text)
+            told.append(mark.text)
         self._marks[account] += 1
         number = self._marks[account]
         self._points[f"{_marked(account)}/{number % MARKS:03}"] = {"number": number, **mark.to_dict()}

@@ -18,6 +18,8 @@ class ChangeEvents:
     `standing`: what subscribers were told before. `snapshot`: the balance that they know.
     """
 
+    __slots__ = ("_assets", "_publish", "_standing")
+
     def __init__(self, publish: Callable[[Any], None], standing: Standing, snapshot: BalanceSnapshot) -> None:
         self._publish = publish
         self._standing = standing
@@ -36,7 +38,7 @@ class ChangeEvents:
         An asset whose rows could not be read counts as unchanged.
         """
         unread = {name: self._assets[name] for name in reading.unread & self._assets.keys()}
-        assets = {**reading.assets, **unread}
+        assets = {**reading.assets, **unread} if unread else reading.assets
         changes, self._assets = differences(self._assets, assets), assets
         if changes or is_first:
             self._publish(BalanceChanged(snapshot.account, snapshot, changes))

@@ -17,6 +17,8 @@ AGAIN = Backoff(1.0, 60.0)
 class PushWatch:
     """Lives in the actor's thread. Without a `pulse` it changes nothing."""
 
+    __slots__ = ("_account", "_behind", "_is_settled", "_is_spread", "_poller", "_pulse", "interval")
+
     def __init__(self, account: str, pulse: Pulse | None, poller: Poller) -> None:
         self._account, self._pulse, self._poller = account, pulse, poller
         self._behind = 0

@@ -35,6 +35,8 @@ class Reading:
 class BalanceReader:
     """Reads the replies of one account, and warns of what a person should know of them. Lives in the actor's thread."""
 
+    __slots__ = ("_account", "_auto_earn", "_doubt", "_drift", "_empty", "_names", "_publish", "_told")
+
     def __init__(
         self,
         account: str,
@@ -47,7 +49,7 @@ class BalanceReader:
         self._auto_earn = auto_earn
         self._empty = EmptyReplies()
         self._doubt: CallUnknown | None = None
-        self._told: set[tuple[str, ...]] = set()
+        self._told: tuple[tuple[str, ...], ...] = ()
 
     def is_doubt(self, error: CallError | None) -> bool:
         """Whether `read` raised that error only because a second reply has to confirm the first."""
@@ -107,5 +109,5 @@ class BalanceReader:
 
     def _is_news(self, *what: str) -> bool:
         is_new = what not in self._told
-        self._told.add(what)
+        self._told += (what,) if is_new else ()
         return is_new

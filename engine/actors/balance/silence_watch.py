@@ -17,6 +17,8 @@ class SilenceWatch:
     Belongs to the actor's thread. `later(seconds)` arranges for `look` to be called.
     """
 
+    __slots__ = ("_account", "_is_watching", "_later", "_listener", "_publish")
+
     def __init__(
         self, account: str, listener: Listener, publish: Callable[[Any], None], later: Callable[[float], None]
     ) -> None:

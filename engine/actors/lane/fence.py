@@ -20,17 +20,17 @@ class Fence:
     """
 
     def __init__(self, *, is_needed: bool) -> None:
-        self._is_needed = is_needed
+        self.is_needed = is_needed
+        """Whether anything has to be asked or told here."""
         self._passed: set[str] = set()
 
     def lets(self, key_id: str, call_class: CallClass) -> bool:
         """Whether a call of that class may be sent with the key."""
-        return not self._is_needed or key_id in self._passed or call_class is CallClass.READ
+        return not self.is_needed or key_id in self._passed or call_class is CallClass.READ
 
     def accepted(self, key_id: str) -> None:
         """Kraken has accepted a call of that key."""
-        if self._is_needed:
-            self._passed.add(key_id)
+        self._passed.add(key_id)
 
     def forget(self, key_id: str) -> None:
         """The key was taken anew: another may have had it meanwhile."""

@@ -60,7 +60,7 @@ class PrivateCall:
     def __post_init__(self) -> None:
         """What it was given is what goes out, whatever the caller changes of it later."""
         if isinstance(self.params, MAPPING):
-            object.__setattr__(self, "params", frozen(self.params))
+            object.__setattr__(self, "params", frozen(self.params) if self.params else {})
 
     def __repr__(self) -> str:
         """Without secrets (promise G11): of the parameters only the otp is one."""

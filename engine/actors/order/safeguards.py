@@ -11,7 +11,7 @@ from engine.kraken.unlisted import endpoint_of
 
 _PAUSED = (
     "Trading of account {account} is paused, so {what} was not sent; cancels go on. To place orders again: "
-    "engine.resume_trading, or the dashboard."
+    "kraken-engine resume-trading, engine.resume_trading, or the dashboard."
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import pykka
 
+from engine.actors.runtime.flag import Flag
 from engine.actors.runtime.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
@@ -31,21 +32,28 @@ class EngineActor(pykka.ThreadingActor):
 
     actor_inbox: Mailbox
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.actor_stopped = self.actor_ref.actor_stopped = Flag()  # type: ignore[assignment]
+
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
         """Start an actor, in its own thread. What it holds is given back when the system gives no thread."""
         actor = cls(*args, **kwargs)
-        pykka.ActorRegistry.register(actor.actor_ref)
-        try:
-            actor._start_actor_loop()
-        except BaseException as error:
-            stop_actor(actor.actor_ref)  # an exception of a signal handler's leaves open whether there is a thread
-            if isinstance(error, RuntimeError | MemoryError) or not wait_finished(actor.actor_ref, IS_THERE_WITHIN):
-                pykka.ActorRegistry.unregister(actor.actor_ref)
-                actor.actor_stopped.set()
-                actor.on_stop()
-            raise
+        actor._begin()
         return actor.actor_ref
+
+    def _begin(self) -> None:
+        pykka.ActorRegistry.register(self.actor_ref)
+        try:
+            self._start_actor_loop()
+        except BaseException as error:
+            stop_actor(self.actor_ref)  # an exception of a signal handler's leaves open whether there is a thread
+            if isinstance(error, RuntimeError | MemoryError) or not wait_finished(self.actor_ref, IS_THERE_WITHIN):
+                pykka.ActorRegistry.unregister(self.actor_ref)
+                self.actor_stopped.set()
+                self.on_stop()
+            raise
 
     @staticmethod
     def _create_actor_inbox() -> Any:

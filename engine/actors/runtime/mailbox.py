@@ -16,6 +16,7 @@ from typing import Any
 import pykka
 from pykka.messages import _ActorStop
 
+from engine.actors.runtime.flag import Flag
 from engine.actors.runtime.mailbox_state import TABLE, MailboxEvent, MailboxState
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ class EnvelopeReply:
             self.set_exception((type(error), error, error.__traceback__))
 
 
-class _Few(list[Any]):
-    """A queue for stops, which is nearly always empty: an empty deque takes 700 bytes."""
+class Few(list[Any]):
+    """A queue that is nearly always empty: an empty deque takes 700 bytes."""
 
     def popleft(self) -> Any:
         """Take the first one out."""
@@ -75,28 +76,28 @@ class Mailbox:
     """
 
     classes = 1
+    queue: type[Any] = deque
+    """What holds the messages of a class."""
     stop_queue = 0
     """Where a stop waits: ahead of everything."""
 
+    __slots__ = ("_bell", "_handled", "_is_waiting", "_lock", "_queues", "finished", "reader", "state")
+
     def __init__(self) -> None:
-        self._queues: tuple[Any, ...] = (_Few(), *(deque() for _ in range(self.classes)))
+        self._queues: tuple[Any, ...] = (Few(), *(self.queue() for _ in range(self.classes)))
         self._lock = threading.RLock()  # held for moments; a signal handler of the host may interrupt
-        self._bell = threading.Lock()  # a Condition would make a lock for each message
-        self._bell.acquire()
         self._is_waiting = False
         self._handled: Any = None
         self.state = MailboxState.OPEN
-        self._finished: threading.Event | None = None
+        self.finished = Flag()
+        """Set by the actor when it has closed what it holds."""
         self.reader: int | None = None
         """The ident of the actor's thread, once it has looked for a message."""
+        self._make_bell()
 
-    @property
-    def finished(self) -> threading.Event:
-        """Set by the actor when it has closed what it holds. Made on demand, since an event takes a KiB."""
-        with self._lock:
-            if self._finished is None:
-                self._finished = threading.Event()
-            return self._finished
+    def _make_bell(self) -> None:
+        self._bell = threading.Lock()  # a Condition would make a lock for each message
+        self._bell.acquire()
 
     def put(self, envelope: Any) -> None:
         """Take in a message; never blocks and never raises."""

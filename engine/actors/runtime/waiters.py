@@ -21,6 +21,8 @@ class Waiters(Generic[Wish, Answer]):
     exactly once: by `answer`, `fail` or `give_up`.
     """
 
+    __slots__ = ("_waiting",)
+
     def __init__(self) -> None:
         self._waiting: list[tuple[Future[Answer], Wish]] = []
 

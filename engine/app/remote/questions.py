@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from engine.app.remote.link import CONNECT_WITHIN, Lines, Link, Unanswered, Unreached
 from engine.app.remote.place import Place
 from engine.app.state import seconds_of
 from engine.errors import CallUnknown, EngineError, EngineStopped
+from engine.kraken.dry_run import settled
+from engine.kraken.endpoints import is_dry_run
+from engine.kraken.unlisted import endpoint_of
+from engine.rules.lane.retry import cancels_by_name
 
 GRACE = 3.0  # seconds beyond a caller's timeout: the engine's own two for its disk, and one for the way
 QUICK = 10.0  # seconds for what the engine answers from memory
@@ -92,3 +97,14 @@ class Questions:
     def _absent(self) -> EngineError:
         """Why nobody answers."""
         return self.place.absent(was_there=self._call_timeout is not None)
+
+
+def may_repeat(endpoint: str, params: Mapping[str, Any] | None, endpoint_class: str | None) -> bool:
+    """Whether a call may be made twice: it changes nothing, or cancels what it names."""
+    given = params if isinstance(params, Mapping) else {}
+    try:
+        found = endpoint_of(endpoint, given, endpoint_class)
+        is_dry = is_dry_run(found, settled(found, given))
+    except EngineError:
+        return True  # the engine will refuse it
+    return not found.writes or is_dry or cancels_by_name(endpoint, given)

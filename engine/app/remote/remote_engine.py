@@ -11,23 +11,19 @@ from concurrent.futures import Future
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from engine import config
-from engine.app.aio import AT_ONCE, AsyncEngine
-from engine.app.call_threads import CallThreads
+from engine.app.call_threads import AT_ONCE, CallThreads
 from engine.app.one_type import one_type
 from engine.app.remote.event_stream import EventStream
 from engine.app.remote.link import Unanswered
 from engine.app.remote.place import Directory
-from engine.app.remote.questions import GRACE, QUICK, Questions
+from engine.app.remote.questions import GRACE, QUICK, Questions, may_repeat
 from engine.app.remote.remote_future import RemoteFuture
 from engine.app.status import EngineStatus
 from engine.app.verbs import Amount
 from engine.errors import CallUnknown, ConfigError, EngineError, EngineStopped, OrderUnknown, StoreInUse
-from engine.kraken.dry_run import settled
-from engine.kraken.endpoints import is_dry_run
-from engine.kraken.unlisted import endpoint_of
 from engine.rules.balance.snapshot import BalanceSnapshot, never
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
@@ -35,6 +31,9 @@ from engine.rules.lane.retry import cancels_by_name
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt, check_id
 from engine.rules.order.states import OrderState
+
+if TYPE_CHECKING:
+    from engine.app.aio import AsyncEngine
 
 _LOST = "The service gave no answer: look up what became of {what}."
 _ORDER_LOST = (
@@ -65,14 +64,15 @@ class RemoteEngine:
         self._questions = questions
         self._streams: dict[Callable[[Any], object], EventStream] = {}
         self._changed: dict[str, float] = {}  # when this client last changed something of an account
-        self._threads_of: tuple[int, CallThreads, AsyncEngine] | None = None
+        self._threads_of: tuple[int, CallThreads] | None = None
+        self._aio_of: tuple[int, AsyncEngine] | None = None
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
         *, endpoint_class: str | None = None,
     ) -> Any:  # fmt: skip
         """`Engine.call`."""
-        again = _may_repeat(endpoint, params, endpoint_class)
+        again = may_repeat(endpoint, params, endpoint_class)
         what = f"{endpoint} of account {account}"
         lost = CallUnknown(_LOST.format(what=what), account=account, endpoint=endpoint)
         try:
@@ -243,6 +243,14 @@ class RemoteEngine:
         """`Engine.resume`."""
         self._questions.at_once("resume", account=account)
 
+    def pause_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.pause_trading`."""
+        self._ask_twice("pause_trading", account, timeout)
+
+    def resume_trading(self, account: str, timeout: float | None = None) -> None:
+        """`Engine.resume_trading`."""
+        self._ask_twice("resume_trading", account, timeout)
+
     def status(self) -> EngineStatus:
         """`Engine.status`."""
         found: EngineStatus = self._questions.at_once("status")
@@ -256,7 +264,12 @@ class RemoteEngine:
     @property
     def aio(self) -> AsyncEngine:
         """The same methods as coroutines, and the events as an asynchronous iterator."""
-        return self._by_process()[1]
+        known = self._aio_of
+        if known is None or known[0] != os.getpid():
+            from engine.app.aio import AsyncEngine  # noqa: PLC0415 - only where there is asyncio
+
+            known = self._aio_of = (os.getpid(), AsyncEngine(self, self._stream))
+        return known[1]
 
     def subscribe(self, subscriber: Callable[[Any], object]) -> None:
         """Give every event from now on, in order, to a callable, which is called in a thread of its own.
@@ -305,6 +318,11 @@ class RemoteEngine:
         """A subscription, made without waiting: for an event loop."""
         return EventStream(self._questions.follow("events", within=0.0), take)
 
+    def _ask_twice(self, question: str, account: str, timeout: float | None) -> None:
+        """What changes an account here and, done twice, is as if it were done once."""
+        lost = CallUnknown(_LOST.format(what=question), account=account)
+        self._questions.ask(question, timeout, lost, again=True, account=account)
+
     def _withdraw(self, token: str) -> bool:
         with contextlib.suppress(EngineError):
             return bool(self._questions.at_once("withdraw", token=token))
@@ -315,15 +333,11 @@ class RemoteEngine:
 
     @property
     def _threads(self) -> CallThreads:
-        return self._by_process()[0]
-
-    def _by_process(self) -> tuple[CallThreads, AsyncEngine]:
-        """The threads of this process: a forked child has none of its parent's."""
+        """Those of this process: a forked child has none of its parent's."""
         known = self._threads_of
         if known is None or known[0] != os.getpid():
-            threads = CallThreads(AT_ONCE, "kraken-engine submit")
-            known = self._threads_of = (os.getpid(), threads, AsyncEngine(self, self._stream))
-        return known[1:]
+            known = self._threads_of = (os.getpid(), CallThreads(AT_ONCE, "kraken-engine submit"))
+        return known[1]
 
 
 def _name_of(receipt: OrderReceipt | str) -> str:
@@ -334,14 +348,3 @@ def _name_of(receipt: OrderReceipt | str) -> str:
 def _pass_time(plan: TradePlan | None) -> float:
     """Seconds that a pass may take in all beyond its timeout, which is that of each of its steps."""
     return 60.0 if plan is None else 60.0 + 3 * plan.patience
-
-
-def _may_repeat(endpoint: str, params: Mapping[str, Any] | None, endpoint_class: str | None) -> bool:
-    """Whether a call may be made twice: it changes nothing, or cancels what it names."""
-    given = params if isinstance(params, Mapping) else {}
-    try:
-        found = endpoint_of(endpoint, given, endpoint_class)
-        is_dry = is_dry_run(found, settled(found, given))
-    except EngineError:
-        return True  # the engine will refuse it
-    return not found.writes or is_dry or cancels_by_name(endpoint, given)

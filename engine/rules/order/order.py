@@ -137,13 +137,16 @@ class Order:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts. `from_dict` reads it."""
-        values = {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        values = {name: plain(getattr(self, name)) for name in _PARTS}
         return values | {"close": None if self.close is None else self.close.to_dict()}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Order:
         """The order of `to_dict`. Raises `ConfigError` or `TypeError` for what is none."""
         return cls(**document)
+
+
+_PARTS = tuple(each.name for each in fields(Order))
 
 
 @dataclass(frozen=True, slots=True)

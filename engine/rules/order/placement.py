@@ -189,7 +189,7 @@ class Placement:
     def to_dict(self) -> dict[str, Any]:
         """JSON without loss."""
         asset, amount = self.reserved
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain = {name: getattr(self, name) for name in _PARTS}
         return plain | {
             "order": self.order.to_dict(),
             "fitted": self.fitted.to_dict(),
@@ -205,7 +205,7 @@ class Placement:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Placement:
-        """The row of `to_dict`. Raises what a document that is none of ours makes it raise."""
+        """The row of `to_dict`. Raises what a document that is not ours makes it raise."""
         asset, amount = document["reserved"]
         return cls(**{
             **document,
@@ -221,3 +221,4 @@ class Placement:
 
 
 _AMOUNTS = ("filled", "cost", "fee")
+_PARTS = tuple(each.name for each in fields(Placement))

@@ -14,7 +14,7 @@ Source: issue 4255 of nautechsystems/nautilus_trader, June 2026.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from engine.rules.stream.subscription import (
     next_state,
 )
 from engine.values import Ticker
+from engine.values.dataclass import dataclass
 
 RENEW_AFTER = 30.0
 """Seconds without a row until a pair is subscribed anew."""

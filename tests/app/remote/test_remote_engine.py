@@ -41,6 +41,7 @@ from engine.errors import (
     NotLive,
     OrderUnknown,
     StoreInUse,
+    TradingPaused,
     UnknownName,
 )
 from engine.simulator import Fault, Simulator
@@ -94,6 +95,12 @@ def test_every_method_returns_what_the_engine_does(sim: Simulator, owner: Engine
     assert client.gates("MASTER", PLAN, timeout=PATIENCE).require().passed
     assert str(client.gates("MASTER", timeout=PATIENCE))
     client.resume("MASTER")
+    client.pause_trading("MASTER")
+    with pytest.raises(TradingPaused):
+        client.place("MASTER", ORDER, id="o2")
+    assert client.status().paused == owner.status().paused != {}
+    client.resume_trading("MASTER", timeout=PATIENCE)
+    assert owner.status().paused == {}
     assert sim.refused_nonces == 0
 
 
@@ -237,6 +244,9 @@ def test_coroutines_and_events_from_an_event_loop(sim: Simulator, client: Remote
         await asyncio.gather(*(aio.cancel("MASTER", each) for each in receipts))
         await asyncio.wait_for(listening, PATIENCE)
         await aio.resume("MASTER")
+        await aio.pause_trading("MASTER")
+        assert (await aio.status()).paused
+        await aio.resume_trading("MASTER")
         return seen
 
     seen = asyncio.run(asyncio.wait_for(bot(), 4 * PATIENCE))

@@ -1,0 +1,33 @@
+"""An event that takes a twentieth of the memory of `threading.Event`, for what thousands of actors have each."""
+
+from __future__ import annotations
+
+import threading
+
+_CHANGED = threading.Condition()  # of all flags: few threads ever wait for one, and only while something ends
+
+
+class Flag:
+    """`threading.Event` without `clear`. Thread-safe."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it, once and for all, and wake those who wait for it."""
+        with _CHANGED:
+            self._is_set = True
+            _CHANGED.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set, now or within `timeout` seconds; `None` waits for ever."""
+        if self._is_set:
+            return True
+        with _CHANGED:
+            return _CHANGED.wait_for(self.is_set, timeout)
