@@ -203,6 +203,19 @@ def test_a_cluster_takes_the_place_of_a_state_directory(tmp_path: Path) -> None:
     assert load(ENVIRONMENT).cluster is None
 
 
+def test_nodes_share_a_file_that_names_them_in_their_url(tmp_path: Path) -> None:
+    file = tmp_path / "engine.toml"
+    file.write_text('[cluster]\ndsn = "host=db"\nname = "red"\nurl = "https://{name}.example:8710"\n')
+    shared, other = load(ENVIRONMENT, file), load(ENVIRONMENT, file, node="blue")
+    assert shared.cluster is not None
+    assert other.cluster is not None
+    assert (shared.cluster.name, shared.cluster.url) == ("red", "https://red.example:8710")
+    assert (other.cluster.name, other.cluster.url) == ("blue", "https://blue.example:8710")
+    assert other.state_dir.name == "blue"
+    with pytest.raises(ConfigError, match="cannot be a node's name"):
+        load(ENVIRONMENT, file, node="a/b")
+
+
 def test_the_token_of_a_cluster_comes_from_the_environment_or_a_private_file(tmp_path: Path) -> None:
     secret, file = tmp_path / "token", tmp_path / "engine.toml"
     secret.write_text("from-the-file\n")
@@ -231,19 +244,6 @@ def test_the_service_of_this_machines_node_is_found_without_a_directory() -> Non
     assert served_directory("/given", environ) == Path("/given")
     assert served_directory(None, {**environ, "KRAKEN_ENGINE_STATE": "/state"}) == Path("/state")
     assert served_directory(None, {"XDG_STATE_HOME": "/xdg"}) == Path("/xdg/kraken-engine")
-
-
-def test_nodes_share_a_file_that_names_them_in_their_url(tmp_path: Path) -> None:
-    file = tmp_path / "engine.toml"
-    file.write_text('[cluster]\ndsn = "host=db"\nname = "red"\nurl = "https://{name}.example:8710"\n')
-    shared, other = load(ENVIRONMENT, file), load(ENVIRONMENT, file, node="blue")
-    assert shared.cluster is not None
-    assert other.cluster is not None
-    assert (shared.cluster.name, shared.cluster.url) == ("red", "https://red.example:8710")
-    assert (other.cluster.name, other.cluster.url) == ("blue", "https://blue.example:8710")
-    assert other.state_dir.name == "blue"
-    with pytest.raises(ConfigError, match="cannot be a node's name"):
-        load(ENVIRONMENT, file, node="a/b")
 
 
 def test_no_engine_with_a_state_directory_starts_from_the_configuration_of_a_cluster(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from engine.actors.events import EngineWarning
-from engine.app.call_threads import CallThreads
+from engine.app.call_threads import AT_ONCE, CallThreads
 from engine.app.status import EngineStatus
 from engine.app.verbs import Verbs
 from engine.rules.balance.snapshot import BalanceSnapshot
@@ -18,7 +18,6 @@ from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport
 from engine.rules.order.order import Order, OrderReceipt
 
-AT_ONCE = 128  # threads; further calls wait for one of them
 EVENTS_AT_MOST = 10_000  # that wait for a slow loop
 LOOK_EVERY = 0.5  # seconds between looks whether the engine still runs
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import CallNotSent
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+AT_ONCE = 128  # threads, by default; further calls wait for one of them
 
 
 class CallThreads:
@@ -28,6 +33,8 @@ class CallThreads:
 
     async def run(self, call: Callable[[], Any]) -> Any:
         """What `call` returns, or raises. Raises `CallNotSent` when no thread can be started."""
+        import asyncio  # noqa: PLC0415 - whoever awaits has imported it; for others it takes long
+
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Any] = loop.create_future()
         self.start(partial(_call, call, loop, ended))

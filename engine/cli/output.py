@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from engine.doctor import span
+from engine.values.span import span
 
 WIDE = 200  # columns where the output is not a terminal: nothing is cut or folded without need
 _WIDEST = 100_000

@@ -4,45 +4,64 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import io
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 
 import click
 
-from engine.cli.alert import alert
-from engine.cli.balances import balances
-from engine.cli.call import call
-from engine.cli.cluster import cluster
-from engine.cli.demo import demo
-from engine.cli.doctor import doctor
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
-from engine.cli.gateway_key import gateway_key
-from engine.cli.init import init
-from engine.cli.manual import help_
-from engine.cli.nonce import nonce
 from engine.cli.options import Options, common
-from engine.cli.orders import cancel, order, orders
 from engine.cli.output import document, say
-from engine.cli.pause_trading import pause_trading, resume_trading
-from engine.cli.resume import resume
-from engine.cli.serve import serve
-from engine.cli.simulate import simulate
-from engine.cli.status import status
-from engine.cli.trade import trade
-from engine.cli.watch import watch
 from engine.errors import EngineError, without_secrets
 from engine.version import __version__
 
 PROGRAM = "kraken-engine"
+_PLACES = {
+    **{name: name for name in ("alert", "balances", "call", "cluster", "demo", "doctor", "init", "nonce", "orders")},
+    **{name: name for name in ("resume", "serve", "simulate", "status", "trade", "watch")},
+    "pause-trading": "pause_trading:pause_trading", "resume-trading": "pause_trading:resume_trading",
+    "order": "orders:order", "cancel": "orders:cancel", "gateway-key": "gateway_key", "help": "manual:help_",
+}  # fmt: skip
+"""Where each command is: a module of `engine.cli`, and what it is called there where that is not the module's name."""
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
-@click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(MutableMapping[str, click.Command]):
+    """The commands by name. Each is imported when it is first looked at: all of them take longer than most need."""
+
+    def __init__(self) -> None:
+        self._places = dict(_PLACES)
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module, _, attribute = self._places[name].partition(":")
+            self._loaded[name] = getattr(importlib.import_module(f"engine.cli.{module}"), attribute or module)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._places[name], self._loaded[name] = "", command
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+_SHOWN = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(commands=_Commands(), epilog=HELP, context_settings=_SHOWN)
 @click.version_option(__version__, prog_name=PROGRAM)
 @common
 def program() -> None:
@@ -54,13 +73,6 @@ def program() -> None:
 
     Try it without a key: kraken-engine demo. The manual: kraken-engine help.
     """
-
-
-for command in (
-    demo, init, doctor, balances, call, trade, orders, order, cancel, pause_trading, resume_trading, resume, status,
-    watch, nonce, simulate, serve, gateway_key, alert, cluster, help_,
-):  # fmt: skip
-    program.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,12 +17,12 @@ from engine.cli.exits import Exit, exit_code
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.orders import sentence
 from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
-from engine.doctor import span
 from engine.errors import EngineError
 from engine.rules.gates.gates import describe
 from engine.rules.gates.plan import TradePlan
 from engine.rules.gates.report import GateReport, GateState
 from engine.rules.order.order import SIDES, TYPES, Order
+from engine.values.span import span
 
 _STYLES = {GateState.PASSED: GOOD, GateState.DENIED: BAD, GateState.NOT_REACHED: QUIET, GateState.UNKNOWN: BAD}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from engine.doctor.finding import Finding, bad, ok, span, warn
+from engine.doctor.finding import Finding, bad, ok, warn
 from engine.rules.lane.nonce import HIGHEST, SECOND
+from engine.values.span import span
 
 AHEAD_WARNS_AFTER = 300.0  # seconds; a larger difference means a wrong clock
 USED_UP = HIGHEST // 2  # by the clock not before the year 2116

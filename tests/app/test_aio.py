@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from engine import Engine, Order, OrderChanged, OrderState, Settings
-from engine.app.aio import AT_ONCE, EVENTS_AT_MOST, AsyncVerbs, _Inbox
+from engine.app.aio import EVENTS_AT_MOST, AsyncVerbs, _Inbox
+from engine.app.call_threads import AT_ONCE
 from engine.errors import InsufficientFunds, UnknownName
 from engine.simulator import Fault, Simulator
 from tests.stopwatch import PATIENCE

@@ -11,11 +11,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from engine import config
-from engine.app.aio import AT_ONCE, AsyncEngine
-from engine.app.call_threads import CallThreads
+from engine.app.call_threads import AT_ONCE, CallThreads
 from engine.app.one_type import one_type
 from engine.app.remote.event_stream import EventStream
 from engine.app.remote.link import Unanswered
@@ -32,6 +31,9 @@ from engine.rules.lane.retry import cancels_by_name
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import Order, OrderReceipt, check_id
 from engine.rules.order.states import OrderState
+
+if TYPE_CHECKING:
+    from engine.app.aio import AsyncEngine
 
 _LOST = "The service gave no answer: look up what became of {what}."
 _ORDER_LOST = (
@@ -62,7 +64,8 @@ class RemoteEngine:
         self._questions = questions
         self._streams: dict[Callable[[Any], object], EventStream] = {}
         self._changed: dict[str, float] = {}  # when this client last changed something of an account
-        self._threads_of: tuple[int, CallThreads, AsyncEngine] | None = None
+        self._threads_of: tuple[int, CallThreads] | None = None
+        self._aio_of: tuple[int, AsyncEngine] | None = None
 
     def call(
         self, account: str, endpoint: str, params: Mapping[str, Any] | None = None, timeout: float | None = None,
@@ -261,7 +264,12 @@ class RemoteEngine:
     @property
     def aio(self) -> AsyncEngine:
         """The same methods as coroutines, and the events as an asynchronous iterator."""
-        return self._by_process()[1]
+        known = self._aio_of
+        if known is None or known[0] != os.getpid():
+            from engine.app.aio import AsyncEngine  # noqa: PLC0415 - only where there is asyncio
+
+            known = self._aio_of = (os.getpid(), AsyncEngine(self, self._stream))
+        return known[1]
 
     def subscribe(self, subscriber: Callable[[Any], object]) -> None:
         """Give every event from now on, in order, to a callable, which is called in a thread of its own.
@@ -325,15 +333,11 @@ class RemoteEngine:
 
     @property
     def _threads(self) -> CallThreads:
-        return self._by_process()[0]
-
-    def _by_process(self) -> tuple[CallThreads, AsyncEngine]:
-        """The threads of this process: a forked child has none of its parent's."""
+        """Those of this process: a forked child has none of its parent's."""
         known = self._threads_of
         if known is None or known[0] != os.getpid():
-            threads = CallThreads(AT_ONCE, "kraken-engine submit")
-            known = self._threads_of = (os.getpid(), threads, AsyncEngine(self, self._stream))
-        return known[1:]
+            known = self._threads_of = (os.getpid(), CallThreads(AT_ONCE, "kraken-engine submit"))
+        return known[1]
 
 
 def _name_of(receipt: OrderReceipt | str) -> str:
