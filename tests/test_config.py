@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import Account, ConfigError, Engine, Settings
-from engine.config import load, state_directory
+from engine.config import load, node_directory, node_name, served_directory, state_directory
 from engine.values import KRAKEN_URL
 
 SECRET = "c2VjcmV0"
@@ -214,6 +214,36 @@ def test_nodes_share_a_file_that_names_them_in_their_url(tmp_path: Path) -> None
     assert other.state_dir.name == "blue"
     with pytest.raises(ConfigError, match="cannot be a node's name"):
         load(ENVIRONMENT, file, node="a/b")
+
+
+def test_the_token_of_a_cluster_comes_from_the_environment_or_a_private_file(tmp_path: Path) -> None:
+    secret, file = tmp_path / "token", tmp_path / "engine.toml"
+    secret.write_text("from-the-file\n")
+    secret.chmod(0o600)
+    file.write_text(CLUSTER + f'token_file = "{secret}"\n')
+
+    def token(environment: dict[str, str]) -> str | None:
+        cluster = load({**ENVIRONMENT, "KRAKEN_ENGINE_CLUSTER": "host=db", **environment}, file).cluster
+        assert cluster is not None
+        assert "from-the" not in repr(cluster)
+        return None if cluster.token is None else cluster.token.reveal()
+
+    assert token({}) == "from-the-file"
+    assert token({"KRAKEN_ENGINE_CLUSTER_TOKEN": "from-the-environment"}) == "from-the-environment"
+    assert token({"KRAKEN_ENGINE_CLUSTER_TOKEN_FILE": str(secret)}) == "from-the-file"
+    file.write_text(CLUSTER)
+    assert token({}) is None
+    secret.chmod(0o640)
+    with pytest.raises(ConfigError, match="Others may read the file that KRAKEN_ENGINE_CLUSTER_TOKEN_FILE names"):
+        token({"KRAKEN_ENGINE_CLUSTER_TOKEN_FILE": str(secret)})
+
+
+def test_the_service_of_this_machines_node_is_found_without_a_directory() -> None:
+    environ = {"KRAKEN_ENGINE_CLUSTER": "host=db", "XDG_STATE_HOME": "/xdg"}
+    assert served_directory(None, environ) == node_directory(node_name(), environ)
+    assert served_directory("/given", environ) == Path("/given")
+    assert served_directory(None, {**environ, "KRAKEN_ENGINE_STATE": "/state"}) == Path("/state")
+    assert served_directory(None, {"XDG_STATE_HOME": "/xdg"}) == Path("/xdg/kraken-engine")
 
 
 def test_no_engine_with_a_state_directory_starts_from_the_configuration_of_a_cluster(tmp_path: Path) -> None:

@@ -117,10 +117,7 @@ class Engine(GateMethods):
 
     @classmethod
     def over(cls, backing: Backing, accounts: Iterable[Account | tuple[str, str, str]], **options: Any) -> Engine:
-        """An engine that keeps in `backing` what another keeps in its state directory, and owns that instead.
-
-        The options are the constructor's, without `state_dir`.
-        """
+        """An engine that keeps and owns `backing` in place of a state directory. The options are the constructor's."""
         engine = cls(accounts, state_dir=backing.local, **options)
         engine._state.backing = backing
         return engine

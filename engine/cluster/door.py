@@ -95,9 +95,8 @@ class Here:
         self.node.unsubscribe(subscriber)
 
     def announce(self, event: object) -> None:
-        """`Engine.announce`, at one of the lanes here; nothing where there is none."""
-        for engine in list(self.node.engines.values())[:1]:
-            engine.announce(event)
+        """`Node.announce`."""
+        self.node.announce(event)
 
     def stop(self, timeout: float = 10.0) -> None:
         """`Node.stop`."""

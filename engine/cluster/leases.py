@@ -17,7 +17,8 @@ from engine.errors import ConfigError
 
 _LANES = """
 SELECT id, epoch, owner, url,
-    greatest(0, extract(epoch FROM lease_until - clock_timestamp()))::float8, accounts, wanted, claimed_at
+    greatest(0, extract(epoch FROM lease_until - clock_timestamp()))::float8, accounts, wanted, claimed_at,
+    extract(epoch FROM clock_timestamp() - claimed_at)::float8
 FROM kraken_engine.lane ORDER BY id
 """
 _NODES = """
@@ -31,7 +32,7 @@ VALUES (%(lane)s, 1, %(owner)s, %(url)s, clock_timestamp() + %(ttl)s * interval 
 ON CONFLICT (id) DO UPDATE SET epoch = lane.epoch + 1, owner = excluded.owner, url = excluded.url,
     lease_until = clock_timestamp() + %(ttl)s * interval '1 second', claimed_at = clock_timestamp(),
     accounts = excluded.accounts
-WHERE lane.lease_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + 10 * %(ttl)s * interval '1 second'
+WHERE lane.lease_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + (600 + 10 * %(ttl)s) * interval '1 second'
 RETURNING epoch, mark
 """
 """A lease that ends later than any can was given by another clock: the database's was put back, or its standby has
@@ -48,7 +49,8 @@ _LEAVE = "DELETE FROM kraken_engine.node WHERE name = %s AND NOT draining"
 class LaneRow(NamedTuple):
     """A lane as the database tells. `owner` has it while `seconds_left` is above 0; one that was given back has none.
 
-    `wanted` is the node where somebody wants it. `claimed_at` is when the owner took it over, by the database's clock.
+    `wanted` is the node where somebody wants it. `claimed_at` is when the owner took it over, by the database's clock,
+    which is `seconds_held` ago.
     """
 
     id: str
@@ -59,6 +61,7 @@ class LaneRow(NamedTuple):
     accounts: Sequence[str]
     wanted: str | None
     claimed_at: datetime
+    seconds_held: float
 
 
 class NodeRow(NamedTuple):

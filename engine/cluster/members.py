@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from engine.actors.lane.attempt import distinct
 from engine.cluster.database import Database
+from engine.cluster.leases import Leases
 from engine.errors import ConfigError, StoreInUse
+from engine.rules.cluster.spread import PRESENT_FOR
 from engine.values import Account, shown
 
 _LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # also the name of a directory
@@ -50,6 +52,14 @@ def check_keys(database: Database, lanes: Mapping[str, Iterable[Account]]) -> No
         lane, account = ours[key_id]
         if other != lane:
             raise StoreInUse(_IN_TWO_LANES.format(account=account, lane=lane, other=other, owner=owner))
+
+
+def check_name(leases: Leases, name: str, url: str | None) -> None:
+    """Raise `StoreInUse` when a node of that name is there, at another address, else `StoreError`."""
+    for each in leases.nodes():
+        if each.name == name and each.url != url and each.seconds_since_seen < PRESENT_FOR:
+            where = "without an address" if each.url is None else f"at {each.url}"
+            raise StoreInUse(f"A node {name} is in the cluster already, {where}: give each node a name of its own.")
 
 
 def _check(lane: str, names: tuple[str, ...]) -> None:

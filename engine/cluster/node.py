@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ from engine.cluster.durability import check_durable
 from engine.cluster.lane_run import ROUND
 from engine.cluster.lease import TTL
 from engine.cluster.leases import Leases
-from engine.cluster.members import check_keys, lanes_here
+from engine.cluster.members import check_keys, check_name, lanes_here
 from engine.cluster.node_status import LaneStatus, NodeStatus
 from engine.cluster.rounds import Rounds
 from engine.cluster.view import View
@@ -47,8 +48,8 @@ class Node:
     `dsn` is the address of the PostgreSQL that all nodes share. `name` is unique in the cluster (`None`: that of the
     machine); `url` is where others reach this node's gateway. `local` is a directory for what may stay on this machine
     (`None`: one of the user's, by the node's name). `settings` and `live` are those of the engines; `kraken_url` is
-    where they call Kraken. `ttl` is for how many seconds a lease is given, the same at every node, and `patience` how
-    many PostgreSQL may take to answer.
+    where they call Kraken (`None`: ``$KRAKEN_SPOT_URL``, else Kraken's own). `ttl` is for how many seconds a lease is
+    given, the same at every node, and `patience` how many PostgreSQL may take to answer.
 
     Lanes spread evenly over the nodes that are there. A lane whose owner is gone is taken over when its lease is over,
     `ttl` after its last renewal; then each key makes one accepted read before anything else. People say at which node a
@@ -67,11 +68,12 @@ class Node:
         settings: Settings | None = None,
         live: bool = False,
         *,
-        kraken_url: str = KRAKEN_URL,
+        kraken_url: str | None = None,
         local: Path | None = None,
         ttl: float = TTL,
         patience: float = PATIENCE,
     ) -> None:
+        kraken_url = kraken_url or os.environ.get("KRAKEN_SPOT_URL") or KRAKEN_URL
         self.name, self.url, self.live = config.node_name(name), url, live
         self._settings, self.kraken_url = settings or Settings(), kraken_url
         self._named, self._accounts = lanes_here(lanes, accounts)
@@ -164,6 +166,16 @@ class Node:
         for engine in self.engines.values():
             engine.unsubscribe(subscriber)
 
+    def announce(self, event: object) -> None:
+        """Give an event of the host's own to every subscriber, as `Engine.announce`; also while no engine runs here."""
+        engine = next(iter(self.engines.values()), None)
+        if engine is not None:
+            engine.announce(event)
+            return
+        for each in tuple(self._subscribers):
+            if callable(each):
+                each(event)
+
     def __enter__(self) -> Node:
         return self.start()
 
@@ -184,6 +196,7 @@ class Node:
         leases.prepare()
         check_durable(database)
         check_keys(database, self._accounts)
+        check_name(leases, self.name, self.url)
         keys = self._own(schema.cluster_id(database), undo)
         names = {lane: tuple(each.name for each in accounts) for lane, accounts in self._accounts.items()}
         rounds = Rounds(self.name, self.url, leases, names, self.local / "lanes", self._made)

@@ -59,4 +59,4 @@ class View:
 
     def _lane(self, lane: str) -> Lane:
         row = self.lanes.get(lane)
-        return Lane(lane) if row is None else Lane(lane, row.owner, row.seconds_left, row.wanted)
+        return Lane(lane) if row is None else Lane(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held)

@@ -20,7 +20,7 @@ _METHODS = {"public": "GET", "private": "POST"}
 class ApiCall(NamedTuple):
     """One call, as it arrived.
 
-    private, endpoint: which call; a path that is no API call is the endpoint as a whole.
+    private, endpoint: which call; a path that is not one of an API call is the endpoint as a whole.
     path: what the signature covers besides the nonce and the body.
     params: the parameters without nonce; `None` when the body could not be read.
     nonce: the text of the nonce in the body, or `None`.

@@ -47,7 +47,7 @@ class Market(Protocol):
     """What the WebSocket needs of the exchange."""
 
     def owner_of_token(self, token: str) -> str | None:
-        """The account whose token it is; `None` when it is none, or its time is over."""
+        """The account whose token it is; `None` when it is not a token, or its time is over."""
 
     def customer(self, name: str) -> Any:
         """The account, locked."""

@@ -142,8 +142,11 @@ from tests.app.test_start_fails import Interrupted
 from tests.app.test_start_fails import new_engine
 from tests.app.test_start_fails import nothing_is_left
 
+is_on = False
+
 def handler(*_):
-    raise Interrupted
+    if is_on:
+        raise Interrupted
 
 signal.signal(signal.SIGALRM, handler)
 interrupted = 0
@@ -154,13 +157,16 @@ for turn in range(20):
         if sys.argv[2] == "stop":
             engine.start()
         try:
+            is_on = True
             signal.setitimer(signal.ITIMER_REAL, 0.0005 * (turn + 1), 0.002)
             try:
                 getattr(engine, sys.argv[2])()
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                is_on = False
         except Interrupted:
+            is_on = False  # it came in the last moment
             interrupted += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
         engine.stop()
     Ownership(directory).release()
 print(interrupted)

@@ -223,7 +223,7 @@ class CcxtRaw:
 
 
 class ThisEngine:
-    """`Engine.call`, with everything: mailbox, limits, durable nonce, signature, requests, strict reply, events.
+    """`Engine.call`, with everything: mailbox, limits, durable nonce, signature, strict reply, events.
 
     Our own counters do not refuse, since no account may make thousands of calls in a second; they count all the same.
     """

@@ -7,14 +7,13 @@ machine's monotonic clock.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +22,7 @@ from pathlib import Path
 from engine import Engine, Order, OrderReceipt, Settings
 from engine.simulator import Simulator
 from tests.benchmarks.contestants import CONTESTANTS
-from tests.benchmarks.findings import Finding, Sizes, alternate, finding, quantile
+from tests.benchmarks.findings import Finding, Sizes, finding, quantile
 from tests.benchmarks.server import ExchangeProcess
 from tests.benchmarks.worker import SECRET
 
@@ -32,8 +31,6 @@ ACCOUNT = "MASTER"
 PAIRS = ("XBTUSD", "ETHUSD", "XBTEUR", "ETHEUR")
 BLOCK = 4096  # bytes that SQLite writes at once
 MS = 1000.0
-
-_numbers = itertools.count(100_000)
 
 
 class ExchangeOfOrders:
@@ -94,26 +91,19 @@ def _one_by_one(engine: Engine, exchange: ExchangeOfOrders, floor: Path, sizes: 
 
 
 def _work(engine: Engine, fast: ExchangeProcess, sizes: Sizes) -> Finding:
-    client = CONTESTANTS["http.client"](fast.url, "order path", SECRET)
+    """In turns, so that both find the caches as the rest of the machine has left them."""
+    client, less = CONTESTANTS["http.client"](fast.url, "order path", SECRET), []
     try:
-        client.call()
-        measures = {
-            "http.client": lambda: _processor_time(lambda _: client.call(), sizes.calls),
-            "placement": lambda: _processor_time(lambda number: _placed(engine, number), sizes.orders // 2 + 1),
-        }
-        found = alternate(sizes.rounds, measures)
+        for number in range(100_000, 100_000 + 2 * sizes.orders):
+            began = time.thread_time()
+            client.call()
+            called, began = time.thread_time() - began, time.process_time()
+            _placed(engine, number)
+            less.append(called / (time.process_time() - began))
     finally:
         client.close()
-    least = {name: min(times) for name, times in found.items()}  # what a busy machine adds, as to fill caches, is noise
     what = "processor time of an http.client call over that of an order and its cancel"
-    return finding(TOPIC, what, "×", [least["http.client"] / least["placement"]], is_ratio=True)
-
-
-def _processor_time(act: Callable[[int], object], count: int) -> float:
-    began = time.process_time()
-    for _ in range(count):
-        act(next(_numbers))
-    return (time.process_time() - began) / count
+    return finding(TOPIC, what, "×", less, is_ratio=True)
 
 
 def _at_once(engine: Engine, exchange: ExchangeOfOrders, sizes: Sizes) -> Iterator[Finding]:

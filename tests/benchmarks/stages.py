@@ -98,7 +98,7 @@ def _measure(url: str, count: int) -> dict[str, float]:
         found = {
             LINK: link,
             "encode, durable nonce, signature": sign,
-            "HTTP: one prepared request through our adapter": post - sign - link,
+            "HTTP: a request written, its reply read and checked": post - sign - link,
             "strict JSON and the typed reply": _each(lambda: read_reply(200, reply, endpoint), count),
             "limits, before and after": _each(limited, count),
             "two thread switches: ask an actor and wait": _each(lambda: echo.ask(1), count),

@@ -51,9 +51,10 @@ def node_of(
     """A node in this process, not started. No lease of its runs out because the machine is slow."""
     wanted = {account for accounts in lanes.values() for account in accounts}
     accounts = [account for account in sim.accounts if account.name in wanted]
-    given: dict[str, Any] = {"settings": SETTINGS, "live": True, "ttl": LONG, "patience": PATIENCE}
-    return Node(accounts, lanes, dsn, name, url=f"http://{name}:8710", kraken_url=sim.url, local=tmp_path / name,
-                **(given | options))  # fmt: skip
+    given: dict[str, Any] = {
+        "url": f"http://{name}:8710", "settings": SETTINGS, "live": True, "ttl": LONG, "patience": PATIENCE, **options
+    }
+    return Node(accounts, lanes, dsn, name, kraken_url=sim.url, local=tmp_path / name, **given)
 
 
 class Exchange(Protocol):

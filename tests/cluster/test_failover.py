@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from engine import Order
+from engine.cluster.database import PATIENCE as DATABASE_PATIENCE
 from engine.cluster.database import Database
 from engine.cluster.durability import check_durable
 from engine.cluster.journal_rows import LaneJournal
+from engine.cluster.lease import TTL
 from engine.cluster.leases import Leases
 from engine.errors import OwnershipLost, StoreError
+from engine.simulator import Simulator
 from tests.cluster.conftest import Servers
 from tests.cluster.lanes import claimed, expire
+from tests.cluster.nodes import eventually as wait_for
+from tests.cluster.nodes import node_of
 from tests.cluster.postgresql import Server, eventually
 from tests.cluster.test_journal_rows import placement
 from tests.stopwatch import LONG, PATIENCE
+
+ORDER = Order("XBTUSD", "buy", "limit", "0.01", "30000")
+OTHER = Order("XBTUSD", "buy", "limit", "0.02", "30000")
 
 
 class Writer:
@@ -68,15 +79,22 @@ class Writer:
             self._changed.notify_all()
 
 
-@pytest.mark.parametrize("end", [Server.stop, Server.freeze], ids=["crashed", "frozen"])
-def test_after_a_failover_no_mark_and_no_placement_is_lost(servers: Servers, end: Callable[[Server], None]) -> None:
+def pair_of(servers: Servers) -> tuple[Server, Server, str]:
+    """A primary, its synchronous standby, and the DSN of whichever is the primary."""
     primary = servers.start()
     standby = servers.follow(primary, "second")
     primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'second'", "SELECT pg_reload_conf()")
-    dsn = f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port} user=postgres dbname=postgres"
-    leases = Leases(Database(f"{dsn} target_session_attrs=read-write"), ttl=LONG)
+    with contextlib.closing(Database(primary.dsn)) as database:
+        eventually(lambda: database.run("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    hosts = f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port}"
+    return primary, standby, f"{hosts} user=postgres dbname=postgres target_session_attrs=read-write"
+
+
+@pytest.mark.parametrize("end", [Server.stop, Server.freeze], ids=["crashed", "frozen"])
+def test_after_a_failover_no_mark_and_no_placement_is_lost(servers: Servers, end: Callable[[Server], None]) -> None:
+    primary, standby, dsn = pair_of(servers)
+    leases = Leases(Database(dsn), ttl=LONG)
     database = leases.database
-    eventually(lambda: database.run("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
     eventually(lambda: leases.prepare() or check_durable(database) or True)
     writer = eventually(lambda: Writer(leases))
     try:
@@ -94,3 +112,16 @@ def test_after_a_failover_no_mark_and_no_placement_is_lost(servers: Servers, end
     kept = {row.id for row in LaneJournal(successor).live}
     assert {f"{number}" for number in writer.acknowledged} <= kept
     database.close()
+
+
+def test_a_node_goes_on_by_itself_after_a_failover(servers: Servers, sim: Simulator, tmp_path: Path) -> None:
+    primary, standby, dsn = pair_of(servers)
+    with node_of(sim, dsn, tmp_path, "red", {"one": ["MASTER"]}, ttl=TTL, patience=DATABASE_PATIENCE) as node:
+        first = wait_for(lambda: node.engine("MASTER").place("MASTER", ORDER, id="one"))
+        primary.stop()
+        standby.promote()
+        again = wait_for(lambda: node.engine("MASTER").place("MASTER", ORDER, id="one"))
+        assert again.txids == first.txids
+        assert wait_for(lambda: node.engine("MASTER").place("MASTER", OTHER, id="two")).txids != first.txids
+    assert len(sim.placements("MASTER")) == 2
+    assert sim.refused_nonces == 0

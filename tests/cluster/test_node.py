@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from engine.cluster import Node
 from engine.cluster.database import Database
 from engine.cluster.leases import Leases
 from engine.cluster.node import STOP_PATIENCE
-from engine.errors import LockedOut, UnknownName
+from engine.errors import LockedOut, OrderUnknown, UnknownName
 from engine.simulator import Call, Fault, Simulator
 from tests.cluster.nodes import LANES, Bot, eventually, node_of
 from tests.cluster.postgresql import Server, frozen
@@ -171,9 +171,20 @@ def test_moving_and_draining_under_load_loses_no_call_beyond_not_sent(
     pair = [nodes.enter_context(node_of(sim, dsn, tmp_path, name)) for name in ("red", "blue")]
     eventually(lambda: sorted(len(each.engines) for each in pair) == [1, 1])
 
+    handed_on: list[str] = []
+
     def place(engine: Engine, number: int) -> None:
         receipt = engine.place("MASTER", order(number % 1000), id=f"m{number}", timeout=PATIENCE)
-        engine.cancel("MASTER", receipt, timeout=PATIENCE)
+        try:
+            engine.cancel("MASTER", receipt, timeout=PATIENCE)
+        except OrderUnknown:
+            handed_on.append(receipt.id)
+
+    def is_canceled(name: str) -> bool:
+        for each in pair:
+            with suppress(LaneElsewhere):
+                return each.engine("MASTER").order("MASTER", name).state is OrderState.CANCELED
+        return False
 
     def read(engine: Engine, _: int) -> None:
         engine.call("ALICE", "Balance", timeout=PATIENCE)
@@ -188,6 +199,8 @@ def test_moving_and_draining_under_load_loses_no_call_beyond_not_sent(
             reader.wait_for_more()
     assert not bot.others
     assert not reader.others
+    for name in handed_on:  # its cancel was begun by one owner, and is done by the next
+        eventually(partial(is_canceled, name))
     assert sim.refused_nonces == 0
 
 
@@ -250,6 +263,16 @@ def test_on_one_machine_the_nodes_of_a_cluster_share_a_key_and_nobody_else_has_i
         alone.start()
     with pytest.raises(StoreInUse):
         node_of(sim, dsn, tmp_path, "red").start()
+
+
+def test_a_node_of_the_same_name_at_another_address_is_refused(
+    sim: Simulator, dsn: str, tmp_path: Path, nodes: ExitStack
+) -> None:
+    """On one machine its directory says so; on two, what the database was told a moment ago."""
+    nodes.enter_context(node_of(sim, dsn, tmp_path, "red"))
+    namesake = node_of(sim, dsn, tmp_path / "elsewhere", "red", url="http://elsewhere:8710")
+    with pytest.raises(StoreInUse, match="A node red is in the cluster already, at http://red:8710"):
+        namesake.start()
 
 
 def test_status_tells_of_every_lane_and_holds_no_secret(

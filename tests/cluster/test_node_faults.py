@@ -192,6 +192,7 @@ def _is_refused(node: Any) -> bool:
 @pytest.mark.torture
 def test_fifty_kills_lose_and_double_no_order(sim: Simulator, dsn: str, tmp_path: Path) -> None:
     taken: list[float] = []
+    sim.set_balance("MASTER", {"ZUSD": "90000000"})
     for _ in range(KILLS):
         check_kill(sim, dsn, tmp_path, taken)
     taken.sort()
@@ -200,5 +201,6 @@ def test_fifty_kills_lose_and_double_no_order(sim: Simulator, dsn: str, tmp_path
 
 @pytest.mark.torture
 def test_twenty_owners_that_stand_still_place_nothing_late(sim: Simulator, dsn: str, tmp_path: Path) -> None:
+    sim.set_balance("MASTER", {"ZUSD": "90000000"})
     for _ in range(20):
         check_zombie(sim, dsn, tmp_path)

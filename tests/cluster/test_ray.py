@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -30,27 +31,58 @@ pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]  # what Ra
 
 ACCOUNTS = sorted(account for accounts in LANES.values() for account in accounts)
 ANYWHERE = runner.Listen(port=0)
-MACHINE = {"num_cpus": 1, "object_store_memory": 80_000_000, "resources": {"kraken": 1}}
+MACHINE = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
+
+
+class Machines:
+    """A Ray on several machines, each with a state directory of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._numbers = root, itertools.count()
+        self._cluster = Cluster()
+
+    def add(self, resource: str) -> Any:
+        """One more machine, which offers this resource to one node."""
+        environment = {
+            "XDG_STATE_HOME": str(self._root / str(next(self._numbers))),
+            "PYTHONPATH": os.pathsep.join(["", os.getcwd()]),
+        }
+        return self._cluster.add_node(env_vars=environment, resources={resource: 1}, **MACHINE)
+
+    def lose(self, machine: Any) -> None:
+        """A machine is gone, with all that runs on it."""
+        self._cluster.remove_node(machine, allow_graceful=False)
+
+    @property
+    def logs(self) -> Path:
+        """Where Ray keeps them."""
+        return Path(self._cluster.head_node.get_session_dir_path())
+
+    def connect(self) -> None:
+        """Connect this process to it."""
+        ray.init(address=self._cluster.address, namespace="test", log_to_driver=False)
+
+    def end(self) -> None:
+        """All of it."""
+        ray.shutdown()
+        self._cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Ray on two machines, each with a state directory of its own; where Ray keeps its logs."""
-    root = tmp_path_factory.mktemp("machines")
-    cluster = Cluster()
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """Two machines."""
+    made = Machines(tmp_path_factory.mktemp("machines"))
     try:
-        for number in range(2):
-            environment = {"XDG_STATE_HOME": str(root / str(number)), "PYTHONPATH": os.pathsep.join(["", os.getcwd()])}
-            cluster.add_node(env_vars=environment, include_dashboard=False, **MACHINE)
-        ray.init(address=cluster.address, namespace="test", log_to_driver=False)
-        yield Path(cluster.head_node.get_session_dir_path())
+        for _ in range(2):
+            made.add("kraken")
+        made.connect()
+        yield made
     finally:
-        ray.shutdown()
-        cluster.shutdown()
+        made.end()
 
 
 @pytest.fixture
-def config_file(machines: Path, sim: Simulator, dsn: str, tmp_path: Path) -> Iterator[Path]:
+def config_file(machines: Machines, sim: Simulator, dsn: str, tmp_path: Path) -> Iterator[Path]:
     """The file of both machines; what is deployed in the test ends with it."""
     yield configured(tmp_path, sim, dsn)
     runner.undeploy()
@@ -175,14 +207,30 @@ def test_a_configuration_that_cannot_be_used_is_refused_and_nothing_is_left(conf
         runner.deploy(["a/b"])
 
 
-def test_ray_has_no_key(config_file: Path, machines: Path, sim: Simulator) -> None:
+def test_ray_has_no_key(config_file: Path, machines: Machines, sim: Simulator) -> None:
     """Neither in what it was told of a node, nor in what it answers and logs."""
     runner.deploy(["red"], config_file=config_file, listen=ANYWHERE, timeout=LONG)
     eventually(lambda: sorted(served()) == ACCOUNTS)
     answered = json.dumps([each.node for each in runner.status()]).encode()
-    logs = {file: file.read_bytes() for file in machines.rglob("*") if file.is_file()}
+    logs = {file: file.read_bytes() for file in machines.logs.rglob("*") if file.is_file()}
     assert len(logs) > 5
     for account in sim.accounts:
         for text in (account.key.encode(), account.secret.encode()):
             assert text not in answered
             assert [file for file, content in logs.items() if text in content] == []
+
+
+def test_a_node_whose_machine_is_lost_begins_again_on_another(
+    config_file: Path, machines: Machines, sim: Simulator
+) -> None:
+    """Here as soon as there is one with the resource that it needs."""
+    first = machines.add("spare")
+    runner.deploy(["red"], config_file=config_file, listen=ANYWHERE, resources={"spare": 1}, timeout=LONG)
+    eventually(lambda: sorted(served()) == ACCOUNTS)
+    machines.lose(first)
+    assert "does not answer" in str(eventually(lambda: _red().trouble, patience=LONG))
+    second = machines.add("spare")
+    eventually(lambda: sorted(served()) == ACCOUNTS, patience=LONG)
+    assert sim.refused_nonces == 0
+    assert runner.undeploy() == ()
+    machines.lose(second)

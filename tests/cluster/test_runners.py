@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from engine import config
 from engine.cli.serve import serve
 from engine.cluster.members import lanes_here
+from engine.simulator import Simulator
 from tests import ROOT
+from tests.served import Served, until
+from tests.stopwatch import PATIENCE
 
 EXAMPLES = ROOT / "examples" / "cluster"
 NAMES = ("compose.yml", "kubernetes.yml", "kraken-engine-node.service")
@@ -90,6 +96,72 @@ def test_no_example_mixes_a_state_directory_with_the_cluster(name: str) -> None:
     assert "XDG_STATE_HOME" in _text(name)
 
 
+@pytest.mark.parametrize("name", ["compose.yml", "kubernetes.yml"])
+def test_what_a_container_runs_serves_every_account(name: str, sim: Simulator, dsn: str, tmp_path: Path) -> None:
+    """The command and the variables of the example, with the files and the addresses of this machine."""
+    places = {"/run/secrets": f"{tmp_path}/run", "/etc/kraken-engine": str(tmp_path), "/state": f"{tmp_path}/state"}
+    command, variables = _container(name)
+    options = [_moved(each, places) for each in command]
+    environment = {variable: _moved(text, places) for variable, text in variables.items()}
+    environment |= {"KRAKEN_SPOT_URL": sim.url, "KRAKEN_ENGINE_CLUSTER": dsn, "HOME": str(tmp_path)}
+    config_file = tmp_path / "node.toml"
+    config_file.write_text(_lanes_of(name).replace("[cluster]", '[cluster]\nname = "red"'))
+    _write_secrets(sim, [*options, *environment.values()], tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "engine", *options, "--port", "0", "--json"],
+        env=environment | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        port = int(json.loads(_document(process.stdout))["url"].rstrip("/").rpartition(":")[2])
+        node = Served(process, port, tmp_path / "state", environment)
+        until(lambda: node.ask("/readyz").status == 200)
+        assert node.ask("/healthz").status == 200
+        made = node.command("gateway-key", "MASTER", "--label", "bot", "--config", str(config_file), "--json")
+        assert json.loads(made.stdout)["key"], made.stderr
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        process.communicate()
+
+
+def _container(name: str) -> tuple[list[str], dict[str, str]]:
+    """What a node's container runs, and its variables, those of the image included."""
+    image = {"KRAKEN_API_KEY_FILE": "/run/secrets/key", "KRAKEN_API_SECRET_FILE": "/run/secrets/secret"}
+    if name == "compose.yml":
+        red = _yaml(name)[0]["services"]["red"]
+        return red["command"], image | red["environment"]
+    (container,) = _pod()["containers"]
+    return container["args"], image | {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+def _moved(text: str, places: Mapping[str, str]) -> str:
+    """The same with the directories of this machine."""
+    return next((text.replace(old, new) for old, new in places.items() if text.startswith(old)), text)
+
+
+def _write_secrets(sim: Simulator, paths: Sequence[str], directory: Path) -> None:
+    """The files that are named, each with the secret that its name says."""
+    secrets = {"token": "a-long-random-text", "cluster_token": "a-long-random-text-of-the-whole-cluster"}
+    for account in sim.accounts:
+        prefix = "" if account.name == "MASTER" else f"{account.name.lower()}_"
+        secrets |= {f"{prefix}key": account.key, f"{prefix}secret": account.secret}
+    for file in [Path(each) for each in paths if each.startswith(f"{directory}/run/")]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(0o600)
+        file.write_text(secrets[file.name])
+
+
+def _document(stdout: IO[str]) -> str:
+    """The first JSON document that a process prints."""
+    told = ""
+    while not told.endswith("\n}\n"):
+        line = stdout.readline()
+        assert line, f"it did not start: {told}"
+        told += line
+    return told
+
+
 # Compose
 
 def test_the_compose_file_has_what_it_mounts_and_exposes_this_machine_only() -> None:
@@ -146,6 +218,7 @@ def test_the_manifest_holds_together() -> None:
     assert budget["spec"]["maxUnavailable"] == 1
     headless = stateful["spec"]["serviceName"]
     assert services[headless]["clusterIP"] == "None"
+    assert services[headless]["publishNotReadyAddresses"]
     assert f"{{name}}.{headless}:8710" in _lanes_of("kubernetes.yml")
     (container,) = _pod()["containers"]
     assert f"$(POD_NAME).{headless}" in container["args"]

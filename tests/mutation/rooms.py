@@ -19,7 +19,10 @@ _LIVES = ("tests/machines/test_edited_orders.py", "tests/machines/test_streamed_
 _BATCHES = "tests/web/gateway/test_batches.py"
 
 ROOMS = {
-    "nonces": Room(("engine/store/nonces.py", "engine/store/nonce_files.py"), ("tests/store/test_nonces.py", _NONCES)),
+    "nonces": Room(
+        ("engine/store/nonces.py", "engine/store/file_marks.py", "engine/store/nonce_files.py"),
+        ("tests/store/test_nonces.py", _NONCES),
+    ),
     "rules/lane": Room(
         ("engine/rules/lane",), ("tests/rules/lane", "tests/kraken/test_limits.py", _NONCES, "tests/actors/lane")
     ),
@@ -28,5 +31,9 @@ ROOMS = {
     "rules/gates": Room(("engine/rules/gates",), ("tests/rules/gates",)),
     "rules/cluster": Room(("engine/rules/cluster",), ("tests/rules/cluster",)),
     "actors/lane": Room(("engine/actors/lane",), ("tests/actors/lane", "tests/app/test_accounts.py")),
+    "actors/backing": Room(
+        ("engine/actors/backing",),
+        ("tests/actors/backing", "tests/actors/order", "tests/cluster/test_backings.py"),
+    ),
     "actors/order": Room(("engine/actors/order",), ("tests/actors/order", *_LIVES, _PLACE, _BATCHES)),
 }

@@ -77,10 +77,9 @@ def test_nobody_connects_until_a_gate_asks(engine: Engine, sim: Simulator, passe
     assert (told(engine).state, told(engine).reason, told(engine).connects) == (StreamState.DOWN, NOT_ASKED, 0)
     assert passes.run() == ["XBTUSD"], "the first pass is without push"
     passes.until_pushed()
-    until(lambda: told(engine).state is StreamState.LIVE)
-    assert told(engine).pairs == 1
+    until(lambda: (told(engine).state, told(engine).pairs) == (StreamState.LIVE, 1))
     assert told(engine).frames >= 3
-    assert json.loads(json.dumps(engine.status().to_dict()))["push_prices"]["state"] == "live"
+    assert json.loads(json.dumps(engine.status().to_dict()))["push_prices"]["connects"] >= 1
 
 
 def test_a_changed_price_is_seen_by_the_next_pass(sim: Simulator, passes: Passes) -> None:

@@ -92,7 +92,7 @@ def placement(document: Any, where: object) -> Placement:
 def upgraded(found: Mapping[str, Any], where: object) -> Iterator[dict[str, Any]]:
     """What has to be added to a file in which placements lie alone, as earlier versions wrote it, in small parts.
 
-    `found` is all it holds. Raises `StoreDamaged` for a document that is none of ours.
+    `found` is all it holds. Raises `StoreDamaged` for a document that is not ours.
     """
     rows = [placement(each, where) for name, each in found.items() if not name.startswith((SWITCH, PAUSE, *_LEADS))]
     for row in sorted(rows, key=claim):

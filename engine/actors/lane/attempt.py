@@ -109,7 +109,7 @@ class Lane:
             raise OtherKey(f"Account {account.name} has another API key by now; nothing was sent with it.")
         if endpoint.writes or endpoint.needs_live:
             self._permit(endpoint, call)
-        if not self._fence.lets(account.key_id, queued_call.call_class):
+        if self._fence.is_needed and not self._fence.lets(account.key_id, queued_call.call_class):
             self._pass_fence(account, queued_call, delays_others)
         return self._send_signed(account, endpoint, call.params, queued_call, delays_others)
 
@@ -281,7 +281,8 @@ class Lane:
             raise told from None
         if account.key_id not in self._otps.good:
             self._otps.passed(account.key_id)
-        self._fence.accepted(account.key_id)
+        if self._fence.is_needed:
+            self._fence.accepted(account.key_id)
         try:
             self._limits.after(account.name, endpoint, params, None, result=reply.result)
         except Exception:  # what was done is done, whatever the count of it meets
@@ -305,9 +306,7 @@ class Lane:
         if queued_call.was_cut:
             raise CallNotSent(CUT)
         self.is_out = True
-        answer = self._transport.post(
-            endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call
-        )  # fmt: skip
+        answer = self._transport.post(endpoint.path, body, headers, deadline=queued_call.deadline, token=queued_call)
         if answer.status == HTTP_OK:  # the pages of a proxy or a gateway have dates of their own
             self._clock.learn_date(answer.date)
         return read_reply(

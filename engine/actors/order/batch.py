@@ -15,7 +15,7 @@ from engine.kraken.refusals import UNLISTED, Effect, meaning_of
 from engine.rules.order.placement import Placement
 
 Ended = Placement | CallError
-"""How one of the placements ended: what is known of it, or why it is none."""
+"""How one of the placements ended: the placement as it is known, or the error in its place."""
 
 
 class BatchSubmission(QuickReply):

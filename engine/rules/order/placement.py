@@ -205,7 +205,7 @@ class Placement:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Placement:
-        """The row of `to_dict`. Raises what a document that is none of ours makes it raise."""
+        """The row of `to_dict`. Raises what a document that is not ours makes it raise."""
         asset, amount = document["reserved"]
         return cls(**{
             **document,

@@ -20,12 +20,13 @@ HELLO = {"pid": os.getpid(), "live": True, "call_timeout": PATIENCE}
 class FakeService:
     """`answer(question, asked)` gives what is sent back, byte by byte; `None` closes the connection instead."""
 
-    def __init__(self, directory: Path, answer: Callable[[str, Any], bytes | None]) -> None:
+    def __init__(
+        self, directory: Path, answer: Callable[[str, Any], bytes | None], listening: socket.socket | None = None
+    ) -> None:
         self.asked: list[tuple[str, Any]] = []
+        self.authorizations: list[str] = []
         self._answer = answer
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(directory / SOCKET_NAME))
-        self._socket.listen()
+        self._socket = _listening(directory) if listening is None else listening
         self._thread = threading.Thread(target=self._run, name="fake service")
         self._thread.start()
 
@@ -55,11 +56,20 @@ class FakeService:
             while (line := received.readline().strip()) != b"":
                 name, _, value = line.partition(b":")
                 length = int(value) if name.lower() == b"content-length" else length
+                if name.lower() == b"authorization":
+                    self.authorizations.append(value.strip().decode())
             question, asked = head[1].decode().rpartition("/")[2], codec.read(received.read(length))
             self.asked.append((question, asked))
             told = result(HELLO) if question == "hello" else self._answer(question, asked)
             if told is not None:
                 connection.sendall(told)
+
+
+def _listening(directory: Path) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(directory / SOCKET_NAME))
+    made.listen()
+    return made
 
 
 def result(value: Any, status: str = "200 OK") -> bytes:

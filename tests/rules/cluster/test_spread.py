@@ -124,3 +124,17 @@ def test_a_node_that_was_not_seen_lately_is_not_waited_for() -> None:
     nodes = [Member("a", frozenset(LANES), seconds_since_seen=PRESENT_FOR), Member("b", frozenset(LANES))]
     assert to_claim("b", nodes, [Lane("lane-1", "b"), Lane("lane-2")]) == ("lane-2",)
     assert to_hand_over("b", nodes, [Lane(each, "b") for each in LANES]) == ()
+
+
+def test_a_lane_is_not_handed_to_the_node_from_which_it_was_taken_over() -> None:
+    """Until that has said that it is there again: it may look present for a while after its death."""
+    def nodes(seen: float) -> list[Member]:
+        return [Member("a", frozenset(LANES)), Member("b", frozenset(LANES), seconds_since_seen=seen)]
+
+    wanted = [Lane("lane-1", "a", wanted="b", seconds_held=1.0)]
+    uneven = [Lane(each, "a", seconds_held=1.0) for each in LANES]
+    for lanes in (wanted, uneven):
+        assert to_hand_over("a", nodes(1.5), lanes) == ()
+        assert len(to_hand_over("a", nodes(0.5), lanes)) == 1
+    draining = [Member("a", frozenset(LANES), draining=True), *nodes(1.5)[1:]]
+    assert to_hand_over("a", draining, uneven) == ()
