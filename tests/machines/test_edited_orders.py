@@ -10,8 +10,9 @@ import pytest
 
 from engine.actors.events import OrderChanged
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.messages import CancelAllCame, CancelAllComes, CancelPlacement, EditComes
+from engine.actors.order.messages import CancelAllCame, CancelAllComes, CancelPlacement, EditComes, StreamTold
 from engine.errors import CallNotSent
+from engine.kraken.stream import Execution
 from engine.rules.order.order import OrderReceipt
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
@@ -286,6 +287,22 @@ def test_an_order_is_over_whose_lost_edit_was_never_carried_out(world: World) ->
     over = world.settle(world.ask(CancelPlacement(plan.cl_ord_id, 30.0)))
     assert (over.state, over.is_final) == (OrderState.CANCELED, True)
     assert not world.live()
+
+
+def test_a_cancel_reaches_the_new_order_also_when_the_stream_has_told_the_end_of_the_old_one(world: World) -> None:
+    """The stream tells that an order of unknown outcome is canceled; the cancel comes before a list tells of an edit.
+    """
+    plan = place(world, "x", "unheard")
+    old = the_open_one(world)
+    world.exchange.market.listing_lag = 2.5
+    world.execute("MASTER", "EditOrder", asked(world))
+    world.ask(StreamTold("MASTER", (Execution(old, cl_ord_id=plan.cl_ord_id, exec_type="canceled"),), False))
+    assert (row(world, "x").state, row(world, "x").is_final) == (OrderState.CANCELED, False)
+    over = world.settle(world.ask(CancelPlacement(plan.cl_ord_id, 60.0)))
+    assert not world.live()
+    assert set(over.former) == {old}
+    assert len(verdicts(world)) >= 1
+    assert {each.txids for each in verdicts(world)} == {over.txids}
 
 
 @pytest.mark.parametrize("closed", ["lost", "full"])

@@ -42,7 +42,10 @@ class WatchList:
     def seen_gone(self, row: Placement) -> float | None:
         """Its order was seen canceled, and an edit of ours may have replaced it: what did so is in all lists a while
         from now. Seconds until then; `None` when that was said before."""
-        return None if row.cl_ord_id in self._rechecks else self.recheck_in(row)
+        if row.cl_ord_id in self._rechecks:
+            return None
+        self._rechecks[row.cl_ord_id] = self._monotonic() + ONCE_MORE
+        return ONCE_MORE
 
     def recheck_in(self, row: Placement) -> float:
         """Seconds until a placement that is over is to be looked at once more."""
