@@ -325,7 +325,7 @@ class LaneElsewhere(EngineError):
     lane over. `url`: where the owner's gateway is, `None` when it has none.
     """
 
-    def __init__(self, message: str, lane: str, owner: str | None = None, url: str | None = None) -> None:
+    def __init__(self, message: str, lane: str = "", owner: str | None = None, url: str | None = None) -> None:
         super().__init__(message)
         self.lane, self.owner, self.url = lane, owner, url
 

@@ -71,7 +71,7 @@ def subject_of_node(
     else:
         peers = Peers(named.token, found.settings.call_timeout, ca_file=named.ca_file, plain=plain)
         door, programs = Door(node, peers), PatientDoor(node, peers)
-        look, elsewhere = door.neighbours.look, door.elsewhere
+        look, elsewhere = door.neighbours.glance, door.elsewhere
     return Subject(
         engine=door, programs=programs, start=start, own=node.engine, own_status=here.status, served=here.served,
         state_dir=found.state_dir, settings=found.settings,

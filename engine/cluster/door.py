@@ -261,7 +261,7 @@ class Here:
 class Door(Here):
     """Every account of the cluster, as one engine: this node's own, and those of others, asked at their owner's URL.
 
-    A question is passed on once. `status` tells of the others what they said last (`Neighbours.look`).
+    A question is passed on once. `status` tells of the others what they said last (`neighbours`).
     """
 
     def __init__(self, node: Node, peers: Peers) -> None:
@@ -310,7 +310,7 @@ class PatientDoor(Door):
     """The same for programs of this machine, which wait for an answer: `status` asks the other nodes first."""
 
     def status(self) -> EngineStatus:
-        """`Engine.status` of all accounts; waits for the other nodes, a second at most."""
+        """`Engine.status` of all accounts; waits for the other nodes, a few seconds at most."""
         self.neighbours.look()
         return super().status()
 

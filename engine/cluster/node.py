@@ -77,6 +77,7 @@ class Node:
         self.name, self.url, self.live = config.node_name(name), url, live
         self._settings, self.kraken_url = settings or Settings(), kraken_url
         self._named, self._accounts = lanes_here(lanes, accounts)
+        self._lanes_by_account = {name: lane for lane, names in self._named.items() for name in names}
         self.local = local or config.node_directory(self.name)
         for accounts_of_lane in self._accounts.values():  # what is wrong with them is said now
             Engine(accounts_of_lane, url=kraken_url, state_dir=self.local, settings=self._settings, live=live)
@@ -123,8 +124,9 @@ class Node:
 
     def lane_of(self, account: str) -> str:
         """The lane of an account. Raises `UnknownName` for one that is in none. Never waits."""
-        lanes = {name: lane for lane, names in self._named.items() for name in names}
-        lane = lanes.get(account) or (self._rounds.view.lane_of(account) if self._rounds is not None else None)
+        lane = self._lanes_by_account.get(account)
+        if lane is None and self._rounds is not None:
+            lane = self._rounds.view.lane_of(account)
         if lane is None:
             raise UnknownName(f"There is no account {account!r} in the lanes of this cluster.", account=account)
         return lane

@@ -54,7 +54,7 @@ class Rounds:
         self.claims = Counter[str]()  # by lane
         self._taken: deque[tuple[Takeover, Future[float]]] = deque(maxlen=TAKEOVERS_KEPT)
         self._not_before: dict[str, float] = {}
-        self._attended: tuple[float, frozenset[str]] | None = None
+        self._attended: tuple[float, tuple[frozenset[str], frozenset[tuple[str, int]]]] | None = None
         self._free_before: frozenset[str] = frozenset()
 
     def once(self) -> float:
@@ -101,10 +101,12 @@ class Rounds:
             run.wait_over(deadline - time.monotonic())
 
     def _attend(self, now: float) -> None:
+        """Say that the node is there, also at once when a lane has changed hands: who has died does not."""
         able = frozenset(lane for lane in self._lanes if self._not_before.get(lane, now) <= now)
-        if self._attended is None or now - self._attended[0] >= ATTEND_EVERY or able != self._attended[1]:
+        said = able, frozenset((each.id, each.epoch) for each in self.view.lanes.values())
+        if self._attended is None or now - self._attended[0] >= ATTEND_EVERY or said != self._attended[1]:
             self._leases.attend(self._name, self._url, sorted(able))
-            self._attended = now, able
+            self._attended = now, said
 
     def _claim(self, lane: str) -> None:
         if lane in self.runs:

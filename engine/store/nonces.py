@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -67,10 +67,12 @@ class Nonces:
         last = self._marks.inherited(key_id) if line is None else line.sequence.last
         return max(0.0, (last - self._clock.wall_ns()) / 1e9)
 
-    def moment(self) -> NonceMoment:
-        """The last nonces and the marks as they are now. Any thread."""
-        last = {key_id: line.sequence.last for key_id, line in tuple(self._lines.items())}
-        return NonceMoment(self._clock.wall_ns(), last, self._marks.all_durable())
+    def moment(self, only: Collection[str] = ()) -> NonceMoment:
+        """The last nonces and the marks of all keys, or of only those, as they are now. Any thread."""
+        lines = [(key_id, self._lines.get(key_id)) for key_id in only] if only else tuple(self._lines.items())
+        last = {key_id: line.sequence.last for key_id, line in lines if line is not None}
+        marks = {key_id: self._marks.durable(key_id) for key_id in only} if only else self._marks.all_durable()
+        return NonceMoment(self._clock.wall_ns(), last, marks)
 
     @property
     def reservations(self) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # its package needs an extra
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What a node adds. Each function runs in any thread, and only `look` waits."""
+    """What a node adds. Each function runs in any thread; `look` and what asks another node wait."""
 
     status: Callable[[], NodeStatus]
     look: Callable[[], None]

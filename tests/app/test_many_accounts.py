@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 
@@ -60,6 +61,23 @@ def test_many_accounts_share_threads_by_themselves(tmp_path: Path) -> None:
     few = Engine(accounts[:3], url="http://127.0.0.1:9", state_dir=tmp_path, settings=settings)
     with few:
         assert len(of_balances() - before) == 3
+
+
+def test_a_status_tells_of_its_own_moment_however_late_it_is_read(tmp_path: Path) -> None:
+    with Simulator(["A", "B"]) as sim, Engine(sim.accounts, url=sim.url, state_dir=tmp_path, balances=()) as engine:
+        before = engine.status()
+        engine.call("A", "Balance", timeout=PATIENCE)
+        after = engine.status()
+        engine.call("A", "Balance", timeout=PATIENCE)
+        assert before.lane is not None
+        assert after.lane is not None
+        assert list(before.lane.keys) == ["A", "B"]
+        assert [each.lane.keys["A"].nonces for each in (before, after) if each.lane] == [0, 1]
+        assert (before.lane.keys["A"].mark, after.lane.keys["A"].mark > 0) == (0, True)
+        assert after.lane.keys["A"].level > before.lane.keys["A"].level == before.lane.keys["B"].level
+        again = pickle.loads(pickle.dumps(after.lane))
+        assert again == after.lane
+        assert type(again.keys) is dict
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "10"])

@@ -104,3 +104,11 @@ def test_without_a_cluster_it_is_said_how_one_is_named(
     monkeypatch.delenv("KRAKEN_ENGINE_CLUSTER", raising=False)
     assert main(["cluster", "status"]) == 2
     assert "KRAKEN_ENGINE_CLUSTER" in capsys.readouterr().err
+
+
+def test_a_node_needs_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("KRAKEN_ENGINE_CLUSTER", raising=False)
+    monkeypatch.setenv("KRAKEN_API_KEY", "key")
+    monkeypatch.setenv("KRAKEN_API_SECRET", "c2VjcmV0")
+    assert main(["serve", "--cluster", "--port", "0"]) == 2
+    assert "--cluster needs the DSN of a PostgreSQL" in capsys.readouterr().err

@@ -81,6 +81,11 @@ def hung_order(sim: Simulator, node: FarNode, order: Order, id: str, *, executed
     return asked
 
 
+def epoch_of(lane: str, node: FarNode) -> int:
+    """How often a lane has changed hands, as a node sees it."""
+    return next(int(each.epoch) for each in node.do("", "status").lanes if each.id == lane)
+
+
 def both(nodes: list[FarNode]) -> tuple[FarNode, FarNode]:
     """The node that serves MASTER and the other one, when each has a lane, so that none moves any more."""
     eventually(lambda: [sum(map(node.serves, ("MASTER", "ALICE"))) for node in nodes] == [1, 1])
@@ -94,7 +99,7 @@ def check_kill(sim: Simulator, dsn: str, tmp_path: Path, taken: list[float], **o
     kept, lost = new_order(), new_order()
     with far_nodes(sim, dsn, tmp_path, f"red{kept[1]}", f"blue{kept[1]}", **options) as nodes:
         owner, other = both(nodes)
-        receipt = settled([owner], *kept)
+        receipt, untouched = settled([owner], *kept), epoch_of("two", other)
         asked = hung_order(sim, owner, *lost, executed=True)
         owner.end()
         killed = time.monotonic()
@@ -109,6 +114,7 @@ def check_kill(sim: Simulator, dsn: str, tmp_path: Path, taken: list[float], **o
         assert after[0].endpoint not in WRITES
         assert after[0].error is None
         assert sim.refused_nonces == 0
+        assert epoch_of("two", other) == untouched, "no lane is handed to a node that has just died"
     sim.clear_faults()
     taken.append(after[0].started - killed)
 

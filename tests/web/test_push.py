@@ -19,7 +19,7 @@ def test_a_service_tells_of_each_stream(tmp_path: Path) -> None:
         settings = f'{FAST}ws_url = "{sim.ws_url}"\n'
         with served(sim, tmp_path, "--push", settings=settings) as service:
             until(lambda: 'kraken_engine_push_live{account="MASTER"} 1.0' in service.ask("/metrics").text)
-            until(lambda: "1 of 2 live" in service.ask("/").text)
+            until(lambda: "1 of 2 live" in (text := service.ask("/").text) and "EGeneral:Permission denied" in text)
             page, metrics = service.ask("/").text, service.ask("/metrics").text
         assert "Push: each account's stream" in page.replace("&#39;", "'").replace("&#x27;", "'")
         assert "EGeneral:Permission denied" in page

@@ -212,7 +212,8 @@ class Lane:
 
     def report(self, *only: str) -> LaneReport:
         """The state of the lane, with the keys of all or only those accounts. Any thread; never waits."""
-        now, moments, nonces = self._clock.monotonic(), self._limits.moments(only), self._nonces.moment()
+        now, moments = self._clock.monotonic(), self._limits.moments(only)
+        nonces = self._nonces.moment([moment[0].account.key_id for moment in moments.values()] if only else ())
         issued = {name: self._issued[name] for name in only} if only else dict(self._issued)
 
         def made(name: str, moment: KeyMoment) -> KeyReport:

@@ -66,17 +66,16 @@ def to_hand_over(me: str, members: Iterable[Member], lanes: Sequence[Lane]) -> t
     """The lanes of a node that it should hand over now.
 
     That is what is wanted elsewhere, all lanes of a node that is draining, and at most one lane in the whole cluster
-    to even them out, while no lane is free. A lane that nobody else can take stays; whoever takes it has said that it
-    is there since this node claimed the lane, as the node from which it was taken over has not.
+    to even them out, while no lane is free. A lane that nobody else can take stays; who takes it has said that it is
+    there since the last lane changed hands, as the node from which that was taken over has not.
     """
-    present = _present(me, members, lanes)
+    unchanged = min((each.seconds_held for each in lanes if not each.is_free), default=PRESENT_FOR)
+    seen = [each for each in members if each.name == me or each.seconds_since_seen < unchanged]
+    present = _present(me, seen, lanes)
     others = {name: each for name, each in present.items() if name != me}
     leaving = present[me].draining if me in present else False
     mine = [each for each in lanes if each.owner == me and not each.is_free]
-    due = [
-        each.id for each in mine
-        if _heirs(each, others) and (leaving or _is_wanted_elsewhere(each, me, others))
-    ]  # fmt: skip
+    due = [each.id for each in mine if _takers(each, others) and (leaving or _is_wanted_elsewhere(each, me, others))]
     moved = None if due else _evening_out(present, lanes)
     return (moved.id,) if moved is not None and moved.owner == me else tuple(due)
 
@@ -106,13 +105,8 @@ def _takers(lane: Lane, members: Mapping[str, Member]) -> list[str]:
     return [lane.wanted] if lane.wanted is not None and lane.wanted in able else able
 
 
-def _heirs(lane: Lane, members: Mapping[str, Member]) -> list[str]:
-    """The nodes that may take a lane from its owner: those that were seen since it has it."""
-    return _takers(lane, {name: each for name, each in members.items() if each.seconds_since_seen < lane.seconds_held})
-
-
 def _is_wanted_elsewhere(lane: Lane, me: str, others: Mapping[str, Member]) -> bool:
-    return lane.wanted not in (None, me) and _heirs(lane, others) == [lane.wanted]
+    return lane.wanted not in (None, me) and _takers(lane, others) == [lane.wanted]
 
 
 def _evening_out(members: Mapping[str, Member], lanes: Sequence[Lane]) -> Lane | None:
@@ -123,7 +117,7 @@ def _evening_out(members: Mapping[str, Member], lanes: Sequence[Lane]) -> Lane |
     best, chosen = WORTH_A_MOVE - 1, None
     for lane in sorted(lanes, key=lambda each: each.id):
         if not lane.is_free and lane.wanted != lane.owner:
-            least = min((load[name] for name in _heirs(lane, members)), default=load[lane.owner])
+            least = min((load[name] for name in _takers(lane, members)), default=load[lane.owner])
             if load[lane.owner] - least > best:
                 best, chosen = load[lane.owner] - least, lane
     return chosen

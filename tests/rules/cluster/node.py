@@ -108,7 +108,10 @@ class Node:
         members = [
             Member(name, lanes, name in database.draining, now - seen) for name, (seen, lanes) in database.nodes.items()
         ]
-        lanes = [Lane(name, row.owner, row.until - now, row.wanted) for name, row in database.lanes.items()]
+        lanes = [
+            Lane(name, row.owner, row.until - now, row.wanted, now - row.claimed)
+            for name, row in database.lanes.items()
+        ]
         return members, lanes
 
     def _renew_all(self) -> Steps:

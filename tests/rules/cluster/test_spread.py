@@ -127,12 +127,15 @@ def test_a_node_that_was_not_seen_lately_is_not_waited_for() -> None:
 
 
 def test_a_lane_is_not_handed_to_the_node_from_which_it_was_taken_over() -> None:
-    """Until that has said that it is there again: it may look present for a while after its death."""
+    """Until that has said that it is there again: it may look present for a while after its death.
+
+    Nor are the lanes handed to it that were here before.
+    """
     def nodes(seen: float) -> list[Member]:
         return [Member("a", frozenset(LANES)), Member("b", frozenset(LANES), seconds_since_seen=seen)]
 
     wanted = [Lane("lane-1", "a", wanted="b", seconds_held=1.0)]
-    uneven = [Lane(each, "a", seconds_held=1.0) for each in LANES]
+    uneven = [Lane(LANES[0], "a", seconds_held=1.0), *(Lane(each, "a", seconds_held=100.0) for each in LANES[1:])]
     for lanes in (wanted, uneven):
         assert to_hand_over("a", nodes(1.5), lanes) == ()
         assert len(to_hand_over("a", nodes(0.5), lanes)) == 1

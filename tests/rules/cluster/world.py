@@ -53,6 +53,7 @@ class LaneRow:
     epoch: int = 0
     owner: str | None = None
     until: float = -1.0
+    claimed: float = 0.0
     mark: int = 0
     wanted: str | None = None
 
@@ -73,7 +74,7 @@ class Database:
         row, now = self.lanes[lane], self.clock()
         if row.owner is not None and row.until >= now:
             return None
-        row.epoch, row.owner, row.until = row.epoch + 1, node, now + TTL
+        row.epoch, row.owner, row.until, row.claimed = row.epoch + 1, node, now + TTL, now
         return row.epoch, row.mark, dict(self.orders.get(lane, {}))
 
     def renew(self, lane: str, epoch: int, mark: int) -> int:
