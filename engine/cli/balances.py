@@ -13,15 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.actors.balance.archive import read_balances, read_history, recorded_accounts
-from engine.app.documents import accounts
 from engine.app.verbs import Verbs
-from engine.cli.engines import served_engine
+from engine.cli.engines import all_accounts, served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, show, table, waiting
 from engine.cli.owner import directory_owner
 from engine.config import Config
-from engine.errors import StoreInUse
+from engine.errors import CallError, EngineError, LaneElsewhere, StoreInUse
 from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
 from engine.rules.balance.cash import elsewhere, elsewhere_sentence, in_words
@@ -55,10 +54,10 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
     if history:
         _print_history(found, options.json)
         return Exit.DONE
-    service = served_engine(found)
+    service, is_whole = served_engine(found), True
     if service is not None:
         with service:
-            rows = _through(service, found, timeout)
+            rows, is_whole = _through(service, found, timeout)
     elif not found.accounts and directory_owner(found.state_dir) is not None:
         rows = _stored(found)
     else:
@@ -66,7 +65,7 @@ def balances(options: Options, timeout: float | None, assets: bool, history: boo
     _print(rows, options.json, assets)
     for row in rows:
         _warn_uncounted(row)
-    return Exit.DONE if all(row["is_available"] for row in rows) else Exit.REFUSED
+    return Exit.DONE if is_whole and all(row["is_available"] for row in rows) else Exit.REFUSED
 
 
 def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row]:
@@ -87,18 +86,37 @@ def _fetched(options: Options, found: Config, timeout: float | None) -> list[Row
     return rows
 
 
-def _through(service: Verbs, found: Config, timeout: float | None) -> list[Row]:
+def _through(service: Verbs, found: Config, timeout: float | None) -> tuple[list[Row], bool]:
+    """The balances, and whether they are all: no node serves the accounts of a lane that moves."""
     seconds = found.settings.call_timeout if timeout is None else timeout
     say("The running service is asked.")
     with waiting("Asking the service"):
-        return _fetch(service, accounts(service), found.settings.max_age, seconds)
+        names = all_accounts(service, found)
+        lost: dict[str, EngineError] = {}
+        rows = _fetch(service, names, found.settings.max_age, seconds, lost)
+    if lost and not rows:
+        raise next(iter(lost.values()))
+    for name, error in lost.items():
+        say(f"{name}: {error}")
+    return rows, bool(rows) and not lost
 
 
-def _fetch(engine: Verbs, names: list[str], max_age: float, timeout: float) -> list[Row]:
+def _fetch(
+    engine: Verbs, names: list[str], max_age: float, timeout: float, lost: dict[str, EngineError] | None = None
+) -> list[Row]:
+    """The balances. `lost` takes why a node cannot tell that of an account; without it, that is raised."""
+    rows: list[Row] = []
     pool = ThreadPoolExecutor(max(1, len(names)))
     try:
-        asked = [pool.submit(engine.balance, name, max_age, timeout) for name in names]
-        return [each.result().to_dict() for each in asked]
+        asked = {name: pool.submit(engine.balance, name, max_age, timeout) for name in names}
+        for name, each in asked.items():
+            try:
+                rows.append(each.result().to_dict())
+            except (CallError, LaneElsewhere) as error:
+                if lost is None:
+                    raise
+                lost[name] = error
+        return rows
     finally:
         pool.shutdown(wait=False)  # after Ctrl-C the engine's stop answers the callers that still wait
 

@@ -14,6 +14,7 @@ from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
 from engine.cli.output import console, document, say, seconds_in_words, show, table
 from engine.errors import StoreError
+from engine.rules.cluster.spread import PRESENT_FOR
 
 if TYPE_CHECKING:
     from engine.cluster.leases import LaneRow, Leases, NodeRow
@@ -71,6 +72,10 @@ def move(options: Options, lane: str, node: str | None, anywhere: bool) -> int:
         say(f"No node {node!r} has started yet: the lane stays where it is until one does.")
     elif node is not None and lane not in known[node].lanes:
         say(f"Node {node} has not the keys of lane {lane}: the lane stays where it is until it has.")
+    elif node is not None and known[node].draining:
+        say(f"Node {node} is draining: the lane stays where it is until that is undone (cluster drain {node} --undo).")
+    elif node is not None and known[node].seconds_since_seen >= PRESENT_FOR:
+        say(f"Node {node} was seen {_seen(known[node])}: the lane stays where it is until it is there again.")
     return _done(options, f"Lane {lane} is wanted at {node or 'any node'}.", {"lane": lane, "wanted": node})
 
 
@@ -86,6 +91,9 @@ def drain(options: Options, node: str, undo: bool) -> int:
     """
     with _leases(options) as leases:
         (leases.undrain if undo else leases.drain)(node)
+        gone = [each for each in leases.nodes() if each.name == node and each.seconds_since_seen >= PRESENT_FOR]
+    if gone:
+        say(f"Node {node} was seen {_seen(gone[0])}: that is for when it is there again.")
     told = f"Node {node} takes lanes again." if undo else f"Node {node} hands over its lanes and takes no other."
     return _done(options, told, {"node": node, "draining": not undo})
 
@@ -141,6 +149,9 @@ def _lane_line(row: LaneRow) -> tuple[str, ...]:
 
 
 def _node_line(row: NodeRow) -> tuple[str, ...]:
-    seen = f"{seconds_in_words(row.seconds_since_seen)} ago"
     takes = "no, it is draining" if row.draining else "yes"
-    return (row.name, seen, takes, ", ".join(row.lanes), row.url or _NONE)
+    return (row.name, _seen(row), takes, ", ".join(row.lanes), row.url or _NONE)
+
+
+def _seen(row: NodeRow) -> str:
+    return f"{seconds_in_words(row.seconds_since_seen)} ago"

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from engine.app import Engine
+from engine.app import Engine, documents
 from engine.app.remote.remote_engine import RemoteEngine
 from engine.app.verbs import Verbs
 from engine.cli.options import Options, account_named
@@ -32,6 +32,16 @@ def served_engine(found: Config) -> RemoteEngine | None:
         return Engine.connect(found.state_dir)
     except (EngineStopped, StoreInUse):
         return None
+
+
+def all_accounts(engine: Verbs, found: Config) -> list[str]:
+    """The names of the accounts: in a cluster also of those that the node tells nothing of now."""
+    told = documents.accounts(engine)
+    lanes = {} if found.cluster is None else found.cluster.lanes
+    named = [name for accounts in lanes.values() for name in accounts]
+    if not told and not named:
+        say("The service tells of no account now.")
+    return [*told, *(name for name in named if name not in told)]
 
 
 @contextlib.contextmanager

@@ -54,6 +54,8 @@ def gateway_key(options: Options, account: str | None, label: str, read_only: bo
         click.echo(f"Gateway key {told['key']} is revoked.")
     else:
         click.echo(f"API key:     {told['key']}\nAPI secret:  {told['secret']}")
+        if found.cluster is not None:
+            say(f"The key is of node {found.cluster.name}: other nodes do not know it.")
         say("The secret is not shown again. Give both to the client, and the service's address as its URL.")
     return Exit.DONE
 

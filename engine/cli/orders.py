@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from engine.app import documents
-from engine.cli.engines import an_engine, settle_time
+from engine.cli.engines import all_accounts, an_engine, settle_time
 from engine.cli.exits import Exit, exit_code, failure
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.output import BAD, GOOD, QUIET, console, document, needed_width, say, show, table
@@ -40,7 +40,7 @@ def orders(options: Options, account: str | None, timeout: float | None) -> int:
     code = Exit.DONE
     told: list[dict[str, Any]] = []
     with an_engine(options, found, "Open orders", account) as engine:
-        names = [account] if account is not None else documents.accounts(engine)
+        names = [account] if account is not None else all_accounts(engine, found)
         for name in names:
             try:
                 told.append({"account": name, "orders": documents.open_orders(engine, account=name, timeout=timeout)})
@@ -53,7 +53,8 @@ def orders(options: Options, account: str | None, timeout: float | None) -> int:
     if options.json:
         document({"accounts": told})
     else:
-        _show([each for account in told for each in account["orders"] or ()], list(names))
+        known = [each for each in told if each["orders"] is not None]
+        _show([each for account in known for each in account["orders"]], [each["account"] for each in known])
     return code
 
 
@@ -136,7 +137,8 @@ def _end(options: Options, told: Told, *, is_done: bool) -> int:
 
 def _show(told: Sequence[Told], accounts: Sequence[str]) -> None:
     if not told:
-        click.echo(f"No open order: {', '.join(accounts)}.")
+        if accounts:
+            click.echo(f"No open order: {', '.join(accounts)}.")
         return
     out, made = console(), table("Open orders", _COLUMNS, map(_cells, told), right=(6, 7, 8))
     if needed_width(out, made) <= out.width:

@@ -6,7 +6,7 @@ import click
 
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import console, document
+from engine.cli.output import console, document, say
 from engine.cli.screen import screen
 from engine.cli.watch import look, watched
 
@@ -20,8 +20,15 @@ def status(options: Options) -> int:
     While a serve is running on the same state directory, that engine is shown; otherwise one is started here, which is
     not live.
     """
-    with watched(options, options.load(need_accounts=False)) as engine:
+    found = options.load(need_accounts=False)
+    with watched(options, found) as engine:
         seen = look(engine)
+    told = {each.account for each in seen.status.accounts}
+    for lane, accounts in ({} if found.cluster is None else found.cluster.lanes).items():
+        missing = [name for name in accounts if name not in told]
+        if missing:
+            names = ", ".join(missing)
+            say(f"No node tells of {names} in lane {lane} now; kraken-engine cluster status says who has it.")
     if options.json:
         document(seen.status.to_dict())
     else:

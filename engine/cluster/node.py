@@ -120,7 +120,8 @@ class Node:
         if run is not None and run.engine is not None and run.serves(account):
             return run.engine
         status = self._lane_status(lane, time.monotonic())
-        raise LaneElsewhere(_where(account, status, self.name), lane, status.owner, status.url)
+        trouble = None if rounds is None else rounds.trouble
+        raise LaneElsewhere(_where(account, status, self.name, trouble), lane, status.owner, status.url)
 
     def lane_of(self, account: str) -> str:
         """The lane of an account. Raises `UnknownName` for one that is in none. Never waits."""
@@ -278,9 +279,11 @@ class Node:
         return LaneStatus(lane, epoch, owner, url, left, state.value, accounts, (), wanted, failure)
 
 
-def _where(account: str, lane: LaneStatus, me: str) -> str:
+def _where(account: str, lane: LaneStatus, me: str, trouble: str | None) -> str:
     """Where an account is, in a sentence."""
     what = f"Account {account} is in lane {lane.id}"
+    if lane.owner is None and trouble is not None:
+        return f"{what}, which no node serves as far as this one can tell: {trouble}"
     if lane.owner is None:
         return f"{what}, which no node has now; one takes it over soon."
     if lane.owner == me:

@@ -116,7 +116,7 @@ class Rounds:
         if lease is None:
             return
         before = None if row is None else row.owner
-        logger.info("Lane %s is taken, with epoch %d; its owner before was %s.", lane, lease.epoch, before)
+        logger.info("Lane %s is taken, with epoch %d; its owner before was %s.", lane, lease.epoch, before or "nobody")
         backing = LaneBacking(lease, self._local / lane)
         run = self.runs[lane] = LaneRun(backing, self._lanes[lane], self._make, self._ended)
         self.claims[lane] += 1

@@ -16,7 +16,7 @@ from engine.doctor.machine import disk_finding
 from engine.doctor.network import Network
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
-from engine.errors import ConfigError, EngineError, StoreError, StoreInUse
+from engine.errors import ConfigError, EngineError, LaneElsewhere, StoreError, StoreInUse
 from engine.ownership import Ownership, owner_pid
 from engine.rules.lane.clock import is_believed
 from engine.store.nonces import read_marks
@@ -36,6 +36,7 @@ _OWNED = "That is normal while it runs. To test the keys as well, stop it and ru
 _KEY_TAKEN = "Two engines must not share a key: give each its own key, or run one engine for both."
 _DIRECTORY = "Fix that, or name another directory with --state-dir or KRAKEN_ENGINE_STATE."
 _REPORT = "Please report it."
+_ELSEWHERE = "kraken-engine cluster status says who has the lane. Try again once a node serves it."
 
 _ONE_REFUSED = "nonce-refused-once"
 
@@ -222,6 +223,8 @@ def _isolated(findings: Iterator[Finding], account: str | None = None) -> Iterat
         yield from findings
     except ConfigError as error:
         yield bad("configuration", str(error), _CONFIGURATION, account)
+    except LaneElsewhere as error:
+        yield bad("cluster", str(error), _ELSEWHERE, account)
     except EngineError as error:
         yield bad("doctor", str(error), _REPORT, account)
     except Exception as error:  # noqa: BLE001 - a finding helps more than a traceback

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.app.served import ServedEngine
-from engine.errors import CallError, CallNotSent, EngineError, StoreError, UnknownName, WrongParameter
+from engine.errors import CallNotSent, EngineError, StoreError, UnknownName, WrongParameter
 from engine.kraken import refusal_words
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.params import canonical
@@ -101,7 +101,7 @@ class Gateway:
                 text = await run_in_threadpool(self._public_result, endpoint, params)
         except Unreadable as error:
             return responses.refusal(refusal_words.INVALID_ARGUMENTS, str(error))
-        except CallError as error:
+        except EngineError as error:
             return responses.failure(error)
         return text
 

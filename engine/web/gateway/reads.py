@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from engine.actors.lane.messages import CallDone
-from engine.errors import CallError, CallNotSent, CallUnknown, DeadlinePassed
+from engine.errors import CallNotSent, CallUnknown, DeadlinePassed, EngineError
 from engine.kraken.endpoints import CallClass, private_endpoint
 from engine.web.gateway.calls import GRACE, Calls
 
@@ -81,7 +81,7 @@ class FairReads:
         """How many reads were answered with another one's call."""
 
     async def read(self, client: str, asked: Asked, deadline: float) -> CallDone:
-        """The answer to a read, by `deadline` (monotonic). Raises a `CallError`."""
+        """The answer to a read, by `deadline` (monotonic). Raises a `CallError`, or `LaneElsewhere`."""
         while True:
             read, is_own = self._take(client, asked, deadline)
             try:
@@ -148,7 +148,7 @@ class FairReads:
                 asked.account, asked.name, asked.params, read.deadline, endpoint_class=asked.endpoint_class,
                 attempts=read.begins,
             )  # fmt: skip
-        except CallError as error:
+        except EngineError as error:
             if not read.answer.done():
                 read.answer.set_exception(error)
                 read.answer.exception()  # whoever waited may be gone

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.actors.lane.messages import CallDone, PrivateCall
-from engine.errors import CounterFull, DeadlinePassed, EngineStopped
+from engine.errors import CounterFull, DeadlinePassed, EngineStopped, LaneElsewhere
 from engine.web.gateway.calls import Calls, no_matter
 from engine.web.gateway.reads import SETTLE, Asked, FairReads
 from engine.web.gateway.turns import Turns
@@ -213,3 +213,14 @@ def test_each_client_has_one_order_under_way() -> None:
         assert log == ["a", "b", "a"]
 
     run(test())
+
+
+def test_a_read_of_a_lane_that_no_node_has_ends_at_once() -> None:
+    async def run() -> None:
+        lane = Lane()
+        lane.error = LaneElsewhere("Account MASTER is in lane one, which no node has now.", "one")
+        lane.going.set()
+        with pytest.raises(LaneElsewhere):
+            await asyncio.wait_for(FairReads(lane).read("a", asked(), later()), PATIENCE / 2)
+
+    asyncio.run(run())
