@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import pykka
 
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.errors import CallError, CallNotSent, CallRefused, CallUnknown, EngineStopped, OrderRejected, OtherKey
+from engine.errors import (
+    CallError,
+    CallNotSent,
+    CallRefused,
+    CallUnknown,
+    EngineStopped,
+    OrderRejected,
+    OtherKey,
+    Outcome,
+)
 from engine.rules.backoff import Backoff
 from engine.rules.lane.retry import is_passing
 from engine.rules.order.placement import Placement
@@ -50,7 +59,7 @@ class Canceller:
 
     `row_of` gives a placement as it is now. `fits` says whether its account's key sees it. `said` is called when Kraken
     says that all its orders are canceled; `look` when only a look can tell what became of it; `refused` when Kraken
-    does not let it be canceled with this key: it is tried again when there is news.
+    does not let it be canceled with this key: it is tried again when there is news; `moved` when it may be carried out.
     """
 
     def __init__(
@@ -65,9 +74,11 @@ class Canceller:
         said: Callable[[str], None],
         look: Callable[[Placement], None],
         refused: Callable[[str, CallError], None],
+        moved: Callable[[str], None],
     ) -> None:
         self._private, self._me, self._key_of, self._later = private, me, key_of, later
         self._row_of, self._fits, self._said, self._look, self._refused = row_of, fits, said, look, refused
+        self._moved = moved
         self._cases: dict[str, _Case] = {}
 
     def want(self, name: str) -> None:
@@ -123,6 +134,7 @@ class Canceller:
     def _answered(self, name: str, case: _Case, txid: str | None, result: Any) -> None:
         count = result.get("count")
         if result.get("pending"):
+            self._moved(name)
             self._again(name, case, look=True)
         elif isinstance(count, int) and not count:
             self._failed(name, case, OrderRejected(UNKNOWN_ORDER))
@@ -138,6 +150,8 @@ class Canceller:
         case.error = error
         if isinstance(error, EngineStopped):
             return
+        if error.outcome is Outcome.UNKNOWN:
+            self._moved(name)
         if isinstance(error, OrderRejected):  # nothing to cancel under this name: over, not there yet, or edited
             self._again(name, case, look=True)
         elif isinstance(error, CallUnknown) or is_passing(error):

@@ -87,7 +87,7 @@ class Lifecycle:
         )
         self.canceller = Canceller(
             private, me, key_of, later, row_of=journal.row, fits=self._identity.fits, said=self._said_canceled,
-            look=self._look_closer, refused=self.waiters.refused,
+            look=self._look_closer, refused=self.waiters.refused, moved=self._reconciler.may_have_moved,
         )  # fmt: skip
 
     def restore(self) -> None:
@@ -187,6 +187,7 @@ class Lifecycle:
             for row in placed:
                 self._said_canceled(row.cl_ord_id)
         for row in rows:
+            self._reconciler.may_have_moved(row.cl_ord_id)
             self._take_up(self._journal.row(row.cl_ord_id) or row)
         unsettled = [row for row in rows if not row.state.is_settled]
         return self.waiters.wait_over(unsettled, came.timeout)
@@ -197,6 +198,7 @@ class Lifecycle:
             if row.state is OrderState.UNKNOWN and row.times.get(OrderState.SENT.value, at) <= at:
                 self._journal.want_cancel(row.cl_ord_id)
                 self.save()
+                self._reconciler.may_have_moved(row.cl_ord_id)
                 self.canceller.want(row.cl_ord_id)
 
     def _said_canceled(self, name: str) -> None:

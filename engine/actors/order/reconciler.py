@@ -10,7 +10,7 @@ from typing import Any
 from engine.actors.events import EngineWarning
 from engine.actors.order.identity import Identity
 from engine.actors.order.lookup import Lookups
-from engine.actors.order.watch_list import A_MOMENT
+from engine.actors.order.watch_list import A_MOMENT, ONCE_MORE
 from engine.errors import CallError, CallNotSent
 from engine.rules.backoff import Backoff
 from engine.rules.order.found import Found
@@ -102,6 +102,13 @@ class Reconciler:
         if row is not None and row.state.is_settled and row.txids:
             self._cases.pop(cl_ord_id, None)
 
+    def may_have_moved(self, cl_ord_id: str) -> None:
+        """A cancel may have been carried out: for a moment the order is in no list, and its absence counts after that.
+        """
+        case = self._cases.get(cl_ord_id)
+        if case is not None:
+            case.counts_from = max(case.counts_from, self._monotonic() + ONCE_MORE)
+
     def hurry(self, cl_ord_id: str) -> None:
         """Somebody wants to know now."""
         case = self._cases.get(cl_ord_id)
@@ -126,7 +133,8 @@ class Reconciler:
         case = self._cases.get(name)
         if case is None or case.is_looking or turn != case.turn:
             return
-        left = case.counts_from - self._monotonic()  # one instant: whether the look is thorough, and whether it counts
+        now = self._monotonic()  # one instant: whether the look is thorough, and whether it counts
+        left = case.counts_from - now
         spare = self._spare(case.row.account, left)
         if not self._identity.fits(case.row) or (left > 0 and spare < OPEN_ORDERS):
             self._look_again(name)
@@ -139,16 +147,16 @@ class Reconciler:
             is_others=partial(self._is_others, case.row),
         )  # fmt: skip
         self._lookups.begin(
-            case.row.account, steps, partial(self._looked, name, left <= 0), partial(self._failed, name),
+            case.row.account, steps, partial(self._looked, name, now), partial(self._failed, name),
             goes_on=left <= 0,
         )  # fmt: skip
 
-    def _looked(self, name: str, counts: bool, found: Mapping[str, Found]) -> None:
+    def _looked(self, name: str, begun: float, found: Mapping[str, Found]) -> None:
         case = self._cases.get(name)
         if case is None:
             return
         try:
-            self._conclude(name, counts, found)
+            self._conclude(name, begun >= case.counts_from, found)
         except Exception:  # a failure of ours, such as no memory, must not end the looking
             self._cases.setdefault(name, case)
             self._look_again(name)
