@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from engine.kraken.assets import AssetTable
@@ -27,5 +26,7 @@ def unlisted_sentence(names: Sequence[str], table: AssetTable) -> str:
 
 
 def _near(name: str, table: AssetTable) -> list[str]:
+    import difflib  # noqa: PLC0415 - only for a wrong name
+
     found = difflib.get_close_matches(name.upper(), table.names, 2, cutoff=0.75)
     return [table.names[each] for each in found]

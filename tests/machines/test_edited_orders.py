@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from engine.actors.events import OrderChanged
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.messages import CancelAllCame, CancelAllComes, CancelPlacement, EditComes
+from engine.actors.order.messages import CancelAllCame, CancelAllComes, CancelPlacement, EditComes, StreamTold
 from engine.errors import CallNotSent
+from engine.kraken.stream import Execution
+from engine.rules.order.order import OrderReceipt
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderState
 from tests.machines.order_world import World
@@ -50,6 +53,21 @@ def fill(world: World, volume: str) -> None:
 
 def asked(world: World) -> dict[str, Any]:
     return {"txid": the_open_one(world), "pair": "XBTUSD", "price": "1100.5"}
+
+
+def verdicts(world: World) -> list[OrderReceipt]:
+    """What was told that is final, in that order."""
+    return [each.receipt for each in world.events if isinstance(each, OrderChanged) and each.receipt.is_final]
+
+
+def edited(world: World, way: str) -> None:
+    """The order is edited: on Kraken's page, or here, and the answer of that is lost."""
+    if way == "page":
+        world.execute("MASTER", "EditOrder", asked(world))
+        return
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(0.06)
 
 
 def edited_elsewhere(world: World) -> None:
@@ -162,6 +180,8 @@ def test_an_edit_of_an_order_that_is_still_looked_up_is_remembered(world: World,
     world.advance(120.0)
     assert not world.live()
     assert row(world, "x").is_final
+    assert {each.txids for each in verdicts(world)} == {row(world, "x").txids}
+    assert row(world, "x").former
 
 
 @PROCESS
@@ -223,16 +243,81 @@ def test_the_new_order_is_found_that_is_over_when_it_is_first_looked_for(world: 
     """It was filled before any list was read: what was filled is the placement's."""
     place(world, "x")
     world.advance(3.0)
-    if way == "page":
-        world.execute("MASTER", "EditOrder", asked(world))
-    else:
-        world.fates += [(lambda endpoint: endpoint == "EditOrder", "unheard")]
-        world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
-        world.advance(0.06)
+    edited(world, way)
     fill(world, "0.5")
     world.advance(60.0)
     assert row(world, "x").state is OrderState.CLOSED
     assert row(world, "x").filled == Decimal("0.5")
+    assert way == "page" or [each.filled for each in verdicts(world)] == [Decimal("0.5")], "the edit is known here"
+
+
+@pytest.mark.parametrize("way", ["unheard", "page"])
+@pytest.mark.parametrize("fate", ["lost", "busy"])
+def test_an_order_that_may_be_edited_is_not_over_by_a_look_without_the_open_orders(
+    world: World, way: str, fate: str
+) -> None:
+    """The list of open orders fails; the next call of that look says that the order is canceled."""
+    place(world, "x")
+    world.advance(3.0)
+    edited(world, way)
+    world.fates += [(lambda endpoint: endpoint == "OpenOrders", fate)]
+    world.advance(30.0)
+    assert not world.fates
+    assert row(world, "x").state is OrderState.PLACED
+    assert row(world, "x").txids == (the_open_one(world),)
+    assert not verdicts(world)
+
+
+def test_an_order_edited_here_is_not_over_while_no_list_has_the_new_one(world: World) -> None:
+    place(world, "x")
+    world.advance(3.0)
+    world.exchange.market.listing_lag = 2.5
+    edited(world, "unheard")
+    world.advance(30.0)
+    assert row(world, "x").txids == (the_open_one(world),)
+    assert not verdicts(world)
+
+
+def test_an_order_is_over_whose_lost_edit_was_never_carried_out(world: World) -> None:
+    plan = place(world, "x")
+    world.advance(3.0)
+    world.fates += [(lambda endpoint: endpoint == "EditOrder", "lost")]
+    world.tell(PrivateCall("MASTER", "EditOrder", asked(world)))
+    world.advance(1.0)
+    over = world.settle(world.ask(CancelPlacement(plan.cl_ord_id, 30.0)))
+    assert (over.state, over.is_final) == (OrderState.CANCELED, True)
+    assert not world.live()
+
+
+def test_a_cancel_reaches_the_new_order_also_when_the_stream_has_told_the_end_of_the_old_one(world: World) -> None:
+    """The stream tells that an order of unknown outcome is canceled; the cancel comes before a list tells of an edit.
+    """
+    plan = place(world, "x", "unheard")
+    old = the_open_one(world)
+    world.exchange.market.listing_lag = 2.5
+    world.execute("MASTER", "EditOrder", asked(world))
+    world.ask(StreamTold("MASTER", (Execution(old, cl_ord_id=plan.cl_ord_id, exec_type="canceled"),), False))
+    assert (row(world, "x").state, row(world, "x").is_final) == (OrderState.CANCELED, False)
+    over = world.settle(world.ask(CancelPlacement(plan.cl_ord_id, 60.0)))
+    assert not world.live()
+    assert set(over.former) == {old}
+    assert len(verdicts(world)) >= 1
+    assert {each.txids for each in verdicts(world)} == {over.txids}
+
+
+@pytest.mark.parametrize("closed", ["lost", "full"])
+def test_a_cancel_of_an_order_edited_here_is_over_with_the_new_one(world: World, closed: str) -> None:
+    """The new one is over as well when the first list is read, and that of the closed orders fails at first."""
+    plan = place(world, "x")
+    world.advance(3.0)
+    edited(world, "unheard")
+    fill(world, "0.2")
+    world.execute("MASTER", "CancelOrder", {"txid": the_open_one(world)})
+    world.fates += [(lambda endpoint: endpoint == "ClosedOrders", closed)] * 2
+    over = world.settle(world.ask(CancelPlacement(plan.cl_ord_id, 60.0)))
+    assert not world.fates
+    assert (over.state, over.filled, len(over.former)) == (OrderState.CANCELED, Decimal("0.2"), 1)
+    assert {each.filled for each in verdicts(world)} == {Decimal("0.2")}
 
 
 def test_an_edited_order_that_all_were_canceled_with_is_found(world: World) -> None:
@@ -249,6 +334,7 @@ def test_an_edited_order_that_all_were_canceled_with_is_found(world: World) -> N
     world.advance(60.0)
     assert row(world, "x").state is OrderState.CANCELED
     assert row(world, "x").filled == Decimal("0.2")
+    assert {each.filled for each in verdicts(world)} == {Decimal("0.2")}
 
 
 @pytest.mark.parametrize("fate", ["unheard", "good"])

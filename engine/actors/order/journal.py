@@ -164,14 +164,14 @@ class Journal:
     def want_cancel(self, cl_ord_id: str) -> Placement:
         """A cancel has come for it: if it was not sent, its id is used up; else it is to be canceled, until it is over.
 
-        One that is over and looked at once more may have been replaced: then that order is to be canceled.
+        One that is over and still looked at may have been replaced: then that order is to be canceled.
 
         In memory, as with `note`; `save` makes it durable.
         """
         with self._lock:
             row = self._known(cl_ord_id)
-            is_wish = row.cancel_wanted or not row.state.is_over or row.recheck
-            is_replaced = row.recheck and not row.cancel_wanted  # perhaps: nobody here has canceled it
+            is_wish = row.cancel_wanted or row.is_live
+            is_replaced = row.state.is_over and is_wish and not row.cancel_wanted  # perhaps: nobody here canceled it
             edits = (*row.edits, *row.txids) if is_replaced else row.edits
             return self._change(row, may_repeat=False, cancel_wanted=is_wish, edits=edits)
 

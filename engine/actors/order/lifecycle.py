@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -207,7 +207,8 @@ class Lifecycle:
 
     def _look_closer(self, row: Placement) -> None:
         """What became of an order is wanted now."""
-        (self._closer if row.state.is_over else self._tracker).hurry(row.account)
+        is_over = row.state.is_over and not row.may_be_edited
+        (self._closer if is_over else self._tracker).hurry(row.account)
 
     def _still_open(self, row: Placement) -> CallError:
         why = self._identity.sentence(row) or self.canceller.why(row.cl_ord_id)
@@ -290,8 +291,10 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            elif not row.recheck or not row.may_be_edited or _is_searched(orders, look):
+            elif look.is_witness(row):
                 self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
+            elif row.is_in_edit and (pause := self._watched.seen_gone(row)) is not None:
+                self._later(pause, partial(self._look_closer, row))
 
     def _is_past(self, account: str, found: Found) -> bool:
         """Whether a row calls an order open that Kraken's stream has told is over: the lists may lag behind it."""
@@ -299,8 +302,7 @@ class Lifecycle:
 
     def _successor(self, row: Placement, orders: list[Found], look: Look) -> str | None:
         """The order that took the place of one that nobody here has canceled, or that an edit of ours may have."""
-        is_open = row.state is OrderState.PLACED or row.recheck
-        if not is_open or not row.may_be_edited or len(orders) != 1:
+        if not can_take(row.state, OrderEvent.FOUND_OPEN) or not row.may_be_edited or len(orders) != 1:
             return None
         is_known = partial(holder, self._journal, row.account)
         return successor(row.fitted, orders[0], look.others, lambda txid: is_known(txid) is not None)
@@ -314,10 +316,9 @@ class Lifecycle:
         elif row.state is OrderState.PLACED:
             self._tracker.soon(row.account)
         elif row.state.is_over and not row.amounts_known:
-            self._closer.hurry(row.account)
+            self._look_closer(row)
         elif row.recheck:
-            looks = self._tracker if row.may_be_edited else self._closer
-            self._later(self._watched.recheck_in(row), partial(looks.hurry, row.account))
+            self._later(self._watched.recheck_in(row), partial(self._look_closer, row))
         if row.cancel_wanted and not row.state.is_over:
             self.canceller.want(row.cl_ord_id)
 
@@ -338,8 +339,3 @@ class Lifecycle:
                 self._announcer.not_kept(error)
             self._is_failing = True
             self._later(SAVE_AGAIN, self.save)
-
-
-def _is_searched(orders: Iterable[Found], look: Look) -> bool:
-    """Whether the look tells of each of the canceled ones whether another is in its stead."""
-    return all(each.event is not OrderEvent.FOUND_CANCELED or each.txid in look.searched for each in orders)

@@ -16,7 +16,7 @@ from engine.rules.backoff import Backoff
 from engine.rules.order.found import Found
 from engine.rules.order.holds import ask_holds
 from engine.rules.order.lists import NoteOf
-from engine.rules.order.outcome import outcome
+from engine.rules.order.outcome import outcome_of_search
 from engine.rules.order.placement import Placement
 from engine.rules.order.reconciliation import look_up
 from engine.rules.order.states import OrderEvent, OrderState
@@ -160,7 +160,7 @@ class Reconciler:
             del self._cases[name]
         elif found:
             del self._cases[name]
-            self._learn(name, *outcome(row, found.values(), {}))
+            self._learn(name, *outcome_of_search(row, found))
         elif counts and row.state is OrderState.UNKNOWN:
             del self._cases[name]
             self._learn(name, OrderEvent.ABSENT, {"reason": _ABSENT})

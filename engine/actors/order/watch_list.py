@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from engine.actors.order.journal import Journal
 from engine.rules.order.following import follow, query
@@ -38,6 +39,14 @@ class WatchList:
         if row.recheck:
             self.recheck_in(row)
 
+    def seen_gone(self, row: Placement) -> float | None:
+        """Its order was seen canceled, and an edit of ours may have replaced it: what did so is in all lists a while
+        from now. Seconds until then; `None` when that was said before."""
+        if row.cl_ord_id in self._rechecks:
+            return None
+        self._rechecks[row.cl_ord_id] = self._monotonic() + ONCE_MORE
+        return ONCE_MORE
+
     def recheck_in(self, row: Placement) -> float:
         """Seconds until a placement that is over is to be looked at once more."""
         due = self._rechecks.setdefault(row.cl_ord_id, self._monotonic() + self._once_more)
@@ -46,15 +55,16 @@ class WatchList:
     def open_txids(self, account: str) -> list[str]:
         """The orders that may be open."""
         rows = [row for row in self._seen(account) if row.state is OrderState.PLACED]
-        return _txids(rows + [row for row in self._due(account) if row.is_final and row.may_be_edited])
+        return _txids(rows + [row for row in self._due(account) if row.may_be_edited])
 
     def over_txids(self, account: str) -> list[str]:
-        """The orders that are over, and of which Kraken has not told everything."""
-        return _txids([row for row in self._due(account) if not row.is_final or not row.may_be_edited])
+        """The orders that are over for certain, and of which Kraken has not told everything."""
+        return _txids([row for row in self._due(account) if not row.may_be_edited])
 
     def follow(self, account: str, txids: list[str]) -> LookupSteps:
         """A look at those that may be open."""
-        replaced = {txid for row in self._due(account) if row.may_be_edited for txid in row.txids}
+        rows = [row for row in self._seen(account) if row.may_be_edited and self._is_searched_for(row)]
+        replaced = {txid for row in rows for txid in row.txids}
         return follow(txids, self._since(account), self._noter, replaced=replaced)
 
     def query(self, account: str, txids: list[str]) -> LookupSteps:
@@ -70,6 +80,11 @@ class WatchList:
         now = self._monotonic() + A_MOMENT
         rows = [row for row in self._seen(account) if row.state.is_over]
         return [row for row in rows if not row.is_final or self._rechecks.get(row.cl_ord_id, 0.0) <= now]
+
+    def _is_searched_for(self, row: Placement) -> bool:
+        """Whether the lists must have by now what may have replaced an order that was seen canceled."""
+        due = self._rechecks.get(row.cl_ord_id, 0.0 if row.recheck else inf)
+        return due <= self._monotonic() + A_MOMENT
 
     def _since(self, account: str) -> float:
         """Kraken's time before which none of the account's live orders was sent."""

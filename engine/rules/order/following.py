@@ -21,6 +21,7 @@ from engine.rules.order.lists import (
     read,
     read_rows,
 )
+from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import AT_ONCE
 from engine.rules.order.states import OrderEvent
 from engine.values.dataclass import dataclass
@@ -39,8 +40,21 @@ class Look:
     """Orders of the account, by txid, that may have replaced one of those that were found."""
     searched: Collection[str] = frozenset()
     """The canceled ones among those found of which `others` has whatever may have replaced them."""
+    is_whole: bool = False
+    """Whether `others` has every open order."""
     error: CallError | None = None
     """Why something could not be looked at."""
+
+    def is_witness(self, row: Placement) -> bool:
+        """Whether what was found of a placement's orders is what became of it: one that was edited looks canceled.
+
+        Then the order in its stead must have been looked for among all that are open. Where an edit of ours may have
+        been carried out, and where the end is looked at once more, also among those that are over.
+        """
+        gone = {txid for txid in row.txids if self.found[txid].event is OrderEvent.FOUND_CANCELED}
+        if not gone or not row.may_be_edited:
+            return True
+        return gone <= set(self.searched) if row.recheck or row.is_in_edit else self.is_whole
 
 
 def follow(
@@ -64,9 +78,9 @@ def follow(
     found |= yield from _closer([txid for txid in txids if txid not in found], since, errors, noter)
     gone = [found[txid] for txid in replaced if txid in found and found[txid].event is OrderEvent.FOUND_CANCELED]
     if not is_whole or not gone:
-        return Look(found, opened, error=errors[0] if errors else None)
+        return Look(found, opened, is_whole=is_whole, error=errors[0] if errors else None)
     ended, searched = yield from _opened_then(gone, errors, noter)
-    return Look(found, opened | ended, searched, errors[0] if errors else None)
+    return Look(found, opened | ended, searched, is_whole, errors[0] if errors else None)
 
 
 def query(txids: Sequence[str], since: float = 0.0, noter: NoteOf = no_notes) -> LookupSteps:

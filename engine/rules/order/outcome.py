@@ -41,6 +41,17 @@ def outcome(row: Placement, current: Iterable[Found], read: Mapping[str, Found])
     return event, told
 
 
+def outcome_of_search(row: Placement, found: Mapping[str, Found]) -> tuple[OrderEvent, dict[str, Any]]:
+    """The same for orders that were found by their name, by txid.
+
+    A canceled one that an edit of ours may have replaced is there, and no more is told: it is followed from here on.
+    """
+    event, told = outcome(row, found.values(), {})
+    if event is OrderEvent.FOUND_CANCELED and replace(row, txids=told["txids"]).is_in_edit:
+        return OrderEvent.FOUND_OPEN, told | {"recheck": False, "reason": None}
+    return event, told
+
+
 def changed(order: Order, volume: Decimal | None, price: Decimal | None, price2: Decimal | None) -> Order:
     """The order with what was amended; what is not told, or relative to the market, stays as it was."""
     changes: dict[str, Any] = {}

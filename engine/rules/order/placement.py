@@ -124,9 +124,12 @@ class Placement:
     def may_be_edited(self) -> bool:
         """Whether another order may be in its order's stead when that is canceled: it was not canceled here, or an
         edit was under way. Kraken edits no order that has a conditional close."""
-        if self.fitted.close is not None:
-            return False
-        return not self.cancel_wanted or not set(self.edits).isdisjoint(self.txids)
+        return self.is_in_edit or (self.fitted.close is None and not self.cancel_wanted)
+
+    @property
+    def is_in_edit(self) -> bool:
+        """Whether an edit of ours may have replaced its order: what became of that edit is not known."""
+        return self.fitted.close is None and not set(self.edits).isdisjoint(self.txids)
 
     @property
     def unread(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from engine.errors import CallError, CallUnknown
 from engine.rules.order.following import follow
+from tests.rules.order.test_outcome import PLACED
 from tests.rules.order.test_reconciliation import run
 
 LOST = CallUnknown("No answer came.")
@@ -45,6 +47,34 @@ def test_nothing_is_looked_for_that_cannot_have_been_replaced() -> None:
     assert len(calls) == 2
     assert set(look.others) == {"C"}
     assert not look.searched
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_witness"),
+    [
+        ({}, (False, True, True)),
+        ({"edits": ("A",)}, (False, False, True)),
+        ({"edits": ("A",), "cancel_wanted": True}, (False, False, True)),
+        ({"recheck": True}, (False, False, True)),
+        ({"edits": ("B",), "cancel_wanted": True}, (True, True, True)),
+        ({"cancel_wanted": True}, (True, True, True)),
+    ],
+)
+def test_that_an_order_is_over_is_told_by_a_look_for_what_may_be_in_its_stead(
+    changes: dict[str, Any], is_witness: tuple[bool, bool, bool]
+) -> None:
+    """Without the open orders; with all of them; and with those besides that are over."""
+    placement = replace(PLACED, **changes)
+    _, without = run(follow(["A"], replaced=["A"]), LOST, {"A": gone()})
+    _, opened_only = run(follow(["A"]), opened("C"), {"A": gone()})
+    _, whole = run(follow(["A"], replaced=["A"]), opened("C"), {"A": gone()}, EMPTY)
+    assert tuple(look.is_witness(placement) for look in (without, opened_only, whole)) == is_witness
+
+
+@pytest.mark.parametrize("status", ["open", "closed"])
+def test_an_order_that_was_not_canceled_needs_no_other_witness(status: str) -> None:
+    _, look = run(follow(["A"]), LOST, {"A": {**gone(), "status": status}})
+    assert look.is_witness(replace(PLACED, edits=("A",), recheck=True))
 
 
 ODD_ROW: dict[str, Any] = {"open": {"C": "odd"}}
