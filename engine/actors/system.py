@@ -178,7 +178,9 @@ class ActorSystem:
             if name == ORDERS:
                 self._disarm(deadline)
             if name in (ORDERS, PRIVATE_LANE) and (lane := self.lane_mailbox()) is not None:
-                lane.end_calls(deadline)  # before the journal stops: it takes in how the call under way ends
+                # Before the journal stops: it takes in how the call under way ends. Where another owner goes on, the
+                # account's callers are to see no more of it than that a call was not sent.
+                lane.end_calls(deadline, reads_end=self._backing.is_handed_over)
             ref = self._actors.ref(name)
             if not self._actors.stop(name, deadline - time.monotonic()):
                 self._late.append(ref)

@@ -104,8 +104,8 @@ class Node:
     def stop(self, timeout: float = STOP_PATIENCE) -> None:
         """Hand every lane over in order, and leave the cluster, within `timeout` seconds. A second call does nothing.
 
-        Calls that wait are answered as *not sent*; open orders stay on the exchange. A dead man's switch stays armed
-        for the next owner where there is one, else it is disarmed.
+        Calls that wait are answered as *not sent*; open orders stay on the exchange. Where there is a next owner, the
+        call under way ends first, and a dead man's switch stays armed; else a read is cut, and a switch is disarmed.
         """
         uninterrupted(partial(self._stop_in_turn, time.monotonic() + timeout))
 

@@ -226,7 +226,10 @@ class Backing(Protocol):
 
     @property
     def is_handed_over(self) -> bool:
-        """Whether another owner goes on when this engine stops: dead man's switches stay armed for it."""
+        """Whether another owner goes on when this engine stops.
+
+        Then dead man's switches stay armed for it, and the call under way gets time to end, a read as well.
+        """
         ...
 
     def own(self, keys: Iterable[tuple[str, str]], warn: Warn) -> Owner:

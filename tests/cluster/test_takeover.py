@@ -16,6 +16,7 @@ from engine.cluster.lease import Lease
 from engine.cluster.leases import Leases
 from engine.errors import (
     CallNotSent,
+    EngineStopped,
     InvalidNonce,
     LockedOut,
     OrderUnknown,
@@ -28,7 +29,7 @@ from engine.simulator import Fault, Simulator
 from engine.values.clock import SystemClock
 from tests.cluster.lanes import claimed, expire
 from tests.cluster.postgresql import Server, eventually
-from tests.stopwatch import AT_ONCE, PATIENCE, Stopwatch, again_if_stalled
+from tests.stopwatch import AT_ONCE, LONG, PATIENCE, Stopwatch, again_if_stalled
 
 ORDER = Order("XBTUSD", "buy", "limit", "0.001", "20000")
 CALM = Settings(
@@ -83,6 +84,20 @@ def nodes(sim: Simulator, leases: Leases, tmp_path: Path) -> Iterator[Nodes]:
 
 def orders_of(sim: Simulator) -> list[str]:
     return [each.txid for each in sim.placements("MASTER")]
+
+
+def test_an_orderly_stop_lets_the_read_under_way_end(sim: Simulator, nodes: Nodes) -> None:
+    engine = nodes.take("a")
+    hang = sim.fault(Fault.hang(endpoint="TradeBalance"))
+    with ThreadPoolExecutor(1) as pool:
+        under_way = engine.submit("MASTER", "TradeBalance", timeout=LONG)
+        assert eventually(lambda: hang.used)
+        waiting = engine.submit("MASTER", "Balance", timeout=LONG)
+        stopped = pool.submit(engine.stop, LONG)
+        assert isinstance(waiting.exception(PATIENCE), EngineStopped)
+        hang.remove()
+        assert under_way.result(PATIENCE)
+        stopped.result(PATIENCE)
 
 
 def test_the_same_id_on_the_next_owner_is_the_same_receipt(sim: Simulator, nodes: Nodes) -> None:

@@ -27,7 +27,7 @@ _CLASSES = tuple(CallClass)
 SWEEP_EVERY = 0.1  # seconds between looks for calls that expired in the queue
 SWEPT_AT_ONCE = 1000  # calls, since the lane waits for the lock meanwhile
 LOOKED_FOR_AT_MOST = 20  # looking for withdrawn calls takes a twentieth of the time at most: the lane waits meanwhile
-GRACE_FOR_WRITES = 0.5  # the part of a stop's timeout that a write under way gets before it is cut
+GRACE = 0.5  # the part of a stop's timeout that a call under way gets to end by itself before it is cut
 COVERED = "A cancel that covers this placement came before its turn; it was not sent."
 _NOBODY = EnvelopeReply()  # a queued call answers by itself
 LOOK_AGAIN = 0.02  # seconds until the next try to cut a call that was between two exchanges
@@ -132,15 +132,18 @@ class PriorityMailbox(Mailbox):
             queued_call.cut()
             self._cut(queued_call)
 
-    def end_calls(self, deadline: float) -> None:
+    def end_calls(self, deadline: float, *, reads_end: bool = False) -> None:
         """Answer the calls that wait, cut the one under way, and wait until the lane is idle, all by `deadline`
-        (`time.monotonic()`). A write is cut after a part of the time."""
+        (`time.monotonic()`). A write is cut after a part of the time; with `reads_end` a read is as well, else at once.
+        """
         self.close()
-        grace = time.monotonic() + (deadline - time.monotonic()) * GRACE_FOR_WRITES
+        grace = time.monotonic() + (deadline - time.monotonic()) * GRACE
         while not self.is_idle and time.monotonic() < deadline:
             queued_call = self.under_way
-            if queued_call is not None and (queued_call.call_class is CallClass.READ or time.monotonic() >= grace):
-                self.cut_under_way()  # again and again: it may have been between two exchanges
+            if queued_call is not None:
+                is_at_once = queued_call.call_class is CallClass.READ and not reads_end
+                if is_at_once or time.monotonic() >= grace:
+                    self.cut_under_way()  # again and again: it may have been between two exchanges
             time.sleep(LOOK_AGAIN)
         self.cut_under_way()
 
