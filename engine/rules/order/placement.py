@@ -122,8 +122,10 @@ class Placement:
 
     @property
     def may_be_edited(self) -> bool:
-        """Whether another order may be in its order's stead when that is canceled: it was not canceled here, or an
-        edit was under way. Kraken edits no order that has a conditional close."""
+        """Whether another order may be in its order's stead: it was not filled, and not canceled here unless an edit
+        was under way. Kraken edits no order that has a conditional close."""
+        if self.state is OrderState.CLOSED:
+            return False
         return self.is_in_edit or (self.fitted.close is None and not self.cancel_wanted)
 
     @property
