@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from engine.cluster.lease import Lease
 from engine.cluster.leases import Leases
+from tests.cluster.postgresql import eventually
 
 
 def claimed(leases: Leases, owner: str = "a", lane: str = "one") -> Lease:
     """A lane that nobody has, claimed."""
     lease = leases.claim(lane, owner, f"http://{owner}:8710", ["MASTER"])
+    assert lease is not None
+    return lease
+
+
+def taken_over(leases: Leases, owner: str, lane: str = "one") -> Lease:
+    """A lane claimed from whoever has it; its lease ends again when a running engine renews it in between."""
+
+    def claim() -> Lease | None:
+        expire(leases, lane)
+        return leases.claim(lane, owner, f"http://{owner}:8710", ["MASTER"])
+
+    lease = eventually(claim)
     assert lease is not None
     return lease
 

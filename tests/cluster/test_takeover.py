@@ -27,7 +27,7 @@ from engine.errors import (
 )
 from engine.simulator import Fault, Simulator
 from engine.values.clock import SystemClock
-from tests.cluster.lanes import claimed, expire
+from tests.cluster.lanes import claimed, taken_over
 from tests.cluster.postgresql import Server, eventually
 from tests.stopwatch import AT_ONCE, LONG, PATIENCE, Stopwatch, again_if_stalled
 
@@ -48,9 +48,8 @@ class Nodes:
 
     def take(self, name: str, lane: str = "one", **options: Any) -> Engine:
         """The lane's next owner, started, whoever has it now."""
-        if self._leases.lanes():
-            expire(self._leases)
-        self._lease = claimed(self._leases, name, lane)
+        take = taken_over if self._leases.lanes() else claimed
+        self._lease = take(self._leases, name, lane)
         return self.start(self._lease, name, **options)
 
     def lose(self) -> None:
