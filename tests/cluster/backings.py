@@ -12,7 +12,7 @@ from engine.cluster.backing import LaneBacking
 from engine.cluster.leases import Leases
 from engine.store.backing import Backing, Owner
 from engine.store.files import beside
-from tests.cluster.lanes import claimed, expire
+from tests.cluster.lanes import taken_over
 from tests.crash.torture import Warnings
 
 _numbers = itertools.count(1)
@@ -93,5 +93,4 @@ class Lanes(Home):
         self.backing.lease.release()
 
     def _next(self) -> Backing:
-        expire(self._leases, self._lane)
-        return LaneBacking(claimed(self._leases, f"node {next(_numbers)}", self._lane), self._place)
+        return LaneBacking(taken_over(self._leases, f"node {next(_numbers)}", self._lane), self._place)
