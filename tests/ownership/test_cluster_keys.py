@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,7 @@ from engine.errors import StoreInUse
 from engine.ownership import Ownership
 from engine.ownership.cluster_keys import ClusterKeys
 from engine.ownership.key_file import places_of_keys
-
-CONTEXT = multiprocessing.get_context("forkserver")
+from tests.ownership.processes import running
 
 
 def _be_node(cluster: str, key: str, directory: Path, ready: Connection) -> None:
@@ -28,21 +25,9 @@ def _be_node(cluster: str, key: str, directory: Path, ready: Connection) -> None
     keys.release()
 
 
-@contextmanager
-def another_node(cluster: str, key: str, directory: Path) -> Iterator[Any]:
+def another_node(cluster: str, key: str, directory: Path) -> AbstractContextManager[Any]:
     """A process of a node, until it is killed or the block ends."""
-    ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=_be_node, args=(cluster, key, directory, theirs))
-    process.start()
-    assert ours.recv() == process.pid
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
-        process.close()
-        ours.close()
-        theirs.close()
+    return running(_be_node, cluster, key, directory)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,8 @@ import pytest
 
 from engine.errors import StoreError, StoreInUse
 from engine.ownership import LOCK_NAME, Ownership
+from tests.ownership.processes import CONTEXT, running
 from tests.stopwatch import Stopwatch
-
-CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def _own(directory: Path, keys: list[tuple[str, str]], ready: Connection) -> None:
@@ -28,21 +25,9 @@ def _own(directory: Path, keys: list[tuple[str, str]], ready: Connection) -> Non
     ownership.release()
 
 
-@contextmanager
-def another_process(directory: Path, keys: list[tuple[str, str]]) -> Iterator[Any]:
+def another_process(directory: Path, keys: list[tuple[str, str]]) -> AbstractContextManager[Any]:
     """A process that owns these until it is killed or the block ends."""
-    ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=_own, args=(directory, keys, theirs))
-    process.start()
-    assert ours.recv() == process.pid
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
-        process.close()
-        ours.close()
-        theirs.close()
+    return running(_own, directory, keys)
 
 
 def _key() -> str:
