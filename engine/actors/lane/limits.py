@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.events import EngineWarning, KeyChanged, warn_by
 from engine.actors.lane.report import KeyReport
 from engine.errors import CallError, CallNotSent, CounterFull, KeyRefused, LockedOut, RateLimited, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
@@ -19,6 +19,7 @@ from engine.rules.lane.key_breaker import KeyBreaker, check_all
 from engine.rules.lane.key_state import KeyState
 from engine.rules.lane.otp import KEY_INFO
 from engine.store.backing import Documents
+from engine.store.write_outage import WriteOutage
 from engine.values import Account, Clock, Settings
 
 NAME = "limits"
@@ -86,7 +87,8 @@ class Limits:
         self._unsaved: set[str] = set()
         self._locked: set[str] = set()
         self._save_after = float("-inf")
-        self._is_failing = self._are_all_held = False
+        self._are_all_held = False
+        self._outage = WriteOutage("limits-not-kept", "The rate limits could not be kept: {error}", warn_by(publish))
         for name, key in self._keys.items():
             self._tell_change(name, KeyState.ACCEPTED, key.breaker)
 
@@ -238,12 +240,11 @@ class Limits:
             keys = [key for name in names if (key := self._keys.get(name)) is not None]
             try:
                 self._store.put_all({key.account.key_id: key.document(now, wall) for key in keys})
-                self._is_failing = False
             except StoreError as error:
                 self._unsaved.update(names)
-                if not self._is_failing:
-                    self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
-                self._is_failing = True
+                self._outage.failed(error)
+            else:
+                self._outage.succeeded()
 
     def _tell_change(self, account: str, before: KeyState, breaker: KeyBreaker, *, is_more: bool = False) -> None:
         """Publish the state of the key when it has changed. `is_more`: one more market is denied."""
