@@ -23,20 +23,10 @@ from engine.rules.stream.subscription import SILENCE, Refusal
 from engine.stream.ears import Ears
 from engine.stream.line import Line
 from engine.stream.pulse import Pulse
+from tests.manual_clock import ManualClock
 
 MAX_AGE = 15.0
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ns(self) -> int:
-        return int((EPOCH.timestamp() + self.now) * 1e9)
 
 
 class LineMachine(RuleBasedStateMachine):
@@ -44,7 +34,7 @@ class LineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
+        self.clock = ManualClock(epoch=EPOCH.timestamp())
         self.pulse = Pulse("MASTER", self.clock)
         self.invalidated_at = float("-inf")
         nothing: Any = None
