@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import read_rows
-from engine.kraken.stream import Alive, Answer, Doubt, Frame, Numbered, Pong
+from engine.kraken.stream import Alive, ChannelAnswer, Doubt, Frame, Numbered, Pong
 from engine.rules.balance.pushed import LAG
 from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.rules.stream.subscription import SILENCE, Refusal
@@ -87,8 +87,8 @@ class LineMachine(RuleBasedStateMachine):
         self.line._take_over(self.line._subscription.opened(self.pulse.now()))
         self.sequence = {"balances": 1, "executions": 1}
         self.wire = [
-            Answer("balances", None), Answer("executions", None), self.frame("balances", is_snapshot=True),
-            Numbered("executions", True, 1, []),
+            ChannelAnswer("balances", None), ChannelAnswer("executions", None),
+            self.frame("balances", is_snapshot=True), Numbered("executions", True, 1, []),
         ]  # fmt: skip
         self.is_open = True
 

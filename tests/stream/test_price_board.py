@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.kraken.price_stream import Prices, SymbolAnswer
+from engine.kraken.price_stream import SymbolAnswer, TickerFrame
 from engine.kraken.stream import Alive
 from engine.rules.stream.price_subscription import PriceSubscription, PushedPrice
 from engine.rules.stream.subscription import StreamState
@@ -19,7 +19,7 @@ TICKER = Ticker(Decimal(101), Decimal(100), None)
 def live(board: PriceBoard) -> PriceSubscription:
     now = board.now()
     one, _ = PriceSubscription().opened(now).looked([BTC], now)
-    return one.after(SymbolAnswer(BTC, None), now).after(Prices(True, {BTC: TICKER}), now)
+    return one.after(SymbolAnswer(BTC, None), now).after(TickerFrame(True, {BTC: TICKER}), now)
 
 
 def test_what_is_asked_for_is_wanted_for_ten_minutes() -> None:

@@ -16,7 +16,7 @@ PRICES = ""
 before those without orders."""
 
 
-class Turns:
+class ConnectionTurns:
     """Lives in the push thread's loop. `urgent` names the accounts that have orders and no stream that is believed.
 
     What room is left is kept for those, also for one that does not wait yet: it pauses after a failure.
