@@ -31,7 +31,7 @@ _FIRST_OF_GROUPS = 16  # the bytes from here on are those of groups that share a
 
 
 class FileLock:
-    """A lock on a file that nothing else has to open.
+    """A lock on a file that nothing else may open.
 
     Two locks in fact. The POSIX one tells others our pid, but is lost when any other descriptor of the file is closed
     in this process, as copying the directory does. The other belongs to our descriptor (Linux only) and is not. Both

@@ -14,7 +14,7 @@ from engine.ownership.file_lock import FileLock
 
 
 class KeyFile:
-    """A lock file in a directory for that, where cleaners of temporary files may come by: it is then made anew."""
+    """A lock file in a shared temporary directory. A cleaner may remove it there: it is then made again."""
 
     def __init__(self, place: Path, key_id: str, what: str) -> None:
         self._place, self._key_id, self._what = place, key_id, what

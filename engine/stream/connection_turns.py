@@ -48,7 +48,7 @@ class ConnectionTurns:
             self._look_in(0.0)
 
     def end(self) -> None:
-        """Nobody gets a turn any more."""
+        """Give no more turns."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -58,7 +58,7 @@ class Push:
         self._soon(lambda: self._begin_all(names))
 
     def keep(self, account: str) -> None:
-        """Begin the account's line; one that is there ends, and another begins."""
+        """Begin the account's line; one that runs ends first."""
         self._soon(lambda: self._begin(account))
 
     def drop(self, account: str) -> None:

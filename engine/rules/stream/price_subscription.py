@@ -110,7 +110,7 @@ class PushedPair:
 
 @dataclass(frozen=True, slots=True)
 class PriceSubscription:
-    """Of one engine. Immutable; each method returns what it is after something has happened."""
+    """Of one engine. Immutable; each method returns the subscription after an event."""
 
     state: StreamState = StreamState.DOWN
     pairs: Mapping[str, PushedPair] = field(default_factory=dict)

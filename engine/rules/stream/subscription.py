@@ -84,7 +84,7 @@ class Moment(NamedTuple):
     wall: float
 
     def since(self, earlier: Moment) -> float:
-        """Seconds since another moment: by the clock that says more."""
+        """Seconds since another moment, by the clock that shows more."""
         return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
 
 
