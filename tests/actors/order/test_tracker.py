@@ -115,7 +115,7 @@ def test_after_a_failure_it_is_not_hurried_and_waits_as_long_as_it_is_told() -> 
 
 
 def test_pauses_double_and_begin_anew_when_somebody_hurries() -> None:
-    bench, begun = Desk(doubles=True), []
+    bench, begun = Bench(doubles=True), []
     bench.tracker.hurry("A")
     while bench.now < 20.0:
         if bench.calls:
