@@ -341,6 +341,22 @@ def test_a_get_carries_its_query_and_no_body(serve: Serve, connect: Connect) -> 
     assert "api-key" not in request.headers
 
 
+def test_a_get_without_requests_puts_the_same_on_the_wire(serve: Serve, connect: Connect) -> None:
+    server = serve(answering(reply(b"{}")))
+    transport = connect(server)
+    answers = [get("/0/public/Time", deadline=in_time(PATIENCE)) for get in (transport.get, transport.bare_get)]
+    assert answers[0] == answers[1] == HttpReply(200, b"{}", DATE, "application/json")
+    assert server.requests[0] == server.requests[1]
+    assert len(server.pieces) == 2
+
+
+def test_a_lost_reply_to_a_get_without_requests_is_said_like_any(serve: Serve, connect: Connect) -> None:
+    transport = connect(serve(lambda peer: peer.read() and peer.reset()))
+    with pytest.raises(CallUnknown, match=r"The call was sent to .*, but the connection") as failed:
+        transport.bare_get("/0/public/Time", deadline=in_time(PATIENCE))
+    check_text(failed.value)
+
+
 def test_an_empty_body_and_empty_paths_keep_their_shape(serve: Serve, connect: Connect) -> None:
     server = serve(answering(reply()))
     transport = connect(server)
