@@ -6,9 +6,10 @@ which takes longer than the network, and longer to import than the transport.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HEAD_LIMIT = 256 * 1024  # bytes of status line and headers
 BUFFER = 64 * 1024  # bytes received at once
@@ -47,13 +48,13 @@ class PlainHead(NamedTuple):
 
 
 _HEAD_END = b"\r\n\r\n"
-_PLAIN = re.compile(rb"HTTP/1\.1 [2-5][0-9]{2} [ -~]*(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*){1,90}")
-_TELLING = re.compile(
-    rb"\r\n(connection|content-encoding|content-length|content-type|date|retry-after|transfer-encoding):[\t ]*([^\r]*)",
-    re.IGNORECASE,
-)
-_CLOSES = {b"keep-alive": False, b"close": True}
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [ -~]*")
+_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t -~]*)")
+_NO_BODY = frozenset((204, 304))
+_CLOSES = {"keep-alive": False, "close": True}
+_MOST_LINES = 90
 _LONGEST_LENGTH = 12  # digits
+_ODD = ("", None)
 
 
 def plain_head(data: bytes) -> PlainHead | None:
@@ -63,22 +64,42 @@ def plain_head(data: bytes) -> PlainHead | None:
     encoding, a ``Connection`` of one known word, and a status with a body. Never says other than http.client would.
     """
     end = data.find(_HEAD_END)
-    if end < 0 or _PLAIN.fullmatch(data, 0, end) is None:
+    if end < 0:
         return None
-    found = _TELLING.findall(data, 0, end)
-    said = {name.lower(): value for name, value in found}
-    length, kind = said.get(b"content-length", b""), said.get(b"content-type", b"text/plain")
-    closes = _CLOSES.get(said.get(b"connection", b"keep-alive").lower())
-    status = int(data[9:12])
-    if (
-        len(said) != len(found) or closes is None or not length.isdigit() or len(length) > _LONGEST_LENGTH
-        or b"transfer-encoding" in said or b"content-encoding" in said or status in _NO_BODY
-        or not kind.startswith((b"application/", b"text/"))  # the email parser looks into the others
-    ):  # fmt: skip
+    first, *lines = data[:end].split(b"\r\n")
+    status, told = _status(first), [each for each in map(_told, lines) if each is not None]
+    said: dict[str, Any] = dict(told)
+    is_clear = len(said) == len(told) and _ODD not in told and "Content-Length" in said
+    if status is None or not is_clear or len(lines) > _MOST_LINES:
         return None
-    headers = {name: said[key].decode("ascii") for name, key in _KEPT if key in said}
-    return PlainHead(end + len(_HEAD_END), status, int(length), closes, headers)
+    return PlainHead(end + len(_HEAD_END), status, said.pop("Content-Length"), said.pop("Connection", False), said)
 
 
-_NO_BODY = frozenset((204, 304))
-_KEPT = tuple((name, name.lower().encode()) for name in KEPT)
+@functools.lru_cache(maxsize=16)
+def _status(line: bytes) -> int | None:
+    """The status of an ordinary status line of a reply that has a body."""
+    found = _STATUS.fullmatch(line)
+    return None if found is None or int(found[1]) in _NO_BODY else int(found[1])
+
+
+@functools.lru_cache(maxsize=64)
+def _told(line: bytes) -> tuple[str, object] | None:
+    """What a header line says: the name with the text, the length, or whether the connection closes.
+
+    `None` for a header that is not used, `_ODD` for a line that is left to http.client. Remembered, since from one
+    reply to the next few lines change.
+    """
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return _ODD
+    name, text = found[1].decode().title(), found[2].decode()
+    match name:
+        case "Content-Length":
+            return (name, int(text)) if text.isdigit() and len(text) <= _LONGEST_LENGTH else _ODD
+        case "Connection":
+            return (name, _CLOSES[text.lower()]) if text.lower() in _CLOSES else _ODD
+        case "Transfer-Encoding" | "Content-Encoding":
+            return _ODD
+        case "Content-Type" if not text.startswith(("application/", "text/")):
+            return _ODD  # of other types the email parser reads the body as well
+    return (name, text) if name in KEPT else None
