@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 
 from engine.cluster.lease import Lease
-from engine.cluster.owner import Warn
 from engine.errors import OwnershipLost, StoreError
+from engine.store.backing import Soon, Warn
+from engine.store.write_outage import WriteOutage
 from engine.values import Clock
-
-Soon = Callable[[Callable[[], None]], object]
 
 AHEAD = 600 * 1_000_000_000
 """Nanoseconds: a key whose mark is further ahead of the clock has one of its own, as no other key must follow it there.
@@ -48,11 +46,11 @@ class LaneMarks:
     """
 
     def __init__(self, lease: Lease, clock: Clock, warn: Warn) -> None:
-        self._lease, self._clock, self._warn = lease, clock, warn
+        self._lease, self._clock = lease, clock
+        self._outage = WriteOutage("nonces-failing", FAILS, warn)
         self._at_opening = lease.mark
         self._lock = threading.Lock()
         self._renewing: set[str] = set()
-        self._fails = False
         self.reservations = 0
         self.write_seconds = 0.0
 
@@ -82,11 +80,9 @@ class LaneMarks:
         except OwnershipLost:
             raise
         except StoreError as error:
-            if not self._fails:
-                self._warn("nonces-failing", FAILS.format(error=error))
-            self._fails = True
+            self._outage.failed(error)
             raise
-        self._fails = False
+        self._outage.succeeded()
         self.reservations += 1
         self.write_seconds += time.monotonic() - began
 

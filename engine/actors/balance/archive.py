@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from engine.actors.balance.asset_catalogue import read_names
 from engine.actors.balance.messages import BalanceRecord
-from engine.actors.events import AvailabilityChanged, EngineWarning, OrderChanged, OrderFilled
+from engine.actors.events import AvailabilityChanged, EngineWarning, OrderChanged, OrderFilled, warn_by
 from engine.actors.runtime.actor import EngineActor
 from engine.actors.runtime.mailbox import PatientMailbox
 from engine.errors import CallError, StoreError
@@ -35,6 +35,7 @@ from engine.rules.balance.snapshot import BalanceSnapshot, moment
 from engine.rules.order.order import OrderReceipt
 from engine.rules.order.states import OrderState
 from engine.store import AT_ONCE, check_outline, open_or_replace, read_documents, read_group, read_range
+from engine.store.write_outage import WriteOutage
 from engine.values import SYSTEM_CLOCK, Account, Clock, Settings
 
 logger = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ class ArchiveActor(EngineActor):
         self, directory: Path, *, publish: Callable[[Any], None], clock: Clock = SYSTEM_CLOCK
     ) -> None:
         super().__init__()
-        self._publish, self._clock = publish, clock
-        self._failing = False
+        self._clock = clock
+        self._outage = WriteOutage("balance-not-kept", "A balance could not be kept: {error}", warn_by(publish))
         self._balances: dict[str, Any] = {}  # documents to be written, by name
         self._points: dict[str, Any] = {}
         self._taken = 0  # records since the last write
@@ -128,7 +129,8 @@ class ArchiveActor(EngineActor):
         is_noted = self._attempt(take)
         if self._taken and (self.actor_inbox.empty() or self._taken >= AT_ONCE):
             is_written = self._attempt(self._write)
-            self._failing = self._failing and not (is_noted and is_written)
+            if is_noted and is_written:
+                self._outage.succeeded()
 
     def _attempt(self, step: Callable[[], None]) -> bool:
         try:
@@ -137,9 +139,7 @@ class ArchiveActor(EngineActor):
         except StoreError as error:
             for known in (self._newest, self._hours, self._marks):  # what is on disk is unknown now
                 known.clear()
-            if not self._failing:
-                self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
-            self._failing = True
+            self._outage.failed(error)
             return False
 
     def _take(self, record: BalanceRecord) -> None:

@@ -50,7 +50,7 @@ class Listener:
         self._kept: dict[str, tuple[BalanceSnapshot, _Found, BalanceSnapshot]] = {}
 
     def expect(self, account: str, interval: float, spacing: float) -> None:
-        """A balance is asked for: of this account one every `interval` seconds, of any every `spacing` seconds."""
+        """Expect a balance of this account every `interval` seconds, and one of any account every `spacing` seconds."""
         silence = self._settings.silence_to_unavailable
         with self._lock:
             own = self._accounts.setdefault(account, self._now())
@@ -73,7 +73,7 @@ class Listener:
             return {name: now - each.at for name, each in self._accounts.items() if each.is_reply}
 
     def is_refusing(self) -> bool:
-        """Whether Kraken has refused a call since the last good reply of all: it answers, if only with a no."""
+        """Whether Kraken has refused a call since the last good reply to any account: it answers, with refusals."""
         with self._lock:
             return self._lane is not None and self._answered_at > self._lane.at
 
@@ -117,7 +117,7 @@ class Listener:
         return None if found is None else found[0].sentence(found[1])
 
     def all_judged(self, snapshots: tuple[BalanceSnapshot, ...]) -> tuple[BalanceSnapshot, ...]:
-        """Each snapshot as it is to be read now; as they are while nobody is silent, which one look tells."""
+        """Each snapshot as it is to be read now: unchanged without silence, which one check for all accounts shows."""
         with self._lock:
             now = self._clock.monotonic()
             lane = self._lane
@@ -133,7 +133,7 @@ class Listener:
         found = self._silence(snapshot.account)
         if found is None:
             return snapshot
-        kept = self._kept.get(snapshot.account)  # a silence lasts, and who watches looks again and again
+        kept = self._kept.get(snapshot.account)  # readers ask repeatedly during a silence
         if kept is None or kept[0] is not snapshot or kept[1] != found:
             kept = self._kept[snapshot.account] = (snapshot, found, self._judge(snapshot, found))
         return kept[2]

@@ -71,13 +71,12 @@ class OrderActor(EngineActor):
     - An unknown outcome is looked up again and again, in the settle class, and never sent again. Absence counts from
       complete replies that were asked for `settle_margin` after the deadline, measured monotonically; after a restart
       that time begins anew. It is looked up only with a key that sees the order.
-    - An open order is looked at every `Settings.follow_every` seconds until it is over, and one that is over until a
-      row has told what was filled of it.
+    - An order is looked at every `Settings.follow_every` seconds until it is over and a row says what was filled.
     - An order that is to be canceled is canceled as soon as Kraken knows it, also after a restart.
     - What happens is published as `OrderChanged` and `OrderFilled`; `invalidate` is called when it changes a balance.
 
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
-    start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
+    start. What it receives before it stops is still written down. `private` is the lane, by name; `key_of` gives the
     name of an account's key, `spare` the points of its call counter (see `Reconciler`). `safeguards` shows others which
     accounts are paused and whose dead man's switch is armed. `open_journal` opens what the journal is kept in.
     """
@@ -237,7 +236,7 @@ class OrderActor(EngineActor):
             self._publish(OrderChanged(plan.account, plan.receipt))
 
     def _known(self, plan: Placement) -> Placement | None:
-        """The placement that has its id, or an open one of its client's that has the client's name for it."""
+        """The placement with this id, or an open one to which the client has given the same name."""
         found = self._journal.find(plan.account, plan.id)
         if found is not None and found.id == plan.id:
             return found
@@ -254,7 +253,7 @@ class OrderActor(EngineActor):
         return waiting
 
     def _broken_off(self, plan: Placement, error: Exception) -> CallError:
-        """Something unforeseen came in between: in the journal it is not sent, so that it cannot be sent any more."""
+        """The attempt failed unexpectedly: the journal has it as not sent, so that it cannot be sent later."""
         row = self._journal.row(plan.cl_ord_id)
         self._orders.waiters.forget(plan.cl_ord_id)
         reason = f"The engine failed before the order was sent ({type(error).__name__})."
