@@ -189,15 +189,15 @@ class StoreDocuments:
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The documents of these names that there are."""
-        return read_named(self.store.path, names)
+        return self.store.named(names)
 
     def names(self, first: str, end: str, at_most: int | None = None) -> list[str]:
         """The names from `first` to before `end`, in the order of their bytes."""
-        return list(read_range(self.store.path, first, end, -1 if at_most is None else at_most))
+        return list(self.store.between(first, end, -1 if at_most is None else at_most))
 
     def between(self, first: str, end: str) -> dict[str, Any]:
         """The documents of these names."""
-        return read_range(self.store.path, first, end)
+        return self.store.between(first, end)
 
     def put_all(self, documents: Mapping[str, Any]) -> None:
         """Write documents."""
