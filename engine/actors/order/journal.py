@@ -21,6 +21,14 @@ FORGET_AT_MOST = 100  # of them at a time, so that no placement waits long for i
 T = TypeVar("T")
 
 
+class PlacedAlready(ConfigError):
+    """The id was placed before: `row` is that placement."""
+
+    def __init__(self, row: Placement) -> None:
+        super().__init__(f"The id {row.id!r} is placed already.")
+        self.row = row
+
+
 class Journal:
     """Placements by their `cl_ord_id`. Those that are live are in memory, the others in `kept` alone.
 
@@ -122,8 +130,9 @@ class Journal:
     def plan(self, row: Placement) -> None:
         """Write a new placement down.
 
-        Raises `IdInUse` when its id names another order, `PairUnsettled`, or `CallNotSent` when it cannot be written.
-        An id whose placement was not sent may be planned again; everything else that has the id is for the caller.
+        Raises `PlacedAlready` with the placement that has its id, `IdInUse` when that is another order,
+        `PairUnsettled`, or `CallNotSent` when it cannot be written. An id whose placement was not sent may be planned
+        again.
         """
         with self._lock:
             before = self._check_may_plan(row)
@@ -248,12 +257,12 @@ class Journal:
 
     def _check_may_plan(self, row: Placement) -> Placement | None:
         """The placement that had its id before, and was not sent."""
+        known = self._of_id(row.account, row.id)
+        if known is not None and known.is_again(row.order):
+            raise PlacedAlready(known)
         obstacle = self.obstacle
         if obstacle is not None:
             raise CallNotSent(obstacle).in_krakens_words("EService:Market in cancel_only mode")
-        known = self._of_id(row.account, row.id)
-        if known is not None and known.is_again(row.order):
-            raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first
         self._check_pair(row)
         return known
 

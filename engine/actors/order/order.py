@@ -17,7 +17,7 @@ from engine.actors.order.announcer import Announcer
 from engine.actors.order.batch import BatchSubmission, Ended, batch_params, gathered
 from engine.actors.order.canceller import Wish
 from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
-from engine.actors.order.journal import Journal
+from engine.actors.order.journal import Journal, PlacedAlready
 from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
     AccountsWithOrders,
@@ -196,11 +196,13 @@ class OrderActor(EngineActor):
     # Placing
 
     def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        known = self._known(plan)
-        if known is not None and known.is_again(plan.order):
-            return self._orders.waiters.wait(known, Until.SETTLED, timeout)
+        known = self._of_its_client(plan)
         try:
+            if known is not None and known.is_again(plan.order):
+                raise PlacedAlready(known)
             return self._planned(plan, timeout)
+        except PlacedAlready as there:
+            return self._orders.waiters.wait(there.row, Until.SETTLED, timeout)
         except EngineError:
             raise
         except Exception as error:  # noqa: BLE001 - no descriptors, no memory
@@ -239,8 +241,10 @@ class OrderActor(EngineActor):
     def _known(self, plan: Placement) -> Placement | None:
         """The placement that has its id, or an open one of its client's that has the client's name for it."""
         found = self._journal.find(plan.account, plan.id)
-        if found is not None and found.id == plan.id:
-            return found
+        return found if found is not None and found.id == plan.id else self._of_its_client(plan)
+
+    def _of_its_client(self, plan: Placement) -> Placement | None:
+        """An open placement of its client's that has the client's name for it."""
         if plan.client_id is None:
             return None
         named = self._journal.open_of_client(plan.account, plan.client, "cl_ord_id", plan.client_id)
