@@ -73,10 +73,6 @@ class JournalFile(PlacementRows):
         self._is_blocked = bool(aside)
         return _BLOCKED.format(name=aside[0], directory=self._directory) if aside else None
 
-    def send(self, row: Placement) -> None:
-        """Write a placement that goes out as soon as this returns: from then on its loss would be noticed."""
-        self._commit({row.cl_ord_id: row.to_dict()})
-
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write how long a dead man's switch is armed for."""
         if self.switches.get(account) == seconds:
@@ -103,6 +99,10 @@ class JournalFile(PlacementRows):
         self._witness.close()
 
     # Writing
+
+    def _put_sent(self, documents: Mapping[str, Any]) -> None:
+        """As a new generation: the loss of what goes out now would be noticed."""
+        self._commit(documents)
 
     def _commit(self, documents: Mapping[str, Any]) -> None:
         """Write documents as a new generation: durable here before the witness hears of it, so never behind it."""

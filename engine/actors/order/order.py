@@ -62,12 +62,15 @@ from engine.rules.order.states import OrderEvent, OrderState
 from engine.store.backing import JournalRows
 from engine.values import Clock, Settings
 
+LANE_PATIENCE = 0.002
+"""Seconds that a lane which is free gets to send a placement, and so to write it, before it is written as *planned*."""
+
 
 class OrderActor(EngineActor):
     """Keeps the journal of one engine's placements, sends each once through the lane, and settles what is unknown.
 
-    - A placement is durable as *planned* before the lane hears of it and as *sent* before it goes out; it has a
-      `cl_ord_id` of ours and a deadline in Kraken's time.
+    - A placement is durable as *sent* before it goes out, and as *planned* when it waits for its turn and this actor
+      takes its next message; it has a `cl_ord_id` of ours and a deadline in Kraken's time.
     - An unknown outcome is looked up again and again, in the settle class, and never sent again. Absence counts from
       complete replies that were asked for `settle_margin` after the deadline, measured monotonically; after a restart
       that time begins anew. It is looked up only with a key that sees the order.
@@ -129,7 +132,7 @@ class OrderActor(EngineActor):
         self._dead_man_switch.restore()
 
     def on_receive(self, message: Any) -> Any:
-        """Handle one message. Runs in the actor's thread; waits for nothing but the disk."""
+        """Handle one message. Runs in the actor's thread; waits for nothing but the disk, and `LANE_PATIENCE`."""
         if isinstance(message, CallDone | CallFailed):
             return self._take(message)
         handle = self._handlers.get(type(message))
@@ -251,10 +254,16 @@ class OrderActor(EngineActor):
         return named[0] if named else None
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        self._journal.plan(plan)
-        self._publish(OrderChanged(plan.account, plan.receipt))
+        """Give it to the lane and write it down, whoever of the two is first; then it is told."""
+        self._journal.intend(plan)
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
+        try:
+            self._journal.write(plan.cl_ord_id, LANE_PATIENCE)
+        except CallNotSent:
+            self._orders.waiters.forget(plan.cl_ord_id)
+            raise
+        self._publish(OrderChanged(plan.account, plan.receipt))
         return waiting
 
     def _broken_off(self, plan: Placement, error: Exception) -> CallError:
