@@ -18,10 +18,13 @@ _BEGINNING = re.compile(rb'\{"sum": "')
 _LONGEST = 4096  # a longer document spans several of SQLite's pages, so its bytes are not contiguous
 _NAME_LENGTHS = (32, *range(1, 32), *range(33, 65))  # the length of a key id first
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 def encode(name: str, document: Any) -> str:
     """The text to store under `name`. Raises `TypeError` when the document is not JSON."""
-    return json.dumps({"sum": _checksum(name, document), "doc": document})
+    text = _canonical(document)
+    return f'{{"sum": "{_checksum_of(name, text)}", "doc": {text}}}'
 
 
 def decode(name: Any, text: Any, where: object) -> tuple[str, Any]:
@@ -64,5 +67,9 @@ def _name_before(raw: bytes, start: int, checksum: str, document: Any) -> str | 
 
 
 def _checksum(name: str, document: Any) -> str:
-    text = json.dumps([name, document], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return _checksum_of(name, _canonical(document))
+
+
+def _checksum_of(name: str, text: str) -> str:
+    """Over name and document as one JSON list, whose text is put together from theirs."""
+    return hashlib.sha256(f"[{_canonical(name)},{text}]".encode()).hexdigest()[:32]

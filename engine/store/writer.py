@@ -29,9 +29,12 @@ from engine.store.reader import (
     LOCK_PATIENCE,
     OPEN,
     TABLE,
+    Lookups,
     check_log,
     open_read_only,
     read_documents,
+    read_named,
+    read_range,
     unreadable,
 )
 
@@ -53,6 +56,7 @@ _REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
 _DELETE = f"DELETE FROM {TABLE} WHERE key IN "  # noqa: S608
 
 _abandoned: dict[Identity, Any] = {}  # what must not be closed any more, by file
+_left_open: list[Lookups] = []  # nor these: their descriptors' numbers are other files' by now
 
 
 class Store:
@@ -83,6 +87,8 @@ class Store:
         self._guards_log = guards_log
         self._lock = threading.Lock()
         self._late: queue.SimpleQueue[Any] | None = None
+        self._looking = threading.Lock()
+        self._lookups: Lookups | None = None  # opened by the first look
         identity = create_file(path)
         if identity in _abandoned:
             raise StoreError(f"Other code of this process has closed {path} while it was in use: restart the process.")
@@ -107,6 +113,20 @@ class Store:
     def documents(self) -> dict[str, Any]:
         """Every document by name. Raises `StoreDamaged` or `StoreError`."""
         return read_documents(self.path)
+
+    def named(self, names: Sequence[str]) -> dict[str, Any]:
+        """The documents of these names that there are, without a look at the others. Raises as `documents` does."""
+        with self._looking:
+            lookups = self._open_lookups()
+            return read_named(self.path, names) if lookups is None else lookups.named(names)
+
+    def between(self, first: str, end: str, at_most: int = -1) -> dict[str, Any]:
+        """The documents from name `first` to before `end`, in that order; otherwise as `named`."""
+        with self._looking:
+            lookups = self._open_lookups()
+            if lookups is None:
+                return read_range(self.path, first, end, at_most)
+            return lookups.between(first, end, at_most)
 
     def put(self, name: str, document: Any) -> None:
         """Write one document; returns when it is durable. Raises `StoreError` when that cannot be promised.
@@ -134,8 +154,9 @@ class Store:
 
         Where other code has closed SQLite's descriptors, it stays open: closing writes to them, whosever they are now.
         """
-        with self._lock:
+        with self._lock, self._looking:
             opened, self._dict = self._dict, None
+            self._close_lookups()
         if opened is None:
             return
         if not self._has_descriptors():
@@ -146,6 +167,24 @@ class Store:
             opened.close(force=True)  # without force it waits for the writer, for ever if that is dead
             if not _in_time(partial(_has_ended, writer), CLOSE_PATIENCE if self._guards_log else PATIENCE):
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
+
+    def _open_lookups(self) -> Lookups | None:
+        """The connection for looks; `None` when the file is closed. One that other code has closed is never used."""
+        if self._dict is None:
+            return None
+        if self._lookups is not None and not self._lookups.is_whole:
+            self._close_lookups()
+        if self._lookups is None:
+            self._lookups = Lookups(self.path, self._files.values())
+        return self._lookups
+
+    def _close_lookups(self) -> None:
+        """Before the file: SQLite folds in its log as its last connection closes, which is to be the writer's."""
+        lookups, self._lookups = self._lookups, None
+        if lookups is not None and lookups.is_whole:
+            lookups.close()
+        elif lookups is not None:
+            _left_open.append(lookups)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -17,8 +17,18 @@ from engine.store.backing import JournalRows
 
 FORGET_EVERY = 50  # plans between two looks for rows that need not be kept
 FORGET_AT_MOST = 100  # of them at a time, so that no placement waits long for it
+ALONG = 20  # rows that are written at most together with one that goes out
+WRITE_AGAIN = 5.0  # seconds after which another try makes sense
 
 T = TypeVar("T")
+
+
+class PlacedAlready(ConfigError):
+    """The id was placed before: `row` is that placement."""
+
+    def __init__(self, row: Placement) -> None:
+        super().__init__(f"The id {row.id!r} is placed already.")
+        self.row = row
 
 
 class Journal:
@@ -26,9 +36,10 @@ class Journal:
 
     The only writer of `kept`, which it closes, also when its constructor raises. Thread-safe.
 
-    - `plan` and `send` return when the row is durable, and change nothing when they raise.
-    - `note` changes a row in memory, at once; `save` makes that durable. A crash in between leaves an older state,
-      which is settled by looking up.
+    - `plan`, `write` and `send` return when the row is durable, and change nothing when they raise.
+    - `intend` and `note` change a row in memory, at once; `save` makes that durable, and so does the next `send`, which
+      takes along what is not written. A crash in between leaves an older state, which is settled by looking up, or no
+      row of what was never sent.
     - A row found at the start that was sent and not answered is *unknown*; one that was only planned was not sent.
     - After damage, or when the file was lost, nothing is planned until a person has moved what is left of it out of the
       directory: `damage` and `obstacle` tell.
@@ -39,12 +50,15 @@ class Journal:
     def __init__(self, kept: JournalRows, *, wall: Callable[[], float]) -> None:
         self._wall, self._kept = wall, kept
         self._lock = threading.RLock()
+        self._sent = threading.Condition(self._lock)
         self.damage = self._kept.damage
         self.switches: Mapping[str, int] = self._kept.switches
         self.pauses: Mapping[str, float] = self._kept.pauses
         self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
         self._by_id: dict[tuple[str, str], str] = {}  # of these rows
+        self._waiting: set[str] = set()  # those of these rows whose turn has not come
         self._unsaved: set[str] = set()
+        self._unwritten: dict[str, Placement | None] = {}  # new ones, and the placements whose ids they take
         self._planned = 0
         try:
             for row in self._kept.live:
@@ -120,27 +134,49 @@ class Journal:
         return None if found is None or found.cl_ord_id == row.cl_ord_id else found
 
     def plan(self, row: Placement) -> None:
-        """Write a new placement down.
+        """Write a new placement down. Raises what `intend` and `write` raise."""
+        self.intend(row)
+        self.write(row.cl_ord_id)
 
-        Raises `IdInUse` when its id names another order, `PairUnsettled`, or `CallNotSent` when it cannot be written.
-        An id whose placement was not sent may be planned again; everything else that has the id is for the caller.
+    def intend(self, row: Placement) -> None:
+        """Take in a new placement, in memory.
+
+        Raises `PlacedAlready` with the placement that has its id, `IdInUse` when that is another order,
+        `PairUnsettled`, or `CallNotSent` when nothing may be placed. An id whose placement was not sent may be planned
+        again.
         """
         with self._lock:
-            before = self._check_may_plan(row)
-            self._write(row, lambda: self._kept.begin(row, before))
-            if before is not None:
-                self._leave(before)
+            self._unwritten[row.cl_ord_id] = self._check_may_plan(row)
+            self._take(row)
             self._planned += 1
             if self._planned % FORGET_EVERY == 0:
                 self.forget()
+
+    def write(self, cl_ord_id: str, patience: float = 0.0) -> None:
+        """Write down a placement that was taken in, unless it is sent within `patience` seconds, and so written.
+
+        Of several that wait for their turn only the first is waited for: the lane is busy. Raises `CallNotSent` when it
+        cannot be written: it is forgotten then, and cannot be sent any more.
+        """
+        with self._sent:
+            if patience and self._waiting <= {cl_ord_id}:
+                self._sent.wait_for(lambda: cl_ord_id not in self._unwritten, patience)
+            if cl_ord_id in self._unwritten:
+                try:
+                    self._begin(cl_ord_id)
+                except StoreError as error:
+                    self._take_back(cl_ord_id)
+                    raise _not_written(error) from None
 
     def send(self, cl_ord_id: str, deadline: float) -> Placement:
         """Its turn has come: write down that it goes out now, with its deadline.
 
         Said again (a call that is signed again), it keeps the first deadline. Raises `CallNotSent`: it must not go.
         """
-        with self._lock:
-            row = self._known(cl_ord_id)
+        with self._sent:
+            row = self.row(cl_ord_id)
+            if row is None:
+                raise CallNotSent("The placement was given up before its turn; it was not sent.")
             if row.state is OrderState.SENT:
                 return row
             if row.state is not OrderState.PLANNED:
@@ -150,7 +186,15 @@ class Journal:
                 raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
             self._check_pair(row)
             row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
-            self._write(row, lambda: self._kept.send(row))
+            along = self._along(cl_ord_id)
+            try:
+                self._kept.send(row, self._unwritten.get(cl_ord_id), along)
+            except StoreError as error:
+                raise _not_written(error) from None
+            self._take(row)
+            for each in (row, *along):
+                self._is_written(each)
+            self._sent.notify_all()
             return row
 
     def note(self, cl_ord_id: str, event: OrderEvent, **changes: Any) -> Placement:
@@ -187,12 +231,12 @@ class Journal:
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""
         with self._lock:
+            for name in [*self._unwritten]:
+                self._begin(name)
             rows = [self._rows[name] for name in self._unsaved]
             self._kept.keep(rows)
-            self._unsaved.clear()
             for row in rows:
-                if not row.is_live:
-                    self._leave(row)
+                self._is_written(row)
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write down that the account's dead man's switch is armed, or with 0 being disarmed. Raises `StoreError`."""
@@ -248,12 +292,12 @@ class Journal:
 
     def _check_may_plan(self, row: Placement) -> Placement | None:
         """The placement that had its id before, and was not sent."""
+        known = self._of_id(row.account, row.id)
+        if known is not None and known.is_again(row.order):
+            raise PlacedAlready(known)
         obstacle = self.obstacle
         if obstacle is not None:
             raise CallNotSent(obstacle).in_krakens_words("EService:Market in cancel_only mode")
-        known = self._of_id(row.account, row.id)
-        if known is not None and known.is_again(row.order):
-            raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first
         self._check_pair(row)
         return known
 
@@ -265,16 +309,36 @@ class Journal:
                     "goes out on that pair."
                 )
 
-    def _write(self, row: Placement, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except StoreError as error:
-            raise CallNotSent(f"The order could not be written down, so it was not sent: {error}") from None
-        self._take(row)
+    def _begin(self, cl_ord_id: str) -> None:
+        row = self._rows[cl_ord_id]
+        self._kept.begin(row, self._unwritten[cl_ord_id])
+        self._is_written(row)
+
+    def _is_written(self, row: Placement) -> None:
+        """It is in the file as it is in memory; what is over is only there from now on."""
+        before = self._unwritten.pop(row.cl_ord_id, None)
+        self._unsaved.discard(row.cl_ord_id)
+        for each in (before, row):
+            if each is not None and (each is before or not each.is_live):
+                self._leave(each)
+
+    def _along(self, cl_ord_id: str) -> list[Placement]:
+        """What else is written with one that goes out: live rows that the file has not, or not as they are."""
+        new = (name for name, before in self._unwritten.items() if before is None)
+        rows = [self._rows[name] for name in dict.fromkeys((*new, *self._unsaved)) if name != cl_ord_id]
+        return [row for row in rows if row.is_live][:ALONG]
+
+    def _take_back(self, cl_ord_id: str) -> None:
+        """A new placement could not be written: it is as if it had never been."""
+        before = self._unwritten.pop(cl_ord_id)
+        self._leave(self._rows[cl_ord_id])
+        if before is not None and before.cl_ord_id in self._rows:
+            self._take(before)
 
     def _take(self, row: Placement) -> None:
         """Keep a row. Its id leads to the newest: the writing of an older one may have been given up, and done late."""
         self._rows[row.cl_ord_id] = row
+        (self._waiting.add if row.state is OrderState.PLANNED else self._waiting.discard)(row.cl_ord_id)
         known = self._rows.get(self._by_id.get((row.account, row.id), ""))
         if known is None or _age(known) <= _age(row):
             self._by_id[row.account, row.id] = row.cl_ord_id
@@ -289,6 +353,8 @@ class Journal:
     def _leave(self, row: Placement) -> None:
         """It is over, and found in the file."""
         self._rows.pop(row.cl_ord_id, None)
+        self._waiting.discard(row.cl_ord_id)
+        self._unwritten.pop(row.cl_ord_id, None)
         self._unsaved.discard(row.cl_ord_id)
         if self._by_id.get((row.account, row.id)) == row.cl_ord_id:
             del self._by_id[row.account, row.id]
@@ -314,6 +380,12 @@ class Journal:
             return read()
         except StoreError as error:
             raise CallNotSent(f"The journal of orders cannot be read: {error}") from None
+
+
+def _not_written(error: StoreError) -> CallNotSent:
+    return CallNotSent(
+        f"The order could not be written down, so it was not sent: {error}", retry_after=WRITE_AGAIN
+    )
 
 
 def _age(row: Placement) -> float:

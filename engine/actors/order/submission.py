@@ -128,6 +128,7 @@ def _failed(error: CallError) -> _Told:
 
 
 def _not_sent(error: CallError | None) -> _Told:
-    """A plain `CallNotSent` may be a cancel that covered it; the others say that it may be tried again."""
-    may_repeat = isinstance(error, CallNotSent) and type(error) is not CallNotSent
+    """A plain `CallNotSent` may be a cancel that covered it; the others say that it may be tried again, or when."""
+    is_another = type(error) is not CallNotSent
+    may_repeat = isinstance(error, CallNotSent) and (is_another or error.retry_after is not None)
     return OrderEvent.NOT_SENT, {"reason": str(error), "may_repeat": may_repeat}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from engine.errors import ConfigError
@@ -137,8 +138,9 @@ class Order:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts. `from_dict` reads it."""
-        values = {name: plain(getattr(self, name)) for name in _PARTS}
-        return values | {"close": None if self.close is None else self.close.to_dict()}
+        values = dict(zip(_PARTS, map(plain, _parts(self)), strict=True))
+        values["close"] = None if self.close is None else self.close.to_dict()
+        return values
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Order:
@@ -147,6 +149,7 @@ class Order:
 
 
 _PARTS = tuple(each.name for each in fields(Order))
+_parts = attrgetter(*_PARTS)
 
 
 @dataclass(frozen=True, slots=True)
