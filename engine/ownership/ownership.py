@@ -6,20 +6,25 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 
-from engine.errors import OwnershipLost, StoreError, StoreInUse
+from engine.errors import OwnershipLost, StoreInUse
 from engine.ownership.claim import Claim, Warn
-from engine.ownership.file_lock import FileLock, holder_of
-from engine.ownership.key_file import KeyFile, places_of_keys
+from engine.ownership.directory_lock import DirectoryLock, holder_of
+from engine.ownership.key_claim import KeyClaim, claim_of
+from engine.ownership.key_places import places_of_keys
 from engine.ownership.local_socket import is_served
-from engine.ownership.socket_claim import SocketClaim
-from engine.store import prepare_directory
+from engine.ownership.socket_claim import SocketClaim, has_room
+from engine.store import MORE_FILES, prepare_directory
 
 LOCK_NAME = "owner.lock"
 _IS_LINUX = sys.platform.startswith("linux")
+
+CLAIMS_SHORT = (
+    "This process may open too few files to claim each API key by name, so some are guarded by lock files alone: an "
+    f"engine that shares none of their directories with this one does not see them. {MORE_FILES}"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +48,9 @@ class Ownership:
         self.directory = prepare_directory(directory)
         self._warn = warn
         self._changing = threading.Lock()
+        self._places = places_of_keys(self.directory)
         self._claims: dict[str, tuple[Claim, ...]] = {}
-        self.is_lost = self._is_released = False
+        self.is_lost = self._is_released = self._is_short = False
         what = f"The state directory {self.directory} is in use"
         self._lock = self._locked(what)
         try:
@@ -60,15 +66,11 @@ class Ownership:
 
     def claim_key(self, account: str, key_id: str) -> None:
         """Take an API key, named by its hash, for this engine; raises `StoreInUse`."""
-        what = f"The API key of account {account} is in use"
         taken: list[Claim] = []
         try:
-            if _IS_LINUX:
-                taken.append(SocketClaim(key_id, what, "key", self._warn))
-            for place in places_of_keys(self.directory):
-                taken.extend(self._key_file(place, key_id, what))
-            if not taken:
-                raise StoreError(f"The API key of account {account} cannot be claimed: no directory takes its lock.")
+            if _IS_LINUX and self._may_open_socket():
+                taken.append(SocketClaim(key_id, claim_of(account), "key", self._warn))
+            taken.append(KeyClaim(account, key_id, self._places))
         except BaseException:
             for claim in taken:
                 claim.release()
@@ -84,8 +86,9 @@ class Ownership:
         """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
         try:
             self._lock.check()
-        except OwnershipLost:
-            self._told(self._lock.check)
+        except OwnershipLost as error:
+            self._lose(error)
+            raise
         if self.is_lost:
             self.verify()
 
@@ -96,7 +99,15 @@ class Ownership:
         """
         if self._is_released:
             raise OwnershipLost(f"{self.directory} was given back: nothing is written to it any more.")
-        self._told(partial(self._verify, key_id))
+        try:
+            self._lock.verify()
+            for name in {"", key_id}:
+                for claim in self._claims.get(name, ()):
+                    claim.verify()
+        except OwnershipLost as error:
+            self._lose(error)
+            raise
+        self.is_lost = False
 
     def release(self) -> None:
         """Give everything back, the directory last; a second call does nothing."""
@@ -105,39 +116,27 @@ class Ownership:
             self.release_key(key_id)
         self._lock.release()
 
-    def _locked(self, what: str) -> FileLock:
+    def _locked(self, what: str) -> DirectoryLock:
         try:
-            return FileLock(self.directory / LOCK_NAME, what)
+            return DirectoryLock(self.directory / LOCK_NAME, what)
         except StoreInUse as error:
             if is_served(self.directory):
                 raise StoreInUse(f"{what} by {_served_by(error.pid)}", error.pid) from None
             raise
 
-    def _verify(self, key_id: str) -> None:
-        self._lock.verify()
-        for name in {"", key_id}:
-            for claim in self._claims.get(name, ()):
-                claim.verify()
-        self.is_lost = False
+    def _may_open_socket(self) -> bool:
+        if has_room():
+            return True
+        if not self._is_short:
+            self._is_short = True
+            self._warn("claims-short", CLAIMS_SHORT)
+        return False
 
-    def _told(self, look: Callable[[], None]) -> None:
-        try:
-            look()
-        except OwnershipLost as error:
-            with self._changing:
-                was_lost, self.is_lost = self.is_lost, True
-            if not was_lost:
-                self._warn("ownership-lost", str(error))
-            raise
-
-    def _key_file(self, place: Path, key_id: str, what: str) -> Iterable[Claim]:
-        try:
-            return (KeyFile(place, key_id, what),)
-        except StoreInUse:
-            raise
-        except StoreError as error:  # the other places guard it
-            logger.info("The key is not claimed in %s: %s", place, error)
-            return ()
+    def _lose(self, error: OwnershipLost) -> None:
+        with self._changing:
+            was_lost, self.is_lost = self.is_lost, True
+        if not was_lost:
+            self._warn("ownership-lost", str(error))
 
 
 def _served_by(pid: int | None) -> str:

@@ -14,7 +14,8 @@ import pytest
 from engine.errors import StoreInUse
 from engine.ownership import Ownership
 from engine.ownership.cluster_keys import ClusterKeys
-from engine.ownership.key_file import places_of_keys
+from engine.ownership.key_file import KeySpot
+from engine.ownership.key_places import places_of_keys
 from tests.ownership.processes import running
 
 
@@ -80,7 +81,7 @@ def test_what_was_refused_holds_nothing(key: str, tmp_path: Path) -> None:
 
 def test_lock_files_that_somebody_removes_are_made_anew(key: str, tmp_path: Path) -> None:
     keys = ClusterKeys("red", [("MASTER", key)], tmp_path)
-    files = [place / f"{key}.lock" for place in places_of_keys(tmp_path)]
+    files = [place / KeySpot.of(key).file for place in places_of_keys(tmp_path)]
     for file in files:
         file.unlink()
     keys.verify()
