@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.ownership.key_claim import KeyClaim
-from engine.ownership.key_places import places_of_keys
+from engine.ownership.key_claims import KeyClaims, not_claimable
 
 
 class ClusterKeys:
@@ -18,22 +17,20 @@ class ClusterKeys:
     """
 
     def __init__(self, cluster: str, keys: Iterable[tuple[str, str]], directory: Path) -> None:
-        self._claims: list[KeyClaim] = []
-        places = places_of_keys(directory)
+        keys = tuple(keys)
+        self._keys = [key_id for _, key_id in keys]
+        self._claims = KeyClaims(directory, group=cluster)
         try:
-            for account, key_id in keys:
-                self._claims.append(KeyClaim(account, key_id, places, cluster))
+            if not self._claims.add(keys) and keys:
+                raise not_claimable(keys[0][0])
         except BaseException:
             self.release()
             raise
 
     def verify(self) -> None:
         """Make anew what was removed, as cleaners of temporary files do. Raises `OwnershipLost`."""
-        for claim in self._claims:
-            claim.verify()
+        self._claims.verify(self._keys)
 
     def release(self) -> None:
         """Give them back; a second call does nothing."""
-        claims, self._claims = self._claims, []
-        for claim in claims:
-            claim.release()
+        self._claims.release()

@@ -1,31 +1,41 @@
-"""A file that is there to be locked, and that nothing else has to open."""
+"""A lock file: who has it open and locked owns what it stands for."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import uuid
 from pathlib import Path
 
 from engine.errors import OwnershipLost, StoreError
 from engine.ownership import record_lock
-from engine.ownership.claim import CLOSED, RESTART, in_use
+from engine.ownership.claim import CLOSED, RESTART, in_use, owner_named
 from engine.store import cause, held_by
 
 _TRIES = 100
+TOKEN = 32  # bytes at the beginning of the file
 
 
 class LockFile:
-    """An open lock file, made (0600) if need be.
+    """A lock file that is open and locked. A token at its beginning shows whether another has had it meanwhile.
 
-    No second one of a process may have the same file: closing it would drop the POSIX locks of the first. Raises
-    `StoreError` when it cannot be opened, the `OSError` being its cause.
+    It is made (0600) if need be. No second descriptor of it may be opened in the process: closing that would drop the
+    lock that names us. `what` begins the sentence of who finds it taken: raises `StoreInUse` with the owner's pid when
+    another process has it, else `StoreError`, whose cause is the `OSError`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self._what = path, what
         self._place = os.fspath(path)  # looked at before each call
         self.descriptor = _opened(path)
         self._identity = held_by(self.descriptor)
+        try:
+            self._lock()
+        except BaseException:
+            self.close()
+            raise
+        self._token = _leave_token(self.descriptor)
 
     def check(self) -> None:
         """Raise `OwnershipLost` unless our descriptor and the path are still the file that was opened."""
@@ -42,33 +52,40 @@ class LockFile:
         if (found.st_dev, found.st_ino) != self._identity:
             raise OwnershipLost(f"The lock file {self.path} was replaced by another one. {RESTART}")
 
-    def take(self, at: int, what: str) -> None:
-        """Lock it at that byte. Raises `StoreInUse` with the pid of who has it, else `StoreError`."""
+    def verify(self) -> None:
+        """Raise `OwnershipLost` when the lock is not ours any more, or was another's meanwhile."""
+        self.check()
+        try:
+            record_lock.take_again(self.descriptor)
+            is_unchanged = os.pread(self.descriptor, TOKEN, 0) == self._token
+        except OSError as error:
+            if not record_lock.is_taken(error):
+                raise OwnershipLost(f"The lock file {self.path} cannot be locked: {error.strerror}.") from None
+            owner = owner_named(record_lock.holder(self.descriptor) or None)
+            raise OwnershipLost(f"{self._what} by {owner} now. {RESTART}") from None
+        if not is_unchanged:
+            raise OwnershipLost(f"{self._what}, or was, by another engine since this one took it. {RESTART}")
+
+    def close(self) -> None:
+        """Close the descriptor, unless its number is some other file's by now; that unlocks the file.
+
+        In a forked child it does not: the lock stays with the parent.
+        """
+        if held_by(self.descriptor) == self._identity:
+            os.close(self.descriptor)
+
+    def _lock(self) -> None:
         for _ in range(_TRIES):  # an owner that ends between our try and our question leaves nobody to name
             try:
-                record_lock.take(self.descriptor, at)
+                record_lock.take(self.descriptor)
                 return
             except OSError as error:
                 if not record_lock.is_taken(error):
                     raise StoreError(f"{self.path} cannot be locked: {cause(error)}.") from error
-            holder = record_lock.holder(self.descriptor, at)
+            holder = record_lock.holder(self.descriptor)
             if holder is not None:
-                raise in_use(what, holder or None)
-        raise in_use(what, None)
-
-    def share(self, at: int, group: int, what: str) -> None:
-        """Lock it at that byte together with others who do, and so the byte `group`. Raises as `take` does."""
-        try:
-            record_lock.share(self.descriptor, at, group)
-        except OSError as error:
-            if not record_lock.is_taken(error):
-                raise StoreError(f"{self.path} cannot be locked: {cause(error)}.") from error
-            raise in_use(what, record_lock.holder(self.descriptor, at) or None) from None
-
-    def close(self) -> None:
-        """Close the descriptor, unless its number is some other file's by now."""
-        if held_by(self.descriptor) == self._identity:
-            os.close(self.descriptor)
+                raise in_use(self._what, holder or None)
+        raise in_use(self._what, None)
 
 
 def _opened(path: Path) -> int:
@@ -81,3 +98,10 @@ def _opened(path: Path) -> int:
         os.close(descriptor)
         raise StoreError(f"The lock file {path} is not a regular file: move it away.")
     return descriptor
+
+
+def _leave_token(descriptor: int) -> bytes:
+    """Write down who came last; on a full disk what the file had stays, and counts as well."""
+    with contextlib.suppress(OSError):
+        os.pwrite(descriptor, uuid.uuid4().hex.encode(), 0)
+    return os.pread(descriptor, TOKEN, 0)

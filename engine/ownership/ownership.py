@@ -6,14 +6,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.errors import OwnershipLost, StoreInUse
-from engine.ownership.claim import Claim, Warn
+from engine.ownership.claim import Warn
 from engine.ownership.directory_lock import DirectoryLock, holder_of
-from engine.ownership.key_claim import KeyClaim, claim_of
-from engine.ownership.key_places import places_of_keys
+from engine.ownership.key_claims import KeyClaims, not_claimable
+from engine.ownership.key_register import claim_of
 from engine.ownership.local_socket import is_served
 from engine.ownership.socket_claim import SocketClaim, has_room
 from engine.store import MORE_FILES, prepare_directory
@@ -48,8 +48,8 @@ class Ownership:
         self.directory = prepare_directory(directory)
         self._warn = warn
         self._changing = threading.Lock()
-        self._places = places_of_keys(self.directory)
-        self._claims: dict[str, tuple[Claim, ...]] = {}
+        self._sockets: dict[str, SocketClaim] = {}  # that of the directory has no name
+        self._keys = KeyClaims(self.directory)
         self.is_lost = self._is_released = self._is_short = False
         what = f"The state directory {self.directory} is in use"
         self._lock = self._locked(what)
@@ -57,30 +57,22 @@ class Ownership:
             if _IS_LINUX:  # a lock file that somebody deletes guards nothing any more
                 found = os.stat(self.directory)
                 name = f"{found.st_dev}-{found.st_ino}"
-                self._claims[""] = (SocketClaim(name, what, "directory", warn),)
-            for account, key_id in keys:
-                self.claim_key(account, key_id)
+                self._sockets[""] = SocketClaim(name, what, "directory", warn)
+            self._claim(tuple(keys))
         except BaseException:
             self.release()
             raise
 
     def claim_key(self, account: str, key_id: str) -> None:
         """Take an API key, named by its hash, for this engine; raises `StoreInUse`."""
-        taken: list[Claim] = []
-        try:
-            if _IS_LINUX and self._may_open_socket():
-                taken.append(SocketClaim(key_id, claim_of(account), "key", self._warn))
-            taken.append(KeyClaim(account, key_id, self._places))
-        except BaseException:
-            for claim in taken:
-                claim.release()
-            raise
-        self._claims[key_id] = tuple(taken)
+        self._claim([(account, key_id)])
 
     def release_key(self, key_id: str) -> None:
         """Give one key back."""
-        for claim in self._claims.pop(key_id, ()):
-            claim.release()
+        self._keys.remove(key_id)
+        socket = self._sockets.pop(key_id, None)
+        if socket is not None:
+            socket.release()
 
     def check(self) -> None:
         """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
@@ -101,9 +93,12 @@ class Ownership:
             raise OwnershipLost(f"{self.directory} was given back: nothing is written to it any more.")
         try:
             self._lock.verify()
-            for name in {"", key_id}:
-                for claim in self._claims.get(name, ()):
-                    claim.verify()
+            for name in ("", key_id) if key_id else ("",):
+                socket = self._sockets.get(name)
+                if socket is not None:
+                    socket.verify()
+            if key_id:
+                self._keys.verify((key_id,))
         except OwnershipLost as error:
             self._lose(error)
             raise
@@ -112,9 +107,28 @@ class Ownership:
     def release(self) -> None:
         """Give everything back, the directory last; a second call does nothing."""
         self.is_lost = self._is_released = True
-        for key_id in tuple(self._claims):
-            self.release_key(key_id)
+        self._keys.release()
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            socket.release()
         self._lock.release()
+
+    def _claim(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Take keys: all, or none."""
+        sockets: dict[str, SocketClaim] = {}
+        try:
+            for account, key_id in keys:
+                if _IS_LINUX and self._may_open_socket():
+                    sockets[key_id] = SocketClaim(key_id, claim_of(account), "key", self._warn)
+            is_locked = self._keys.add(keys) > 0
+            for account, key_id in keys:
+                if not is_locked and key_id not in sockets:
+                    raise not_claimable(account)
+        except BaseException:
+            for socket in sockets.values():
+                socket.release()
+            raise
+        self._sockets.update(sockets)
 
     def _locked(self, what: str) -> DirectoryLock:
         try:
