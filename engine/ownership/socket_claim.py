@@ -11,8 +11,9 @@ import time
 
 from engine.errors import OwnershipLost, StoreError
 from engine.ownership.claim import CLOSED, Warn, in_use
-from engine.store import held_by
+from engine.store import cause, held_by, most_files
 
+_PART = 3  # one of so many descriptors that this process may have
 _LISTENS_WITHIN = 0.1  # seconds between the binding of a name and listening on it, at most
 
 _guard = threading.Lock()
@@ -31,7 +32,7 @@ class SocketClaim:
         try:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:
-            raise StoreError(f"{what}, or cannot be claimed: {error.strerror}.") from None
+            raise StoreError(f"{what}, or cannot be claimed: {cause(error)}.") from error
         self._identity = held_by(self._socket.fileno())
         try:
             self._socket.bind(address)
@@ -39,7 +40,7 @@ class SocketClaim:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 self._socket.close()
-                raise StoreError(f"{what}, or cannot be claimed: {error.strerror}.") from error
+                raise StoreError(f"{what}, or cannot be claimed: {cause(error)}.") from error
             try:
                 self._yield_to_ours(address, what, kind, warn)
             except BaseException:
@@ -75,6 +76,11 @@ class SocketClaim:
             self._socket.close()
         else:
             self._socket.detach()
+
+
+def has_room() -> bool:
+    """Whether this process can spare a descriptor for one more claim."""
+    return len(_open_sockets) < most_files() // _PART
 
 
 def _listener(address: str) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import StoreDamaged, StoreError
+from engine.store.descriptors import MORE_FILES, is_shortage
 
 _BESIDE = ("-journal", "-wal", "-shm")
 
@@ -204,5 +205,6 @@ def identity_of(path: Path) -> Identity:
 
 
 def cause(error: BaseException) -> str:
-    """The system's own words for a failure, to be put into an error message."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """The system's own words for a failure, to end an error message with before its full stop."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{words.lower()}. {MORE_FILES.rstrip('.')}" if is_shortage(error) else words
