@@ -19,6 +19,7 @@ import functools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact
+from sys import intern  # thousands of accounts hold the same few assets
 from types import MappingProxyType
 from typing import Any
 
@@ -53,7 +54,7 @@ def read_rows(
     for name, value in result.items():
         plain, bucket = table.locate(name)
         try:
-            assets.setdefault(plain, []).append(read(name, bucket, value, note))
+            assets.setdefault(plain, []).append(read(intern(name), bucket, value, note))
         except CallUnknown:
             note("row", ODD)
             if needed is None or (bucket.spendable and plain in needed):

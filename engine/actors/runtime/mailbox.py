@@ -64,6 +64,8 @@ class EnvelopeReply:
 class Few(list[Any]):
     """A queue that is nearly always empty: an empty deque takes 700 bytes."""
 
+    __slots__ = ()
+
     def popleft(self) -> Any:
         """Take the first one out."""
         return self.pop(0)

@@ -114,16 +114,14 @@ def test_a_silence_is_told_once_and_the_next_one_again() -> None:
     clocks = Clocks()
     listener = Listener(SETTINGS, clocks)
     told: list[Any] = []
-    timers: list[float] = []
-    watches = [SilenceWatch(f"A{number}", listener, told.append, timers.append) for number in range(3)]
+    watches = [SilenceWatch(f"A{number}", listener, told.append) for number in range(3)]
     for silence in (1, 2):
-        for watch in watches:
-            watch.asks(EVERY, EVERY)
+        assert [watch.asks(EVERY, EVERY) for watch in watches] == [60.0] * 3
+        assert [watch.asks(EVERY, EVERY) for watch in watches] == [None] * 3, "it is planned already"
         clocks.passed += 30.0
-        assert [watch.look() for watch in watches] == [None] * 3, "and each is looked at again"
-        assert timers[-1] == 30.0
+        assert [watch.look() for watch in watches] == [(None, 30.0)] * 3, "and each is looked at again"
         clocks.passed += 30.0
-        assert all(watch.look() for watch in watches)
+        assert all(sentence and again is None for sentence, again in [watch.look() for watch in watches])
         assert [(type(each), each.code) for each in told] == [(EngineWarning, "silence")] * silence
         for number in range(3):
             listener.heard(f"A{number}")
