@@ -20,6 +20,7 @@ from engine.web.feed.orders import OpenOrders
 from engine.web.feed.other_orders import OtherOrders
 from engine.web.feed.quote_board import QuoteBoard
 from engine.web.feed.series import Series
+from engine.web.page.holdings import Holdings
 from engine.web.page.seen import Seen
 from engine.web.page.view import EVENTS_SHOWN, View, view_of
 from engine.web.subject import Cluster
@@ -57,6 +58,7 @@ class Feed:
         self.quotes = QuoteBoard(clock.monotonic)
         self.day_ago = DayAgo(clock.monotonic)
         self.charts = BalanceCharts(clock.monotonic)
+        self._holdings = Holdings()
         self._shown: View | None = None  # while nobody listens
 
     def __call__(self, event: Any) -> None:
@@ -75,10 +77,13 @@ class Feed:
     @property
     def view(self) -> View:
         """What the page shows now."""
+        status = self._status()
+        self._holdings.keep([each.account for each in status.accounts])
         return view_of(Seen(
-            self._status(), self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
+            status, self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
             self.others.unknown(), self.others.opened(), self.orders.since(), self._rates, self.quotes.quotes,
             self.day_ago.points, self._may_act, None if self._cluster is None else self._cluster.status(),
+            self._holdings,
         ))  # fmt: skip
 
     @property

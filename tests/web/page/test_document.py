@@ -18,7 +18,8 @@ from engine.web.health import not_available, troubles
 from engine.web.page.cell import Age, Due, Link, Moment, Number, Strong, cell, span, words
 from engine.web.page.document import Viewer, page
 from engine.web.page.html import Markup, element
-from engine.web.page.seen import LoggedEvent, Quotes, Seen
+from engine.web.page.quotes import Quotes
+from engine.web.page.seen import LoggedEvent, Seen
 from engine.web.page.tables import piece
 from engine.web.page.view import view_of
 from tests.web.page.status import NOW, account_of, status_of
@@ -98,9 +99,10 @@ def test_messages_bring_only_what_has_changed_and_let_ages_tick() -> None:
     second = NOW.replace(second=1)
     later = status_of(account_of().at(second), as_of=second)
     changed = view_of(Seen(later)).changes(first)
-    assert (changed["cells"], changed["rows"]) == ({}, {}), "an age that only ticked is not told again"
+    told = (changed["cells"], changed["rows"], changed["changed"])
+    assert told == ({}, {}, {}), "an age that only ticked is not told again"
     renewed = view_of(Seen(status_of(account_of(cash=None)))).changes(first)
-    assert set(renewed["rows"]) == {"accounts"}
+    assert (renewed["rows"], set(renewed["changed"])) == ({}, {"accounts"})
 
 
 def test_open_orders_say_whose_they_are_and_how_far_from_the_price() -> None:
