@@ -38,6 +38,7 @@ class KeyLimits:
         self.calls = CallCounter(tier) if saved is None else CallCounter.from_dict(known.get("calls"), tier, now, wall)
         self.trades = TradingCounter(tier)
         self.admission = Admission(self.calls, self.trades, kept)
+        self.kept = kept[CallClass.READ] if settings.local_limits else 0.0
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
         # A lost file is not a lockout: to assume one would hold back cancels.
@@ -170,7 +171,7 @@ class Limits:
         return KeyReport(
             key.calls.level_of(calls, now), key.calls.maximum, nonces, lead, mark, denied=breaker.denied,
             denied_markets=breaker.denied_markets(now), trades=key.trades.levels_of(trades, now),
-            trades_limit=key.trades.maximum, limited=limited,
+            trades_limit=key.trades.maximum, kept=key.kept, limited=limited,
         )  # fmt: skip
 
     def resume(self, account: str) -> None:
