@@ -43,6 +43,7 @@ class KeyLimits:
         new = Admission(TIERS[account.tier or settings.tier], kept)
         self.admission = new if saved is None else new.restored(known.get("calls"), now, wall)
         self.ages = OrderAges()
+        self.kept = kept[CallClass.READ] if settings.local_limits else 0.0
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
         # A lost file is not a lockout: to assume one would hold back cancels.
@@ -183,11 +184,11 @@ class Limits:
     @staticmethod
     def report(moment: KeyMoment, now: float, *, nonces: int, lead: float, mark: int) -> KeyReport:
         """The state of a key at `moment`, which was at `now`, with what the caller knows of its nonces."""
-        _, admission, breaker, limited = moment
+        key, admission, breaker, limited = moment
         return KeyReport(
             admission.calls_level(now), admission.tier.calls, nonces, lead, mark, denied=breaker.denied,
             denied_markets=breaker.denied_markets(now), trades=admission.trades_levels(now),
-            trades_limit=admission.tier.trades, limited=limited,
+            trades_limit=admission.tier.trades, kept=key.kept, limited=limited,
         )  # fmt: skip
 
     def resume(self, account: str) -> None:
