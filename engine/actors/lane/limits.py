@@ -33,7 +33,7 @@ _NO_USE: tuple[str | None, float] = (None, 0.0)  # of the trading counters: read
 class KeyLimits:
     """The counters and the circuit breaker of one account and its key, and the ages of its orders."""
 
-    __slots__ = ("account", "admission", "ages", "breaker", "limited", "was_accepted")
+    __slots__ = ("account", "admission", "ages", "breaker", "kept", "limited", "was_accepted")
 
     def __init__(
         self, account: Account, settings: Settings, saved: Any, now: float, wall: float, kept: Sequence[float]
