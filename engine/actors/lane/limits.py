@@ -65,6 +65,7 @@ class KeyMoment(NamedTuple):
     admission: Admission
     breaker: KeyBreaker
     limited: int
+    kept: float
 
 
 class Limits:
@@ -179,16 +180,16 @@ class Limits:
         """What the keys of all accounts, or of those that are here, are now. Any thread."""
         keys = self._keys
         found = [(name, keys[name]) for name in only if name in keys] if only else tuple(keys.items())
-        return {name: KeyMoment(key.account, key.admission, key.breaker, key.limited) for name, key in found}
+        return {name: KeyMoment(key.account, key.admission, key.breaker, key.limited, key.kept) for name, key in found}
 
     @staticmethod
     def report(moment: KeyMoment, now: float, *, nonces: int, lead: float, mark: int) -> KeyReport:
         """The state of a key at `moment`, which was at `now`, with what the caller knows of its nonces."""
-        key, admission, breaker, limited = moment
+        _, admission, breaker, limited, kept = moment
         return KeyReport(
             admission.calls_level(now), admission.tier.calls, nonces, lead, mark, denied=breaker.denied,
             denied_markets=breaker.denied_markets(now), trades=admission.trades_levels(now),
-            trades_limit=admission.tier.trades, kept=key.kept, limited=limited,
+            trades_limit=admission.tier.trades, kept=kept, limited=limited,
         )  # fmt: skip
 
     def resume(self, account: str) -> None:
