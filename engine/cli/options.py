@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine.app import Engine
-from engine.cli.logs import log_event, log_to_stderr
 from engine.config import Config
 from engine.config import load as load_config
 from engine.errors import UnknownName
 from engine.values import Account, Settings
 from engine.values.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from engine.app import Engine
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -42,12 +43,16 @@ class Options:
 
     def engine(self, found: Config, *accounts: Account, balances: tuple[str, ...] | None = None) -> Engine:
         """An engine for these accounts, or for all of them; not started. `balances` as in `Engine`."""
+        from engine.app import Engine  # noqa: PLC0415 - takes longer than the rest of a command that asks a service
+
         found = found.without_cluster()
         made = Engine(
             accounts or found.accounts,
             url=found.url, state_dir=found.state_dir, settings=found.settings, live=self.live, balances=balances,
         )  # fmt: skip
         if self.verbose:
+            from engine.cli.logs import log_event  # noqa: PLC0415
+
             made.subscribe(log_event)
         return made
 
@@ -91,6 +96,8 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
     if value:
         setattr(options, str(parameter.name), value)
         if parameter.name == "verbose":
+            from engine.cli.logs import log_to_stderr  # noqa: PLC0415 - it knows the events, of which --help needs none
+
             log_to_stderr()
 
 
