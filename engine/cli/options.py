@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine.app import Engine
-from engine.cli.logs import log_event, log_to_stderr
 from engine.config import Config
 from engine.config import load as load_config
 from engine.errors import ConfigError, UnknownName
 from engine.ownership import owner_pid
 from engine.values import Account, Settings
 from engine.values.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from engine.app import Engine
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -49,6 +50,8 @@ class Options:
 
         Raises `ConfigError` where the keys are those of a cluster, which only its nodes use.
         """
+        from engine.app import Engine  # noqa: PLC0415 - takes longer than the rest of a command that asks a service
+
         if found.cluster is not None:
             raise ConfigError(node_needed(found, found.cluster.name))
         made = Engine(
@@ -56,6 +59,8 @@ class Options:
             url=found.url, state_dir=found.state_dir, settings=found.settings, live=self.live, balances=balances,
         )  # fmt: skip
         if self.verbose:
+            from engine.cli.logs import log_event  # noqa: PLC0415
+
             made.subscribe(log_event)
         return made
 
@@ -116,6 +121,8 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
     if value:
         setattr(options, str(parameter.name), value)
         if parameter.name == "verbose":
+            from engine.cli.logs import log_to_stderr  # noqa: PLC0415 - it knows the events, of which --help needs none
+
             log_to_stderr()
 
 

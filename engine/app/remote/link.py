@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.app.remote import codec
-from engine.app.remote.place import Place
+from engine.app.remote.place import CONNECT_WITHIN, Place
 from engine.errors import CallNotSent, ConfigError, EngineError, MailboxFull
 from engine.version import __version__
 
-CONNECT_WITHIN = 2.0  # seconds
 IDLE_AT_MOST = 10.0  # seconds; the service closes a connection that is idle for 20
 KEPT = 16  # idle connections
 ANSWER_AT_MOST = 64 * 1024 * 1024  # bytes
