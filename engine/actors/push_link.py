@@ -96,7 +96,7 @@ class PushLink:
             self._ask_token, self._invalidate, self._live, self._executions, self._first,
             warn_by(self._publish), self._drift.noter(STREAM),
         )  # fmt: skip
-        endpoints = connection.Endpoints.of(self._settings)
+        endpoints = connection.StreamEndpoints.of(self._settings)
         self._push = push.Push(endpoints, self._settings, ears, self._sure_pulse, self._prices)
 
     def start(self, accounts: Iterable[str]) -> None:

@@ -26,7 +26,7 @@ from engine.cluster.leases import Leases
 from engine.cluster.members import check_keys, check_name, lanes_here
 from engine.cluster.node_status import LaneStatus, NodeStatus
 from engine.cluster.rounds import Rounds
-from engine.cluster.view import View
+from engine.cluster.view import ClusterView
 from engine.errors import LaneElsewhere, StoreError, UnknownName
 from engine.ownership import Ownership
 from engine.ownership.cluster_keys import ClusterKeys
@@ -141,7 +141,7 @@ class Node:
     def status(self) -> NodeStatus:
         """What this node does, and what it knows of the others; never waits."""
         rounds, now = self._rounds, time.monotonic()
-        view = View() if rounds is None else rounds.view
+        view = ClusterView() if rounds is None else rounds.view
         known = sorted(self._named.keys() | view.lanes.keys())
         return NodeStatus(
             name=self.name,
@@ -260,7 +260,7 @@ class Node:
 
     def _lane_status(self, lane: str, now: float) -> LaneStatus:
         rounds = self._rounds
-        view = View() if rounds is None else rounds.view
+        view = ClusterView() if rounds is None else rounds.view
         row, run = view.lanes.get(lane), None if rounds is None else rounds.runs.get(lane)
         accounts = self._named.get(lane) or tuple(() if row is None else row.accounts)
         wanted, failure = None if row is None else row.wanted, None if rounds is None else rounds.failures.get(lane)

@@ -109,7 +109,7 @@ def _checked(deadline: float, now: float) -> float:
 
 
 def _accepted(result: Any) -> _Told:
-    """Only a txid says that there is an order."""
+    """Only a txid proves that there is an order."""
     txids = result.get("txid")
     named = [txids] if isinstance(txids, str) else txids
     if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):

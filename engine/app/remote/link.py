@@ -80,12 +80,12 @@ class Link:
             raise told
         return told
 
-    def follow(self, question: str, asked: Mapping[str, Any], within: float = CONNECT_WITHIN) -> Lines:
+    def follow(self, question: str, asked: Mapping[str, Any], within: float = CONNECT_WITHIN) -> AnswerLines:
         """An answer in many lines, which ends when it is closed or the service ends.
 
         Waits at most `within` seconds, and not for the answer. Raises `Unreached`.
         """
-        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.place, within)))
+        return AnswerLines(self._sent(question, codec.write(dict(asked)), _Connection(self.place, within)))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -135,7 +135,7 @@ class Link:
         self._idle.append(connection)
 
 
-class Lines:
+class AnswerLines:
     """The lines of an answer, as they come. Iterate in one thread; any thread may close it."""
 
     def __init__(self, connection: _Connection) -> None:

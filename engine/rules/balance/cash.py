@@ -36,7 +36,7 @@ def in_words(names: Iterable[str]) -> str:
 
 
 def currency_of(cash: Iterable[str]) -> str:
-    """The currency that what counts as cash is mostly in: that of its first name, or dollars where that is none."""
+    """The currency that what counts as cash is mostly in: that of its first name, or dollars if that is no currency."""
     first = next(iter(cash), "USD")
     return _MONEY[first][0] if first in _MONEY else first
 

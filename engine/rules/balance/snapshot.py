@@ -31,7 +31,7 @@ def never() -> float:
 
 
 def unconfirmed(_: float) -> None:
-    """How a balance is confirmed that nobody confirms."""
+    """The confirmation of a balance without push: there is none."""
 
 
 _LIVE = ("_clock", "_as_of_monotonic", "_invalidated_at", "_confirmed")

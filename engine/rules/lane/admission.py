@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import CallError, CallNotSent, CallUnknown, RateLimited
 from engine.kraken.limits import Tier
+from engine.rules.lane.priority import CANCEL
 from engine.values.dataclass import dataclass
 
 
@@ -49,7 +50,6 @@ class Wait:
     code: str | None = field(default=None, compare=False)
 
 
-CANCEL = 0
 CALLS_CODE, TRADES_CODE = "EAPI:Rate limit exceeded", "EOrder:Rate limit exceeded"
 
 SETTLEMENT = 10.0
@@ -124,7 +124,7 @@ class Admission(NamedTuple):
     ) -> Wait | None:
         """`None` when the call may go, else why not and for how long. Never holds a cancel.
 
-        `call_class` is its class of service as a number, `cost` what it adds to the REST counter, `points` what it adds
+        `call_class` is its class of service, `cost` what it adds to the REST counter, `points` what it adds
         to the trading counter of `pair`.
         """
         if call_class == CANCEL:

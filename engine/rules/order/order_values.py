@@ -48,7 +48,7 @@ def one_of(name: str, value: object, known: Iterable[str]) -> str:
 
 
 def volume_of(name: str, value: object) -> Decimal:
-    """An amount that is more than nothing."""
+    """A positive amount."""
     amount = _amount(name, value)
     if not amount:
         raise WrongPart(name, f"Order.{name} is 0: nothing would be traded.")

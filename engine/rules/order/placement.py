@@ -123,7 +123,7 @@ class Placement:
 
     @property
     def may_be_edited(self) -> bool:
-        """Whether another order may be in its order's stead: it was not filled, and not canceled here unless an edit
+        """Whether another order may have replaced its order: it was not filled, and not canceled here unless an edit
         was under way. Kraken edits no order that has a conditional close."""
         if self.state is OrderState.CLOSED:
             return False

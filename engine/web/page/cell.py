@@ -88,7 +88,7 @@ class Strong:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way to another page of the service. `label` is its whole meaning, for who hears the page."""
+    """A way to another page of the service. `label` is its whole meaning, for screen readers."""
 
     text: str
     path: str

@@ -269,7 +269,7 @@ def test_an_id_may_be_the_txid_of_another(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_what_is_over_may_still_learn_and_stays_so_over_a_restart(tmp_path: Path) -> None:
+def test_an_order_that_is_over_may_still_learn_amounts_and_stays_over_after_a_restart(tmp_path: Path) -> None:
     journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
     finish(journal, 1, "TX1")

@@ -16,7 +16,6 @@ from engine.kraken.endpoints import PRIVATE, CallClass
 from engine.kraken.limits import TIERS, OrderAges, Tier
 from engine.rules.lane import admission as module
 from engine.rules.lane.admission import (
-    CANCEL,
     KEPT,
     SETTLEMENT,
     SHORTEST,
@@ -26,6 +25,7 @@ from engine.rules.lane.admission import (
     Limit,
     limit_of,
 )
+from engine.rules.lane.priority import CANCEL
 
 STARTER = TIERS["starter"]
 LATER = 1e-3
