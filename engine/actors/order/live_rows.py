@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Set
 from decimal import Decimal
 
 from engine.rules.order.own_name import same
@@ -41,7 +41,7 @@ class LiveRows:
         rows = (self._rows[name] for state in states for name in self._by_state[state])
         return sorted((row for row in rows if row.is_live), key=_age)
 
-    def names_in(self, state: OrderState) -> Collection[str]:
+    def names_in(self, state: OrderState) -> Set[str]:
         """The `cl_ord_id`s of those in a state."""
         return self._by_state[state].keys()
 
