@@ -150,8 +150,8 @@ def _changed(order: Order, volume: Decimal, price: Any, price2: Any, pair: Pair)
     shown = order.display_volume
     if shown is not None:
         shown = _whole_steps(shown, Decimal(1).scaleb(-pair.lot_decimals), ROUND_FLOOR)
-    close = _fit_close(order, pair)
-    return parts_of(order) | {"volume": volume, "price": price, "price2": price2, "display_volume": shown, "close": close}
+    fitted = {"volume": volume, "price": price, "price2": price2, "display_volume": shown}
+    return parts_of(order) | fitted | {"close": _fit_close(order, pair)}
 
 
 def _fit_close(order: Order, pair: Pair) -> ConditionalClose | None:
