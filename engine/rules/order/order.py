@@ -139,7 +139,10 @@ class Order:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts. `from_dict` reads it."""
-        values = {name: plain(value) for name, value in parts_of(self).items()}
+        values = {
+            name: value if value is None or isinstance(value, str) else plain(value)  # most of them are
+            for name, value in parts_of(self).items()
+        }
         values["close"] = None if self.close is None else self.close.to_dict()
         return values
 

@@ -117,8 +117,6 @@ def flags_of(value: object) -> tuple[str, ...]:
 
 def plain(value: Any) -> Any:
     """The value as JSON takes it."""
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
