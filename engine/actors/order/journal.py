@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -51,13 +51,12 @@ class Journal:
 
     def __init__(self, kept: JournalRows, *, wall: Callable[[], float]) -> None:
         self._wall, self._kept = wall, kept
-        self._lock = threading.RLock()
+        self._lock, self._planned = threading.RLock(), 0
         self._sent = threading.Condition(self._lock)
         self.damage = self._kept.damage
         self.switches: Mapping[str, int] = self._kept.switches
         self.pauses: Mapping[str, float] = self._kept.pauses
         self._rows = LiveRows()  # those that are live, and those that are not saved
-        self._planned = 0
         try:
             for row in self._kept.live:
                 self._rows.take(row)
@@ -158,33 +157,48 @@ class Journal:
                     raise _not_written(error) from None
 
     def send(self, cl_ord_id: str, deadline: float) -> Placement:
-        """Its turn has come: write down that it goes out now, with its deadline.
+        """Its turn has come: write down that it goes out now, with its deadline. Otherwise like `send_all`."""
+        return self.send_all({cl_ord_id: deadline})[0]
 
-        Said again (a call that is signed again), it keeps the first deadline. Raises `CallNotSent`: it must not go.
+    def send_all(self, deadlines: Mapping[str, float]) -> list[Placement]:
+        """Their turn has come: write down, with one write, that all of them go out now, each with its deadline.
+
+        Said again (a call that is signed again), each keeps its first deadline. Raises `CallNotSent`: none may go.
         """
         with self._sent:
-            row = self.row(cl_ord_id)
-            if row is None:
-                raise CallNotSent("The placement was given up before its turn; it was not sent.")
-            if row.state is OrderState.SENT:
-                return row
-            if row.state is not OrderState.PLANNED:
-                raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
-            if row.cancel_wanted:
-                told = "A cancel that covers this placement came before its turn; it was not sent."
-                raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
-            self._check_pair(row)
-            row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
-            along = self._rows.along(cl_ord_id, ALONG)
-            try:
-                self._kept.send(row, self._rows.unwritten.get(cl_ord_id), along)
-            except StoreError as error:
-                raise _not_written(error) from None
-            self._rows.take(row)
-            for each in (row, *along):
-                self._rows.is_written(each)
+            rows = [self._in_turn(name, deadline) for name, deadline in deadlines.items()]
+            self._write_sent([row for row in rows if row is not self._rows.get(row.cl_ord_id)])
             self._sent.notify_all()
+            return rows
+
+    def _in_turn(self, cl_ord_id: str, deadline: float) -> Placement:
+        """The placement as it goes out."""
+        row = self.row(cl_ord_id)
+        if row is None:
+            raise CallNotSent("The placement was given up before its turn; it was not sent.")
+        if row.state is OrderState.SENT:
             return row
+        if row.state is not OrderState.PLANNED:
+            raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
+        if row.cancel_wanted:
+            told = "A cancel that covers this placement came before its turn; it was not sent."
+            raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
+        self._check_pair(row)
+        return row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
+
+    def _write_sent(self, rows: Sequence[Placement]) -> None:
+        if not rows:
+            return
+        first, *others = rows
+        along = self._rows.along({row.cl_ord_id for row in rows}, ALONG)
+        try:
+            self._kept.send(first, self._rows.unwritten.get(first.cl_ord_id), [*others, *along])
+        except StoreError as error:
+            raise _not_written(error) from None
+        for row in rows:
+            self._rows.take(row)
+        for row in (*rows, *along):
+            self._rows.is_written(row)
 
     def note(self, cl_ord_id: str, event: OrderEvent, **changes: Any) -> Placement:
         """Take in event of a placement, in memory. Raises `IllegalTransition`."""

@@ -90,10 +90,10 @@ class LiveRows:
         if before is not None and before.cl_ord_id in self._rows:
             self.take(before)
 
-    def along(self, cl_ord_id: str, at_most: int) -> list[Placement]:
-        """What else can be written with one that goes out: live rows that the file has not, or not as they are."""
+    def along(self, going: Set[str], at_most: int) -> list[Placement]:
+        """What else can be written with those that go out: live rows that the file has not, or not as they are."""
         new = (name for name, before in self.unwritten.items() if before is None)
-        rows = [self._rows[name] for name in dict.fromkeys((*new, *self.unsaved)) if name != cl_ord_id]
+        rows = [self._rows[name] for name in dict.fromkeys((*new, *self.unsaved)) if name not in going]
         return [row for row in rows if row.is_live][:at_most]
 
     def take(self, row: Placement) -> None:

@@ -249,6 +249,30 @@ def test_what_goes_out_is_written_once_with_all_that_is_not_written(tmp_path: Pa
     journal.close()
 
 
+def test_those_that_go_out_together_are_written_together_or_none_of_them(tmp_path: Path) -> None:
+    stores: list[Counting] = []
+
+    def open_store(path: Path, **how: Any) -> Store:
+        stores.append(Counting(path, **how))
+        return stores[-1]
+
+    journal = Journal(JournalFile(tmp_path, open_store), wall=lambda: 0.0)
+    for number in (1, 2, 3):
+        journal.plan(placement(number, f"id{number}", ORDERS[0]))
+    before = stores[0].writes
+    journal.want_cancel(f"{3:032x}")
+    with pytest.raises(CallNotSent, match="cancel"):
+        journal.send_all({f"{number:032x}": 50.0 for number in (1, 2, 3)})
+    assert len(journal.rows(S.PLANNED)) == 3
+    sent = journal.send_all({f"{number:032x}": 50.0 + number for number in (1, 2)})
+    assert stores[0].writes == before + 1
+    assert [row.deadline for row in sent] == [51.0, 52.0]
+    assert journal.send_all({f"{number:032x}": 99.0 for number in (1, 2)}) == sent, "the first deadlines stay"
+    written = read_documents(tmp_path / FILE_NAME)
+    assert [written[f"{number:032x}"]["state"] for number in (1, 2, 3)] == ["sent", "sent", "planned"]
+    journal.close()
+
+
 def test_what_could_not_be_written_is_given_up_and_its_id_is_that_of_the_one_before(tmp_path: Path) -> None:
     journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
