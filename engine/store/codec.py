@@ -23,8 +23,7 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 def encode(name: str, document: Any) -> str:
     """The text to store under `name`. Raises `TypeError` when the document is not JSON."""
-    text = _canonical(document)
-    return f'{{"sum": "{_checksum_of(name, text)}", "doc": {text}}}'
+    return json.dumps({"sum": _checksum(name, document), "doc": document})
 
 
 def decode(name: Any, text: Any, where: object) -> tuple[str, Any]:
@@ -67,9 +66,4 @@ def _name_before(raw: bytes, start: int, checksum: str, document: Any) -> str | 
 
 
 def _checksum(name: str, document: Any) -> str:
-    return _checksum_of(name, _canonical(document))
-
-
-def _checksum_of(name: str, text: str) -> str:
-    """Over name and document as one JSON list, whose text is put together from theirs."""
-    return hashlib.sha256(f"[{_canonical(name)},{text}]".encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical([name, document]).encode()).hexdigest()[:32]
