@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,14 +184,32 @@ def held_by(descriptor: int) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def descriptors_of(files: Collection[Identity]) -> dict[Identity, list[int]]:
-    """The descriptors by which this process has these files open, those that SQLite opened as well."""
+def next_descriptor() -> int:
+    """The number of the next descriptor that this process opens: the lowest that is free. Raises `OSError`."""
+    descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.close(descriptor)
+    return descriptor
+
+
+def descriptors_of(files: Collection[Identity], first: int) -> dict[Identity, list[int]]:
+    """The descriptors by which this process has these files open, those that SQLite opened as well.
+
+    `first` was the next one before they were opened: looking at all of thousands takes long.
+    """
     found: dict[Identity, list[int]] = {}
     with contextlib.suppress(OSError):
-        for name in os.listdir("/dev/fd"):
-            identity = held_by(int(name))
-            if identity is not None and identity in files:
-                found.setdefault(identity, []).append(int(name))
+        found = _standing_for(files, range(first, next_descriptor()))
+        if found.keys() != set(files):  # a lower number was freed meanwhile
+            found = _standing_for(files, map(int, os.listdir("/dev/fd")))
+    return found
+
+
+def _standing_for(files: Collection[Identity], descriptors: Iterable[int]) -> dict[Identity, list[int]]:
+    found: dict[Identity, list[int]] = {}
+    for descriptor in descriptors:
+        identity = held_by(descriptor)
+        if identity is not None and identity in files:
+            found.setdefault(identity, []).append(descriptor)
     return found
 
 

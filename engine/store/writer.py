@@ -23,6 +23,7 @@ from engine.store.files import (
     descriptors_of,
     held_by,
     identity_of,
+    next_descriptor,
     put_aside,
 )
 from engine.store.reader import (
@@ -91,6 +92,7 @@ class Store:
         (check or read_documents)(path)
         _prepare_file(path)
         try:
+            first = next_descriptor()
             self._dict: Any = (open_dict or _open_dict)(path)
         except (sqlite3.Error, OSError, RuntimeError) as error:
             raise StoreError(f"The store file {path} cannot be opened: {cause(error)}.") from error
@@ -99,7 +101,7 @@ class Store:
             self._files = {path: identity, beside(path, "-wal"): identity_of(beside(path, "-wal"))}
             if guards_log:
                 _mark_open(self._dict, path)
-            self._descriptors = descriptors_of({*self._files.values(), identity_of(beside(path, "-shm"))})
+            self._descriptors = descriptors_of({*self._files.values(), identity_of(beside(path, "-shm"))}, first)
         except BaseException:
             self._dict.close(force=True)
             raise
