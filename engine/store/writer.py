@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from engine.errors import StoreDamaged, StoreError
 from engine.store.codec import encode
+from engine.store.descriptors import next_descriptor
 from engine.store.files import (
     Identity,
     beside,
@@ -23,7 +24,6 @@ from engine.store.files import (
     descriptors_of,
     held_by,
     identity_of,
-    next_descriptor,
     put_aside,
 )
 from engine.store.reader import (
