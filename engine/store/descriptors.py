@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import resource
@@ -13,6 +12,7 @@ from engine.errors import ConfigError
 
 _ADVICE = "let this process open more files ('ulimit -n {0}' before it starts, or LimitNOFILE={0} in its systemd unit)"
 _USUAL = 65536
+_OF_SQLITE = 4  # the file, its log, its shared memory and the directory
 MORE_FILES = _ADVICE.format(_USUAL)
 
 
@@ -24,14 +24,20 @@ def most_files() -> int:
 
 def check_room(what: str, needed: int) -> None:
     """Raise `ConfigError` unless so many more descriptors can be opened; `what` is who needs them."""
-    used, most = 0, most_files()
-    with contextlib.suppress(OSError):
-        used = len(os.listdir("/dev/fd")) - 1  # without the one that lists them
+    most = most_files()
+    used = _in_use(most)
     if used + needed > most:
         advice = _ADVICE.format(max(_USUAL, 2 * (used + needed)))
         raise ConfigError(
             f"{what} needs {needed} open files, and this process may have {most}, of which {used} are in use: {advice}."
         )
+
+
+def _in_use(most: int) -> int:
+    try:
+        return len(os.listdir("/dev/fd")) - 1  # without the one that lists them
+    except OSError as error:
+        return most if is_shortage(error) else 0
 
 
 def next_descriptor() -> int:
@@ -50,8 +56,14 @@ def is_shortage(error: BaseException | None) -> bool:
 
 
 def _may_open() -> bool:
+    """Whether as many can be opened as SQLite needs for a file: it has closed those again that it could open."""
+    opened: list[int] = []
     try:
-        next_descriptor()
+        for _ in range(_OF_SQLITE):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         return not is_shortage(error)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return True
