@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import OwnershipLost, StoreInUse
 from engine.ownership.claim import Warn
-from engine.ownership.directory_lock import DirectoryLock, holder_of
+from engine.ownership.directory_lock import DirectoryLock, owner_of
 from engine.ownership.key_claims import KeyClaims, not_claimable
 from engine.ownership.key_register import claim_of
 from engine.ownership.local_socket import is_served
@@ -96,8 +96,8 @@ class Ownership:
                 socket = self._sockets.get(name)
                 if socket is not None:
                     socket.verify()
-            if key_id:
-                self._keys.verify((key_id,))
+            for register in self._keys.registers if key_id else ():
+                register.verify(key_id)
         except OwnershipLost as error:
             self._lose(error)
             raise
@@ -168,4 +168,4 @@ def files_needed(keys: int) -> int:
 
 def owner_pid(directory: Path) -> int | None:
     """The process that owns a state directory now; `None` when nobody does, 0 when it cannot be named."""
-    return holder_of(directory / LOCK_NAME)
+    return owner_of(directory / LOCK_NAME)

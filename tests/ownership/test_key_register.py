@@ -56,7 +56,7 @@ def test_a_key_that_was_given_back_is_free(place: Path) -> None:
     with another_owner(place, "a"):
         with pytest.raises(StoreInUse):
             ours.add({"a": "ALICE"})
-        ours.verify(["b"])
+        ours.verify("b")
     ours.release()
 
 
@@ -120,7 +120,7 @@ def test_a_host_that_copies_the_files_does_not_lose_the_keys(place: Path, tmp_pa
     shutil.copytree(place, tmp_path / "backup")
     with another_owner(place, "b"):
         assert len(lock_files_of("a", place)) == 1
-        ours.verify(["a"])
+        ours.verify("a")
     _refused_elsewhere(place, "a", os.getpid())
     ours.release()
 
@@ -154,10 +154,10 @@ def test_who_took_a_key_while_its_file_was_gone_has_it_until_he_ends(place: Path
     with another_owner(place, "a") as other:
         for _ in range(2):
             with pytest.raises(OwnershipLost, match=f"account ALICE .*process {other.pid}"):
-                ours.verify(["a"])
-        ours.verify(["b"])
+                ours.verify("a")
+        ours.verify("b")
         _refused_elsewhere(place, "b", os.getpid())
-    ours.verify(["a"])
+    ours.verify("a")
     _refused_elsewhere(place, "a", os.getpid())
     ours.release()
 
@@ -168,9 +168,9 @@ def test_a_file_that_another_has_written_to_meanwhile_is_begun_anew(place: Path)
     ours.add({"a": "ALICE"})
     (file,) = place.iterdir()
     file.write_text("f" * 32 + "\n\nother\n")
-    ours.verify(["a"])
+    ours.verify("a")
     assert [each for each in place.iterdir() if each.read_text().split()[1:] == ["a"]]
-    ours.verify(["a"])  # reading the file has dropped the lock that names us
+    ours.verify("a")  # reading the file has dropped the lock that names us
     _refused_elsewhere(place, "a", os.getpid())
     ours.release()
 
@@ -181,13 +181,13 @@ def test_a_place_that_is_gone_for_good_is_a_lost_claim_until_it_is_back(place: P
     shutil.rmtree(place)
     place.write_text("a file")
     with pytest.raises(OwnershipLost, match="claim of an API key is lost"):
-        ours.verify(["a"])
+        ours.verify("a")
     place.unlink()
-    ours.verify(["a"])
+    ours.verify("a")
     _refused_elsewhere(place, "a", os.getpid())
     ours.release()
     with pytest.raises(OwnershipLost, match="given back"):
-        ours.verify(["a"])
+        ours.verify("a")
 
 
 def test_a_forked_child_holds_nothing(place: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_forked_child_holds_nothing(place: Path) -> None:
             os._exit(0 if error.pid == os.getppid() else 1)
         os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
-    ours.verify(["a"])
+    ours.verify("a")
     ours.release()
 
 
