@@ -7,6 +7,6 @@ which is one for each network namespace (`socket_claim`). Only the socket costs 
 no more of them than a third of what the process may open.
 """
 
-from engine.ownership.ownership import LOCK_NAME, Ownership, owner_pid
+from engine.ownership.ownership import LOCK_NAME, Ownership, files_needed, owner_pid
 
-__all__ = ["LOCK_NAME", "Ownership", "owner_pid"]
+__all__ = ["LOCK_NAME", "Ownership", "files_needed", "owner_pid"]

@@ -29,7 +29,8 @@ class ClusterKeys:
 
     def verify(self) -> None:
         """Make anew what was removed, as cleaners of temporary files do. Raises `OwnershipLost`."""
-        self._claims.verify(self._keys)
+        for register in self._claims.registers:
+            register.verify(*self._keys)
 
     def release(self) -> None:
         """Give them back; a second call does nothing."""

@@ -6,9 +6,8 @@ import os
 import threading
 from pathlib import Path
 
-from engine.ownership import record_lock
 from engine.ownership.claim import in_use
-from engine.ownership.lock_file import LockFile
+from engine.ownership.lock_file import LockFile, holder_of
 
 _guard = threading.RLock()
 _held_here: dict[str, LockFile] = {}
@@ -37,7 +36,7 @@ class DirectoryLock:
                 self._file.close()
 
 
-def holder_of(path: Path) -> int | None:
+def owner_of(path: Path) -> int | None:
     """The process that holds a lock file now; `None` when nobody does, 0 when it cannot be named."""
     with _guard:
         if os.path.realpath(path) in _held_here:
@@ -47,7 +46,7 @@ def holder_of(path: Path) -> int | None:
         except OSError:
             return None
         try:
-            return record_lock.holder(descriptor)
+            return holder_of(descriptor)
         finally:
             os.close(descriptor)
 

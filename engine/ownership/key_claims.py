@@ -26,7 +26,9 @@ class KeyClaims:
 
     def __init__(self, directory: Path, group: str = "") -> None:
         self._directory, self._group = directory, group
-        self._registers: list[KeyRegister] | None = None
+        self.registers: list[KeyRegister] = []
+        """One for each place, from the first key on: to be verified."""
+        self._is_open = False
 
     def add(self, keys: Iterable[tuple[str, str]]) -> int:
         """Hold these, each as account and hash, and say in how many places they are held.
@@ -52,27 +54,22 @@ class KeyClaims:
 
     def remove(self, key_id: str) -> None:
         """Give one key back."""
-        for register in self._registers or ():
+        for register in self.registers:
             register.remove([key_id])
-
-    def verify(self, keys: Iterable[str]) -> None:
-        """Raise `OwnershipLost` when another has one of these; make anew what was removed."""
-        for register in self._registers or ():
-            register.verify(keys)
 
     def release(self) -> None:
         """Give them all back; a second call does nothing."""
-        registers, self._registers = self._registers, None
-        for register in registers or ():
+        registers, self.registers, self._is_open = self.registers, [], False
+        for register in registers:
             register.release()
 
     def _places(self) -> list[KeyRegister]:
-        if self._registers is None:
-            self._registers = []
+        if not self._is_open:
+            self._is_open = True
             for place in places_of_keys(self._directory):
                 with _passing_over(place):
-                    self._registers.append(KeyRegister(place, self._group))
-        return self._registers
+                    self.registers.append(KeyRegister(place, self._group))
+        return self.registers
 
 
 def not_claimable(account: str) -> StoreError:

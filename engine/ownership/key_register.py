@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import OwnershipLost, StoreError, StoreInUse
-from engine.ownership import record_lock
 from engine.ownership.claim import in_use
 from engine.ownership.key_places import make_place
-from engine.ownership.lock_file import TOKEN, LockFile
+from engine.ownership.lock_file import TOKEN, LockFile, holder_of
 from engine.store import cause
 
 _PREFIX, _SUFFIX = "keys-", ".lock"
@@ -81,14 +80,13 @@ class KeyRegister:
                         self._file.check()
                         os.pwrite(self._file.descriptor, b" " * len(key_id.encode()), held.at)
 
-    def verify(self, keys: Iterable[str]) -> None:
+    def verify(self, *keys: str) -> None:
         """Raise `OwnershipLost` when another has one of these."""
         with _guard:
             self._find_again()
             if self._lost:  # unless it is free again
                 self._lost = self._taken({each: self._keys[each].account for each in self._lost})
-            for key_id in keys if self._lost else ():
-                if key_id in self._lost:
+                for key_id in self._lost.keys() & set(keys):
                     raise OwnershipLost(str(self._lost[key_id]))
 
     def release(self) -> None:
@@ -208,11 +206,11 @@ def _read(path: Path) -> _Found | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            if record_lock.holder(descriptor) is None:
+            if holder_of(descriptor) is None:
                 return None
             with open(descriptor, "rb", closefd=False) as file:
                 lines = file.read()[TOKEN + 1 :].decode(errors="replace").split("\n")
-            pid = record_lock.holder(descriptor)
+            pid = holder_of(descriptor)
         finally:
             os.close(descriptor)
     except FileNotFoundError:

@@ -1,20 +1,42 @@
-"""A lock file: who has it open and locked owns what it stands for."""
+"""A lock file: who has it open and locked owns what it stands for.
+
+The lock is two in fact, on the first two bytes, and the kernel frees both when their process dies. The POSIX one tells
+others our pid, but is lost when any other descriptor of the file is closed in this process, as copying the directory
+does. The other belongs to our descriptor (Linux only) and is not. Neither keeps out another owner in the same process,
+which has to see to that itself.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import stat
+import struct
+import sys
 import uuid
 from pathlib import Path
 
 from engine.errors import OwnershipLost, StoreError
-from engine.ownership import record_lock
 from engine.ownership.claim import CLOSED, RESTART, in_use, owner_named
 from engine.store import cause, held_by
 
 _TRIES = 100
 TOKEN = 32  # bytes at the beginning of the file
+
+# struct flock: (format, index of l_type, index of l_start, index of l_len, index of l_pid)
+_LAYOUT, _TYPE, _START, _LENGTH, _PID = ("qqihh", 3, 0, 1, 2) if sys.platform == "darwin" else ("hhqqi", 0, 2, 3, 4)
+_SET_OWN: int | None = getattr(fcntl, "F_OFD_SETLK", None)
+
+
+def _byte(number: int) -> bytes:
+    fields = [0] * 5
+    fields[_TYPE], fields[_START], fields[_LENGTH] = fcntl.F_WRLCK, number, 1
+    return struct.pack(_LAYOUT, *fields)
+
+
+_NAMED, _KEPT = _byte(0), _byte(1)  # the lock that tells the pid, and the one that lasts
 
 
 class LockFile:
@@ -56,12 +78,12 @@ class LockFile:
         """Raise `OwnershipLost` when the lock is not ours any more, or was another's meanwhile."""
         self.check()
         try:
-            record_lock.take_again(self.descriptor)
+            _take_again(self.descriptor)
             is_unchanged = os.pread(self.descriptor, TOKEN, 0) == self._token
         except OSError as error:
-            if not record_lock.is_taken(error):
+            if not _is_taken(error):
                 raise OwnershipLost(f"The lock file {self.path} cannot be locked: {error.strerror}.") from None
-            owner = owner_named(record_lock.holder(self.descriptor) or None)
+            owner = owner_named(holder_of(self.descriptor) or None)
             raise OwnershipLost(f"{self._what} by {owner} now. {RESTART}") from None
         if not is_unchanged:
             raise OwnershipLost(f"{self._what}, or was, by another engine since this one took it. {RESTART}")
@@ -77,12 +99,12 @@ class LockFile:
     def _lock(self) -> None:
         for _ in range(_TRIES):  # an owner that ends between our try and our question leaves nobody to name
             try:
-                record_lock.take(self.descriptor)
+                _take(self.descriptor)
                 return
             except OSError as error:
-                if not record_lock.is_taken(error):
+                if not _is_taken(error):
                     raise StoreError(f"{self.path} cannot be locked: {cause(error)}.") from error
-            holder = record_lock.holder(self.descriptor)
+            holder = holder_of(self.descriptor)
             if holder is not None:
                 raise in_use(self._what, holder or None)
         raise in_use(self._what, None)
@@ -105,3 +127,45 @@ def _leave_token(descriptor: int) -> bytes:
     with contextlib.suppress(OSError):
         os.pwrite(descriptor, uuid.uuid4().hex.encode(), 0)
     return os.pread(descriptor, TOKEN, 0)
+
+
+def holder_of(descriptor: int) -> int | None:
+    """The pid of another process that holds the file; 0 when it cannot be named, `None` when nobody does."""
+    for lock in (_NAMED, _KEPT):
+        answer = struct.unpack(_LAYOUT, fcntl.fcntl(descriptor, fcntl.F_GETLK, lock))
+        if answer[_TYPE] != fcntl.F_UNLCK:
+            return max(0, int(answer[_PID]))
+    return None
+
+
+def _take(descriptor: int) -> None:
+    """Take both locks, the one that names us first: whoever is refused by it knows our pid. Raises `OSError`."""
+    fcntl.fcntl(descriptor, fcntl.F_SETLK, _NAMED)
+    _keep(descriptor)
+
+
+def _take_again(descriptor: int) -> None:
+    """Take what was dropped. Raises `OSError` when the lock that lasts is another's now."""
+    lasts = _keep(descriptor)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLK, _NAMED)
+    except (BlockingIOError, PermissionError):
+        if not lasts:  # else it is one who tries: he has it for a moment, and not both
+            raise
+
+
+def _keep(descriptor: int) -> bool:
+    """Take the lock that lasts; `False` where there is none. Raises `OSError` when another has it."""
+    if _SET_OWN is None:
+        return False
+    try:
+        fcntl.fcntl(descriptor, _SET_OWN, _KEPT)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a file system that does not know this kind of lock
+            return False
+        raise
+    return True
+
+
+def _is_taken(error: OSError) -> bool:
+    return error.errno in (errno.EACCES, errno.EAGAIN)

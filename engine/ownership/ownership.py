@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.errors import OwnershipLost, StoreInUse
 from engine.ownership.claim import Warn
-from engine.ownership.directory_lock import DirectoryLock, holder_of
+from engine.ownership.directory_lock import DirectoryLock, owner_of
 from engine.ownership.key_claims import KeyClaims, not_claimable
 from engine.ownership.key_register import claim_of
 from engine.ownership.local_socket import is_served
-from engine.ownership.socket_claim import SocketClaim, has_room
+from engine.ownership.socket_claim import IS_LINUX, SocketClaim, room
 from engine.store import MORE_FILES, prepare_directory
 
 LOCK_NAME = "owner.lock"
-_IS_LINUX = sys.platform.startswith("linux")
+_FILES = 10  # of the directory, and of the keys in every place
 
 CLAIMS_SHORT = (
     "This process may open too few files to claim each API key by name, so some are guarded by lock files alone: an "
-    f"engine that shares none of their directories with this one does not see them. {MORE_FILES}"
+    f"engine that shares none of their directories with this one does not see them: {MORE_FILES}."
 )
 
 logger = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class Ownership:
         what = f"The state directory {self.directory} is in use"
         self._lock = self._locked(what)
         try:
-            if _IS_LINUX:  # a lock file that somebody deletes guards nothing any more
+            if IS_LINUX:  # a lock file that somebody deletes guards nothing any more
                 found = os.stat(self.directory)
                 name = f"{found.st_dev}-{found.st_ino}"
                 self._sockets[""] = SocketClaim(name, what, "directory", warn)
@@ -97,8 +96,8 @@ class Ownership:
                 socket = self._sockets.get(name)
                 if socket is not None:
                     socket.verify()
-            if key_id:
-                self._keys.verify((key_id,))
+            for register in self._keys.registers if key_id else ():
+                register.verify(key_id)
         except OwnershipLost as error:
             self._lose(error)
             raise
@@ -118,7 +117,7 @@ class Ownership:
         sockets: dict[str, SocketClaim] = {}
         try:
             for account, key_id in keys:
-                if _IS_LINUX and self._may_open_socket():
+                if IS_LINUX and self._may_open_socket():
                     sockets[key_id] = SocketClaim(key_id, claim_of(account), "key", self._warn)
             is_locked = self._keys.add(keys) > 0
             for account, key_id in keys:
@@ -139,7 +138,7 @@ class Ownership:
             raise
 
     def _may_open_socket(self) -> bool:
-        if has_room():
+        if room():
             return True
         if not self._is_short:
             self._is_short = True
@@ -162,6 +161,11 @@ _WAYS_IN = (
 )
 
 
+def files_needed(keys: int) -> int:
+    """How many descriptors it takes to hold a directory and so many keys."""
+    return _FILES + min(keys, room())
+
+
 def owner_pid(directory: Path) -> int | None:
     """The process that owns a state directory now; `None` when nobody does, 0 when it cannot be named."""
-    return holder_of(directory / LOCK_NAME)
+    return owner_of(directory / LOCK_NAME)

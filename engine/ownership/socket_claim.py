@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -13,7 +14,9 @@ from engine.errors import OwnershipLost, StoreError
 from engine.ownership.claim import CLOSED, Warn, in_use
 from engine.store import cause, held_by, most_files
 
-_PART = 3  # one of so many descriptors that this process may have
+IS_LINUX = sys.platform.startswith("linux")
+
+_PART = 3  # one of so many descriptors that this process may have is for a claim, at most
 _LISTENS_WITHIN = 0.1  # seconds between the binding of a name and listening on it, at most
 
 _guard = threading.Lock()
@@ -78,9 +81,9 @@ class SocketClaim:
             self._socket.detach()
 
 
-def has_room() -> bool:
-    """Whether this process can spare a descriptor for one more claim."""
-    return len(_open_sockets) < most_files() // _PART
+def room() -> int:
+    """How many more claims this process has descriptors to spare for."""
+    return max(0, most_files() // _PART - len(_open_sockets)) if IS_LINUX else 0
 
 
 def _listener(address: str) -> tuple[int, int] | None:

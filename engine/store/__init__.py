@@ -6,7 +6,7 @@ name and content, since a flipped bit in a value is invisible to SQLite. What is
 name (`files`), never deleted. Whether a file is the newest of its kind, another one knows (`generations`).
 """
 
-from engine.store.descriptors import MORE_FILES, is_shortage, most_files
+from engine.store.descriptors import MORE_FILES, check_room, is_shortage, most_files
 from engine.store.files import cause, held_by, prepare_directory, put_aside
 from engine.store.reader import (
     TABLE,
@@ -28,6 +28,7 @@ __all__ = [
     "cause",
     "check_names",
     "check_outline",
+    "check_room",
     "held_by",
     "is_shortage",
     "most_files",

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from engine.errors import StoreDamaged, StoreError
 from engine.store.codec import encode
+from engine.store.descriptors import next_descriptor
 from engine.store.files import (
     Identity,
     beside,
@@ -98,6 +99,7 @@ class Store:
         (check or read_documents)(path)
         _prepare_file(path)
         try:
+            first = next_descriptor()
             self._dict: Any = (open_dict or _open_dict)(path)
         except (sqlite3.Error, OSError, RuntimeError) as error:
             raise StoreError(f"The store file {path} cannot be opened: {cause(error)}.") from error
@@ -106,7 +108,7 @@ class Store:
             self._files = {path: identity, beside(path, "-wal"): identity_of(beside(path, "-wal"))}
             if guards_log:
                 _mark_open(self._dict, path)
-            self._descriptors = descriptors_of({*self._files.values(), identity_of(beside(path, "-shm"))})
+            self._descriptors = descriptors_of({*self._files.values(), identity_of(beside(path, "-shm"))}, first)
         except BaseException:
             self._dict.close(force=True)
             raise

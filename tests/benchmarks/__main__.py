@@ -44,6 +44,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "snapshots": reading.snapshots,
     "polls": reading.orders_among_polls,
     "accounts": growth.accounts,
+    "most-accounts": growth.most_accounts,
     "mailbox": growth.mailbox,
     "remote": remote.remote_calls,
     "gateway": gateway.gateway_calls,

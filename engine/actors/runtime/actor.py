@@ -96,9 +96,11 @@ class ActorAddress:
 
 
 def stop_actor(ref: pykka.ActorRef[Any]) -> None:
-    """Tell an engine actor to stop, ahead of everything else in its mailbox; does not wait."""
-    with contextlib.suppress(pykka.ActorDeadError):
-        ref.stop(block=False)
+    """Tell an engine actor to stop, ahead of everything else in its mailbox, unless it was told; does not wait."""
+    mailbox: Any = ref.actor_inbox
+    if not mailbox.state.needs_no_stop:
+        with contextlib.suppress(pykka.ActorDeadError):
+            ref.stop(block=False)
 
 
 def tell_if_alive(ref: Any, message: Any) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 import pykka
 
 from engine.actors.runtime.actor import stop_actor, wait_finished
+from engine.actors.runtime.mailbox import Mailbox
 from engine.errors import EngineStopped
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.25  # seconds
+LOOKS_AT_ALL = 40  # one of so many looks is at every actor, whether or not one has ended: with thousands it takes long
 FINISHED_WITHIN = 10.0  # seconds for a successor that is not wanted any more
 
 Start = Callable[..., "pykka.ActorRef[Any]"]
@@ -45,6 +47,7 @@ class Supervisor:
         self._starts: dict[str, tuple[Start, tuple[Any, ...]]] = {}
         self._refs: dict[str, pykka.ActorRef[Any]] = {}
         self._seen_dead: set[str] = set()
+        self._last_end, self._looks = -1, 0
         self._lost: set[str] = set()
         self._replacing: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
@@ -129,11 +132,20 @@ class Supervisor:
                 return
             if not wait_finished(keystone, 0):
                 return  # it is told to stop and still works: the others may only be waiting for their turn
-        dead = set(self.dead())
+        dead = self._dead_now()
         for name in sorted(dead & self._seen_dead - self._replacing.keys()):
             if wait_finished(self._refs[name], 0):  # else it still closes what its successor will need
                 self._begin_to_replace(name)
         self._seen_dead = dead
+
+    def _dead_now(self) -> set[str]:
+        """The names whose actor is dead, with the lock held; no actor dies without the end of its mailbox."""
+        self._looks += 1
+        last_end = Mailbox.last_end
+        if last_end == self._last_end and not self._seen_dead and self._looks % LOOKS_AT_ALL:
+            return set()
+        self._last_end = last_end
+        return set(self.dead())
 
     def _begin_to_replace(self, name: str) -> None:
         """In a thread of its own: the successor may have much to read, and timers must not wait for that."""
