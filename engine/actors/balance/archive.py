@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -51,6 +52,18 @@ class _Kept(NamedTuple):
     point: BalancePoint | None
 
 
+class _Newest(NamedTuple):
+    """An account's newest point on disk, and the newest balance, which has the same amounts.
+
+    The balance is the one that its actor shows, so that it is in memory once.
+    """
+
+    number: int
+    kept_at: datetime
+    key_id: str
+    snapshot: BalanceSnapshot
+
+
 _Marked = AvailabilityChanged | OrderChanged | OrderFilled
 
 
@@ -81,8 +94,7 @@ class ArchiveActor(EngineActor):
         self._balances: dict[str, Any] = {}  # documents to be written, by name
         self._points: dict[str, Any] = {}
         self._taken = 0  # records since the last write
-        self._newest: dict[str, _Kept] = {}
-        self._hours: dict[str, tuple[int, str]] = {}  # the hour and the key of each account's last hourly point
+        self._newest: dict[str, _Newest] = {}
         self._marks: dict[str, int] = {}  # the number of each account's newest mark
         self._orders: dict[str, deque[str]] = {}  # what was marked of its orders
         self._store, damage = open_or_replace(directory / FILE_NAME)
@@ -135,8 +147,8 @@ class ArchiveActor(EngineActor):
             step()
             return True
         except StoreError as error:
-            for known in (self._newest, self._hours, self._marks):  # what is on disk is unknown now
-                known.clear()
+            self._newest.clear()  # what is on disk is unknown now
+            self._marks.clear()
             if not self._failing:
                 self._publish(EngineWarning("balance-not-kept", f"A balance could not be kept: {error}"))
             self._failing = True
@@ -147,19 +159,27 @@ class ArchiveActor(EngineActor):
         self._balances[account] = _document(record)
         point = BalancePoint.of(record.snapshot)
         assert point is not None
-        last = self._newest.get(account) or _read_newest(self._history.path, account)
+        number, key_id, last = self._last_kept(account)
         self._take_hour(account, record.key_id, point)
-        if last.point is None or last.key_id != record.key_id or point.says_more_than(last.point):
-            last = _Kept(last.number + 1, record.key_id, point)
-            name = f"{account}/{place(last.number):03}"
-            self._points[name] = {"number": last.number, "key": record.key_id, **point.to_dict()}
-        self._newest[account] = last
+        if last is None or key_id != record.key_id or point.says_more_than(last):
+            number, last = number + 1, point
+            name = f"{account}/{place(number):03}"
+            self._points[name] = {"number": number, "key": record.key_id, **point.to_dict()}
+        self._newest[account] = _Newest(number, last.as_of, record.key_id, record.snapshot)
+
+    def _last_kept(self, account: str) -> _Kept:
+        newest = self._newest.get(account)
+        if newest is None:
+            return _read_newest(self._history.path, account)
+        point = BalancePoint.of(newest.snapshot)
+        assert point is not None
+        return _Kept(newest.number, newest.key_id, replace(point, as_of=newest.kept_at))
 
     def _take_hour(self, account: str, key_id: str, point: BalancePoint) -> None:
         """The first point of each hour is kept for a year."""
-        hour = hour_of(point.as_of)
-        if self._hours.get(account) != (hour, key_id):
-            self._hours[account] = (hour, key_id)
+        hour, newest = hour_of(point.as_of), self._newest.get(account)
+        before = newest.snapshot.as_of if newest is not None and newest.key_id == key_id else None
+        if before is None or hour_of(before) != hour:
             document = {"number": hour, "key": key_id, **point.to_dict()}
             self._points[f"{_hourly(account)}/{hour_place(hour):04}"] = document
 
