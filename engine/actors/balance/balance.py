@@ -299,8 +299,8 @@ class BalanceActor(EngineActor):
         if result is RefreshResult.BEHIND:
             return self._push.again()
         quiet = self._push.quiet_pause(snapshot.requested_at if result is RefreshResult.GOOD else None)
+        self._expect()  # also what follows late, when the next request has to wait for a call that hangs
         if quiet is not None:
-            self._expect()
             return quiet
         every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
         pause = result.pause(next_refresh(after, every, error), error)
