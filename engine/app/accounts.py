@@ -8,7 +8,7 @@ import threading
 
 import pykka
 
-from engine.actors.balance.archive import read_history, read_marks
+from engine.actors.balance.history_file import read_history, read_marks
 from engine.actors.balance.messages import ForgetBalance, ReadBalance
 from engine.actors.lane.attempt import distinct
 from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount, ReplaceKey, Resume

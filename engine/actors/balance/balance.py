@@ -34,6 +34,7 @@ from engine.actors.drift_log import DriftLog
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.lane.private import ignore
 from engine.actors.runtime.actor import ActorAddress, EngineActor, Telling
+from engine.actors.runtime.mailbox import QuietMailbox
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError, EngineStopped
@@ -129,6 +130,10 @@ class BalanceActor(EngineActor):
             self._availability, known.last_error, restored=True, _invalidated_at=self._invalidation.at,
             _confirmed=self._push.confirmed,
         ))  # fmt: skip
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return QuietMailbox()
 
     def on_start(self) -> None:
         """Request the first balance as soon as it is this account's turn."""
@@ -294,8 +299,8 @@ class BalanceActor(EngineActor):
         if result is RefreshResult.BEHIND:
             return self._push.again()
         quiet = self._push.quiet_pause(snapshot.requested_at if result is RefreshResult.GOOD else None)
+        self._expect()  # also what follows late, when the next request has to wait for a call that hangs
         if quiet is not None:
-            self._expect()
             return quiet
         every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
         pause = result.pause(next_refresh(after, every, error), error)

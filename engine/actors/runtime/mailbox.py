@@ -209,6 +209,14 @@ class Mailbox:
             envelope.reply_to.set_exception((pykka.ActorDeadError, dead, None))
 
 
+class QuietMailbox(Mailbox):
+    """The inbox of an actor that has few messages, for what thousands of actors have each."""
+
+    queue = Few
+
+    __slots__ = ()
+
+
 class PatientMailbox(Mailbox):
     """An inbox whose actor handles every earlier message before it stops."""
 

@@ -44,7 +44,7 @@ class Supervisor:
         self._after = after
         self._warn = warn
         self._world_stopped = world_stopped
-        self._starts: dict[str, tuple[Start, tuple[Any, ...]]] = {}
+        self._starts: dict[str, tuple[Any, ...]] = {}  # what starts each, and with what
         self._refs: dict[str, pykka.ActorRef[Any]] = {}
         self._seen_dead: set[str] = set()
         self._last_end, self._looks = -1, 0
@@ -65,7 +65,7 @@ class Supervisor:
         ref = start(*parts)
         with self._lock:
             if self._is_watching:
-                self._refs[name], self._starts[name] = ref, (start, parts)
+                self._refs[name], self._starts[name] = ref, (start, *parts)
                 return ref
         stop_actor(ref)
         raise EngineStopped("The engine is stopping.")
@@ -157,8 +157,8 @@ class Supervisor:
         except RuntimeError as error:  # no thread can be started now
             self._cannot(name, error)
 
-    def _replace(self, name: str, begin: tuple[Start, tuple[Any, ...]]) -> None:
-        start, parts = begin
+    def _replace(self, name: str, begin: tuple[Any, ...]) -> None:
+        start, *parts = begin
         try:
             ref = start(*parts)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again at the next look
