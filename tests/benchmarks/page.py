@@ -105,7 +105,7 @@ def _hear(clients: Sequence[socket.socket], seconds: float) -> float:
             selector.register(each, selectors.EVENT_READ)
         while (left := began + seconds - time.monotonic()) > 0:
             for key, _ in selector.select(left):
-                assert key.fileobj.recv(1 << 20), "the service has ended a stream"  # type: ignore[union-attr]
+                assert key.fileobj.recv(1 << 20), "the service has ended a stream"
     return time.monotonic() - began
 
 

@@ -82,11 +82,12 @@ class Feed:
 
     def _view(self, status: EngineStatus) -> View:
         self._holdings.keep([each.account for each in status.accounts])
+        cluster = self._cluster
         return view_of(Seen(
             status, self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
             self.others.unknown(), self.others.opened(), self.orders.since(), self._rates, self.quotes.quotes,
-            self.day_ago.points, self._may_act, None if self._cluster is None else self._cluster.status(),
-            self._holdings,
+            self.day_ago.points, self._may_act, None if cluster is None else cluster.status(),
+            cluster is not None and cluster.token is not None, self._holdings,
         ))  # fmt: skip
 
     @property

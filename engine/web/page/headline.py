@@ -14,10 +14,11 @@ from engine.rules.balance.silence import SILENT
 from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.rules.order.order import OrderReceipt
 from engine.rules.order.states import OrderState
+from engine.web.page.absent import Absent
 from engine.web.page.cell import Age, Cell, Moment, Piece, cell
+from engine.web.page.names import few
 
 LATE_FACTOR, LATE_GRACE = 1.5, 2.0  # of a refresh interval, and seconds for the reply itself
-NAMED = 3  # accounts that a sentence names
 NOTHING: Mapping[tuple[str, str], datetime] = MappingProxyType({})
 
 
@@ -52,25 +53,32 @@ def _is_all(late: Mapping[str, float | None], status: EngineStatus) -> bool:
 
 
 def headline(
-    status: EngineStatus, orders: Sequence[OrderReceipt], unsettled: Mapping[tuple[str, str], datetime] = NOTHING
-) -> Headline:
-    """What is to be known first, the worst first. `unsettled`: since when orders are, by account and id."""
+    status: EngineStatus, orders: Sequence[OrderReceipt], unsettled: Mapping[tuple[str, str], datetime] = NOTHING,
+    absent: Absent | None = None,
+) -> Headline:  # fmt: skip
+    """What is to be known first, the worst first.
+
+    `unsettled`: since when orders are, by account and id. `absent`: what is to be said of accounts of the cluster of
+    which nothing is known.
+    """
     late = late_accounts(status)
     out = [each for each in status.accounts if not each.is_available]
     unknown = [each for each in orders if each.state is OrderState.UNKNOWN]
     first = min((unsettled[each.account, each.id] for each in unknown if (each.account, each.id) in unsettled),
                 default=None)  # fmt: skip
-    state, title, pieces = _sentence(status, unknown, first, late, out)
+    state, title, pieces = _sentence(status, unknown, first, late, out, absent)
     return Headline(cell(*pieces, state=state), _consequence(status, late, out), title)
 
 
 def _sentence(
     status: EngineStatus, unknown: Sequence[OrderReceipt], first: datetime | None, late: dict[str, float | None],
-    out: list[BalanceSnapshot],
+    out: list[BalanceSnapshot], absent: Absent | None,
 ) -> tuple[str, str, list[Piece]]:
     number = len(status.accounts)
     if not status.running:
         return "bad", "engine stopped", ["The engine has stopped."]
+    if absent is not None and (absent.state == "bad" or not number):
+        return absent.state, absent.title, [absent.sentence]
     if not number:
         return "warn", "no account", ["There is no account."]
     if _is_all(late, status) or status.silent_since is not None:
@@ -92,8 +100,12 @@ def _sentence(
         name, since = next(iter(status.paused.items()))
         more = f" and {len(status.paused) - 1} more" if len(status.paused) > 1 else ""
         return "warn", f"{name} paused", [f"Trading of {name}{more} is paused since ", Moment(since), "."]
-    sentence = "All accounts are available" if number > 1 else "The account is available"
-    return "good", f"{number} of {number} available", [f"{sentence}."]
+    if absent is not None and absent.state == "warn":
+        return absent.state, absent.title, [absent.sentence]
+    here = " here" if absent is not None else ""
+    sentence = f"All accounts{here} are available." if number > 1 else f"The account{here} is available."
+    more = f" {absent.sentence}" if absent is not None else ""
+    return "good", f"{number} of {number} available", [sentence + more]
 
 
 def _silence(
@@ -155,7 +167,7 @@ def _consequence(status: EngineStatus, late: dict[str, float | None], out: Seque
     if ages:
         are = "Balances are" if len(ages) > 1 else "The balance is"
         pieces += [f"{are} at most " if len(ages) > 1 and not late else f"{are} ", Age(max(ages)), " old. "]
-    if out or not late:
+    if status.accounts and (out or not late):
         available = sum(each.is_available and status.running for each in status.accounts)
         pieces.append(f"{available} of {len(status.accounts)} available. ")
     cause = told_cause(status)
@@ -190,5 +202,4 @@ def _seconds_since(status: EngineStatus, since: datetime | None) -> float | None
 
 
 def _few(out: Sequence[BalanceSnapshot]) -> str:
-    names = [each.account for each in out]
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return few([each.account for each in out])

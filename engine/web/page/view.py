@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.web.page.absent import absent_accounts
 from engine.web.page.accounts import account_rows
 from engine.web.page.cell import Cell, Moment, Row, cell
 from engine.web.page.gates import drift_rows, drift_sum, gate_rows, gate_sum
@@ -55,7 +56,8 @@ class View:
 def view_of(seen: Seen) -> View:
     """The page for one state of the engine."""
     status = seen.status
-    first = headline(status, seen.orders, seen.unsettled)
+    absent = absent_accounts(status, seen.node, asks_others=seen.asks_others)
+    first = headline(status, seen.orders, seen.unsettled, absent)
     cells = {
         "headline": first.sentence,
         "consequence": first.consequence,
