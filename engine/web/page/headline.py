@@ -95,7 +95,8 @@ def _sentence(
         return "bad", what, [f"{what} ({whose})", *when, ". Kraken is asked whether it has placed it."]
     if late:
         name, seconds = max(late.items(), key=lambda item: item[1] or 0.0)
-        return "warn", f"{name} late", [f"No good reply for {name}", *_since(status, seconds), "."]
+        more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+        return "warn", f"{name}{more} late", [f"No good reply for {name}{more}", *_since(status, seconds), "."]
     if status.paused:
         name, since = next(iter(status.paused.items()))
         more = f" and {len(status.paused) - 1} more" if len(status.paused) > 1 else ""
@@ -165,13 +166,21 @@ def _consequence(status: EngineStatus, late: dict[str, float | None], out: Seque
     ages = [each.age for each in status.accounts if each.age is not None]
     pieces: list[Piece] = []
     if ages:
-        are = "Balances are" if len(ages) > 1 else "The balance is"
-        pieces += [f"{are} at most " if len(ages) > 1 and not late else f"{are} ", Age(max(ages)), " old. "]
+        pieces += [_how_old(status, late, len(ages)), Age(max(ages)), " old. "]
     if status.accounts and (out or not late):
         available = sum(each.is_available and status.running for each in status.accounts)
         pieces.append(f"{available} of {len(status.accounts)} available. ")
     cause = told_cause(status)
     return cell(*pieces, _placing(status), f" {cause}" if cause else "")
+
+
+def _how_old(status: EngineStatus, late: Mapping[str, float | None], number: int) -> str:
+    """What the age of the oldest balance is said of."""
+    if number == 1:
+        return "The balance is "
+    if not late:
+        return "Balances are at most "
+    return "Balances are " if _is_all(late, status) else "The oldest balance is "
 
 
 def _placing(status: EngineStatus) -> str:
