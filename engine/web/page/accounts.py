@@ -30,7 +30,8 @@ def account_rows(seen: Seen) -> list[Row]:
 
 def cash_title(status: EngineStatus) -> str:
     """The head of the column of cash, which names what it counts."""
-    return f"Cash {in_words(next((each.cash_assets for each in status.accounts), ()))}"
+    counted = next((each.cash_assets for each in status.accounts), ())
+    return f"Cash {in_words(counted)}" if counted else "Cash"
 
 
 def _row(snapshot: BalanceSnapshot, seen: Seen, cause: str, *, is_late: bool) -> Row:

@@ -39,8 +39,8 @@ class Seen:
     orders: the placements that are not over. others: open orders that the engine has not placed; for the accounts in
     `unknown` these are not known. opened: since when our orders are open, by account and txid. unsettled: since when
     placements are not settled, by account and id. rates: nonces a second by account. day_ago: what each account held 24
-    hours ago. may_act: whether the page offers actions. node: what a node knows of its cluster. holdings: what was last
-    worked out of what the accounts hold.
+    hours ago. may_act: whether the page offers actions. node: what a node knows of its cluster. asks_others: whether it
+    can ask the other nodes. holdings: what was last worked out of what the accounts hold.
     """
 
     status: EngineStatus
@@ -55,6 +55,7 @@ class Seen:
     day_ago: Mapping[str, BalancePoint] = field(default_factory=dict)
     may_act: bool = False
     node: NodeStatus | None = None
+    asks_others: bool = False
     holdings: Holdings = field(default_factory=Holdings)
 
     def holding(self, snapshot: BalanceSnapshot) -> Holding:

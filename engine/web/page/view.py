@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.web.page.absent import absent_accounts
 from engine.web.page.accounts import account_rows
 from engine.web.page.cell import Cell, Moment, Row, cell
 from engine.web.page.gates import drift_rows, drift_sum, gate_rows, gate_sum
@@ -42,7 +44,8 @@ class View:
     def changes(self, before: View) -> dict[str, Any]:
         """What differs from an earlier view, JSON-ready in the same form: in `changed` the rows that do, by table.
 
-        Where other rows than before are in a table, or in another order, the keys of all are told as well.
+        A cell of such a row that is as it was is `None`. Where other rows than before are in a table, or in another
+        order, the keys of all are told as well.
         """
         cells = {name: each for name, each in self.cells.items() if not each.looks_like(before.cells.get(name))}
         found = ((name, _changes(each, before.rows.get(name, ()))) for name, each in self.rows.items())
@@ -53,7 +56,8 @@ class View:
 def view_of(seen: Seen) -> View:
     """The page for one state of the engine."""
     status = seen.status
-    first = headline(status, seen.orders, seen.unsettled)
+    absent = absent_accounts(status, seen.node, asks_others=seen.asks_others)
+    first = headline(status, seen.orders, seen.unsettled, absent)
     cells = {
         "headline": first.sentence,
         "consequence": first.consequence,
@@ -80,9 +84,13 @@ def view_of(seen: Seen) -> View:
         rows[f"gates-{each.account}"] = gate_rows(report) if report is not None else []
         rows[f"assets-{each.account}"] = seen.holding(each).assets
     title = f"{first_glyph(first.state)} {first.title} · {mode_of(status).word} · kraken-engine"
-    shape = " ".join([*(each.account for each in status.accounts), *(["push"] if status.push else []),
-                      *(["lanes"] if seen.node else [])])  # fmt: skip
-    return View(shape, status.as_of.timestamp(), title, first.state, cells, rows)
+    return View(_shape(seen), status.as_of.timestamp(), title, first.state, cells, rows)
+
+
+def _shape(seen: Seen) -> str:
+    """Which accounts and parts the page has, as a digest: it is in every message."""
+    accounts, has = (each.account for each in seen.status.accounts), (bool(seen.status.push), seen.node is not None)
+    return hashlib.sha256(repr((*accounts, *has)).encode()).hexdigest()[:16]
 
 
 def first_glyph(state: str) -> str:
@@ -104,7 +112,8 @@ def _changes(now: Sequence[Row], then: Sequence[Row]) -> dict[str, Any] | None:
     if now is then:
         return None
     before = {each.key: each for each in then}
-    told: dict[str, Any] = {"rows": [each.to_dict() for each in now if not each.looks_like(before.get(each.key))]}
+    rows = (each.changes(before.get(each.key)) for each in now)
+    told: dict[str, Any] = {"rows": [each for each in rows if each is not None]}
     keys = [each.key for each in now]
     if keys != list(before):
         told["keys"] = keys

@@ -154,10 +154,10 @@ function makeRow(columns, told) {
 function showRow(row, told) {
   row.dataset.state = told.s;
   for (const [name, value] of Object.entries(told.d ?? {})) row.dataset[name] = value;
-  [...row.cells].forEach((node, place) => showCell(node, told.c[place]));
+  [...row.cells].forEach((node, place) => told.c[place] && showCell(node, told.c[place]));
 }
 
-// The rows that have changed; `keys` are those of all rows, in order, where others are there than before.
+// The rows that have changed, without those of their cells that have not; `keys` are those of all rows, in order, where others are there than before.
 export function changeRows(body, rows, keys) {
   const columns = body.parentElement.querySelectorAll("thead th");
   const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));

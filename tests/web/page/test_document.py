@@ -105,6 +105,22 @@ def test_messages_bring_only_what_has_changed_and_let_ages_tick() -> None:
     assert (renewed["rows"], set(renewed["changed"])) == ({}, {"accounts"})
 
 
+def test_of_a_row_only_the_cells_that_have_changed_are_told_and_the_order_when_it_has() -> None:
+    first = view_of(Seen(status_of(account_of("A"), account_of("B"))))
+    second = NOW.replace(second=1)
+    later = [account_of("A").at(second), account_of("B", available_cash=Decimal(1)).at(second)]
+    told = view_of(Seen(status_of(*later, as_of=second))).changes(first)["changed"]["accounts"]
+    assert "keys" not in told, "the same rows in the same order"
+    (row,) = told["rows"]
+    places = [place for place, each in enumerate(row["c"]) if each is not None]
+    assert (row["k"], places) == ("B", [4, 5]), "available and held"
+    moved = view_of(Seen(status_of(account_of("B").at(second), account_of("C"), as_of=second))).changes(first)
+    assert moved["shape"] != first.shape, "the page is loaded anew"
+    table = moved["changed"]["accounts"]
+    assert (table["keys"], [each["k"] for each in table["rows"]]) == (["B", "C"], ["C"])
+    assert None not in table["rows"][0]["c"], "a row that is not known is told in full"
+
+
 def test_open_orders_say_whose_they_are_and_how_far_from_the_price() -> None:
     ours = OrderReceipt("signal-42", "MASTER", Order("XBTUSD", "buy", "limit", "0.0100", "30000"), OrderState.PLACED,
                         ("OX",), "c1")  # fmt: skip
