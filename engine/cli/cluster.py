@@ -113,7 +113,8 @@ def _done(options: Options, sentence: str, told: dict[str, Any]) -> int:
 @contextlib.contextmanager
 def _leases(options: Options) -> Iterator[Leases]:
     """The lanes of the cluster that the configuration names. Raises `ConfigError` or `StoreError`."""
-    with opened(cluster_of(options.load(need_accounts=False)), PATIENCE) as database:
+    found = options.load(need_accounts=False, faults=[])  # keys are not needed, so neither are their files
+    with opened(cluster_of(found), PATIENCE) as database:
         from engine.cluster import schema  # noqa: PLC0415 - an extra
         from engine.cluster.leases import Leases  # noqa: PLC0415
 

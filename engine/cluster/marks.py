@@ -7,6 +7,7 @@ import threading
 import time
 from functools import partial
 
+from engine.cluster.database import Database
 from engine.cluster.lease import Lease
 from engine.errors import OwnershipLost, StoreError
 from engine.store.backing import Soon, Warn
@@ -26,6 +27,11 @@ _RAISE = """
 SELECT (SELECT count(*) FROM fence), (SELECT raised.mark FROM raised)
 """
 
+_ALL = """
+SELECT key.key_id, greatest(key.mark, lane.mark) FROM kraken_engine.key
+LEFT JOIN kraken_engine.lane ON lane.id = key.lane
+"""
+
 FAILS = (
     "{error} Until this is over no nonce above the mark is used: calls end as not sent, and cancels use the nonces "
     "kept for them while they last."
@@ -33,6 +39,11 @@ FAILS = (
 NOT_OURS = "The API key {key_id:.8} belongs to another lane by now: nothing more is sent with it here."
 
 logger = logging.getLogger(__name__)
+
+
+def marks_of(database: Database) -> dict[str, int]:
+    """The durable mark of every key of the cluster, by the hash of the key. Raises `StoreError`."""
+    return {str(key_id): int(mark) for key_id, mark in database.run(_ALL)}
 
 
 class LaneMarks:

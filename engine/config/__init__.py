@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.config.cluster import CLUSTER, ClusterConfig, cluster_of, node_name
+from engine.config.cluster import CLUSTER, ClusterConfig, ReadToken, cluster_of, node_name, token_of
 from engine.config.secret_file import cause, read_secret
 from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, Account, Settings, shown
@@ -60,16 +61,21 @@ def load(
     need_accounts: bool = True,
     faults: list[str] | None = None,
     node: str | None = None,
+    need_token: bool = True,
 ) -> Config:
     """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
 
-    `node` is the name of a node of the cluster, if there is one, in place of the file's.
+    `node` is the name of a node of the cluster, if there is one, in place of the file's. The token of a cluster is
+    read when it is needed: only its nodes do.
 
     The sentence repeats no value that could be a secret in the wrong place, and the error keeps no frame with one.
-    Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
+    Where a list of `faults` is given, an account or a token that is set up wrongly is left out, and the sentence is
+    added to it.
     """
+    read_token = partial(token_of, faults=faults) if need_token else _no_token
+    known = os.environ if environ is None else environ
     try:
-        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults, node)
+        return _load(known, file, url, state_dir, need_accounts, faults, node, read_token)
     except ConfigError as error:
         wrong = ConfigError(str(error))
     raise wrong
@@ -83,6 +89,7 @@ def _load(
     need_accounts: bool,
     faults: list[str] | None,
     node: str | None,
+    read_token: ReadToken,
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
@@ -96,7 +103,7 @@ def _load(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
-    cluster = cluster_of(table, environ, node)
+    cluster = cluster_of(table, environ, node, read_token)
     chosen = _state_named(state_dir, environ, table)
     if cluster is not None and chosen is not None:
         raise ConfigError(f"A state directory ({chosen[1]}) and a cluster are both named, and marks and journal are in "
@@ -109,6 +116,10 @@ def _load(
         alerts=_alerts(table),
         cluster=cluster,
     )
+
+
+def _no_token(*_: object) -> None:
+    """The token is not needed."""
 
 
 def _state_named(

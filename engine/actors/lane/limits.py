@@ -33,7 +33,7 @@ _NO_USE: tuple[str | None, float] = (None, 0.0)  # of the trading counters: read
 class KeyLimits:
     """The counters and the circuit breaker of one account and its key, and the ages of its orders."""
 
-    __slots__ = ("account", "admission", "ages", "breaker", "limited", "was_accepted")
+    __slots__ = ("account", "admission", "ages", "breaker", "kept", "limited", "was_accepted")
 
     def __init__(
         self, account: Account, settings: Settings, saved: Any, now: float, wall: float, kept: Sequence[float]
@@ -43,6 +43,7 @@ class KeyLimits:
         new = Admission(TIERS[account.tier or settings.tier], kept)
         self.admission = new if saved is None else new.restored(known.get("calls"), now, wall)
         self.ages = OrderAges()
+        self.kept = kept[CallClass.READ] if settings.local_limits else 0.0
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
         # A lost file is not a lockout: to assume one would hold back cancels.
@@ -64,6 +65,7 @@ class KeyMoment(NamedTuple):
     admission: Admission
     breaker: KeyBreaker
     limited: int
+    kept: float
 
 
 class Limits:
@@ -178,16 +180,16 @@ class Limits:
         """What the keys of all accounts, or of those that are here, are now. Any thread."""
         keys = self._keys
         found = [(name, keys[name]) for name in only if name in keys] if only else tuple(keys.items())
-        return {name: KeyMoment(key.account, key.admission, key.breaker, key.limited) for name, key in found}
+        return {name: KeyMoment(key.account, key.admission, key.breaker, key.limited, key.kept) for name, key in found}
 
     @staticmethod
     def report(moment: KeyMoment, now: float, *, nonces: int, lead: float, mark: int) -> KeyReport:
         """The state of a key at `moment`, which was at `now`, with what the caller knows of its nonces."""
-        _, admission, breaker, limited = moment
+        _, admission, breaker, limited, kept = moment
         return KeyReport(
             admission.calls_level(now), admission.tier.calls, nonces, lead, mark, denied=breaker.denied,
             denied_markets=breaker.denied_markets(now), trades=admission.trades_levels(now),
-            trades_limit=admission.tier.trades, limited=limited,
+            trades_limit=admission.tier.trades, kept=kept, limited=limited,
         )  # fmt: skip
 
     def resume(self, account: str) -> None:

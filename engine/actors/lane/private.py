@@ -159,11 +159,11 @@ class KrakenPrivateActor(EngineActor):
             if error is None or error.outcome is Outcome.UNKNOWN:
                 self._invalidate(queued_call.call.account)
             self._told(queued_call.call, None if error is not None else reply.result, error)
+        self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome)
         if error is None:
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)
-        self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome)
         if self._subscribers:
             self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
 

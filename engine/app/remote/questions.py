@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from engine.app.remote.link import CONNECT_WITHIN, AnswerLines, Link, Unanswered, Unreached
-from engine.app.remote.place import Place
+from engine.app.remote.link import AnswerLines, Link, Unanswered, Unreached
+from engine.app.remote.place import CONNECT_WITHIN, Place
 from engine.app.state import seconds_of
 from engine.errors import CallUnknown, EngineError, EngineStopped
 from engine.kraken.dry_run import settled

@@ -174,7 +174,7 @@ class BalanceSnapshot(Value):
             "age_seconds": None if age is None else round(age, 3),
             "assets": {
                 name: {"total": _text(each.total), "available": _text(each.available), "held": _text(each.held)}
-                for name, each in self.assets.items()
+                for name, each in sorted(self.assets.items())
             },
         }
 
