@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +43,9 @@ def status(options: Options) -> int:
     """Show the lanes with their owners, epochs and leases, and the nodes."""
     with _leases(options) as leases:
         lanes, nodes = leases.lanes(), leases.nodes()
+    for each in lanes:
+        if each.seconds_left <= 0 and not _takers(each, nodes):
+            say(f"No node that is there now takes lane {each.id}: start one that has the keys of all of its accounts.")
     if options.json:
         document({"lanes": [_lane(each) for each in lanes], "nodes": [_node(each) for each in nodes]})
         return Exit.DONE
@@ -121,6 +124,12 @@ def _leases(options: Options) -> Iterator[Leases]:
         if not schema.version(database):
             raise StoreError(_NO_TABLES)
         yield Leases(database)
+
+
+def _takers(lane: LaneRow, nodes: Iterable[NodeRow]) -> list[str]:
+    """The nodes that are there and may take a lane."""
+    present = [each for each in nodes if each.seconds_since_seen < PRESENT_FOR and not each.draining]
+    return [each.name for each in present if lane.id in each.lanes]
 
 
 def _lane(row: LaneRow) -> dict[str, Any]:

@@ -59,4 +59,6 @@ class View:
 
     def _lane(self, lane: str) -> Lane:
         row = self.lanes.get(lane)
-        return Lane(lane) if row is None else Lane(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held)
+        if row is None:
+            return Lane(lane)
+        return Lane(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held, row.seconds_over)

@@ -132,3 +132,16 @@ def test_no_mark_is_raised_in_a_directory_that_a_cluster_does_not_read(
     monkeypatch.setenv("KRAKEN_API_SECRET", "c2VjcmV0")
     assert main(["nonce", "raise", "MASTER", "41"]) == 2
     assert "cluster import STATE_DIR" in capsys.readouterr().err
+
+
+def test_a_lane_that_no_node_takes_is_told_of(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lane one has an owner, and who could take lane two is draining."""
+    known.attend("a", None, ["one"])
+    known.drain("b")
+    assert main(["cluster", "status"]) == 0
+    assert "No node that is there now takes lane two: start one" in (told := capsys.readouterr().err)
+    assert "lane one" not in told
+    known.undrain("b")
+    known.attend("b", None, ["two"])
+    assert main(["cluster", "status"]) == 0
+    assert capsys.readouterr().err == ""
