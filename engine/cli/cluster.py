@@ -72,14 +72,17 @@ def move(options: Options, lane: str, node: str | None, anywhere: bool) -> int:
         leases.move(lane, node)
         known = {each.name: each for each in leases.nodes()}
     if node is not None and node not in known:
-        say(f"No node {node!r} has started yet: the lane stays where it is until one does.")
+        say(f"No node {node!r} has started yet, or it has left (there {'is' if len(known) == 1 else 'are'} "
+            f"{', '.join(known) or 'none'}): the lane stays where it is until a node of that name starts.")  # fmt: skip
     elif node is not None and lane not in known[node].lanes:
-        say(f"Node {node} has not the keys of lane {lane}: the lane stays where it is until it has.")
+        say(f"Node {node} has not the keys of lane {lane}: the lane stays where it is until that node was started "
+            "with the keys of all of its accounts.")  # fmt: skip
     elif node is not None and known[node].draining:
         say(f"Node {node} is draining: the lane stays where it is until that is undone (cluster drain {node} --undo).")
     elif node is not None and known[node].seconds_since_seen >= PRESENT_FOR:
         say(f"Node {node} was seen {_seen(known[node])}: the lane stays where it is until it is there again.")
-    return _done(options, f"Lane {lane} is wanted at {node or 'any node'}.", {"lane": lane, "wanted": node})
+    told = "may be at any node again" if node is None else f"is wanted at {node}"
+    return _done(options, f"Lane {lane} {told}.", {"lane": lane, "wanted": node})
 
 
 @cluster.command()

@@ -61,7 +61,7 @@ def test_a_lane_is_wanted_at_a_node_and_then_anywhere(known: Leases, capsys: pyt
 def test_a_lane_that_cannot_get_there_yet_is_told(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
     known.attend("c", None, ["two"])
     assert main(["cluster", "move", "one", "nobody"]) == 0
-    assert "No node 'nobody' has started yet" in capsys.readouterr().err
+    assert "No node 'nobody' has started yet, or it has left (there are a, b, c)" in capsys.readouterr().err
     assert main(["cluster", "move", "one", "c"]) == 0
     assert "Node c has not the keys of lane one" in capsys.readouterr().err
 

@@ -31,8 +31,8 @@ class Member:
 class Lane:
     """A lane. `owner` has the lease for `seconds_left`; a lane that was given back has none.
 
-    `wanted` is the node where somebody wants it. `seconds_held` is how long ago the owner claimed it, `seconds_over` how
-    long ago its lease ran out.
+    `wanted` is the node where somebody wants it. `seconds_held` is how long ago the owner claimed it, `seconds_over`
+    how long ago its lease ran out.
     """
 
     id: str
