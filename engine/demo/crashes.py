@@ -21,7 +21,7 @@ from engine.simulator import Call, Fault
 KILLS = 6
 CALLS_PER_LIFE = 9
 LEAD = 1.0
-"""Seconds: a successor that calls within them draws its nonces while the clock is still below the mark of the dead one."""
+"""Seconds: a successor that calls within them draws its nonces while the mark of the dead one is ahead of the clock."""
 PACKAGE_ROOT = Path(engine.__file__).parent.parent
 
 
