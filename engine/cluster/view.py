@@ -61,4 +61,4 @@ class ClusterView:
         row = self.lanes.get(lane)
         if row is None:
             return LanePlace(lane)
-        return LanePlace(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held)
+        return LanePlace(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held, row.seconds_over)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.cluster import CLUSTER, ClusterConfig, ReadToken, cluster_of, node_name, token_of
+from engine.config.entries import check_entries
 from engine.config.secret_file import cause, read_secret
 from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, Account, Settings, shown
@@ -20,6 +21,7 @@ from engine.values.dataclass import dataclass
 
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
+_NUMBERS = {each.name for each in dataclasses.fields(Settings) if type(each.default) in (int, float)}
 _TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
 
@@ -242,8 +244,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         # The parser's message can quote the line, and the line can be a secret's.
         raise ConfigError(f"The configuration file {path} is not valid TOML{_place(error)}.") from None
-    if unknown := table.keys() - _TOP_LEVEL:
-        raise ConfigError(f"{path} has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries(str(path), table, _TOP_LEVEL)
     for name in ("url", "state_dir"):
         if not isinstance(table.get(name, ""), str):
             raise ConfigError(f"In {path} {name} is a text in quotes.")
@@ -266,8 +267,7 @@ def _file_accounts(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
     known = {"key", "secret", "otp", "key_file", "secret_file", "otp_file", "tier"}
-    if unknown := row.keys() - known:
-        raise ConfigError(f"[accounts.{name}] has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries(f"[accounts.{name}]", row, known)
     for part in row.keys() - {"key", "secret"}:  # `Account` looks at those two itself
         if not isinstance(row[part], str):
             raise ConfigError(f"[accounts.{name}] {part} is a text in quotes.")
@@ -283,9 +283,7 @@ def _file_value(name: str, row: Mapping[str, Any], part: str) -> Any:
 def _settings(table: Any) -> Settings:
     if not isinstance(table, Mapping):
         raise ConfigError("In the configuration file [settings] is a table.")
-    known = {each.name for each in dataclasses.fields(Settings)}
-    if unknown := table.keys() - known:
-        raise ConfigError(f"[settings] has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries("[settings]", table, {each.name for each in dataclasses.fields(Settings)})
     for name, value in table.items():
         _check_type(name, value)
     values: dict[str, Any] = {
@@ -295,9 +293,11 @@ def _settings(table: Any) -> Settings:
 
 
 def _check_type(name: str, value: Any) -> None:
-    """A switch that is a text in quotes would count as on; numbers are judged by `Settings`."""
+    """A switch that is a text in quotes would count as on; how large a number may be is judged by `Settings`."""
     if name in _SWITCHES and not isinstance(value, bool):
         raise ConfigError(f"[settings] {name} is true or false, without quotes.")
+    if name in _NUMBERS and isinstance(value, str):
+        raise ConfigError(f"[settings] {name} is a number, without quotes.")
     if name in _TEXTS and not isinstance(value, str):
         raise ConfigError(f"[settings] {name} is a text in quotes.")
     if name == "cash" and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):

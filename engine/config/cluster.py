@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.config.entries import check_entries
 from engine.config.secret_file import read_private_secret
 from engine.errors import ConfigError
 from engine.values import Secret, shown
@@ -52,8 +53,7 @@ def cluster_of(
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
         raise ConfigError("In the configuration file [cluster] is a table of dsn, name, url and so on, each of them a "
                           "text in quotes.")  # fmt: skip
-    if unknown := row.keys() - _ENTRIES:
-        raise ConfigError(f"[cluster] has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries("[cluster]", row, _ENTRIES)
     dsn = environ.get(CLUSTER) or row.get("dsn")
     if not dsn:
         if row or lanes:

@@ -117,13 +117,13 @@ class Lookups:
 
     def __init__(self, path: Path, files: Collection[Identity]) -> None:
         self._path = path
-        before = descriptors_of(files)
+        before = descriptors_of(files, 0)
         try:
             self._connection = open_read_only(path)
             self._connection.execute(f"SELECT key FROM {TABLE} LIMIT 1").fetchall()  # noqa: S608 - opens the log too
         except sqlite3.Error as error:
             raise unreadable(path, error) from error
-        found = descriptors_of(files)
+        found = descriptors_of(files, 0)
         self._descriptors = [(each, file) for file in found for each in {*found[file]} - {*before.get(file, ())}]
 
     @property

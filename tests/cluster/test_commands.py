@@ -61,7 +61,7 @@ def test_a_lane_is_wanted_at_a_node_and_then_anywhere(known: Leases, capsys: pyt
 def test_a_lane_that_cannot_get_there_yet_is_told(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
     known.attend("c", None, ["two"])
     assert main(["cluster", "move", "one", "nobody"]) == 0
-    assert "No node 'nobody' has started yet" in capsys.readouterr().err
+    assert "No node 'nobody' has started yet, or it has left (there are a, b, c)" in capsys.readouterr().err
     assert main(["cluster", "move", "one", "c"]) == 0
     assert "Node c has not the keys of lane one" in capsys.readouterr().err
 
@@ -132,3 +132,16 @@ def test_no_mark_is_raised_in_a_directory_that_a_cluster_does_not_read(
     monkeypatch.setenv("KRAKEN_API_SECRET", "c2VjcmV0")
     assert main(["nonce", "raise", "MASTER", "41"]) == 2
     assert "cluster import STATE_DIR" in capsys.readouterr().err
+
+
+def test_a_lane_that_no_node_takes_is_told_of(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lane one has an owner, and who could take lane two is draining."""
+    known.attend("a", None, ["one"])
+    known.drain("b")
+    assert main(["cluster", "status"]) == 0
+    assert "No node that is there now takes lane two: start one" in (told := capsys.readouterr().err)
+    assert "lane one" not in told
+    known.undrain("b")
+    known.attend("b", None, ["two"])
+    assert main(["cluster", "status"]) == 0
+    assert capsys.readouterr().err == ""

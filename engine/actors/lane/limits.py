@@ -71,9 +71,12 @@ class KeyMoment(NamedTuple):
 class Limits:
     """Decides, before a nonce is drawn, whether a call may go out; learns from every answer; kept over restarts.
 
-    Belongs to the lane's thread. A lockout is written down at once, a counter's level once a second while it is used,
-    by `soon`, which runs a callback in another thread, so that no call waits for the disk. `saved` is what `kept`
-    held at its opening; `None` after damage: the call counters are assumed to be full. It closes `kept`.
+    Belongs to the lane's thread. A lockout is written down at once, a counter's level within a second of its use, by
+    `soon`, which runs a callback in another thread after `SAVE_EVERY`: no call waits for the disk, and the first one
+    after a rest, which waits for a nonce mark already, does not share the processor with this write.
+
+    `saved` is what `kept` held at its opening; `None` after damage: the call counters are assumed to be full. It closes
+    `kept`.
     """
 
     def __init__(

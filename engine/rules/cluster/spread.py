@@ -31,7 +31,8 @@ class Member:
 class LanePlace:
     """A lane. `owner` has the lease for `seconds_left`; a lane that was given back has none.
 
-    `wanted` is the node where somebody wants it. `seconds_held` is how long ago the owner claimed it.
+    `wanted` is the node where somebody wants it. `seconds_held` is how long ago the owner claimed it, `seconds_over`
+    how long ago its lease ran out.
     """
 
     id: str
@@ -39,6 +40,7 @@ class LanePlace:
     seconds_left: float = 1.0
     wanted: str | None = None
     seconds_held: float = float("inf")
+    seconds_over: float = 0.0
 
     @property
     def is_free(self) -> bool:
@@ -81,10 +83,19 @@ def to_hand_over(me: str, members: Iterable[Member], lanes: Sequence[LanePlace])
 
 
 def _present(me: str, members: Iterable[Member], lanes: Iterable[LanePlace]) -> Mapping[str, Member]:
-    """The nodes that are there: seen lately, and none that let a lease run out."""
-    late = {each.owner for each in lanes if each.is_free}
-    found = {each.name: each for each in members if each.seconds_since_seen < PRESENT_FOR or each.name == me}
-    return {name: each for name, each in found.items() if name not in late or name == me}
+    """The nodes that are there: seen lately, and since the last lease that they let run out.
+
+    A lane that nobody has the keys of any more stays as it was: its last owner is there all the same.
+    """
+    over: dict[str | None, float] = {}
+    for lane in lanes:
+        if lane.is_free:
+            over[lane.owner] = min(lane.seconds_over, over.get(lane.owner, PRESENT_FOR))
+    return {
+        each.name: each
+        for each in members
+        if each.name == me or each.seconds_since_seen < min(over.get(each.name, PRESENT_FOR), PRESENT_FOR)
+    }
 
 
 def _allotted(members: Mapping[str, Member], lanes: Sequence[LanePlace]) -> dict[str, str]:

@@ -109,7 +109,7 @@ class Node:
             Member(name, lanes, name in database.draining, now - seen) for name, (seen, lanes) in database.nodes.items()
         ]
         lanes = [
-            LanePlace(name, row.owner, row.until - now, row.wanted, now - row.claimed)
+            LanePlace(name, row.owner, row.until - now, row.wanted, now - row.claimed, max(0.0, now - row.until))
             for name, row in database.lanes.items()
         ]
         return members, lanes

@@ -123,6 +123,26 @@ def test_a_node_that_let_a_lease_run_out_is_not_waited_for_but_may_take_lanes_it
     assert to_claim("a", nodes[:1], lanes[:1]) == ("lane-0",)
 
 
+def test_a_lane_that_nobody_can_take_any_more_does_not_make_its_last_owner_look_dead() -> None:
+    """After an outage of everything: else the first node keeps all lanes for ever."""
+    shared = frozenset(LANES[1:])
+    nodes = [Member("a", shared, seconds_since_seen=1.0), Member("b", shared, seconds_since_seen=1.0)]
+    left_over = LanePlace(LANES[0], "b", seconds_left=0.0, seconds_over=1000.0)
+    lanes = [left_over, *(LanePlace(each, "a", seconds_held=100.0) for each in LANES[1:])]
+    assert to_hand_over("a", nodes, lanes) == (LANES[1],)
+    free = [left_over, *map(LanePlace, LANES[1:])]
+    assert not set(to_claim("a", nodes, free)) & set(to_claim("b", nodes, free)), "each free lane has one taker"
+    assert to_hand_over("a", nodes, [replace(left_over, seconds_over=0.5), *lanes[1:]]) == (), "not seen since then"
+
+
+@given(st.floats(0.0, 4.0), st.floats(0.0, 100.0))
+def test_who_died_is_not_waited_for_from_the_end_of_its_lease(seen: float, over: float) -> None:
+    """Whoever dies was seen last before its lease ran out."""
+    nodes = [Member("a", frozenset(LANES), seconds_since_seen=over + seen), Member("b", frozenset(LANES))]
+    lanes = [LanePlace("lane-0", "a", seconds_left=0.0, seconds_over=over), LanePlace("lane-1", "b")]
+    assert to_claim("b", nodes, lanes) == ("lane-0",)
+
+
 def test_a_node_that_was_not_seen_lately_is_not_waited_for() -> None:
     nodes = [Member("a", frozenset(LANES), seconds_since_seen=PRESENT_FOR), Member("b", frozenset(LANES))]
     assert to_claim("b", nodes, [LanePlace("lane-1", "b"), LanePlace("lane-2")]) == ("lane-2",)
