@@ -74,7 +74,7 @@ class LiveRows:
         self.take(row)
         self.unsaved.add(row.cl_ord_id)
 
-    def is_written(self, row: Placement) -> None:
+    def wrote(self, row: Placement) -> None:
         """The file has it as it is here. One that is over is dropped from memory."""
         before = self.unwritten.pop(row.cl_ord_id, None)
         self.unsaved.discard(row.cl_ord_id)
