@@ -26,8 +26,9 @@ from engine.actors.lane.attempt import distinct
 from engine.actors.system import PRIVATE_LANE, ActorSystem, balance_of
 from engine.app import interval
 from engine.app.gates import GateMethods
-from engine.app.host import check_host
+from engine.app.host import check_files, check_host
 from engine.app.one_type import one_type
+from engine.app.remote.connect import connect
 from engine.app.service import Service, start_service
 from engine.app.state import LONGEST, AppState
 from engine.app.status import EngineStatus
@@ -60,10 +61,10 @@ class Engine(GateMethods):
 
     Starting needs no network. `with Engine(...) as engine:` starts and stops it; `start()` raises `StoreInUse` when
     another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
-    raises `ConfigError`; `start()` raises it as well, for a CA file that cannot be read and for a name in
-    `Settings.cash` that is missing in a list of Kraken's assets less than an hour old. Without `live=True` nothing can
-    trade. `balances` names the accounts whose balances are kept up to date (`None`: all); the others are only used for
-    explicit calls.
+    raises `ConfigError`; `start()` raises it as well, where the process may open too few files, for a CA file that
+    cannot be read, and for a name in `Settings.cash` that is missing in a list of Kraken's assets less than an hour
+    old. Without `live=True` nothing can trade. `balances` names the accounts whose balances are kept up to date
+    (`None`: all); the others are only used for explicit calls.
 
     `private` and `balances` (by account name) are the refs of the actors, for embedding in a larger pykka system. An
     actor that dies is replaced; an old ref is dead then, and these give the new one.
@@ -131,9 +132,7 @@ class Engine(GateMethods):
         when an engine has the directory and does not serve it, `StoreError` when another user does, and `ConfigError`
         when the service is of another version.
         """
-        from engine.app.remote.remote_engine import RemoteEngine  # noqa: PLC0415 - few programs need it
-
-        return RemoteEngine(state_dir)
+        return connect(state_dir)
 
     def start(self) -> Engine:
         """Take the state directory and the keys, and start the actors; a second call does nothing.
@@ -159,6 +158,7 @@ class Engine(GateMethods):
         state = self._state
         if self._before is not None:
             self._before.wait_ended(ENDS_WITHIN)  # a stop whose time was too short: else the directory is in use
+        check_files(len(state.accounts), len(state.kept) if state.settings.push else 0)
         with contextlib.ExitStack() as undo:
             undo.callback(self._close_pool)
             self._open_pool(self._url)

@@ -7,7 +7,10 @@ import sys
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.ownership import files_needed
+from engine.store import check_room
 
+_FILES = 50  # for its store and its connections, with some to spare
 _INTERPRETERS = ("_interpreters", "_xxsubinterpreters")  # from Python 3.13 on, and before
 
 
@@ -24,6 +27,12 @@ def check_host() -> None:
             "The engine does not run in a sub-interpreter, where it could not see another one's locks in this process: "
             "start it in the main interpreter, or in a process of its own."
         )
+
+
+def check_files(accounts: int, streams: int) -> None:
+    """Raise `ConfigError` when this process may not open the files that an engine of so many accounts needs."""
+    of = "1 account" if accounts == 1 else f"{accounts:,} accounts"
+    check_room(f"An engine of {of}", _FILES + streams + files_needed(accounts))
 
 
 def _is_main_interpreter() -> bool:

@@ -39,7 +39,7 @@ Restart=on-failure
 RestartSec=2
 # 2 is a wrong configuration, 3 a state directory that another engine owns: starting again repairs neither.
 RestartPreventExitStatus=2 3
-LimitNOFILE=4096
+LimitNOFILE=65536
 
 UMask=0077
 NoNewPrivileges=yes

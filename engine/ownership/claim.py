@@ -1,14 +1,14 @@
 """What an engine holds so that no second one takes the same.
 
-The kernel frees all of it when the owner dies, however it dies. A claim is not only taken: `verify` looks whether it is
-still held, since other code of the process may have closed its descriptor, and others may have replaced its file.
+The kernel frees all of it when the owner dies, however it dies. It is not only taken: the `verify` of each part looks
+whether it is still held, since other code of the process may have closed its descriptor, and others may have replaced
+its file.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Protocol
 
 from engine.errors import StoreInUse
 
@@ -16,18 +16,6 @@ RESTART = "Nothing more is sent or written: restart the engine."
 CLOSED = f"Other code of this process has closed the engine's files, with their lock. {RESTART}"
 
 Warn = Callable[[str, str], None]
-
-
-class Claim(Protocol):
-    """Something held until it is released."""
-
-    def verify(self) -> None:
-        """Raise `OwnershipLost` when it is not held any more."""
-        ...
-
-    def release(self) -> None:
-        """Give it back; a second call does nothing."""
-        ...
 
 
 def in_use(what: str, pid: int | None) -> StoreInUse:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.errors import StoreError, StoreInUse
-from engine.ownership.file_lock import SharedLock, shared_lock
-from engine.ownership.key_file import place_of_key, places_of_keys
-
-logger = logging.getLogger(__name__)
+from engine.ownership.key_claims import KeyClaims, not_claimable
 
 
 class ClusterKeys:
@@ -22,33 +17,21 @@ class ClusterKeys:
     """
 
     def __init__(self, cluster: str, keys: Iterable[tuple[str, str]], directory: Path) -> None:
-        self._locks: list[SharedLock] = []
+        keys = tuple(keys)
+        self._keys = [key_id for _, key_id in keys]
+        self._claims = KeyClaims(directory, group=cluster)
         try:
-            for account, key_id in keys:
-                self._claim(cluster, account, key_id, directory)
+            if not self._claims.add(keys) and keys:
+                raise not_claimable(keys[0][0])
         except BaseException:
             self.release()
             raise
 
     def verify(self) -> None:
         """Make anew what was removed, as cleaners of temporary files do. Raises `OwnershipLost`."""
-        for lock in self._locks:
-            lock.verify()
+        for register in self._claims.registers:
+            register.verify(*self._keys)
 
     def release(self) -> None:
         """Give them back; a second call does nothing."""
-        locks, self._locks = self._locks, []
-        for lock in locks:
-            lock.release()
-
-    def _claim(self, cluster: str, account: str, key_id: str, directory: Path) -> None:
-        what, before = f"The API key of account {account} is in use", len(self._locks)
-        for place in places_of_keys(directory):
-            try:
-                self._locks.append(shared_lock(place_of_key(place, key_id), what, cluster))
-            except StoreInUse:
-                raise
-            except StoreError as error:  # the other places guard it
-                logger.info("The key is not claimed in %s: %s", place, error)
-        if len(self._locks) == before:
-            raise StoreError(f"The API key of account {account} cannot be claimed: no directory takes its lock.")
+        self._claims.release()

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine.errors import OwnershipLost, StoreError, StoreInUse
-from engine.ownership.claim import Claim, Warn
-from engine.ownership.file_lock import FileLock, holder_of
-from engine.ownership.key_file import KeyFile, places_of_keys
+from engine.errors import OwnershipLost, StoreInUse
+from engine.ownership.claim import Warn
+from engine.ownership.directory_lock import DirectoryLock, owner_of
+from engine.ownership.key_claims import KeyClaims, not_claimable
+from engine.ownership.key_register import claim_of
 from engine.ownership.local_socket import is_served
-from engine.ownership.socket_claim import SocketClaim
-from engine.store import prepare_directory
+from engine.ownership.socket_claim import IS_LINUX, SocketClaim, room
+from engine.store import MORE_FILES, prepare_directory
 
 LOCK_NAME = "owner.lock"
-_IS_LINUX = sys.platform.startswith("linux")
+_FILES = 10  # of the directory, and of the keys in every place
+
+CLAIMS_SHORT = (
+    "This process may open too few files to claim each API key by name, so some are guarded by lock files alone: an "
+    f"engine that shares none of their directories with this one does not see them: {MORE_FILES}."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,49 +47,39 @@ class Ownership:
         self.directory = prepare_directory(directory)
         self._warn = warn
         self._changing = threading.Lock()
-        self._claims: dict[str, tuple[Claim, ...]] = {}
-        self.is_lost = self._is_released = False
+        self._sockets: dict[str, SocketClaim] = {}  # that of the directory has no name
+        self._keys = KeyClaims(self.directory)
+        self.is_lost = self._is_released = self._is_short = False
         what = f"The state directory {self.directory} is in use"
         self._lock = self._locked(what)
         try:
-            if _IS_LINUX:  # a lock file that somebody deletes guards nothing any more
+            if IS_LINUX:  # a lock file that somebody deletes guards nothing any more
                 found = os.stat(self.directory)
                 name = f"{found.st_dev}-{found.st_ino}"
-                self._claims[""] = (SocketClaim(name, what, "directory", warn),)
-            for account, key_id in keys:
-                self.claim_key(account, key_id)
+                self._sockets[""] = SocketClaim(name, what, "directory", warn)
+            self._claim(tuple(keys))
         except BaseException:
             self.release()
             raise
 
     def claim_key(self, account: str, key_id: str) -> None:
         """Take an API key, named by its hash, for this engine; raises `StoreInUse`."""
-        what = f"The API key of account {account} is in use"
-        taken: list[Claim] = []
-        try:
-            if _IS_LINUX:
-                taken.append(SocketClaim(key_id, what, "key", self._warn))
-            for place in places_of_keys(self.directory):
-                taken.extend(self._key_file(place, key_id, what))
-            if not taken:
-                raise StoreError(f"The API key of account {account} cannot be claimed: no directory takes its lock.")
-        except BaseException:
-            for claim in taken:
-                claim.release()
-            raise
-        self._claims[key_id] = tuple(taken)
+        self._claim([(account, key_id)])
 
     def release_key(self, key_id: str) -> None:
         """Give one key back."""
-        for claim in self._claims.pop(key_id, ()):
-            claim.release()
+        self._keys.remove(key_id)
+        socket = self._sockets.pop(key_id, None)
+        if socket is not None:
+            socket.release()
 
     def check(self) -> None:
         """Raise `OwnershipLost` when the directory is visibly not this engine's any more. Costs two system calls."""
         try:
             self._lock.check()
-        except OwnershipLost:
-            self._told(self._lock.check)
+        except OwnershipLost as error:
+            self._lose(error)
+            raise
         if self.is_lost:
             self.verify()
 
@@ -96,48 +90,66 @@ class Ownership:
         """
         if self._is_released:
             raise OwnershipLost(f"{self.directory} was given back: nothing is written to it any more.")
-        self._told(partial(self._verify, key_id))
+        try:
+            self._lock.verify()
+            for name in ("", key_id) if key_id else ("",):
+                socket = self._sockets.get(name)
+                if socket is not None:
+                    socket.verify()
+            for register in self._keys.registers if key_id else ():
+                register.verify(key_id)
+        except OwnershipLost as error:
+            self._lose(error)
+            raise
+        self.is_lost = False
 
     def release(self) -> None:
         """Give everything back, the directory last; a second call does nothing."""
         self.is_lost = self._is_released = True
-        for key_id in tuple(self._claims):
-            self.release_key(key_id)
+        self._keys.release()
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            socket.release()
         self._lock.release()
 
-    def _locked(self, what: str) -> FileLock:
+    def _claim(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Take keys: all, or none."""
+        sockets: dict[str, SocketClaim] = {}
         try:
-            return FileLock(self.directory / LOCK_NAME, what)
+            for account, key_id in keys:
+                if IS_LINUX and self._may_open_socket():
+                    sockets[key_id] = SocketClaim(key_id, claim_of(account), "key", self._warn)
+            is_locked = self._keys.add(keys) > 0
+            for account, key_id in keys:
+                if not is_locked and key_id not in sockets:
+                    raise not_claimable(account)
+        except BaseException:
+            for socket in sockets.values():
+                socket.release()
+            raise
+        self._sockets.update(sockets)
+
+    def _locked(self, what: str) -> DirectoryLock:
+        try:
+            return DirectoryLock(self.directory / LOCK_NAME, what)
         except StoreInUse as error:
             if is_served(self.directory):
                 raise StoreInUse(f"{what} by {_served_by(error.pid)}", error.pid) from None
             raise
 
-    def _verify(self, key_id: str) -> None:
-        self._lock.verify()
-        for name in {"", key_id}:
-            for claim in self._claims.get(name, ()):
-                claim.verify()
-        self.is_lost = False
+    def _may_open_socket(self) -> bool:
+        if room():
+            return True
+        if not self._is_short:
+            self._is_short = True
+            self._warn("claims-short", CLAIMS_SHORT)
+        return False
 
-    def _told(self, look: Callable[[], None]) -> None:
-        try:
-            look()
-        except OwnershipLost as error:
-            with self._changing:
-                was_lost, self.is_lost = self.is_lost, True
-            if not was_lost:
-                self._warn("ownership-lost", str(error))
-            raise
-
-    def _key_file(self, place: Path, key_id: str, what: str) -> Iterable[Claim]:
-        try:
-            return (KeyFile(place, key_id, what),)
-        except StoreInUse:
-            raise
-        except StoreError as error:  # the other places guard it
-            logger.info("The key is not claimed in %s: %s", place, error)
-            return ()
+    def _lose(self, error: OwnershipLost) -> None:
+        with self._changing:
+            was_lost, self.is_lost = self.is_lost, True
+        if not was_lost:
+            self._warn("ownership-lost", str(error))
 
 
 def _served_by(pid: int | None) -> str:
@@ -149,6 +161,11 @@ _WAYS_IN = (
 )
 
 
+def files_needed(keys: int) -> int:
+    """How many descriptors it takes to hold a directory and so many keys."""
+    return _FILES + min(keys, room())
+
+
 def owner_pid(directory: Path) -> int | None:
     """The process that owns a state directory now; `None` when nobody does, 0 when it cannot be named."""
-    return holder_of(directory / LOCK_NAME)
+    return owner_of(directory / LOCK_NAME)

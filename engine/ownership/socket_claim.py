@@ -6,13 +6,17 @@ import errno
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 
 from engine.errors import OwnershipLost, StoreError
 from engine.ownership.claim import CLOSED, Warn, in_use
-from engine.store import held_by
+from engine.store import cause, held_by, most_files
 
+IS_LINUX = sys.platform.startswith("linux")
+
+_PART = 3  # one of so many descriptors that this process may have is for a claim, at most
 _LISTENS_WITHIN = 0.1  # seconds between the binding of a name and listening on it, at most
 
 _guard = threading.Lock()
@@ -31,7 +35,7 @@ class SocketClaim:
         try:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:
-            raise StoreError(f"{what}, or cannot be claimed: {error.strerror}.") from None
+            raise StoreError(f"{what}, or cannot be claimed: {cause(error)}.") from error
         self._identity = held_by(self._socket.fileno())
         try:
             self._socket.bind(address)
@@ -39,7 +43,7 @@ class SocketClaim:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 self._socket.close()
-                raise StoreError(f"{what}, or cannot be claimed: {error.strerror}.") from error
+                raise StoreError(f"{what}, or cannot be claimed: {cause(error)}.") from error
             try:
                 self._yield_to_ours(address, what, kind, warn)
             except BaseException:
@@ -75,6 +79,11 @@ class SocketClaim:
             self._socket.close()
         else:
             self._socket.detach()
+
+
+def room() -> int:
+    """How many more claims this process has descriptors to spare for."""
+    return max(0, most_files() // _PART - len(_open_sockets)) if IS_LINUX else 0
 
 
 def _listener(address: str) -> tuple[int, int] | None:

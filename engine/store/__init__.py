@@ -6,7 +6,8 @@ name and content, since a flipped bit in a value is invisible to SQLite. What is
 name (`files`), never deleted. Whether a file is the newest of its kind, another one knows (`generations`).
 """
 
-from engine.store.files import held_by, prepare_directory, put_aside
+from engine.store.descriptors import MORE_FILES, check_room, is_shortage, most_files
+from engine.store.files import cause, held_by, prepare_directory, put_aside
 from engine.store.reader import (
     TABLE,
     check_names,
@@ -21,11 +22,16 @@ from engine.store.writer import AT_ONCE, Store, open_or_replace
 
 __all__ = [
     "AT_ONCE",
+    "MORE_FILES",
     "TABLE",
     "Store",
+    "cause",
     "check_names",
     "check_outline",
+    "check_room",
     "held_by",
+    "is_shortage",
+    "most_files",
     "open_or_replace",
     "prepare_directory",
     "put_aside",

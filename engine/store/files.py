@@ -6,11 +6,12 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import StoreDamaged, StoreError
+from engine.store.descriptors import MORE_FILES, is_shortage, next_descriptor
 
 _BESIDE = ("-journal", "-wal", "-shm")
 
@@ -147,20 +148,27 @@ def sync_directory(path: Path) -> None:
 
 
 def header(path: Path) -> bytes:
-    """What SQLite says of a file at its beginning; nothing of one that cannot be read."""
+    """What SQLite says of a file at its beginning; nothing of one that cannot be read.
+
+    Raises `StoreError` when no file can be opened now.
+    """
     return _read(path, 100)
 
 
 def content(path: Path) -> bytes:
-    """All of a file; nothing of one that cannot be read."""
+    """All of a file; otherwise like `header`."""
     return _read(path, -1)
 
 
 def _read(path: Path, size: int) -> bytes:
     """The beginning of a regular file, or all of it: what is none, as a pipe, might never answer."""
-    with contextlib.suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file.read(size)
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(size)
+    except OSError as error:
+        if is_shortage(error):  # what is there must not be taken for missing
+            raise StoreError(f"The store file {path} cannot be read: {cause(error)}.") from error
     return b""
 
 
@@ -183,14 +191,25 @@ def held_by(descriptor: int) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def descriptors_of(files: Collection[Identity]) -> dict[Identity, list[int]]:
-    """The descriptors by which this process has these files open, those that SQLite opened as well."""
+def descriptors_of(files: Collection[Identity], first: int) -> dict[Identity, list[int]]:
+    """The descriptors by which this process has these files open, those that SQLite opened as well.
+
+    `first` was the next one before they were opened: looking at all of thousands takes long.
+    """
     found: dict[Identity, list[int]] = {}
     with contextlib.suppress(OSError):
-        for name in os.listdir("/dev/fd"):
-            identity = held_by(int(name))
-            if identity is not None and identity in files:
-                found.setdefault(identity, []).append(int(name))
+        found = _standing_for(files, range(first, next_descriptor()))
+        if found.keys() != set(files):  # a lower number was freed meanwhile
+            found = _standing_for(files, map(int, os.listdir("/dev/fd")))
+    return found
+
+
+def _standing_for(files: Collection[Identity], descriptors: Iterable[int]) -> dict[Identity, list[int]]:
+    found: dict[Identity, list[int]] = {}
+    for descriptor in descriptors:
+        identity = held_by(descriptor)
+        if identity is not None and identity in files:
+            found.setdefault(identity, []).append(descriptor)
     return found
 
 
@@ -204,5 +223,7 @@ def identity_of(path: Path) -> Identity:
 
 
 def cause(error: BaseException) -> str:
-    """The system's own words for a failure, to be put into an error message."""
+    """The system's own words for a failure, to be put into an error message, and the remedy where it is a shortage."""
+    if is_shortage(error):
+        return f"too many files are open, so {MORE_FILES}"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

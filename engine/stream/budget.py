@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.ownership.key_file import runtime_directory
+from engine.ownership.key_places import runtime_directory
 from engine.rules.stream.connections import counted, room, wait
 
 

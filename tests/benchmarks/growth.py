@@ -1,6 +1,7 @@
 """What grows with the accounts and the mailbox, and what should not. Each size in a process of its own.
 
-``python -m tests.benchmarks.growth URL accounts COUNT KEPT CALLS PER_THREAD``, or ``... URL mailbox DEPTH CALLS``.
+``python -m tests.benchmarks.growth URL accounts COUNT KEPT CALLS PER_THREAD``, ``... URL most COUNT``, or ``... URL
+mailbox DEPTH CALLS``.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 from engine import Engine
 from tests.benchmarks.findings import Finding, Sizes, alternate, finding, ratios
 from tests.benchmarks.reading import ORDER, running
-from tests.benchmarks.server import ExchangeProcess
+from tests.benchmarks.server import Elsewhere, ExchangeProcess
 
 KIB = 1024
 IDLE = 1.0  # seconds over which idle CPU is measured
+MOST_IDLE = 10.0  # the same for ten thousand accounts
 FOR_EVER = 3600.0
 HANGS = 3600.0
 WINDOWS = 9
@@ -45,6 +47,20 @@ def accounts(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
         yield finding("growth", f"memory of one balance actor {what}", "KiB", [each], at_most=at_most)
     flat = found[most]["a call"] / found[least]["a call"]
     yield finding("growth", f"a call with {most} accounts over {least}", "×", [flat], at_most=1.25)
+
+
+def most_accounts(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
+    """Ten thousand accounts: start, stop and descriptors, and the idle CPU once every balance is known.
+
+    Their refreshes are an hour apart, and their balance actors share threads, as they do by themselves.
+    """
+    count = sizes.most_accounts
+    told = _child(exchange, "most", count)
+    for what, unit, at_most in (
+        ("start", "s", 5), ("stop", "s", 2), ("idle CPU", "%", 2), ("descriptors of a key", "", 1),
+        ("until every balance is known", "s", None),
+    ):  # fmt: skip
+        yield finding(f"growth: {count:,} accounts", what, unit, [told[what]], at_most=at_most)
 
 
 def mailbox(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
@@ -79,18 +95,11 @@ def _import(statement: str) -> float:
 
 def _child(exchange: ExchangeProcess, *words: Any) -> dict[str, Any]:
     command = [sys.executable, "-m", __name__, exchange.url, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
-
-
-class _Elsewhere(ExchangeProcess):
-    """An exchange that another process has started."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
 
 
 def _measure_accounts(
@@ -115,6 +124,29 @@ def _measure_accounts(
     return {
         "start": started, "stop": stopped, "memory": memory, "idle CPU": idle, "a call": 1e6 * call,
         "status": 1e3 * status,
+    }  # fmt: skip
+
+
+def _measure_most(exchange: ExchangeProcess, count: int) -> dict[str, float]:
+    importlib.import_module("requests")
+    files, began = descriptors(), time.perf_counter()
+    with running(exchange, count, refresh=FOR_EVER) as engine:
+        started = time.perf_counter() - began
+        files = descriptors() - files
+        for name in engine.balances:
+            while engine.balance(name).as_of is None:
+                time.sleep(0.1)
+        known = time.perf_counter() - began - started
+        time.sleep(IDLE)
+        before = time.process_time()
+        time.sleep(MOST_IDLE)
+        idle = 100 * (time.process_time() - before) / MOST_IDLE
+        began = time.perf_counter()
+        engine.stop()
+        stopped = time.perf_counter() - began
+    return {
+        "start": started, "stop": stopped, "idle CPU": idle, "descriptors of a key": files / count,
+        "until every balance is known": known,
     }  # fmt: skip
 
 
@@ -180,6 +212,11 @@ def _status(engine: Engine) -> float:
     return time.perf_counter() - began
 
 
+def descriptors() -> int:
+    """How many descriptors this process has."""
+    return len(os.listdir("/dev/fd"))
+
+
 def resident() -> float:
     """Memory in KiB, now where the system says it, else the most ever."""
     status = Path("/proc/self/statm")
@@ -192,10 +229,12 @@ def resident() -> float:
 
 def main(url: str, what: str, *numbers: str) -> None:
     """Measure one size and print what came of it."""
-    exchange = _Elsewhere(url)
+    exchange = Elsewhere(url)
     if what == "accounts":
         count, kept, calls, per_thread = map(int, numbers)
         print(json.dumps(_measure_accounts(exchange, count, bool(kept), calls, per_thread)))
+    elif what == "most":
+        print(json.dumps(_measure_most(exchange, *map(int, numbers))))
     else:
         depth, calls = map(int, numbers)
         print(json.dumps(_measure_mailbox(exchange, depth, calls)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -25,3 +26,8 @@ def running(target: Callable[..., None], *args: Any) -> Iterator[Any]:
         process.close()
         ours.close()
         theirs.close()
+
+
+def lock_files_of(key: str, place: Path) -> list[Path]:
+    """The lock files in one place that name a key."""
+    return [file for file in place.glob("keys-*.lock") if key in file.read_text().split()]

@@ -14,8 +14,8 @@ import pytest
 from engine.errors import StoreInUse
 from engine.ownership import Ownership
 from engine.ownership.cluster_keys import ClusterKeys
-from engine.ownership.key_file import places_of_keys
-from tests.ownership.processes import running
+from engine.ownership.key_places import places_of_keys
+from tests.ownership.processes import lock_files_of, running
 
 
 def _be_node(cluster: str, key: str, directory: Path, ready: Connection) -> None:
@@ -80,11 +80,12 @@ def test_what_was_refused_holds_nothing(key: str, tmp_path: Path) -> None:
 
 def test_lock_files_that_somebody_removes_are_made_anew(key: str, tmp_path: Path) -> None:
     keys = ClusterKeys("red", [("MASTER", key)], tmp_path)
-    files = [place / f"{key}.lock" for place in places_of_keys(tmp_path)]
+    files = [file for place in places_of_keys(tmp_path) for file in lock_files_of(key, place)]
+    assert files
     for file in files:
         file.unlink()
     keys.verify()
-    assert all(file.exists() for file in files)
+    assert all(lock_files_of(key, place) for place in places_of_keys(tmp_path))
     with another_node("red", key, tmp_path), pytest.raises(StoreInUse):
         Ownership(tmp_path / "state", [("MASTER", key)])
     keys.release()

@@ -22,6 +22,7 @@ from engine.store.nonces import file_nonces
 from tests import ROOT
 from tests.conftest import QUICK, Events, private_calls
 from tests.crash.torture import TurnedClock, Warnings
+from tests.ownership.processes import lock_files_of
 
 IS_LINUX = sys.platform.startswith("linux")
 ELSEWHERE = """
@@ -117,10 +118,11 @@ def test_a_key_whose_lock_file_was_tidied_away_is_claimed_again(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     key = _key()
     owner = Ownership(tmp_path / "state", [("MASTER", key)])
-    (lock,) = tmp_path.glob(f"*/{key}.lock")
+    (place,) = tmp_path.glob("kraken-engine-keys-*")
+    (lock,) = lock_files_of(key, place)
     lock.unlink()
     owner.verify(key)
-    assert lock.exists()
+    assert lock_files_of(key, place) == [lock]
     owner.release()
 
 

@@ -96,9 +96,11 @@ class ActorAddress:
 
 
 def stop_actor(ref: pykka.ActorRef[Any]) -> None:
-    """Tell an engine actor to stop, ahead of everything else in its mailbox; does not wait."""
-    with contextlib.suppress(pykka.ActorDeadError):
-        ref.stop(block=False)
+    """Tell an engine actor to stop, ahead of everything else in its mailbox, unless it was told; does not wait."""
+    mailbox: Any = ref.actor_inbox
+    if not mailbox.state.needs_no_stop:
+        with contextlib.suppress(pykka.ActorDeadError):
+            ref.stop(block=False)
 
 
 def tell_if_alive(ref: Any, message: Any) -> None:
@@ -106,6 +108,21 @@ def tell_if_alive(ref: Any, message: Any) -> None:
     if ref is not None:
         with contextlib.suppress(pykka.ActorDeadError, KeyError):
             ref.tell(message)
+
+
+class Telling:
+    """Tells an actor a message when it is called, if the actor is still alive then: what a timer does.
+
+    Takes a third of the memory of a `functools.partial`; thousands of actors have some.
+    """
+
+    __slots__ = ("_message", "_ref")
+
+    def __init__(self, ref: Any, message: Any) -> None:
+        self._ref, self._message = ref, message
+
+    def __call__(self) -> None:
+        tell_if_alive(self._ref, self._message)
 
 
 def wait_finished(ref: pykka.ActorRef[Any], timeout: float) -> bool:

@@ -6,12 +6,13 @@ actor stops may never be answered.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import threading
 from collections import deque
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, ClassVar
 
 import pykka
 from pykka.messages import _ActorStop
@@ -20,6 +21,8 @@ from engine.actors.runtime.flag import Flag
 from engine.actors.runtime.mailbox_state import TABLE, MailboxEvent, MailboxState
 
 logger = logging.getLogger(__name__)
+
+_ends = itertools.count(1)
 
 
 class EnvelopeReply:
@@ -64,6 +67,8 @@ class EnvelopeReply:
 class Few(list[Any]):
     """A queue that is nearly always empty: an empty deque takes 700 bytes."""
 
+    __slots__ = ()
+
     def popleft(self) -> Any:
         """Take the first one out."""
         return self.pop(0)
@@ -80,6 +85,8 @@ class Mailbox:
     """What holds the messages of a class."""
     stop_queue = 0
     """Where a stop waits: ahead of everything."""
+    last_end: ClassVar = 0
+    """Another number after each end of an actor in this process."""
 
     __slots__ = ("_bell", "_handled", "_is_waiting", "_lock", "_queues", "finished", "reader", "state")
 
@@ -151,6 +158,7 @@ class Mailbox:
 
     def end(self) -> None:
         """Take in nothing at all: the actor handles no more messages."""
+        Mailbox.last_end = next(_ends)
         with self._lock:
             self._change(MailboxEvent.END)
             stops = list(self._queues[0])
@@ -199,6 +207,14 @@ class Mailbox:
         elif envelope.reply_to.is_asked:
             dead = pykka.ActorDeadError("The actor stopped before it handled the message.")
             envelope.reply_to.set_exception((pykka.ActorDeadError, dead, None))
+
+
+class QuietMailbox(Mailbox):
+    """The inbox of an actor that has few messages, for what thousands of actors have each."""
+
+    queue = Few
+
+    __slots__ = ()
 
 
 class PatientMailbox(Mailbox):

@@ -31,6 +31,7 @@ class MailboxState(Enum):
         self.takes_messages = word in ("open", "stopping")
         self.takes_stops = word != "ended"
         self.is_stopping = word != "open"
+        self.needs_no_stop = word in ("stopping", "ended")  # a closed one may not have been told yet
 
 
 class MailboxEvent(Enum):
