@@ -16,7 +16,7 @@ import pykka
 
 from engine.actors.balance.archive import ArchiveActor, Flush, read_balances
 from engine.actors.balance.asset_catalogue import FILE_NAME as CATALOGUE_FILE
-from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, Look, read_kept
+from engine.actors.balance.asset_catalogue import CatalogueActor, Fetch, LookForAssets, read_kept
 from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
@@ -118,7 +118,7 @@ class ActorSystem:
         self._accounts, self._kept, self._board, self._subscribers = accounts, kept, board, subscribers
         self._url, self._backing, self._settings, self._live, self._clock = url, backing, settings, live, clock
         self._fetch, self._drift = fetch, drift
-        self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
+        self.names = AssetNames(look=partial(self.tell, CATALOGUE, LookForAssets()), cash=settings.cash)
         self.listener = Listener(settings, clock)
         self.safeguards = Safeguards()
         self._invalidations: defaultdict[str, Invalidation] = defaultdict(partial(Invalidation, threading.Lock()))

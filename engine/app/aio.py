@@ -146,7 +146,7 @@ class AsyncEngine(AsyncVerbs):
             following.close()
 
 
-class Subscription:
+class LoopSubscription:
     """A subscription to an engine of this process; it may begin before the engine has started."""
 
     def __init__(self, engine: Verbs, take: Callable[[Any], None], is_running: Callable[[], bool]) -> None:

@@ -267,9 +267,9 @@ class Engine(GateMethods):
     @cached_property
     def aio(self) -> AsyncEngine:
         """The same methods as coroutines, and the events as an asynchronous iterator."""
-        from engine.app.aio import AsyncEngine, Subscription  # noqa: PLC0415 - only where there is asyncio
+        from engine.app.aio import AsyncEngine, LoopSubscription  # noqa: PLC0415 - only where there is asyncio
 
-        return AsyncEngine(self, lambda take: Subscription(self, take, lambda: self._state.is_running))
+        return AsyncEngine(self, lambda take: LoopSubscription(self, take, lambda: self._state.is_running))
 
     def status(self) -> EngineStatus:
         """What the engine is doing now; never waits."""

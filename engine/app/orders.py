@@ -85,7 +85,7 @@ class OrderMethods(AccountMethods):
         plan = self._placed_before(account, order, name, deadline) if self._has_to_ask(account, order.pair) else None
         try:
             plan = plan or self._plan(account, order, name, deadline)
-        except EngineError:  # whatever is said of a new order: one that was placed ends as it did
+        except EngineError:  # this may refuse a new order; one that was placed keeps its result
             plan = self._placed_before(account, order, name, deadline)
             if plan is None:
                 raise

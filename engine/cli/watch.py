@@ -65,7 +65,7 @@ def watched(options: Options, found: Config) -> Iterator[Engine | RemoteEngine]:
         yield engine
 
 
-class Listener:
+class WatchedEvents:
     """Collects the events worth showing, and our open orders; a subscriber."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Listener:
         self.orders(event)
 
 
-def look(engine: Engine | RemoteEngine, listener: Listener | None = None) -> Seen:
+def look(engine: Engine | RemoteEngine, listener: WatchedEvents | None = None) -> Seen:
     """What there is to see now. Asks nothing of Kraken."""
     status, reserved = engine.status(), {}
     for each in status.accounts:
@@ -91,7 +91,7 @@ def look(engine: Engine | RemoteEngine, listener: Listener | None = None) -> See
 def _show_live(out: Console, engine: Engine | RemoteEngine) -> None:
     from rich.live import Live  # noqa: PLC0415 - not for a look
 
-    listener, wait = Listener(), threading.Event()
+    listener, wait = WatchedEvents(), threading.Event()
     engine.subscribe(listener)
     # Kraken is asked once for what was open before, and may be slow to answer.
     threading.Thread(target=listener.orders.learn, args=(engine,), name="kraken-engine orders", daemon=True).start()

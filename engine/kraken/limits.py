@@ -41,7 +41,7 @@ TIERS: Mapping[str, Tier] = MappingProxyType(
 )
 
 
-class Action(Enum):
+class OrderAction(Enum):
     """The actions on orders that Kraken's trading engine counts."""
 
     ADD = "add"
@@ -67,19 +67,19 @@ class Penalty:
 
 
 # Age is that since the order was made or last amended. The fixed part is due even when the order is then refused.
-PENALTIES: Mapping[Action, Penalty] = MappingProxyType(
+PENALTIES: Mapping[OrderAction, Penalty] = MappingProxyType(
     {
-        Action.ADD: Penalty(1),
-        Action.AMEND: Penalty(1, ((5, 3), (10, 2), (15, 1))),
-        Action.EDIT: Penalty(1, ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))),
-        Action.CANCEL: Penalty(0, ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))),
+        OrderAction.ADD: Penalty(1),
+        OrderAction.AMEND: Penalty(1, ((5, 3), (10, 2), (15, 1))),
+        OrderAction.EDIT: Penalty(1, ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))),
+        OrderAction.CANCEL: Penalty(0, ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))),
     }
 )
 
 
 def batch_points(orders: int) -> float:
     """The points of an `AddOrderBatch`: half of what its orders would cost singly."""
-    return orders * PENALTIES[Action.ADD].fixed / 2
+    return orders * PENALTIES[OrderAction.ADD].fixed / 2
 
 
 class OrderAges:
@@ -98,7 +98,7 @@ class OrderAges:
     def __len__(self) -> int:
         return len(self._orders)
 
-    def points(self, action: Action, now: float, order: str | None = None) -> float:
+    def points(self, action: OrderAction, now: float, order: str | None = None) -> float:
         """The cost of an action now. An unknown order counts as new, which costs most."""
         known = None if order is None else self._orders.get(order)
         return PENALTIES[action].points(None if known is None else now - known[1])
@@ -108,7 +108,7 @@ class OrderAges:
         are not counted."""
         named = dict.fromkeys(self._orders if orders is None else orders)
         known = [(self.pair_of(order), order) for order in named]
-        return [(pair, self.points(Action.CANCEL, now, order)) for pair, order in known if pair is not None]
+        return [(pair, self.points(OrderAction.CANCEL, now, order)) for pair, order in known if pair is not None]
 
     def born(self, order: str, pair: str, now: float) -> None:
         """Kraken has made or amended this order: its age starts again."""

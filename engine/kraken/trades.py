@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.kraken.limits import Action, OrderAges, batch_points
+from engine.kraken.limits import OrderAction, OrderAges, batch_points
 from engine.kraken.pair_names import market_key
 
-_CHANGES = {"AmendOrder": Action.AMEND, "EditOrder": Action.EDIT}
+_CHANGES = {"AmendOrder": OrderAction.AMEND, "EditOrder": OrderAction.EDIT}
 _CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})
 
 
@@ -19,7 +19,7 @@ def use_of(endpoint: str, params: Mapping[str, Any], ages: OrderAges, now: float
     """
     pair = _pair(params)
     if endpoint == "AddOrder":
-        return pair, ages.points(Action.ADD, now)
+        return pair, ages.points(OrderAction.ADD, now)
     if endpoint == "AddOrderBatch":
         return pair, batch_points(len(_listed(params.get("orders"))))
     if endpoint in _CHANGES:

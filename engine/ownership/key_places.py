@@ -46,5 +46,5 @@ def make_place(path: Path) -> None:
 
 
 def _temporary() -> str:
-    """A directory that all processes of the user share; on macOS every user has one of his own."""
+    """A directory that all processes of the user share; on macOS every user has their own."""
     return os.environ.get("TMPDIR", "/tmp") if sys.platform == "darwin" else "/tmp"  # noqa: S108

@@ -233,7 +233,7 @@ def _write(file: LockFile, at: int, text: bytes) -> int:
 
 @contextlib.contextmanager
 def _turn(place: Path) -> Iterator[None]:
-    """One at a time in one place; not for long, since one that stands still must keep nobody out."""
+    """One at a time in one place, and not for long: a process that stands still must not keep others out."""
     try:
         descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

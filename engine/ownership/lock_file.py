@@ -150,7 +150,7 @@ def _take_again(descriptor: int) -> None:
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLK, _NAMED)
     except (BlockingIOError, PermissionError):
-        if not lasts:  # else it is one who tries: he has it for a moment, and not both
+        if not lasts:  # else another process tries: it has this one for a moment, and never both
             raise
 
 

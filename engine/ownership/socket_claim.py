@@ -16,7 +16,7 @@ from engine.store import cause, held_by, most_files
 
 IS_LINUX = sys.platform.startswith("linux")
 
-_PART = 3  # one of so many descriptors that this process may have is for a claim, at most
+_PART = 3  # claims take at most one in so many of the descriptors that this process may have
 _LISTENS_WITHIN = 0.1  # seconds between the binding of a name and listening on it, at most
 
 _guard = threading.Lock()

@@ -55,7 +55,7 @@ class FileState(Enum):
     UNUSABLE = "unusable"
 
 
-class Pair(Enum):
+class FilePair(Enum):
     """What follows from both files."""
 
     BOTH = "both"
@@ -69,10 +69,10 @@ class Pair(Enum):
 TABLE = table(
     FileState,
     {
-        FileState.INTACT: (Pair.BOTH, Pair.RESTORED, Pair.RESTORED, Pair.MAIN_ALONE),
-        FileState.BLANK: (Pair.RESTORED, Pair.NEW, Pair.LOST, Pair.REFUSED),
-        FileState.DAMAGED: (Pair.RESTORED, Pair.LOST, Pair.LOST, Pair.REFUSED),
-        FileState.UNUSABLE: (Pair.REFUSED, Pair.REFUSED, Pair.REFUSED, Pair.REFUSED),
+        FileState.INTACT: (FilePair.BOTH, FilePair.RESTORED, FilePair.RESTORED, FilePair.MAIN_ALONE),
+        FileState.BLANK: (FilePair.RESTORED, FilePair.NEW, FilePair.LOST, FilePair.REFUSED),
+        FileState.DAMAGED: (FilePair.RESTORED, FilePair.LOST, FilePair.LOST, FilePair.REFUSED),
+        FileState.UNUSABLE: (FilePair.REFUSED, FilePair.REFUSED, FilePair.REFUSED, FilePair.REFUSED),
     },
 )
 
@@ -92,7 +92,7 @@ def open_files(directory: Path, open_store: OpenStore, warn: Warn) -> OpenFiles:
     """
     main, copy = _look(directory / FILE_NAME), _look(directory / COPY_NAME)
     pair, refusal = TABLE[main.state][copy.state], main.refusal or copy.refusal
-    if refusal and pair is Pair.REFUSED:
+    if refusal and pair is FilePair.REFUSED:
         raise refusal
     marks = _highest(main.marks, copy.marks)
     copy_store, copy_damage = _open_copy(main, copy, marks, open_store, warn)  # first: a damaged main file is moved
@@ -174,7 +174,7 @@ def _open_copy(
             raise copy.refusal
         return _open(copy, marks, open_store)
     except StoreError as error:
-        if TABLE[main.state][FileState.UNUSABLE] is Pair.REFUSED:
+        if TABLE[main.state][FileState.UNUSABLE] is FilePair.REFUSED:
             raise
         warn("nonces-copy-failing", COPY_FAILS.format(error=error))
         return None, ""
@@ -199,11 +199,11 @@ def _open(found: _Found, marks: Mapping[str, int], open_store: OpenStore) -> tup
     return store, damage
 
 
-def _warn_of(pair: Pair, damage: str, intact: _Found, warn: Warn) -> None:
+def _warn_of(pair: FilePair, damage: str, intact: _Found, warn: Warn) -> None:
     """Warn of lost or restored marks; a file that is missing beside one without marks is not damaged."""
-    if pair is Pair.LOST:
+    if pair is FilePair.LOST:
         warn("nonces-lost", LOST.format(damage=damage))
-    elif pair is Pair.RESTORED and damage:
+    elif pair is FilePair.RESTORED and damage:
         warn("nonces-restored", RESTORED.format(damage=damage, intact=intact.path.name))
 
 

@@ -108,7 +108,7 @@ def open_read_only(path: Path, mode: str = "ro") -> sqlite3.Connection:
     return connection
 
 
-class Lookups:
+class StoreLookups:
     """Reads a store file by name while its owner writes, over one connection that stays open.
 
     For the owner alone, who looked at the file before; `files` are that file and those beside it. Raises what

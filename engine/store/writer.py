@@ -30,7 +30,7 @@ from engine.store.reader import (
     LOCK_PATIENCE,
     OPEN,
     TABLE,
-    Lookups,
+    StoreLookups,
     check_log,
     open_read_only,
     read_documents,
@@ -58,7 +58,7 @@ _REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
 _DELETE = f"DELETE FROM {TABLE} WHERE key IN "  # noqa: S608
 
 _abandoned: dict[Identity, Any] = {}  # what must not be closed any more, by file
-_left_open: list[Lookups] = []  # nor these: their descriptors' numbers are other files' by now
+_left_open: list[StoreLookups] = []  # nor these: their descriptors' numbers are other files' by now
 
 
 class Store:
@@ -90,7 +90,7 @@ class Store:
         self._lock = threading.Lock()
         self._late: queue.SimpleQueue[Any] | None = None
         self._looking = threading.Lock()
-        self._lookups: Lookups | None = None  # opened by the first look
+        self._lookups: StoreLookups | None = None  # opened by the first look
         identity = create_file(path)
         if identity in _abandoned:
             raise StoreError(f"Other code of this process has closed {path} while it was in use: restart the process.")
@@ -171,14 +171,14 @@ class Store:
             if not _in_time(partial(_has_ended, writer), CLOSE_PATIENCE if self._guards_log else PATIENCE):
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
 
-    def _open_lookups(self) -> Lookups | None:
+    def _open_lookups(self) -> StoreLookups | None:
         """The connection for looks; `None` when the file is closed. One that other code has closed is never used."""
         if self._dict is None:
             return None
         if self._lookups is not None and not self._lookups.is_whole:
             self._close_lookups()
         if self._lookups is None:
-            self._lookups = Lookups(self.path, self._files.values())
+            self._lookups = StoreLookups(self.path, self._files.values())
         return self._lookups
 
     def _close_lookups(self) -> None:

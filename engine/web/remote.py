@@ -85,7 +85,7 @@ async def _asked(request: Request) -> dict[str, Any]:
         raise ConfigError(OTHER_VERSION.format(theirs=__version__, ours=theirs or "none"))
     try:
         asked = codec.read(await request.body())
-    except codec.Unreadable:
+    except codec.UnreadableValue:
         raise ConfigError(_NOT_UNDERSTOOD) from None
     if not isinstance(asked, dict):
         raise ConfigError(_NOT_UNDERSTOOD)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from engine import Engine, Order, OrderUnknown, Settings
 from engine.cli.screen import Seen, amount, screen
-from engine.cli.watch import Listener, look
+from engine.cli.watch import WatchedEvents, look
 from engine.simulator import Fault, Simulator
 from tests.conftest import QUICK, Events
 from tests.stopwatch import PATIENCE
@@ -31,7 +31,7 @@ def test_amounts_are_whole_at_80_columns(sim: Simulator, tmp_path: Path, width: 
         name = "a-name-for-an-order-that-is-longer-than-any-table-has-room-for-in-eighty-columns"
         engine.place("MASTER", Order("XBTUSD", "buy", "limit", "12345.67890123", "20000.5"), id=name)
         engine.balance("MASTER", max_age=0, timeout=PATIENCE)
-        listener = Listener()
+        listener = WatchedEvents()
         listener.orders.learn(engine)
         told = drawn(look(engine, listener), width)
     assert "1,234,567,890.12345678" in told
@@ -67,7 +67,7 @@ def test_an_unknown_order_is_first(sim: Simulator, tmp_path: Path) -> None:
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "s", settings=settings, live=True) as engine:
         engine.balance("MASTER", max_age=0, timeout=PATIENCE)
         engine.place("MASTER", Order("XBTUSD", "buy", "limit", "0.001", "20000"), id="known")
-        listener = Listener()
+        listener = WatchedEvents()
         engine.subscribe(listener)
         listener.orders.learn(engine)
         for endpoint in ("OpenOrders", "ClosedOrders"):
@@ -83,7 +83,7 @@ def test_an_unknown_order_is_first(sim: Simulator, tmp_path: Path) -> None:
 
 
 def test_an_outage_and_its_events(sim: Simulator, engine: Engine, events: Events) -> None:
-    listener = Listener()
+    listener = WatchedEvents()
     engine.subscribe(listener)
     engine.balance("MASTER", max_age=0, timeout=PATIENCE)
     with sim.outage(Fault.error("EService:Unavailable")):

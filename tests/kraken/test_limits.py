@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kraken.limits import PENALTIES, TIERS, Action, OrderAges, batch_points
+from engine.kraken.limits import PENALTIES, TIERS, OrderAction, OrderAges, batch_points
 from engine.kraken.trades import note_done
 from engine.values import check_tier
 
@@ -24,12 +24,14 @@ def test_the_tiers_are_those_of_the_settings() -> None:
 def test_the_penalties_are_those_of_krakens_page(age: float, amend: float, edit: float, cancel: float) -> None:
     ages = OrderAges()
     ages.born("O1", "XBTUSD", 100.0)
-    actions = (Action.ADD, Action.AMEND, Action.EDIT, Action.CANCEL)
+    actions = (OrderAction.ADD, OrderAction.AMEND, OrderAction.EDIT, OrderAction.CANCEL)
     assert [ages.points(action, 100.0 + age, "O1") for action in actions] == [1, amend, edit, cancel]
 
 
-@given(st.sampled_from(Action), st.floats(0, 1e6), st.floats(0, 1e6))
-def test_an_older_order_never_costs_more_and_an_unknown_one_the_most(action: Action, age: float, more: float) -> None:
+@given(st.sampled_from(OrderAction), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_an_older_order_never_costs_more_and_an_unknown_one_the_most(
+    action: OrderAction, age: float, more: float
+) -> None:
     points = PENALTIES[action].points
     assert points(None) >= points(age) >= points(age + more) >= PENALTIES[action].fixed
 
@@ -41,9 +43,9 @@ def test_a_batch_costs_half() -> None:
 def test_an_amend_makes_an_order_young_again() -> None:
     ages = OrderAges()
     ages.born("O1", "XBTUSD", 0.0)
-    assert ages.points(Action.CANCEL, 400.0, "O1") == 0
+    assert ages.points(OrderAction.CANCEL, 400.0, "O1") == 0
     ages.born("O1", "XBTUSD", 400.0)
-    assert ages.points(Action.CANCEL, 400.0, "O1") == 8
+    assert ages.points(OrderAction.CANCEL, 400.0, "O1") == 8
 
 
 def test_a_cancel_of_some_is_charged_once_each() -> None:
@@ -69,4 +71,4 @@ def test_memory_is_bounded() -> None:
     for number in range(5_000):
         ages.born(f"O{number}", f"PAIR{number}", float(number))
     assert len(ages) == 100
-    assert ages.points(Action.AMEND, 1e6, "O0") == 4, "a forgotten order costs the dearest"
+    assert ages.points(OrderAction.AMEND, 1e6, "O0") == 4, "a forgotten order costs the dearest"

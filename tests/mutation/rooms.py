@@ -24,7 +24,7 @@ ROOMS = {
         ("tests/store/test_nonces.py", _NONCES),
     ),
     "rules/lane": Room(
-        ("engine/rules/lane",), ("tests/rules/lane", "tests/kraken/test_limits.py", _NONCES, "tests/actors/lane")
+        ("engine/rules/lane",), ("tests/rules/lane", _NONCES, "tests/actors/lane")
     ),
     "rules/balance": Room(("engine/rules/balance",), ("tests/rules/balance", "tests/actors/balance")),
     "rules/order": Room(("engine/rules/order",), ("tests/rules/order", "tests/actors/order", *_LIVES, _PLACE)),

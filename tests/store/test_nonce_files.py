@@ -11,12 +11,15 @@ import pytest
 from engine.errors import StoreError
 from engine.rules.lane.nonce import SECOND
 from engine.store import Store, nonce_files
-from engine.store.nonce_files import COPY_NAME, FILE_NAME, TABLE, FileState, Pair, open_files, read_marks
+from engine.store.nonce_files import COPY_NAME, FILE_NAME, TABLE, FilePair, FileState, open_files, read_marks
 from tests.crash.torture import Warnings
 
 KEY = "0123456789abcdef" * 2
 MARKS = {FILE_NAME: 5 * SECOND, COPY_NAME: 6 * SECOND}
-CODES = {Pair.RESTORED: ["nonces-restored"], Pair.LOST: ["nonces-lost"], Pair.MAIN_ALONE: ["nonces-copy-failing"]}
+CODES = {
+    FilePair.RESTORED: ["nonces-restored"], FilePair.LOST: ["nonces-lost"],
+    FilePair.MAIN_ALONE: ["nonces-copy-failing"],
+}  # fmt: skip
 
 
 def intact(path: Path) -> None:
@@ -94,9 +97,9 @@ def test_the_drawing_is_the_table() -> None:
 def test_only_intact_files_are_used_as_they_are() -> None:
     for main, copy in product(FileState, FileState):
         pair = TABLE[main][copy]
-        assert (pair is Pair.BOTH) == (main is copy is FileState.INTACT)
-        assert pair is not Pair.NEW or main is copy is FileState.BLANK
-        assert (FileState.UNUSABLE in (main, copy)) == (pair in (Pair.REFUSED, Pair.MAIN_ALONE))
+        assert (pair is FilePair.BOTH) == (main is copy is FileState.INTACT)
+        assert pair is not FilePair.NEW or main is copy is FileState.BLANK
+        assert (FileState.UNUSABLE in (main, copy)) == (pair in (FilePair.REFUSED, FilePair.MAIN_ALONE))
 
 
 @pytest.mark.parametrize("pair", EVERY_PAIR, ids=map(names, EVERY_PAIR))
@@ -110,7 +113,7 @@ def test_what_is_used_and_what_is_said(
     shown = {name: MARKS[name] for name, make in zip(MARKS, pair, strict=True) if make in LEGIBLE}
     highest = max(shown.values(), default=0)
     warnings = Warnings()
-    if expected is Pair.REFUSED:
+    if expected is FilePair.REFUSED:
         with pytest.raises(StoreError, match="chmod 600"):
             open_files(directory, Store, warnings)
         assert contents(directory) == before, "nothing was changed"
@@ -121,14 +124,14 @@ def test_what_is_used_and_what_is_said(
     if copy is not None:
         copy.close()
     assert marks.get(KEY, 0) == highest
-    assert (copy is None) == (expected is Pair.MAIN_ALONE)
+    assert (copy is None) == (expected is FilePair.MAIN_ALONE)
     for name, make in zip((FILE_NAME, COPY_NAME), pair, strict=True):
         if make is not unusable:
             assert Store(directory / name).documents().get(KEY, {"mark": "0"}) == {"mark": str(highest)}
         aside = [each.read_bytes() for each in directory.glob(f"{name}.damaged-*") if not each.name.endswith("-wal")]
         assert aside == ([before[name]] if WAYS[make] is FileState.DAMAGED else []), "put aside as it was"
     nothing_lost = not highest and FileState.DAMAGED not in (WAYS[pair[0]], WAYS[pair[1]])
-    silent = expected is Pair.RESTORED and nothing_lost
+    silent = expected is FilePair.RESTORED and nothing_lost
     assert warnings.codes() == ([] if silent else CODES.get(expected, []))
 
 

@@ -36,7 +36,7 @@ def _ignore() -> None:
     pass
 
 
-class Look:
+class LookForAssets:
     """Tells the `CatalogueActor` that a name is not in the list, or that the list is old."""
 
 
@@ -81,7 +81,7 @@ class CatalogueActor(EngineActor):
 
     def on_receive(self, message: Any) -> None:
         """Fetch, unless it is too early. Runs in the actor's thread, which waits for Kraken; no caller waits for it."""
-        if not isinstance(message, Look):
+        if not isinstance(message, LookForAssets):
             super().on_receive(message)
         elif self._clock.monotonic() >= self._not_before:
             self._refresh()
@@ -139,7 +139,7 @@ class CatalogueActor(EngineActor):
                 note("altname", ODD if "altname" in row else MISSING)
 
     def _look_in(self, seconds: float) -> None:
-        self._after(seconds, partial(tell_if_alive, self.actor_ref, Look()))
+        self._after(seconds, partial(tell_if_alive, self.actor_ref, LookForAssets()))
 
 
 def read_names(directory: Path) -> AssetTable:

@@ -57,7 +57,7 @@ class Listener:
         self._lane: _Heard | None = None
         self._answered_at = float("-inf")
         self._is_told = False
-        self._silent: dict[str, _Judged] = {}  # a silence lasts, and who watches looks again and again
+        self._silent: dict[str, _Judged] = {}  # readers ask repeatedly during a silence
         self.heard_until: dict[str, float] = {}
         """Until when, by the monotonic clock, an account looked at is not silent, whatever comes. Read without a lock;
         whoever finds that time over, or none, asks `judged`. Only what is expected sooner can shorten it, and that

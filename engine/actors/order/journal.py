@@ -198,7 +198,7 @@ class Journal:
         for row in rows:
             self._rows.take(row)
         for row in (*rows, *along):
-            self._rows.is_written(row)
+            self._rows.wrote(row)
 
     def note(self, cl_ord_id: str, event: OrderEvent, **changes: Any) -> Placement:
         """Take in event of a placement, in memory. Raises `IllegalTransition`."""
@@ -239,7 +239,7 @@ class Journal:
             if rows:
                 self._kept.keep(rows)
             for row in rows:
-                self._rows.is_written(row)
+                self._rows.wrote(row)
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write down that the account's dead man's switch is armed, or with 0 being disarmed. Raises `StoreError`."""
@@ -310,7 +310,7 @@ class Journal:
     def _begin(self, cl_ord_id: str) -> None:
         row = self._known(cl_ord_id)
         self._kept.begin(row, self._rows.unwritten[cl_ord_id])
-        self._rows.is_written(row)
+        self._rows.wrote(row)
 
     def _change(self, row: Placement, **changes: Any) -> Placement:
         changed = replace(row, **changes)

@@ -22,7 +22,7 @@ from engine.actors.order.reconciler import Reconciler
 from engine.actors.order.streamed import StreamedOrders
 from engine.actors.order.submission import holder
 from engine.actors.order.tracker import SOON, Tracker
-from engine.actors.order.waiters import Until, Waiters
+from engine.actors.order.waiters import PlacementWaiters, Until
 from engine.actors.order.watch_list import WatchList
 from engine.errors import CallError, CallNotSent, OrderUnknown, StoreError
 from engine.rules.order.following import Look
@@ -71,7 +71,7 @@ class Lifecycle:
         self._journal, self._later, self._announcer, self._publish = journal, later, announcer, publish
         self._outage, every = WriteOutage("order-not-kept", NOT_KEPT, warn_by(publish)), settings.follow_every
         self.edits = Edits(journal, self.save)
-        self.waiters = Waiters(journal.row, later, self._still_open)
+        self.waiters = PlacementWaiters(journal.row, later, self._still_open)
         self.lookups = Lookups(private, me, later, key_of)
         self._identity = Identity(self.lookups, key_of, later, self.key_changed, publish)
         self._reconciler = Reconciler(

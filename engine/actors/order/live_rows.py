@@ -74,8 +74,8 @@ class LiveRows:
         self.take(row)
         self.unsaved.add(row.cl_ord_id)
 
-    def is_written(self, row: Placement) -> None:
-        """It is in the file as it is here; what is over is only there from now on."""
+    def wrote(self, row: Placement) -> None:
+        """The file has it as it is here. One that is over is dropped from memory."""
         before = self.unwritten.pop(row.cl_ord_id, None)
         self.unsaved.discard(row.cl_ord_id)
         if before is not None:
@@ -84,7 +84,7 @@ class LiveRows:
             self.leave(row)
 
     def take_back(self, row: Placement) -> None:
-        """A new one could not be written: it is as if it had never been."""
+        """Forget a new one, which could not be written."""
         before = self.unwritten[row.cl_ord_id]
         self.leave(row)
         if before is not None and before.cl_ord_id in self._rows:

@@ -246,14 +246,14 @@ class OrderActor(EngineActor):
         return found if found is not None and found.id == plan.id else self._of_its_client(plan)
 
     def _of_its_client(self, plan: Placement) -> Placement | None:
-        """An open placement of its client's that has the client's name for it."""
+        """The open placement to which its client has given the same name."""
         if plan.client_id is None:
             return None
         named = self._journal.open_of_client(plan.account, plan.client, "cl_ord_id", plan.client_id)
         return named[0] if named else None
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        """Give it to the lane and write it down, whoever of the two is first; then it is told."""
+        """Give it to the lane and write it down, whichever comes first; then publish it."""
         self._journal.intend(plan)
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))

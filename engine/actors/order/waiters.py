@@ -38,7 +38,7 @@ class _Waiter:
     future: Future[Placement] = field(default_factory=Future)
 
 
-class Waiters:
+class PlacementWaiters:
     """Everybody who waits for placements. Lives in the thread of the actor that has the journal.
 
     `still_open` gives the error for whoever waits for the end of an order that may still be open.

@@ -71,7 +71,7 @@ _OWN_CODE = (
 )
 
 
-class Unreadable(ValueError):
+class UnreadableValue(ValueError):
     """What was read is not a value of this encoding."""
 
 
@@ -81,13 +81,13 @@ def write(value: Any) -> bytes:
 
 
 def read(raw: bytes) -> Any:
-    """The value that was written. Raises `Unreadable`, or the `ConfigError` of an order that is none."""
+    """The value that was written. Raises `UnreadableValue`, or the `ConfigError` of an order that is none."""
     try:
         return decoded(json.loads(raw, parse_constant=_not_json))
     except EngineError:
         raise
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
-        raise Unreadable(f"This is not a message of the engine's: {type(error).__name__}.") from None
+        raise UnreadableValue(f"This is not a message of the engine's: {type(error).__name__}.") from None
 
 
 def _not_json(word: str) -> Any:

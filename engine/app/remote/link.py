@@ -69,7 +69,7 @@ class Link:
         except EngineError:
             self._keep(connection, reply)
             raise
-        except (OSError, http.client.HTTPException, codec.Unreadable) as error:
+        except (OSError, http.client.HTTPException, codec.UnreadableValue) as error:
             connection.close()
             raise Unanswered(str(error)) from None
         except BaseException:
@@ -206,7 +206,7 @@ class _Connection(http.client.HTTPConnection):
 def _answer(status: int, raw: bytes, place: Place) -> Any:
     """The result, or the error that the engine raised. Raises what says that the service did not take the question."""
     if len(raw) > ANSWER_AT_MOST:
-        raise codec.Unreadable("the answer is too long")
+        raise codec.UnreadableValue("the answer is too long")
     if status == _TOO_LARGE:
         raise ConfigError("What is asked is longer than the service takes: give it less at a time.")
     if status == _BUSY and place.is_direct:  # else a proxy may say so of a question that it has passed on
@@ -217,5 +217,5 @@ def _answer(status: int, raw: bytes, place: Place) -> Any:
         raise CallNotSent(f"{place.name} does not take this question: restart it with this version.")
     told = codec.read(raw)
     if not isinstance(told, dict) or not told.keys() & {"result", "error"}:
-        raise codec.Unreadable("the answer has no result")
+        raise codec.UnreadableValue("the answer has no result")
     return told["error"] if "error" in told else told["result"]

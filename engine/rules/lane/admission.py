@@ -132,9 +132,9 @@ class Admission(NamedTuple):
         pause = max(0.0, self.paused_until - now)
         calls = self.calls_wait(cost, now, kept=self.kept[call_class]) if cost else 0.0
         trades = self.trades_wait(points, pair, now) if points and pair is not None else 0.0
-        longest = max(pause, calls, trades)
-        if not longest:
+        if not (pause or calls or trades):
             return None
+        longest = max(pause, calls, trades)
         if longest == pause:
             return Wait(_PAUSED, pause)
         if longest == calls:
@@ -170,7 +170,9 @@ class Admission(NamedTuple):
 
         A cost that exceeds the whole counter waits until it is empty, not for ever.
         """
-        return _wait(self.calls, self.tier.calls - kept - cost, self.tier.calls_decay, now)
+        tier = self.tier
+        wait = self.calls - max(0.0, tier.calls - kept - cost) / tier.calls_decay - now
+        return wait if wait > _NO_WAIT else 0.0
 
     def trades_level(self, pair: str, now: float) -> float:
         """The points of that pair's trading counter now: never below 0."""
@@ -182,7 +184,9 @@ class Admission(NamedTuple):
 
     def trades_wait(self, points: float, pair: str, now: float) -> float:
         """Seconds until `points` fit under the maximum of that pair; 0 when they do now."""
-        return _wait(self.trades.get(pair, -math.inf), self.tier.trades - points, self.tier.trades_decay, now)
+        tier = self.tier
+        wait = self.trades.get(pair, now) - max(0.0, tier.trades - points) / tier.trades_decay - now
+        return wait if wait > _NO_WAIT else 0.0
 
     def calls_full(self, now: float) -> Admission:
         """The REST counter is at its maximum, whatever was counted here."""
@@ -233,12 +237,6 @@ class Admission(NamedTuple):
     def _with_pair(self, pair: str, empty_at: float, now: float) -> Admission:
         trades = {name: at for name, at in self.trades.items() if at > now}
         return self._replace(trades=MappingProxyType({**trades, pair: empty_at}))
-
-
-def _wait(empty_at: float, most: float, decay: float, now: float) -> float:
-    """Seconds until a counter is at `most` points, or empty."""
-    wait = empty_at - max(0.0, most) / decay - now
-    return wait if wait > _NO_WAIT else 0.0
 
 
 def _number(document: Any, name: str) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine import BalanceChanged, Engine, Settings
-from engine.actors.balance.asset_catalogue import FILE_NAME, CatalogueActor, Look, read_names
+from engine.actors.balance.asset_catalogue import FILE_NAME, CatalogueActor, LookForAssets, read_names
 from engine.actors.balance.asset_names import AssetNames
 from engine.actors.drift_log import DriftLog
 from engine.actors.runtime.actor import stop_actor, wait_finished
@@ -75,7 +75,7 @@ def test_tokenized_assets_are_asked_for_where_somebody_holds_some(tmp_path: Path
         assert not names.wants_shares
         names.read("Balance", {"AAPLx": "1"})
         assert names.wants_shares
-        ref.ask(Look(), timeout=10)
+        ref.ask(LookForAssets(), timeout=10)
         assert [what[2:] for what in asked] == [(), ({"aclass": "tokenized_asset"},)]
         assert names.table.locate("BF.A").asset == "BF.A"
         assert names.table.names["XNEW"] == "NEW"
@@ -149,8 +149,8 @@ def test_a_failed_fetch_is_tried_again_later_and_later(
         drift=DriftLog(SYSTEM_CLOCK, learned.append),
     )
     try:
-        ref.ask(Look(), timeout=10)
-        ref.ask(Look(), timeout=10)
+        ref.ask(LookForAssets(), timeout=10)
+        ref.ask(LookForAssets(), timeout=10)
         assert fetch.calls == 1, "the second asks too early"
         assert len(timers) == 1
         assert timers[0][0] > 1

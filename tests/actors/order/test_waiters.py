@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from engine.actors.order.waiters import Until, Waiters
+from engine.actors.order.waiters import PlacementWaiters, Until
 from engine.errors import OrderUnknown, PermissionDenied
 from engine.rules.order.placement import Placement
 from engine.rules.order.states import OrderEvent
@@ -24,7 +24,7 @@ class Waiting:
     def __init__(self, row: Placement) -> None:
         self.row = row
         self.timers: list[Callable[[], object]] = []
-        self.waiters = Waiters(
+        self.waiters = PlacementWaiters(
             lambda name: self.row, lambda seconds, action: self.timers.append(action),
             lambda row: OrderUnknown("still open", row.receipt),
         )  # fmt: skip

@@ -211,14 +211,14 @@ def test_secrets_and_code_are_not_written(value: Any) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_message_is_not_read(raw: bytes) -> None:
-    with pytest.raises(codec.Unreadable):
+    with pytest.raises(codec.UnreadableValue):
         codec.read(raw)
 
 
 @given(st.binary() | st.recursive(texts | st.none(), lambda x: st.lists(x) | st.dictionaries(texts, x)).map(
     lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_nothing_that_comes_raises_anything_else(raw: bytes) -> None:
-    with contextlib.suppress(codec.Unreadable, EngineError):
+    with contextlib.suppress(codec.UnreadableValue, EngineError):
         codec.read(raw)
 
 
