@@ -11,7 +11,7 @@ import click
 
 from engine.cli.exits import Exit
 from engine.cli.options import Options, account_named, common, pass_options
-from engine.cli.output import console, document, say, seconds_in_words, show, table
+from engine.cli.output import console, document, say, seconds_in_words, table
 from engine.cli.owner import directory_owner
 from engine.cli.units import unit_of
 from engine.config import Config
@@ -61,7 +61,7 @@ def _print_marks(found: Config, rows: list[dict[str, Any]]) -> None:
     if not rows:
         click.echo(f"There is no mark in {found.state_dir}, and no account is configured.")
         return
-    show(console(), table(f"Nonces in {found.state_dir}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
+    console().show(table(f"Nonces in {found.state_dir}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
 
 
 @nonce.command("import")
