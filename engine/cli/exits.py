@@ -18,12 +18,15 @@ from engine.errors import (
     DeadlinePassed,
     EngineError,
     EngineStopped,
+    InvalidKey,
+    InvalidSignature,
     KeyRefused,
     LockedOut,
     MailboxFull,
     NoncesUsedUp,
     Outcome,
     PairUnsettled,
+    PermissionDenied,
     StoreError,
 )
 from engine.kraken.endpoints import PRIVATE, PUBLIC
@@ -73,6 +76,9 @@ _CODES: tuple[tuple[type[EngineError] | tuple[type[EngineError], ...], Exit], ..
     (CallUnknown, Exit.UNKNOWN),
 )
 
+_LASTING = (KeyRefused, InvalidKey, InvalidSignature, PermissionDenied)
+"""What waiting alone does not end."""
+
 _ADVICE = {
     Exit.REFUSED: "Kraken did nothing.",
     Exit.NOT_SENT: "Nothing reached Kraken: the same call may be made again.",
@@ -101,7 +107,7 @@ def advice(error: EngineError) -> Iterator[str]:
         yield "It changes nothing at Kraken: the same call may be made again."
     else:
         yield _ADVICE[exit_code(error)]
-    if error.retry_after and not isinstance(error, KeyRefused):
+    if error.retry_after and not isinstance(error, _LASTING):
         yield f"Another try makes sense in {error.retry_after:.0f} s."
 
 

@@ -94,6 +94,7 @@ def _answer(given: str | None, question: str, default: str, read: Callable[[str]
     except click.Abort:
         if sys.stdin is not None and sys.stdin.isatty():
             raise
+        click.echo(err=True)  # after the question
         raise click.UsageError("init asks at a terminal; elsewhere give every answer as an option.") from None
 
 

@@ -67,18 +67,32 @@ def test_a_cancel_whose_row_cannot_be_read_is_not_final_and_reserves_on(
     assert live.reserved("MASTER") == {}
 
 
-def test_a_row_says_canceled_and_a_moment_later_filled(sim: Simulator, live: Engine, seen: Events) -> None:
+def early(reply: Any) -> Any:
+    """Rows that say canceled, of orders that were filled."""
+    told = json.loads(reply.body)
+    for row in told["result"].values():
+        row.update(status="canceled", vol_exec="0.00000000", cost="0.00000", fee="0.00000")
+    return reply._replace(body=json.dumps(told).encode()).plan()
+
+
+def test_a_row_that_says_canceled_by_nobody_here_is_no_verdict_yet(
+    sim: Simulator, live: Engine, seen: Events
+) -> None:
     placed = live.place("MASTER", RESTS, id="x")
-
-    def early(reply: Any) -> Any:
-        told = json.loads(reply.body)
-        for row in told["result"].values():
-            row.update(status="canceled", vol_exec="0.00000000", cost="0.00000", fee="0.00000")
-        return reply._replace(body=json.dumps(told).encode()).plan()
-
     sim.fault(Fault(name="early", endpoint="QueryOrders", executed=True, shape=early, times=1))
     sim.fill("MASTER", placed.txids[0], "0.01")
+    assert wait_for(seen, OrderState.CLOSED).filled == Decimal("0.01")
+    told = [event.receipt.state for event in seen.seen if isinstance(event, OrderChanged)]
+    assert OrderState.CANCELED not in told
+
+
+def test_rows_say_canceled_and_a_moment_later_filled(sim: Simulator, live: Engine, seen: Events) -> None:
+    """Each look is misled until the verdict."""
+    placed = live.place("MASTER", RESTS, id="x")
+    misled = sim.fault(Fault(name="early", endpoint="QueryOrders", executed=True, shape=early))
+    sim.fill("MASTER", placed.txids[0], "0.01")
     assert wait_for(seen, OrderState.CANCELED).filled == 0
+    misled.remove()
     assert wait_for(seen, OrderState.CLOSED).filled == Decimal("0.01")
     assert "canceled with 0" in warned(seen, "order-corrected")
     assert live.order("MASTER", "x").is_final

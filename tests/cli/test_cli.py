@@ -499,6 +499,11 @@ def test_a_lockout_is_4_and_a_refused_key_is_1() -> None:
     assert list(advice(refused)) == ["Nothing reached Kraken."]
 
 
+@pytest.mark.parametrize("kind", [errors.InvalidKey, errors.InvalidSignature, errors.PermissionDenied])
+def test_nobody_is_told_to_wait_for_what_waiting_does_not_end(kind: type[errors.CallRefused]) -> None:
+    assert list(advice(kind("Kraken refused Balance.", retry_after=60.0))) == ["Kraken did nothing."]
+
+
 def test_a_key_that_is_held_back_is_refused_by_its_type(sim: Simulator, tmp_path: Path) -> None:
     """The second call is not sent: what it ends with says so, and not that it may be made again."""
     sim.revoke("MASTER")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from engine.actors.order.journal import Journal
 from engine.errors import CallNotSent, StoreError
+from engine.rules.order.found import Found
 from engine.rules.order.placement import Placement
+from engine.rules.order.states import OrderEvent, OrderState
 
 
 class Edits:
@@ -35,6 +37,21 @@ class Edits:
                 at = row.edits.index(txid)
                 self._journal.note_edits(row.cl_ord_id, row.edits[:at] + row.edits[at + 1 :])
         self._save()
+
+
+    def seen_gone(self, row: Placement, orders: Iterable[Found]) -> Placement:
+        """The placement, noted as one that an edit may have replaced where its order was canceled by nobody here.
+
+        An edit on Kraken's page looks so until the new order is in a list. The first look alone would call it canceled;
+        and a cancel that comes meanwhile, also after a restart, has to reach the new order.
+        """
+        gone = tuple(each.txid for each in orders if each.event is OrderEvent.FOUND_CANCELED)
+        is_noted = row.is_in_edit or not row.may_be_edited
+        if not gone or is_noted or row.state is not OrderState.PLACED or not row.rests:
+            return row
+        noted = self._journal.note_edits(row.cl_ord_id, (*row.edits, *gone))
+        self._save()
+        return noted
 
 
 def _may_have_others(row: Placement) -> bool:

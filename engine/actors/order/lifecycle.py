@@ -295,10 +295,12 @@ class Lifecycle:
                 self._announcer.replaced(row, new)
                 self.replaced(account, Replacement(row.txids[0], new))
                 self._tracker.hurry(account)
-            elif look.is_witness(row):
-                self._learn(row.cl_ord_id, *outcome(row, orders, look.found))
-            elif row.is_in_edit and (pause := self._watched.seen_gone(row)) is not None:
-                self._later(pause, partial(self._look_closer, row))
+                continue
+            noted = self.edits.seen_gone(row, orders)
+            if look.is_witness(noted):
+                self._learn(noted.cl_ord_id, *outcome(noted, orders, look.found))
+            elif noted.is_in_edit and (pause := self._watched.seen_gone(noted)) is not None:
+                self._later(pause, partial(self._look_closer, noted))
 
     def _is_past(self, account: str, found: Found) -> bool:
         """Whether a row calls an order open that Kraken's stream has told is over: the lists may lag behind it."""

@@ -93,7 +93,8 @@ class Placement:
     former: Mapping[str, Part | None] = field(default_factory=dict)
     """By txid, the orders that edits have replaced, and what was traded of each (`None`: not read yet)."""
     edits: tuple[str, ...] = ()
-    """The txids that EditOrder calls of ours have named whose outcome is not known, once for each."""
+    """The txids that EditOrder calls of ours have named whose outcome is not known, once for each; and those of orders
+    that were seen canceled by nobody here, which an edit on Kraken's page may have replaced."""
     owner: str | None = None
     """Whose account at Kraken it is (`KeyInfo.owner`), where that was told."""
     client: str | None = None
@@ -131,8 +132,13 @@ class Placement:
 
     @property
     def is_in_edit(self) -> bool:
-        """Whether an edit of ours may have replaced its order: what became of that edit is not known."""
+        """Whether an edit may have replaced its order: what became of that edit is not known."""
         return self.fitted.close is None and not set(self.edits).isdisjoint(self.txids)
+
+    @property
+    def rests(self) -> bool:
+        """Whether its order can stay in the book: only then there is something to edit."""
+        return self.fitted.type != "market" and self.fitted.time_in_force not in ("IOC", "FOK")
 
     @property
     def unread(self) -> tuple[str, ...]:
