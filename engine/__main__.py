@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 
 NEEDED = ("click", "rich")
 INTERRUPTED = 130  # as in engine.cli.exits, which may not be there yet
@@ -13,6 +14,9 @@ def main() -> int:
     """Run the command line; the exit code. Says in one sentence how to get click and rich where they are missing."""
     try:
         from engine import cli  # noqa: PLC0415 - packages it needs may be missing: one sentence says so
+
+        if find_spec("rich") is None:  # imported by the commands that draw more than a table
+            raise ModuleNotFoundError(name="rich")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in NEEDED:

@@ -13,6 +13,7 @@ from tests.benchmarks import (
     baseline,
     calls,
     cluster,
+    cold,
     gateway,
     journal,
     nonces,
@@ -42,10 +43,11 @@ def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
             *journal.size(TINY),
             *order_path.order_path(exchange, TINY),
             *cluster.cluster(exchange, TINY),
+            *cold.cold(TINY),
         ]
     assert all(each.low <= each.value <= each.high for each in found)
     topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote", "gateway"} | {
-        "order path", "page",
+        "order path", "page", "cold",
     } | ({"cluster"} if programs() else set())
     assert {each.topic for each in found} == topics
     written = report.write(found, report.machine(), tmp_path)

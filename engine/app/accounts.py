@@ -15,7 +15,8 @@ from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount
 from engine.actors.order.messages import KeyReplaced
 from engine.actors.system import ORDERS, PRIVATE_LANE, balance_of
 from engine.app.calls import ANSWER_GRACE, CallMethods
-from engine.app.state import LONGEST, AppState
+from engine.app.state import AppState
+from engine.app.timeouts import LONGEST
 from engine.errors import ConfigError, DeadlinePassed, EngineError, EngineStopped
 from engine.rules.balance.history import YEAR, BalanceMark, BalancePoint
 from engine.rules.balance.snapshot import BalanceSnapshot

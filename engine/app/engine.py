@@ -30,8 +30,9 @@ from engine.app.host import check_files, check_host
 from engine.app.one_type import one_type
 from engine.app.remote.connect import connect
 from engine.app.service import Service, start_service
-from engine.app.state import LONGEST, AppState
+from engine.app.state import AppState
 from engine.app.status import EngineStatus
+from engine.app.timeouts import LONGEST
 from engine.app.uninterrupted import uninterrupted
 from engine.errors import ConfigError, EngineStopped
 from engine.ownership.local_socket import is_served

@@ -13,7 +13,8 @@ import pykka
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import KeyChanged
 from engine.actors.system import ActorSystem
-from engine.errors import ConfigError, EngineStopped, UnknownName
+from engine.app.timeouts import seconds_of
+from engine.errors import EngineStopped, UnknownName
 from engine.kraken.assets import AssetTable
 from engine.kraken.cash_names import plain_names
 from engine.rules.balance.snapshot import BalanceSnapshot
@@ -21,8 +22,6 @@ from engine.rules.gates.report import GateReport
 from engine.rules.lane.key_state import SENTENCES, KeyState
 from engine.store.backing import Backing
 from engine.values import Account, Clock, Settings
-
-LONGEST = 1_000_000  # seconds: the longest timeout
 
 
 class AppState:
@@ -169,15 +168,6 @@ class AppState:
     def seconds(self, timeout: float | None) -> float:
         """A caller's timeout; `Settings.call_timeout` for `None`. Raises `ConfigError` for an invalid one."""
         return self.settings.call_timeout if timeout is None else seconds_of(timeout, 0.0)
-
-
-def seconds_of(timeout: float | None, default: float) -> float:
-    """A caller's timeout, or the default for `None`. Raises `ConfigError` for an invalid one."""
-    if timeout is None:
-        return default
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not -LONGEST <= timeout <= LONGEST:
-        raise ConfigError(f"Invalid timeout: {timeout!r}. Give seconds as a number up to {LONGEST:,}.")
-    return timeout
 
 
 def _open(name: str) -> KeyChanged:

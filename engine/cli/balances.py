@@ -9,8 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from engine.actors.balance.archive import read_balances, recorded_accounts
 from engine.actors.balance.history_file import read_history
@@ -18,8 +16,10 @@ from engine.app.verbs import Verbs
 from engine.cli.engines import all_accounts, served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
-from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, show, table, waiting
+from engine.cli.output import BAD, GOOD, console, document, say, seconds_in_words, table, waiting
 from engine.cli.owner import directory_owner
+from engine.cli.table import Cell, Styled
+from engine.cli.terminal import Terminal
 from engine.config import Config
 from engine.errors import CallError, EngineError, LaneElsewhere, StoreInUse
 from engine.kraken.assets import AssetTable
@@ -155,7 +155,7 @@ def _print(rows: list[Row], as_json: bool, assets: bool) -> None:
     if assets:
         held = [(row["account"], name, each) for row in rows for name, each in row["assets"].items()]
         cells = [(account, name, *_amounts(each, "total", "available", "held")) for account, name, each in held]
-        show(out, table("Assets", ("Account", "Asset", "Total", "Available", "Held"), cells, right=(2, 3, 4)))
+        out.show(table("Assets", ("Account", "Asset", "Total", "Available", "Held"), cells, right=(2, 3, 4)))
 
 
 def _print_history(found: Config, as_json: bool) -> None:
@@ -173,15 +173,15 @@ def _print_history(found: Config, as_json: bool) -> None:
         for each in kept
     ]  # fmt: skip
     columns = ("Account", "As of (UTC)", "Cash", "Available\ncash", "Cash is")
-    show(console(), table("History", columns, cells, right=(2, 3)))
+    console().show(table("History", columns, cells, right=(2, 3)))
 
 
-def show_balances(out: Console, title: str, rows: Sequence[Row]) -> None:
+def show_balances(out: Terminal, title: str, rows: Sequence[Row]) -> None:
     """Print the accounts as a table, and below it their last errors; rows are `BalanceSnapshot.to_dict()`."""
-    show(out, table(title, _columns(rows), [_cells(row) for row in rows], right=(2, 4, 5, 6)))
+    out.show(table(title, _columns(rows), [_cells(row) for row in rows], right=(2, 4, 5, 6)))
     for row in rows:
         if row["last_error"]:
-            out.print(Text.assemble((f"{row['account']}: ", "bold"), row["last_error"]))
+            out.print(Styled(f"{row['account']}: ", "bold"), row["last_error"])
 
 
 def _columns(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -191,12 +191,12 @@ def _columns(rows: Sequence[Row]) -> tuple[str, ...]:
     return ("Account", "State", "Age", "Available", f"Cash\n{lines}".rstrip(), "Available\ncash", "Errors")
 
 
-def _cells(row: Row) -> tuple[str | Text, ...]:
+def _cells(row: Row) -> tuple[Cell, ...]:
     return (
         row["account"],
-        Text(row["state"].upper(), style=_STATE_STYLES[row["state"]]),
+        Styled(row["state"].upper(), _STATE_STYLES[row["state"]]),
         seconds_in_words(row["age_seconds"]),
-        Text("yes", style=GOOD) if row["is_available"] else Text("no", style=BAD),
+        Styled("yes", GOOD) if row["is_available"] else Styled("no", BAD),
         *_amounts(row, "cash", "available_cash"),
         str(row["error_count"]),
     )

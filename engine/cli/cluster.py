@@ -12,7 +12,7 @@ from engine.cli.cluster_database import cluster_of, opened
 from engine.cli.cluster_transfer import export, import_
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import console, document, say, seconds_in_words, show, table
+from engine.cli.output import console, document, say, seconds_in_words, table
 from engine.errors import StoreError
 from engine.rules.cluster.spread import PRESENT_FOR
 
@@ -50,8 +50,8 @@ def status(options: Options) -> int:
         document({"lanes": [_lane(each) for each in lanes], "nodes": [_node(each) for each in nodes]})
         return Exit.DONE
     out = console()
-    show(out, table("Lanes", _LANES, map(_lane_line, lanes), right=(2,), fold=(5,)))
-    show(out, table("Nodes", _NODES, map(_node_line, nodes), fold=(3,)))
+    out.show(table("Lanes", _LANES, map(_lane_line, lanes), right=(2,), fold=(5,)))
+    out.show(table("Nodes", _NODES, map(_node_line, nodes), fold=(3,)))
     return Exit.DONE
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
 from engine.cli.balances import show_balances
+from engine.cli.drawing import drawing
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import BAD, GOOD, console, document, say, show, table
+from engine.cli.output import BAD, GOOD, console, document, say, table
+from engine.cli.table import Styled
+from engine.cli.terminal import Terminal
 from engine.cli.trade import show_report
 from engine.demo import Audience, Check, Report, run
 from engine.demo.report import Rows
@@ -42,7 +44,7 @@ def demo(options: Options) -> int:
         document(report.to_dict())
     else:
         out = console()
-        with out.status("") as status:
+        with drawing().status("") as status:
             report = run(_OnTerminal(out, status))
         _sum_up(out, report)
     return Exit.DONE if report.is_good else Exit.REFUSED
@@ -70,17 +72,17 @@ class _Quiet(Audience):
 class _OnTerminal(Audience):
     """Prints everything when it happens."""
 
-    def __init__(self, out: Console, status: Status) -> None:
+    def __init__(self, out: Terminal, status: Status) -> None:
         self._out = out
         self._status = status
 
     def act(self, title: str) -> None:
         self._out.print()
-        self._out.print(Text(_TITLES[title], style="bold"))
+        self._out.print(Styled(_TITLES[title], "bold"))
         self._status.update(Text(_TITLES[title]))
 
     def step(self, text: str) -> None:
-        self._out.print(Text(f"   {text}"))
+        self._out.print(f"   {text}")
 
     def balances(self, title: str, rows: Rows) -> None:
         show_balances(self._out, title, rows)
@@ -89,20 +91,18 @@ class _OnTerminal(Audience):
         show_report(self._out, report.to_dict())
 
     def check(self, check: Check) -> None:
-        self._out.print(Text.assemble(_verdict(check), f"  {check.promise}: {check.seen}"))
+        self._out.print(_verdict(check), f"  {check.promise}: {check.seen}")
 
 
-def _sum_up(out: Console, report: Report) -> None:
+def _sum_up(out: Terminal, report: Report) -> None:
     rows = [(check.act, check.promise, check.seen, _verdict(check)) for check in report.checks]
     out.print()
     columns = ("Part", "Promise", "Seen", "")
-    show(out, table("What was promised and what was seen", columns, rows, fold=(1, 2)))
+    out.show(table("What was promised and what was seen", columns, rows, fold=(1, 2)))
     kept = sum(check.kept for check in report.checks)
-    out.print(Text(
-        f"{kept} of {len(report.checks)} promises seen kept, in {report.seconds:.1f} s, on the simulator.",
-        style=GOOD if report.is_good else BAD,
-    ))  # fmt: skip
+    sentence = f"{kept} of {len(report.checks)} promises seen kept, in {report.seconds:.1f} s, on the simulator."
+    out.print(Styled(sentence, GOOD if report.is_good else BAD))
 
 
-def _verdict(check: Check) -> Text:
-    return Text("ok", style=GOOD) if check.kept else Text("FAILED", style=BAD)
+def _verdict(check: Check) -> Styled:
+    return Styled("ok", GOOD) if check.kept else Styled("FAILED", BAD)

@@ -12,11 +12,12 @@ from rich.text import Text
 
 from engine.app.remote.remote_engine import RemoteEngine
 from engine.cli.cluster_findings import BY_NODES, cluster_findings
+from engine.cli.drawing import drawing
 from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.finding_lines import shown
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import BAD, GOOD, console, document
+from engine.cli.output import BAD, GOOD, document
 from engine.cli.settle import settle as settle_facts
 from engine.doctor import Finding, Level, examine
 from engine.doctor.finding import bad
@@ -71,12 +72,12 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
                 owner=_owner(service), keys_used_by=BY_NODES if is_alone else None,
             ),
         )  # fmt: skip
-        seen = list(findings) if options.json else list(_shown(console(), findings))
+        seen = list(findings) if options.json else list(_shown(drawing(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
     if options.json:
         document({"findings": [finding.to_dict() for finding in seen], "ok": is_ok})
     else:
-        console().print(_summary(seen))
+        drawing().print(_summary(seen))
     return Exit.DONE if is_ok else Exit.REFUSED
 
 

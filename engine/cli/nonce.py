@@ -12,7 +12,7 @@ import click
 from engine.cli.cluster_database import opened
 from engine.cli.exits import Exit
 from engine.cli.options import Options, account_named, common, pass_options
-from engine.cli.output import console, document, say, seconds_in_words, show, table
+from engine.cli.output import console, document, say, seconds_in_words, table
 from engine.cli.owner import directory_owner
 from engine.cli.units import unit_of
 from engine.config import ClusterConfig, Config
@@ -71,7 +71,7 @@ def _show(options: Options, found: Config, where: str, marks: Mapping[str, int])
     if options.json:
         document({"state_dir": None if found.cluster else where, "keys": rows})
     elif rows:
-        show(console(), table(f"Nonces in {where}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
+        console().show(table(f"Nonces in {where}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
     else:
         click.echo(f"There is no mark in {where}, and no account is configured.")
 

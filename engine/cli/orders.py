@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from rich.text import Text
 
 from engine.app import documents
 from engine.cli.engines import all_accounts, an_engine, settle_time
 from engine.cli.exits import Exit, exit_code, failure
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
-from engine.cli.output import BAD, GOOD, QUIET, console, document, needed_width, say, show, table
+from engine.cli.output import BAD, GOOD, QUIET, console, document, say, table
+from engine.cli.table import Cell, Styled
 from engine.errors import EngineError
 
 Told = Mapping[str, Any]
@@ -141,27 +141,27 @@ def _show(told: Sequence[Told], accounts: Sequence[str]) -> None:
             click.echo(f"No open order: {', '.join(accounts)}.")
         return
     out, made = console(), table("Open orders", _COLUMNS, map(_cells, told), right=(6, 7, 8))
-    if needed_width(out, made) <= out.width:
-        show(out, made)
+    if made.needed_width <= out.width:
+        out.show(made)
         return
-    out.print(Text("Open orders", style="bold"))
+    out.print(Styled("Open orders", "bold"))
     for each in told:
-        out.print(_lines(_cells(each)), soft_wrap=True)
+        out.print(*_lines(_cells(each)))
 
 
-def _lines(cells: Sequence[str | Text]) -> Text:
+def _lines(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """One order for a terminal in which a line of the table has no room."""
     account, name, txid, pair, side, kind, volume, price, filled, state = cells
     at = "" if str(price) == "-" else f" at {price}"
     what = f"\n  {side} {kind} {volume} {pair}{at}, filled {filled}\n  {txid}"
-    return Text.assemble(account, "  ", name, "  ", state, what)
+    return account, "  ", name, "  ", state, what
 
 
-def _cells(each: Told) -> tuple[str | Text, ...]:
+def _cells(each: Told) -> tuple[Cell, ...]:
     price = "/".join(each[part] for part in ("price", "price2") if each[part])
-    name = each["id"] if each["is_ours"] else Text(_NOT_OURS, style=QUIET)
+    name = each["id"] if each["is_ours"] else Styled(_NOT_OURS, QUIET)
     return (
         each["account"], name, each["txid"] or "-",
         each["pair"] or "-", each["side"] or "-", each["type"] or "-", each["volume"] or "-", price or "-",
-        each["filled"] or "-", Text(each["state"], style=_STYLES.get(each["state"], "")),
+        each["filled"] or "-", Styled(each["state"], _STYLES.get(each["state"], "")),
     )  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from engine.cli.drawing import drawing
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import console, document, say
+from engine.cli.output import document, say
 from engine.cli.screen import screen
 from engine.cli.watch import look, watched
 
@@ -32,5 +33,5 @@ def status(options: Options) -> int:
     if options.json:
         document(seen.status.to_dict())
     else:
-        console().print(screen(seen))
+        drawing().print(screen(seen))
     return Exit.DONE

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from engine.app import documents
 from engine.app.verbs import Verbs
@@ -16,7 +14,9 @@ from engine.cli.engines import an_engine, settle_time
 from engine.cli.exits import Exit, exit_code
 from engine.cli.options import SECONDS, TIMEOUT_DEFAULT, Options, common, pass_options
 from engine.cli.orders import sentence
-from engine.cli.output import BAD, GOOD, QUIET, console, document, say, show, table
+from engine.cli.output import BAD, GOOD, QUIET, console, document, say, table
+from engine.cli.table import Cell, Styled
+from engine.cli.terminal import Terminal
 from engine.errors import EngineError
 from engine.rules.gates.gates import describe
 from engine.rules.gates.plan import TradePlan
@@ -135,19 +135,19 @@ def _followed(engine: Verbs, told: Told) -> dict[str, Any] | None:
     return placed
 
 
-def show_report(out: Console, told: Told) -> None:
+def show_report(out: Terminal, told: Told) -> None:
     """Print a pass as a table with one row for each gate; `told` is `GateReport.to_dict()`."""
     word = "live" if told["live"] else "dry run"
     when = told["as_of"][:19].replace("T", " ")
     title = f"{told['account']}, {when} UTC, {word}, {float(told['seconds']):.2f} s"
-    show(out, table(title, ("", "Gate", "", "What it saw, or why not"), _rows(told), fold=(3,)))
-    out.print(Text(told["outcome"], style=GOOD if told["passed"] else BAD))
+    out.show(table(title, ("", "Gate", "", "What it saw, or why not"), _rows(told), fold=(3,)))
+    out.print(Styled(told["outcome"], GOOD if told["passed"] else BAD))
 
 
-def _rows(told: Told) -> Iterator[tuple[str | Text, ...]]:
+def _rows(told: Told) -> Iterator[tuple[Cell, ...]]:
     for number, each in enumerate(told["gates"]):
         first, *others = each["reasons"] or [each["seen"]]
-        state = Text(each["state"], style=_STYLES[GateState(each["state"])])
+        state = Styled(each["state"], _STYLES[GateState(each["state"])])
         yield ("→" if number else "", each["gate"], state, first)
         yield from (("", "", "", other) for other in others)
 

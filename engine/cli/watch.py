@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from engine.cli.drawing import drawing
 from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import console, document
+from engine.cli.output import document
 from engine.cli.screen import Seen, screen
 from engine.config import Config
 from engine.errors import EngineError
@@ -41,7 +42,7 @@ def watch(options: Options) -> int:
     terminal, or with --json, it is shown once.
     """
     with watched(options, options.load(need_accounts=False)) as engine:
-        out = console()
+        out = drawing()
         if options.json:
             document(engine.status().to_dict())
         elif out.is_terminal:

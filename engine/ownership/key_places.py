@@ -11,6 +11,8 @@ from pathlib import Path
 from engine.errors import StoreError
 from engine.store import cause
 
+OWNERS = "owners"
+
 
 def places_of_keys(directory: Path) -> list[Path]:
     """Where the engines of this user claim API keys: directories of this machine, and one beside the state directory.
@@ -33,8 +35,18 @@ def runtime_directory() -> Path:
     return Path(next((each for each in (given, usual) if os.path.isabs(each) and os.path.isdir(each)), _temporary()))
 
 
-def make_place(path: Path) -> None:
-    """Make one of the directories if need be. Raises `StoreError` for one that is not this user's alone."""
+def files_of(place: Path) -> Path:
+    """The directory of the lock files in one of the places, made with it if need be; raises as `make_private` does.
+
+    It is one of its own: earlier versions have left a file for each key in the place.
+    """
+    make_private(place)
+    make_private(place / OWNERS)
+    return place / OWNERS
+
+
+def make_private(path: Path) -> None:
+    """Make a directory if need be. Raises `StoreError` for one that is not this user's alone."""
     try:
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from engine.errors import OwnershipLost, StoreError, StoreInUse
 from engine.ownership.claim import in_use
-from engine.ownership.key_places import make_place
+from engine.ownership.key_places import files_of
 from engine.ownership.lock_file import TOKEN, LockFile, holder_of
 from engine.store import cause
 
@@ -45,13 +45,12 @@ class KeyRegister:
     """
 
     def __init__(self, place: Path, group: str = "") -> None:
-        self.place, self.group = place, group
+        self._base, self.place, self.group = place, files_of(place), group
         self._keys: dict[str, _Held] = {}
         self._end = 0  # of the file
         self._lost: dict[str, StoreInUse] = {}
         self._is_released = False
-        make_place(place)
-        with _guard, _turn(place):
+        with _guard, _turn(self.place):
             self._file = self._begun()
             _open.append(self)
 
@@ -114,7 +113,7 @@ class KeyRegister:
     def _begin_again(self) -> None:
         keys = {key_id: held.account for key_id, held in self._keys.items()}
         try:
-            make_place(self.place)
+            files_of(self._base)
             with _turn(self.place):
                 self._file.close()
                 self._file = self._begun()

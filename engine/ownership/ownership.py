@@ -114,11 +114,14 @@ class Ownership:
 
     def _claim(self, keys: Sequence[tuple[str, str]]) -> None:
         """Take keys: all, or none."""
+        named = keys[: room()]
+        if IS_LINUX and len(named) < len(keys) and not self._is_short:
+            self._is_short = True
+            self._warn("claims-short", CLAIMS_SHORT)
         sockets: dict[str, SocketClaim] = {}
         try:
-            for account, key_id in keys:
-                if IS_LINUX and self._may_open_socket():
-                    sockets[key_id] = SocketClaim(key_id, claim_of(account), "key", self._warn)
+            for account, key_id in named:
+                sockets[key_id] = SocketClaim(key_id, claim_of(account), "key", self._warn)
             is_locked = self._keys.add(keys) > 0
             for account, key_id in keys:
                 if not is_locked and key_id not in sockets:
@@ -136,14 +139,6 @@ class Ownership:
             if is_served(self.directory):
                 raise StoreInUse(f"{what} by {_served_by(error.pid)}", error.pid) from None
             raise
-
-    def _may_open_socket(self) -> bool:
-        if room():
-            return True
-        if not self._is_short:
-            self._is_short = True
-            self._warn("claims-short", CLAIMS_SHORT)
-        return False
 
     def _lose(self, error: OwnershipLost) -> None:
         with self._changing:

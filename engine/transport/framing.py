@@ -53,6 +53,7 @@ _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t -~]*)")
 _NO_BODY = frozenset((204, 304))
 _CLOSES = {"keep-alive": False, "close": True}
 _MOST_LINES = 90
+_LONGEST_HEAD = 8192  # bytes; it bounds what is remembered
 _LONGEST_LENGTH = 12  # digits
 _ODD = ("", None)
 
@@ -60,10 +61,11 @@ _ODD = ("", None)
 def plain_head(data: bytes) -> PlainHead | None:
     """The head at the beginning of `data`, or `None` when it is not all there or not ordinary.
 
-    Ordinary is HTTP/1.1 with a reason, whole lines of printable ASCII, one ``Content-Length``, no transfer or content
-    encoding, a ``Connection`` of one known word, and a status with a body. Never says other than http.client would.
+    Ordinary is HTTP/1.1 with a reason, whole lines of printable ASCII, few bytes, one ``Content-Length``, no transfer
+    or content encoding, a ``Connection`` of one known word, and a status with a body. Never says other than http.client
+    would.
     """
-    end = data.find(_HEAD_END)
+    end = data.find(_HEAD_END, 0, _LONGEST_HEAD)
     if end < 0:
         return None
     first, *lines = data[:end].split(b"\r\n")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from engine.app.status import EngineStatus
 from engine.rules.stream.subscription import StreamState
@@ -20,7 +20,7 @@ def account_samples(status: EngineStatus, unsettled: Mapping[str, int]) -> str:
         {each.account: unsettled.get(each.account, 0) for each in status.accounts},
     ))  # fmt: skip
     labels: dict[str, str] = {}
-    return "".join(line for part in parts for line in part.lines(labels))
+    return "".join([part.text(labels) for part in parts])
 
 
 class _Family:
@@ -29,13 +29,13 @@ class _Family:
     def __init__(self, name: str, told: str, kind: str, values: Values) -> None:
         self._name, self._told, self._kind, self._values = f"kraken_engine_{name}", told, kind, values
 
-    def lines(self, labels: dict[str, str]) -> Iterator[str]:
-        """The text, line by line; `labels` keeps the text of each account's label for the next metric."""
+    def text(self, labels: dict[str, str]) -> str:
+        """Line by line; `labels` keeps the text of each account's label for the next metric."""
         name = self._name
-        yield f"# HELP {name} {self._told}\n# TYPE {name} {self._kind}\n"
-        for account, value in self._values.items():
-            label = labels.get(account) or labels.setdefault(account, _label(account))
-            yield f"{name}{label} {float(value)!r}\n"
+        for account in self._values.keys() - labels.keys():
+            labels[account] = _label(account)
+        lines = [f"{name}{labels[account]} {float(value)!r}\n" for account, value in self._values.items()]
+        return f"# HELP {name} {self._told}\n# TYPE {name} {self._kind}\n{''.join(lines)}"
 
 
 def _label(account: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -18,12 +19,18 @@ async def dashboard(request: Request) -> Response:
     """The page as it is now. A chosen currency is kept in a cookie, so that it needs no script."""
     service: WebState = request.app.state.service
     service.feed.looked_at()
-    status = service.engine.status()
-    chosen = request.query_params.get(COOKIE, "")
-    kept = request.cookies.get(COOKIE, "")
-    usual = currency_of(next((each.cash_assets for each in status.accounts), ()))
-    currency = next((each for each in (chosen, kept, usual) if each in CURRENCIES), CURRENCIES[0])
-    answer = HTMLResponse(page(status, service.feed.view, Viewer(currency, service.may_act)))
+    chosen, kept = request.query_params.get(COOKIE, ""), request.cookies.get(COOKIE, "")
+    # In a thread: with a thousand accounts it takes a while, and the gateway's clients would wait for it.
+    text, currency = await run_in_threadpool(_rendered, service, chosen, kept)
+    answer = HTMLResponse(text)
     if chosen == currency:
         answer.set_cookie(COOKIE, chosen, max_age=YEAR, samesite="strict", httponly=True)
     return answer
+
+
+def _rendered(service: WebState, chosen: str, kept: str) -> tuple[str, str]:
+    """The document, and the currency in which it shows totals."""
+    status = service.engine.status()
+    usual = currency_of(next((each.cash_assets for each in status.accounts), ()))
+    currency = next((each for each in (chosen, kept, usual) if each in CURRENCIES), CURRENCIES[0])
+    return page(status, service.feed.view, Viewer(currency, service.may_act)), currency

@@ -28,7 +28,7 @@ from engine.web.subject import Cluster
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Metrics(Collector):
+class Metrics:
     """Reads an engine's status, and what its events have added up to, at each scrape."""
 
     def __init__(
@@ -38,21 +38,15 @@ class Metrics(Collector):
         self._status, self._cluster = status, cluster
         self._counters = counters
         self._feed, self._gateway = feed, gateway
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
 
     def text(self) -> bytes:
-        """All metrics in the text format."""
-        by_account = account_samples(self._status(), self._feed.orders.unsettled())
-        return generate_latest(self._registry) + by_account.encode()
+        """All metrics in the text format; the manual lists them (help service)."""
+        status, registry = self._status(), CollectorRegistry(auto_describe=False)
+        registry.register(_Scrape(self._families(status)))
+        return generate_latest(registry) + account_samples(status, self._feed.orders.unsettled()).encode()
 
-    def describe(self) -> Iterable[Metric]:
-        """Empty, so that registering collects nothing."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics that are not by account (those are in `account_samples`); the manual lists all (help service)."""
-        status = self._status()
+    def _families(self, status: EngineStatus) -> Iterator[Metric]:
+        """The metrics that are not by account (those are in `account_samples`)."""
         yield from _engine(status)
         yield from _lane(status)
         if status.push_prices is not None:
@@ -62,6 +56,21 @@ class Metrics(Collector):
         yield from self._counters.collect()
         yield _gauge("dashboard_clients", "Dashboards that listen.", self._feed.clients)
         yield _total("gateway_requests", "Private calls through the gateway.", "outcome", self._gateway.answered)
+
+
+class _Scrape(Collector):
+    """The metrics of one scrape."""
+
+    def __init__(self, families: Iterator[Metric]) -> None:
+        self._families = families
+
+    def describe(self) -> Iterable[Metric]:
+        """Empty, so that registering collects nothing."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Called once."""
+        return self._families
 
 
 def _engine(status: EngineStatus) -> Iterator[Metric]:

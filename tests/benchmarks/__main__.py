@@ -15,6 +15,7 @@ from tests.benchmarks import (
     baseline,
     calls,
     cluster,
+    cold,
     gateway,
     growth,
     journal,
@@ -52,7 +53,7 @@ PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "journal": lambda _, sizes: journal.size(sizes),
     "cluster": cluster.cluster,
     "push": lambda _, sizes: push.push(sizes),
-    "imports": lambda _, sizes: growth.imports(sizes),
+    "cold": lambda _, sizes: cold.cold(sizes),
 }
 SHORT_PARTS: dict[str, Callable[[ExchangeProcess, Sizes], Iterator[Finding]]] = {
     "one-cpu": calls.one_cpu_only,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import Engine
-from tests.benchmarks.findings import Finding, Sizes, alternate, finding, ratios
+from tests.benchmarks.findings import Finding, Sizes, finding
 from tests.benchmarks.reading import ORDER, running
 from tests.benchmarks.server import Elsewhere, ExchangeProcess
 
@@ -71,26 +71,6 @@ def mailbox(exchange: ExchangeProcess, sizes: Sizes) -> Iterator[Finding]:
         yield finding("growth", f"{what}, {sizes.depth:,} deep", "µs", [told["deep"][what]])
     flat = told["deep"]["a call"] / told["empty"]["a call"]
     yield finding("growth", "a call from a deep mailbox over an empty one", "×", [flat], at_most=1.25)
-
-
-def imports(sizes: Sizes) -> Iterator[Finding]:
-    """`from engine import Engine` over `import requests`, each in a fresh interpreter."""
-    statements = ("import requests", "from engine import Engine")
-    found = alternate(sizes.rounds, {each: partial(_import, each) for each in statements})
-    for statement, seconds in found.items():
-        yield finding("growth", statement, "ms", [1000 * each for each in seconds])
-    times = ratios(*(found[each] for each in statements))
-    yield finding("growth", "from engine import Engine over import requests", "×", times, at_most=1.5)
-
-
-def _import(statement: str) -> float:
-    """Seconds of CPU, since the machine may have other work."""
-    code = f"import time; {statement}; print(time.process_time())"
-    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=compiled
-    )
-    return float(done.stdout)
 
 
 def _child(exchange: ExchangeProcess, *words: Any) -> dict[str, Any]:

@@ -30,4 +30,4 @@ def running(target: Callable[..., None], *args: Any) -> Iterator[Any]:
 
 def lock_files_of(key: str, place: Path) -> list[Path]:
     """The lock files in one place that name a key."""
-    return [file for file in place.glob("keys-*.lock") if key in file.read_text().split()]
+    return [file for file in place.rglob("keys-*.lock") if key in file.read_text().split()]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from engine.errors import OwnershipLost, StoreError, StoreInUse
+from engine.ownership.key_places import OWNERS
 from engine.ownership.key_register import KeyRegister
 from tests.ownership.processes import CONTEXT, lock_files_of, running
 from tests.stopwatch import Stopwatch
@@ -65,7 +66,7 @@ def test_owners_that_come_and_go_leave_one_file(place: Path) -> None:
         with another_owner(place, "a") as other:
             os.kill(other.pid, signal.SIGKILL)
             other.join()
-    assert len(list(place.iterdir())) == 1
+    assert len(list(place.rglob("keys-*"))) == 1
 
 
 def _race(place: Path, start: Any, result: Connection) -> None:
@@ -102,7 +103,7 @@ def test_of_two_at_the_same_moment_one_gets_the_key_and_the_other_knows_who(plac
 def test_one_that_stands_still_while_it_looks_keeps_nobody_out_and_lets_nobody_in(place: Path) -> None:
     """G2: a refusal comes in under a second also then."""
     with another_owner(place, "a") as other:
-        turn = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        turn = os.open(place / OWNERS, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(turn, fcntl.LOCK_EX)
         os.kill(other.pid, signal.SIGSTOP)
         with Stopwatch() as watch, pytest.raises(StoreInUse) as refused:
@@ -149,7 +150,7 @@ def test_who_took_a_key_while_its_file_was_gone_has_it_until_he_ends(place: Path
     """The other keys stay ours, and that one is ours again as soon as it is free."""
     ours = KeyRegister(place)
     ours.add({"a": "ALICE", "b": "BOB"})
-    for file in place.iterdir():
+    for file in place.rglob("keys-*"):
         file.unlink()
     with another_owner(place, "a") as other:
         for _ in range(2):
@@ -166,10 +167,10 @@ def test_a_file_that_another_has_written_to_meanwhile_is_begun_anew(place: Path)
     """Where closing a descriptor drops the lock, another owner may have come and gone: its keys are not ours."""
     ours = KeyRegister(place)
     ours.add({"a": "ALICE"})
-    (file,) = place.iterdir()
+    (file,) = place.rglob("keys-*")
     file.write_text("f" * 32 + "\n\nother\n")
     ours.verify("a")
-    assert [each for each in place.iterdir() if each.read_text().split()[1:] == ["a"]]
+    assert [each for each in place.rglob("keys-*") if each.read_text().split()[1:] == ["a"]]
     ours.verify("a")  # reading the file has dropped the lock that names us
     _refused_elsewhere(place, "a", os.getpid())
     ours.release()
@@ -206,8 +207,9 @@ def test_a_forked_child_holds_nothing(place: Path) -> None:
 
 
 def test_a_lock_file_that_is_a_link_is_not_followed(place: Path, tmp_path: Path) -> None:
-    place.mkdir(0o700)
-    (place / "keys-0.lock").symlink_to(tmp_path / "elsewhere")
+    (place / OWNERS).mkdir(0o700, parents=True)
+    place.chmod(0o700)
+    (place / OWNERS / "keys-0.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="cannot be opened"):
         KeyRegister(place)
     assert not (tmp_path / "elsewhere").exists()

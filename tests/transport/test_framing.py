@@ -37,6 +37,18 @@ def test_an_ordinary_head_is_read() -> None:
     assert head.headers == {"Date": "Tue, 24 Nov 2026 22:09:46 GMT", "Content-Type": "application/json"}
 
 
+def test_a_line_that_was_seen_before_says_what_its_own_reply_says() -> None:
+    """Lines are remembered; what they say together is not."""
+    for length in (2, 3, 2):
+        for ending in (b"keep-alive", b"close", b"keep-alive"):
+            told = HEAD.replace(b"Length: 2", b"Length: %d" % length).replace(b"keep-alive", ending)
+            head = plain_head(told + b"{}")
+            assert head is not None
+            assert (head.length, head.closes) == (length, ending == b"close")
+    assert plain_head(HEAD.replace(b"Date", b"Content-Length: 2\r\nDate", 1) + b"{}") is None
+    assert plain_head(HEAD + b"{}") is not None
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -64,6 +76,8 @@ def test_an_ordinary_head_is_read() -> None:
         (b"application/json", b"application/json\xe9"),
         (b"application/json", b"application/json\x00"),
         (b"Date:", b":"),
+        (b"Date:", b"X: " + b"y" * 8200 + b"\r\nDate:"),
+        (b"Date:", b"X: y\r\n" * 91 + b"Date:"),
         (b"\r\n\r\n", b"\r\n"),
         (b"\r\n\r\n", b"\n\n"),
     ],

@@ -1,6 +1,6 @@
 """Few threads for many actors. Each actor belongs to one thread, which runs it while it has messages.
 
-A thread of its own costs an actor 20 KiB of memory and a place in the system's table. An actor that never waits, in a
+A thread of its own costs an actor 16 KiB of memory and a place in the system's table. An actor that never waits, in a
 handler, can share one: it is a pykka actor all the same, with a ref, ask, tell, proxy and stop.
 """
 

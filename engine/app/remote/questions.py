@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.app.remote.link import AnswerLines, Link, Unanswered, Unreached
 from engine.app.remote.place import CONNECT_WITHIN, Place
-from engine.app.state import seconds_of
+from engine.app.timeouts import seconds_of
 from engine.errors import CallUnknown, EngineError, EngineStopped
 from engine.kraken.dry_run import settled
 from engine.kraken.endpoints import is_dry_run

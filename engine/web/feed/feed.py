@@ -77,7 +77,7 @@ class Feed:
 
     @property
     def view(self) -> View:
-        """What the page shows now."""
+        """What the page shows now. Any thread."""
         return self._view(self._status())
 
     def _view(self, status: EngineStatus) -> View:

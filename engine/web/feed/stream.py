@@ -29,8 +29,9 @@ async def events(request: Request) -> Response:
 
 async def state(request: Request) -> Response:
     """The whole state, once."""
-    _service(request).feed.looked_at()
-    return JSONResponse(_service(request).feed.view.to_dict())
+    feed = _service(request).feed
+    feed.looked_at()
+    return await run_in_threadpool(lambda: JSONResponse(feed.view.to_dict()))
 
 
 async def history(request: Request) -> Response:

@@ -125,6 +125,31 @@ def test_a_successor_of_an_actor_that_was_given_up_is_stopped(stage: Stage) -> N
         stage.supervisor.ref("it")
 
 
+def test_a_successor_is_stopped_when_its_name_was_started_anew_meanwhile(stage: Stage) -> None:
+    """Also with the same function, as when an account is removed and comes back."""
+    starts: list[str] = []
+    built: list[Any] = []
+
+    def start(what: str) -> Any:
+        starts.append(what)
+        if len(starts) == 2:
+            stage.building.set()
+            assert stage.may_go_on.wait(PATIENCE)
+        built.append(Idle.start())
+        return built[-1]
+
+    stage.supervisor.start("twin", start, "BOB").stop()
+    assert stage.building.wait(PATIENCE)
+    stage.supervisor.stop("twin", PATIENCE)
+    anew = stage.supervisor.start("twin", start, "BOB")
+    stage.may_go_on.set()
+    stage.supervisor.stop_watching(PATIENCE)
+    assert starts == ["BOB"] * 3
+    assert stage.supervisor.ref("twin") is anew
+    assert wait_finished(built[-1], 0)
+    assert stage.supervisor.stop("twin", PATIENCE)
+
+
 def test_a_start_that_fails_is_told_once_and_tried_again(stage: Stage) -> None:
     stage.fails = 2
     stage.may_go_on.set()

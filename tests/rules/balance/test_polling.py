@@ -6,6 +6,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,36 @@ def test_a_turn_that_never_ends_is_given_up() -> None:
     assert woken == ["DEAD"]
     time.run_to((SETTINGS.call_timeout + GIVEN_UP_AFTER) * 2 + 1)
     assert woken == ["DEAD", "WELL"]
+
+
+def test_each_turn_is_given_up_after_its_own_time() -> None:
+    time = Time()
+    poller = Poller(SETTINGS, monotonic=time.monotonic, after=time.after)
+    woken: dict[str, float] = {}
+    for who in ("WELL", "DEAD", "LATER"):
+        poller.plan(who, 0.0, lambda who=who: woken.update({who: time.now}))  # type: ignore[misc]
+    time.run_to(1.0)
+    poller.done("WELL", good=True)
+    time.run_to(100.0)
+    took = SETTINGS.call_timeout + GIVEN_UP_AFTER
+    assert woken == {"WELL": 0.0, "DEAD": 1.0 + rest(1.0, SHARE), "LATER": 2.0 + took + rest(took, SHARE)}
+
+
+def test_turns_leave_no_timers_behind() -> None:
+    """Thousands of accounts are woken in the time after which a turn is given up."""
+    time = Time()
+    poller = Poller(SETTINGS, monotonic=time.monotonic, after=time.after)
+    woken: list[str] = []
+
+    def wake(who: str) -> None:
+        woken.append(who)
+        time.after(0.001, partial(poller.done, who))
+
+    for number in range(500):
+        poller.plan(f"A{number}", 0.0, partial(wake, f"A{number}"))
+    time.run_to(5.0)
+    assert len(woken) == 500
+    assert len(time._due) <= 2
 
 
 def test_a_removed_account_is_not_woken() -> None:
