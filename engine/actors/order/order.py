@@ -62,7 +62,7 @@ from engine.rules.order.states import OrderEvent, OrderState
 from engine.store.backing import JournalRows
 from engine.values import Clock, Settings
 
-LANE_PATIENCE = 0.002
+LANE_PATIENCE = 0.005
 """Seconds that a lane which is free gets to send a placement, and so to write it, before it is written as *planned*."""
 
 
