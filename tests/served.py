@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.simulator import Simulator
+from tests.programs import end_process
 from tests.stopwatch import PATIENCE
 
 
@@ -93,12 +94,7 @@ def served(
         port = int(json.loads(told)["url"].rstrip("/").rpartition(":")[2])
         yield Served(process, port, tmp_path / "state", environment)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        end_process(process)
 
 
 def texts(row: Any) -> list[str]:

@@ -17,6 +17,7 @@ from tests.benchmarks import (
     journal,
     nonces,
     order_path,
+    page,
     reading,
     readme,
     remote,
@@ -37,13 +38,14 @@ def test_everything_is_measured_and_written_down(tmp_path: Path) -> None:
             *reading.snapshots(exchange, TINY),
             *remote.remote_calls(exchange, TINY),
             *gateway.gateway_calls(exchange, TINY),
+            *page.watching(exchange, TINY),
             *journal.size(TINY),
             *order_path.order_path(exchange, TINY),
             *cluster.cluster(exchange, TINY),
         ]
     assert all(each.low <= each.value <= each.high for each in found)
     topics = {"one thread, one CPU", "one thread, free", "nonces", "snapshots", "journal", "remote", "gateway"} | {
-        "order path"
+        "order path", "page",
     } | ({"cluster"} if programs() else set())
     assert {each.topic for each in found} == topics
     written = report.write(found, report.machine(), tmp_path)

@@ -63,6 +63,20 @@ def test_parts_of_the_wrong_kind_are_a_config_error(make: Callable[[], object]) 
         make()
 
 
+def test_a_path_of_a_secret_is_shown_where_it_cannot_be_the_secret(tmp_path: Path) -> None:
+    """G11: a password in place of the name of its file is not repeated, however short it is."""
+
+    def told(path: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            load({"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "c2VjcmV0", "KRAKEN_API_OTP_FILE": path})
+        return str(caught.value)
+
+    assert f"KRAKEN_API_OTP_FILE names, {tmp_path}/none, cannot be read" in told(f"{tmp_path}/none")
+    for password in ("hunter2", "/hunter2", "hunter2/3", f"/{'a' * 60}", f"{tmp_path}/{'a' * 60}"):
+        assert password not in told(password)
+        assert f"{len(password)} characters that is not shown" in told(password)
+
+
 @pytest.mark.parametrize("endless", ["/dev/zero", "long"])
 def test_file_of_a_secret_that_does_not_end_is_one_sentence(tmp_path: Path, endless: str) -> None:
     (tmp_path / "long").write_text("A" * 100_000)
@@ -158,6 +172,9 @@ def test_half_a_configuration_is_one_sentence(environment: dict[str, str], compl
         (f'[accounts.MASTER]\nkey = "{SECRET}', "not valid TOML"),
         ("colour = 1", "unknown entry: colour"),
         ("[settings]\nspeed = 1", "unknown entry: speed"),
+        ("[settings]\nrefresh_evry = 1", r"unknown entry: refresh_evry \(did you mean refresh_every\?\)"),
+        ("[setings]\npush = true", r"did you mean settings\?"),
+        ('[settings]\nrefresh_every = "5"', "refresh_every is a number, without quotes"),
         ("[settings]\nmax_age = 0", "positive"),
         ("settings = 5", "is a table"),
         ("state_dir = 5", "text in quotes"),

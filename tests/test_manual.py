@@ -27,6 +27,7 @@ from engine.cli.program import main, program
 from engine.rules.balance.polling import interval
 from engine.simulator import Simulator
 from tests import ROOT
+from tests.programs import output_of
 from tests.web.test_service import METRICS
 
 docutils_core = pytest.importorskip("docutils.core")
@@ -103,18 +104,7 @@ def test_the_manual_is_part_of_the_package() -> None:
 @pytest.mark.parametrize("code", _cases("python"))
 def test_python_block_runs(code: str, sim: Simulator, tmp_path: Path) -> None:
     """Each block is a whole program, run here against the simulator in a process of its own."""
-    master = sim.accounts[0]
-    environment = {
-        **os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "KRAKEN_SPOT_URL": sim.url,
-        "KRAKEN_API_KEY": master.key, "KRAKEN_API_SECRET": master.secret,
-        "KRAKEN_ENGINE_STATE": str(tmp_path / "state"),
-        "GATEWAY_URL": sim.url, "GATEWAY_KEY": master.key, "GATEWAY_SECRET": master.secret,
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    output_of(code, sim, tmp_path)
 
 
 def test_python_blocks_are_well_typed(tmp_path: Path) -> None:

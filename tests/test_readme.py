@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 from engine.simulator import Simulator
 from tests import ROOT
+from tests.programs import output_of
 
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 PROMISES = (ROOT / "tests" / "README.rst").read_text(encoding="utf-8")
@@ -47,15 +45,4 @@ def test_its_first_lines_run(sim: Simulator, tmp_path: Path) -> None:
     block = README.split(".. code-block:: python\n\n")[1].split("\n\n``engine.place")[0]
     code = textwrap.dedent(block)
     assert len([line for line in code.splitlines() if line]) <= 10
-    master = sim.accounts[0]
-    environment = {
-        **os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "KRAKEN_SPOT_URL": sim.url,
-        "KRAKEN_API_KEY": master.key, "KRAKEN_API_SECRET": master.secret,
-        "KRAKEN_ENGINE_STATE": str(tmp_path / "state"),
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("FRESH 18000")
+    assert output_of(code, sim, tmp_path).startswith("FRESH 18000")

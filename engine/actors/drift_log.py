@@ -13,7 +13,7 @@ from engine.kraken.drift import OTHERS, Drift, Note, field_name
 from engine.rules.balance.snapshot import moment
 from engine.values import Clock
 
-KINDS_AT_MOST = 40  # what a hostile or broken reply may fill; fewer than the warnings kept, so that others stay
+KINDS_AT_MOST = 40  # a bound for broken replies; fewer than the warnings kept, so that other warnings stay
 
 
 class DriftLog:

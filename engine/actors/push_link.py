@@ -12,7 +12,7 @@ import pykka
 
 from engine.actors.balance.messages import Compare
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import EngineWarning
+from engine.actors.events import EngineWarning, warn_by
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.order.messages import AccountsWithOrders, StreamLive, StreamTold
 from engine.errors import CallError, CallUnknown, EngineStopped
@@ -94,9 +94,9 @@ class PushLink:
             return
         ears = Ears(
             self._ask_token, self._invalidate, self._live, self._executions, self._first,
-            lambda code, sentence: self._publish(EngineWarning(code, sentence)), self._drift.noter(STREAM),
+            warn_by(self._publish), self._drift.noter(STREAM),
         )  # fmt: skip
-        endpoints = connection.Endpoints.of(self._settings)
+        endpoints = connection.StreamEndpoints.of(self._settings)
         self._push = push.Push(endpoints, self._settings, ears, self._sure_pulse, self._prices)
 
     def start(self, accounts: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from engine.actors.balance.asset_names import AssetNames
 from engine.actors.balance.balance import BalanceActor
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.listener import Listener
-from engine.actors.balance.messages import BalanceRecord, Invalidated
+from engine.actors.balance.messages import Invalidated
 from engine.actors.balance.poller import Poller
 from engine.actors.balance.shared_balance import SharedBalanceActor
 from engine.actors.drift_log import DriftLog
@@ -84,6 +85,11 @@ def trading_of(account: str) -> str:
     return TRADING + account
 
 
+def _show(board: dict[str, BalanceSnapshot], snapshot: BalanceSnapshot) -> None:
+    if snapshot.account in board:  # not after its removal
+        board[snapshot.account] = snapshot
+
+
 class ActorSystem:
     """Events, the private lane, archive, catalogue and orders, then one `BalanceActor` for each account in `kept`.
 
@@ -115,7 +121,7 @@ class ActorSystem:
         self.names = AssetNames(look=partial(self.tell, CATALOGUE, Look()), cash=settings.cash)
         self.listener = Listener(settings, clock)
         self.safeguards = Safeguards()
-        self._invalidations: defaultdict[str, Invalidation] = defaultdict(Invalidation)
+        self._invalidations: defaultdict[str, Invalidation] = defaultdict(partial(Invalidation, threading.Lock()))
         self.facts = Facts()
         self._report: Callable[..., LaneReport] | None = None
         self._late: list[pykka.ActorRef[Any]] = []
@@ -128,8 +134,9 @@ class ActorSystem:
         self.refs = self._actors.refs
         """The actors by name; it changes as they are started, replaced and stopped."""
         self._effects = CallEffects(self.refs, ORDERS, clock.wall_ns)
-        mark = partial(self.tell, ARCHIVE)
-        self.publish = EventBus(self.refs, subscribers, notice, mark).publish
+        self._private = ActorAddress(self.refs, PRIVATE_LANE)
+        self._show, self._archive = partial(_show, board), partial(self.tell, ARCHIVE)
+        self.publish = EventBus(self.refs, subscribers, notice, self._archive).publish
         """Gives an event to the engine, where it keeps such events, and to every subscriber. Any thread."""
         self.push = PushLink(
             settings, clock, drift, tell=lambda name, message: self.refs[name].tell(message), lane=PRIVATE_LANE,
@@ -153,8 +160,9 @@ class ActorSystem:
             self._actors.start(ORDERS, self._start_orders)
             self._board.update(self._restored(self._accounts.values()))
             self.push.prepare()
+            start_balance = self._start_balance
             for name in self._kept:
-                self._actors.start(balance_of(name), partial(self._start_balance, name))
+                self._actors.start(balance_of(name), start_balance, name)
             self.push.start(self._kept)
         except BaseException:
             self.stop(time.monotonic() + STOP_PATIENCE)
@@ -213,7 +221,7 @@ class ActorSystem:
         with contextlib.suppress(KeyError, pykka.Timeout, pykka.ActorDeadError):
             self._actors.ref(ARCHIVE).ask(Flush(), timeout=WRITTEN_WITHIN)
         self._board.update(self._restored([self._accounts[account]]))
-        self._actors.start(balance_of(account), partial(self._start_balance, account))
+        self._actors.start(balance_of(account), self._start_balance, account)
         self.push.keep(account)
 
     def remove_balance(self, account: str) -> None:
@@ -298,7 +306,7 @@ class ActorSystem:
 
     def _start_orders(self) -> pykka.ActorRef[Any]:
         return OrderActor.start(
-            self._backing.open_journal, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings,
+            self._backing.open_journal, self._private, settings=self._settings,
             clock=self._clock, after=self._scheduler.after, publish=self.publish, invalidate=self.invalidate,
             live=self._live, drift=self._drift, key_of=self._key_of, spare=self._spare, safeguards=self.safeguards,
         )  # fmt: skip
@@ -326,19 +334,12 @@ class ActorSystem:
         threads = self._threads
         start = BalanceActor.start if threads is None else partial(SharedBalanceActor.start_on, threads)
         return start(
-            name, ActorAddress(self.refs, PRIVATE_LANE), settings=self._settings, clock=self._clock,
+            name, self._private, settings=self._settings, clock=self._clock,
             scheduler=self._scheduler, poller=self._poller, tier=self._accounts[name].tier, names=self.names,
-            publish=self.publish, show=self._show, record=self._record, known=self._board[name],
+            publish=self.publish, show=self._show, record=self._archive, known=self._board[name],
             invalidation=self._invalidations[name], drift=self._drift, listener=self.listener,
             auto_earn=_AUTO_EARN[self.facts.auto_earn(self._clock.wall_ns() / 1e9)], pulse=self.push.pulse(name),
         )  # fmt: skip
-
-    def _show(self, snapshot: BalanceSnapshot) -> None:
-        if snapshot.account in self._board:  # not after its removal
-            self._board[snapshot.account] = snapshot
-
-    def _record(self, record: BalanceRecord) -> None:
-        self.tell(ARCHIVE, record)
 
     def _restored(self, accounts: Iterable[Account]) -> dict[str, BalanceSnapshot]:
         try:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.alerts.kinds import Began, Ended, Happened, Kind, News, Subject
+from engine.alerts.kinds import AlertSubject, Began, Ended, Happened, Kind, News
 from engine.alerts.settings import AlertSettings
 
 HOUR = 3600.0
@@ -48,9 +48,9 @@ class Alarms:
 
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
-        self._conditions: dict[Subject, _Condition] = {}
-        self._ended: list[tuple[Subject, _Condition]] = []
-        self._happened: dict[Subject, _Condition] = {}
+        self._conditions: dict[AlertSubject, _Condition] = {}
+        self._ended: list[tuple[AlertSubject, _Condition]] = []
+        self._happened: dict[AlertSubject, _Condition] = {}
         self._told: deque[float] = deque()
         self._held_back = 0
 
@@ -75,7 +75,7 @@ class Alarms:
         alerts = [*self._merged(ended, "over"), *self._merged(self._lasting(now)), *self._merged(self._new(now))]
         return self._bounded(alerts, now)
 
-    def _lasting(self, now: float) -> list[tuple[Subject, str]]:
+    def _lasting(self, now: float) -> list[tuple[AlertSubject, str]]:
         """The conditions to tell now. An outage makes accounts unavailable one by one: one message names them all."""
         ripe = [subject for subject, each in self._conditions.items() if self._is_ripe(subject, each, now)]
         together = {subject.kind for subject in ripe} & _TOGETHER
@@ -86,12 +86,12 @@ class Alarms:
             found.append((subject, self._conditions[subject].text))
         return found
 
-    def _is_ripe(self, subject: Subject, condition: _Condition, now: float) -> bool:
+    def _is_ripe(self, subject: AlertSubject, condition: _Condition, now: float) -> bool:
         if condition.told is not None:
             return now - condition.told >= self._settings.repeat_after
         return now - condition.since >= self._settings.patience(subject.kind)
 
-    def _new(self, now: float) -> list[tuple[Subject, str]]:
+    def _new(self, now: float) -> list[tuple[AlertSubject, str]]:
         found = []
         for subject, each in self._happened.items():
             if each.told is None or (each.since > each.told and now - each.told >= self._settings.repeat_after):
@@ -99,7 +99,7 @@ class Alarms:
                 found.append((subject, each.text))
         return found
 
-    def _merged(self, told: Iterable[tuple[Subject, str]], end: str = "") -> list[Alert]:
+    def _merged(self, told: Iterable[tuple[AlertSubject, str]], end: str = "") -> list[Alert]:
         """One alert for each kind and text; it names the accounts."""
         groups: dict[tuple[Kind, str], set[str]] = {}
         for subject, text in told:

@@ -26,7 +26,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AlertSubject:
     """What is told of once: a condition that comes and goes, or something that happened."""
 
     kind: Kind
@@ -39,7 +39,7 @@ class Subject:
 class Began:
     """A condition holds from now on; `text` says what it is now."""
 
-    subject: Subject
+    subject: AlertSubject
     text: str
 
 
@@ -47,14 +47,14 @@ class Began:
 class Ended:
     """A condition holds no longer, if it did."""
 
-    subject: Subject
+    subject: AlertSubject
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
     """Something happened that has no end."""
 
-    subject: Subject
+    subject: AlertSubject
     text: str
 
 
@@ -76,22 +76,22 @@ def news(event: Any) -> Iterator[News]:
             yield from _availability(event)
         case KeyChanged():
             for kind, states in ((Kind.NONCE, _NONCE), (Kind.KEY, _KEY)):
-                subject = Subject(kind, event.account)
+                subject = AlertSubject(kind, event.account)
                 yield Began(subject, event.sentence) if event.state in states else Ended(subject)
         case OrderChanged():
-            subject = Subject(Kind.UNKNOWN_ORDER, event.account, event.receipt.id)
+            subject = AlertSubject(Kind.UNKNOWN_ORDER, event.account, event.receipt.id)
             text = f"What became of order {event.receipt.id} is not known: it is looked up, do not place it again."
             yield Began(subject, text) if event.receipt.state is OrderState.UNKNOWN else Ended(subject)
         case EngineWarning(code="order-unknown"):  # one that an earlier run has left
-            yield Happened(Subject(Kind.UNKNOWN_ORDER, detail=event.message), event.message)
+            yield Happened(AlertSubject(Kind.UNKNOWN_ORDER, detail=event.message), event.message)
         case EngineWarning(code="kraken-changed"):
-            yield Happened(Subject(Kind.DRIFT, detail=event.message), event.message)
+            yield Happened(AlertSubject(Kind.DRIFT, detail=event.message), event.message)
         case EngineWarning() if event.code in _DISK:
-            yield Happened(Subject(Kind.DISK, detail=event.code), event.message)
+            yield Happened(AlertSubject(Kind.DISK, detail=event.code), event.message)
 
 
 def _availability(event: AvailabilityChanged) -> Iterator[News]:
-    silence, unavailable = Subject(Kind.SILENCE, event.account), Subject(Kind.UNAVAILABLE, event.account)
+    silence, unavailable = AlertSubject(Kind.SILENCE, event.account), AlertSubject(Kind.UNAVAILABLE, event.account)
     reason = event.reason or "the reason is not known"
     if event.is_available:
         yield from (Ended(silence), Ended(unavailable))

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.alerts.kinds import Kind
 from engine.config import read_secret
+from engine.config.entries import check_entries
 from engine.errors import ConfigError
 from engine.values import Secret
 
@@ -62,8 +63,7 @@ class AlertSettings:
                 raise ConfigError("[alerts] urls_file is a text in quotes: the name of a file.")
             urls += [line.strip() for line in read_secret(Path(path), "[alerts] urls_file").splitlines()]
         kinds = [_kind(name) for name in _texts(rest.pop("kinds", [each.value for each in Kind]), "kinds")]
-        if unknown := rest.keys() - {each.name for each in fields(cls)}:
-            raise ConfigError(f"[alerts] has an unknown entry: {', '.join(sorted(unknown))}.")
+        check_entries("[alerts]", rest, {each.name for each in fields(cls)})
         return cls(tuple(Secret(url) for url in urls if url and not url.startswith("#")), tuple(kinds), **rest)
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pykka
 
-from engine.actors.balance.archive import read_history, read_marks
+from engine.actors.balance.history_file import read_history, read_marks
 from engine.actors.balance.messages import ForgetBalance, ReadBalance
 from engine.actors.lane.attempt import distinct
 from engine.actors.lane.messages import AccountChange, AddAccount, RemoveAccount, ReplaceKey, Resume
@@ -39,17 +39,22 @@ class AccountMethods(CallMethods):
         `UnknownName` for an account that this engine does not have, and `ConfigError` for an invalid number of seconds
         or, with `max_age`, for a name in `Settings.cash` that Kraken does not list.
         """
-        self._state.check_account(account)
-        if max_age is not None and (not isinstance(max_age, int | float) or math.isnan(max_age)):
-            raise ConfigError(f"Invalid max_age: {max_age!r}. Give seconds as a number.")
-        if max_age is not None and self._state.is_running:
-            wait = self._state.seconds(timeout)
-            began = self._state.clock.monotonic()
-            self._state.system.names.check_cash(max(0.0, wait))
-            wait -= self._state.clock.monotonic() - began
-            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known
-                self._state.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
+        if max_age is not None:
+            self._refresh(account, max_age, timeout)
         return self._state.known(account)
+
+    def _refresh(self, account: str, max_age: float, timeout: float | None) -> None:
+        """Wait until the balance is at most `max_age` seconds old, or the time is over."""
+        state = self._state
+        state.check_account(account)
+        if not isinstance(max_age, int | float) or math.isnan(max_age):
+            raise ConfigError(f"Invalid max_age: {max_age!r}. Give seconds as a number.")
+        if state.is_running:
+            wait, began = state.seconds(timeout), state.clock.monotonic()
+            state.system.names.check_cash(max(0.0, wait))
+            wait -= state.clock.monotonic() - began
+            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError, EngineStopped):  # the board has what is known
+                state.ref(balance_of(account)).ask(ReadBalance(max_age, wait), timeout=wait + ANSWER_GRACE)
 
     def known_balance(self, account: str) -> BalanceSnapshot | None:
         """The last known balance; `None` where none is kept. Never waits."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-import threading
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -23,6 +22,7 @@ from engine.errors import (
     CallUnknown,
     ConfigError,
     DeadlinePassed,
+    EngineError,
     EngineStopped,
     OrderUnknown,
     PermissionDenied,
@@ -53,7 +53,6 @@ class OrderMethods(AccountMethods):
             note=state.drift.noter(TRADE_VOLUME), monotonic=state.clock.monotonic,
         )  # fmt: skip
         self._owners: dict[str, tuple[str | None, float]] = {}  # of keys that may place orders, and since when
-        self._lock = threading.Lock()
 
     def place(
         self, account: str, order: Order, *, id: str | None = None, timeout: float = 30.0
@@ -81,13 +80,15 @@ class OrderMethods(AccountMethods):
             raise ConfigError("What is placed is an Order.")
         deadline = self._deadline(timeout)
         name = None if id is None else check_id(id)
-        if name is not None and self._live:
-            known = self._ask(FindOrder(account, name), deadline)
-            if known is not None and known.id == name and known.is_again(order):
-                return self._ended(self._ask(PlaceOrder(known, self._left(deadline)), deadline))
-        plan = self._plan(account, order, name, deadline)
         if not self._live:
-            return self._validate(plan, deadline)
+            return self._validate(self._plan(account, order, name, deadline), deadline)
+        plan = self._placed_before(account, order, name, deadline) if self._has_to_ask(account, order.pair) else None
+        try:
+            plan = plan or self._plan(account, order, name, deadline)
+        except EngineError:  # whatever is said of a new order: one that was placed ends as it did
+            plan = self._placed_before(account, order, name, deadline)
+            if plan is None:
+                raise
         return self._ended(self._ask(PlaceOrder(plan, self._left(deadline)), deadline))
 
     def _check_order(self, account: str, order: Order, timeout: float) -> OrderReceipt:
@@ -115,6 +116,15 @@ class OrderMethods(AccountMethods):
         return MappingProxyType(named)
 
     # Before anything is sent
+
+    def _placed_before(self, account: str, order: Order, name: str | None, deadline: float) -> Placement | None:
+        """The placement of this order that has the caller's name already. Raises `IdInUse` for another order."""
+        known: Placement | None = None if name is None else self._ask(FindOrder(account, name), deadline)
+        return known if known is not None and known.id == name and known.is_again(order) else None
+
+    def _has_to_ask(self, account: str, pair: str) -> bool:
+        """Whether an order on the pair waits for Kraken before it can be checked."""
+        return not (self._pairs.is_young(pair) and self._is_key_known(self._key_id(account)))
 
     def _plan(
         self, account: str, order: Order, name: str | None, deadline: float, client: str | None = None,
@@ -151,12 +161,9 @@ class OrderMethods(AccountMethods):
 
     def _check_key(self, account: str, deadline: float) -> str | None:
         """Whose account the key belongs to at Kraken. Raises `PermissionDenied` for one that may not place orders."""
-        key_id = self._state.accounts[account].key_id
-        now = self._state.clock.monotonic()
-        with self._lock:
-            owner, since = self._owners.get(key_id, (None, -math.inf))
-        if now - since <= KEY_IS_KNOWN_FOR:
-            return owner
+        key_id, now = self._state.accounts[account].key_id, self._state.clock.monotonic()
+        if self._is_key_known(key_id):
+            return self._owners[key_id][0]
         known = KeyInfo.of(self.call(account, "GetApiKeyInfo", None, self._left(deadline)))
         if known.order_obstacle is not None:
             what, remedy = known.order_obstacle
@@ -164,9 +171,13 @@ class OrderMethods(AccountMethods):
                 f"No order is placed with the key of account {account}: {what}. {remedy} on Kraken's API page.",
                 account=account, endpoint="AddOrder",
             )  # fmt: skip
-        with self._lock:
-            self._owners[key_id] = (known.owner, now)
+        self._owners[key_id] = (known.owner, now)
         return known.owner
+
+    def _is_key_known(self, key_id: str) -> bool:
+        """Whether Kraken has told in the last minutes that the key may place orders."""
+        _, since = self._owners.get(key_id, (None, -math.inf))
+        return self._state.clock.monotonic() - since <= KEY_IS_KNOWN_FOR
 
     def _validate(self, plan: Placement, deadline: float) -> OrderReceipt:
         """Kraken checks the order, exactly as a live one is sent, and does nothing."""

@@ -14,7 +14,7 @@ from engine.rules.order.order import Order
 from engine.rules.order.placement import Placement
 
 
-class Account(Protocol):
+class ServedAccount(Protocol):
     """What a service asks beyond `Verbs`, of one account. Each method is that of `Engine`, from any thread."""
 
     def submit_to(
@@ -71,7 +71,7 @@ class Account(Protocol):
         ...
 
 
-class AccountVerbs(Verbs, Account, Protocol):
+class AccountVerbs(Verbs, ServedAccount, Protocol):
     """All of it, of one account wherever it is."""
 
 

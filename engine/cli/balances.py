@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from engine.actors.balance.archive import read_balances, read_history, recorded_accounts
+from engine.actors.balance.archive import read_balances, recorded_accounts
+from engine.actors.balance.history_file import read_history
 from engine.app.verbs import Verbs
 from engine.cli.engines import all_accounts, served_engine
 from engine.cli.exits import Exit

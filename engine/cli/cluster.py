@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +43,9 @@ def status(options: Options) -> int:
     """Show the lanes with their owners, epochs and leases, and the nodes."""
     with _leases(options) as leases:
         lanes, nodes = leases.lanes(), leases.nodes()
+    for each in lanes:
+        if each.seconds_left <= 0 and not _takers(each, nodes):
+            say(f"No node that is there now takes lane {each.id}: start one that has the keys of all of its accounts.")
     if options.json:
         document({"lanes": [_lane(each) for each in lanes], "nodes": [_node(each) for each in nodes]})
         return Exit.DONE
@@ -69,14 +72,17 @@ def move(options: Options, lane: str, node: str | None, anywhere: bool) -> int:
         leases.move(lane, node)
         known = {each.name: each for each in leases.nodes()}
     if node is not None and node not in known:
-        say(f"No node {node!r} has started yet: the lane stays where it is until one does.")
+        say(f"No node {node!r} has started yet, or it has left (there {'is' if len(known) == 1 else 'are'} "
+            f"{', '.join(known) or 'none'}): the lane stays where it is until a node of that name starts.")  # fmt: skip
     elif node is not None and lane not in known[node].lanes:
-        say(f"Node {node} has not the keys of lane {lane}: the lane stays where it is until it has.")
+        say(f"Node {node} has not the keys of lane {lane}: the lane stays where it is until that node was started "
+            "with the keys of all of its accounts.")  # fmt: skip
     elif node is not None and known[node].draining:
         say(f"Node {node} is draining: the lane stays where it is until that is undone (cluster drain {node} --undo).")
     elif node is not None and known[node].seconds_since_seen >= PRESENT_FOR:
         say(f"Node {node} was seen {_seen(known[node])}: the lane stays where it is until it is there again.")
-    return _done(options, f"Lane {lane} is wanted at {node or 'any node'}.", {"lane": lane, "wanted": node})
+    told = "may be at any node again" if node is None else f"is wanted at {node}"
+    return _done(options, f"Lane {lane} {told}.", {"lane": lane, "wanted": node})
 
 
 @cluster.command()
@@ -113,13 +119,20 @@ def _done(options: Options, sentence: str, told: dict[str, Any]) -> int:
 @contextlib.contextmanager
 def _leases(options: Options) -> Iterator[Leases]:
     """The lanes of the cluster that the configuration names. Raises `ConfigError` or `StoreError`."""
-    with opened(cluster_of(options.load(need_accounts=False)), PATIENCE) as database:
+    found = options.load(need_accounts=False, faults=[])  # keys are not needed, so neither are their files
+    with opened(cluster_of(found), PATIENCE) as database:
         from engine.cluster import schema  # noqa: PLC0415 - an extra
         from engine.cluster.leases import Leases  # noqa: PLC0415
 
         if not schema.version(database):
             raise StoreError(_NO_TABLES)
         yield Leases(database)
+
+
+def _takers(lane: LaneRow, nodes: Iterable[NodeRow]) -> list[str]:
+    """The nodes that are there and may take a lane."""
+    present = [each for each in nodes if each.seconds_since_seen < PRESENT_FOR and not each.draining]
+    return [each.name for each in present if lane.id in each.lanes]
 
 
 def _lane(row: LaneRow) -> dict[str, Any]:

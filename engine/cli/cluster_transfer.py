@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from engine.cluster.transfer import Moved
 
 PATIENCE = 30.0  # seconds for one statement; a person waits longer than a node may
+
+_INTO_NODES = (
+    "Start no engine on {directory} any more. When every lane is done, start the nodes (kraken-engine serve "
+    "--cluster), and make the gateway's keys anew at one of them (kraken-engine gateway-key)."
+)
+_INTO_ENGINE = (
+    "Start no node with these keys any more. When every lane is done, start the engine on {directory} (kraken-engine "
+    "serve), and make the gateway's keys anew (kraken-engine gateway-key)."
+)
 
 _directory = click.argument("directory", type=click.Path(path_type=Path), metavar="STATE_DIR")
 _lane = click.option("--lane", required=True, metavar="NAME", help="One of the [lanes] of the configuration.")
@@ -69,7 +78,13 @@ def _transfer(options: Options, directory: Path, lane: str, *, into_lane: bool) 
         leases.prepare()
         move = import_state if into_lane else export_state
         moved = move(directory.absolute(), leases, lane, here[lane], _warn)
-    return _tell(options, moved, f"lane {lane}" if into_lane else str(directory))
+    if options.json:
+        document(asdict(moved))
+        return Exit.DONE
+    click.echo(_taken(moved, f"lane {lane}" if into_lane else str(directory)))
+    for sentence in (*_skipped(moved, cluster.lanes), *_next(moved, directory, lane, cluster.lanes, into_lane)):
+        click.echo(sentence)
+    return Exit.DONE
 
 
 def _no_lane(lane: str, named: Mapping[str, tuple[str, ...]]) -> str:
@@ -78,17 +93,45 @@ def _no_lane(lane: str, named: Mapping[str, tuple[str, ...]]) -> str:
     return f"There is no lane {lane!r} in the configuration: it has {', '.join(named) or 'none'}."
 
 
-def _tell(options: Options, moved: Moved, where: str) -> int:
-    if options.json:
-        document(asdict(moved))
-        return Exit.DONE
-    click.echo(f"Taken over into {where}: {moved.marks} nonce marks, the limits of {moved.limits} keys, "
-               f"{moved.orders} orders.")  # fmt: skip
+def _taken(moved: Moved, where: str) -> str:
+    if not (moved.marks or moved.limits or moved.orders or moved.switches or moved.pauses):
+        return f"Nothing new was taken over into {where}."
+    parts = (
+        _counted(moved.marks, "nonce mark"), f"counters and lockouts of {_counted(moved.limits, 'key')}",
+        _counted(moved.orders, "order"), _counted(moved.switches, "dead man's switch", "dead man's switches"),
+        _counted(moved.pauses, "pause"),
+    )  # fmt: skip
+    return f"Taken over into {where}: {', '.join(parts)}."
+
+
+def _skipped(moved: Moved, lanes: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """What was not taken over, and why."""
+    if moved.same:
+        yield f"Left as it was: {_counted(moved.same, 'order')}, there already."
     if moved.older:
-        click.echo(f"{moved.older} orders stay as they are there: what is known of them there is newer.")
-    if moved.left:
-        click.echo(f"Not taken over, as they are not in this lane: the accounts {', '.join(moved.left)}.")
-    return Exit.DONE
+        yield f"Left as it was: {_counted(moved.older, 'order')}, of which more is known there."
+    for name in moved.left:
+        lane = next((each for each, names in lanes.items() if name in names), None)
+        where = "in no lane of the configuration" if lane is None else f"in lane {lane}"
+        yield f"Not taken over: account {name}, which is {where}."
+    yield "Not taken over: balances and their history, which are fetched anew, and the keys of the gateway."
+
+
+def _next(
+    moved: Moved, directory: Path, lane: str, lanes: Mapping[str, tuple[str, ...]], into_lane: bool
+) -> Iterator[str]:
+    """What to do now."""
+    others = [each for each, names in lanes.items() if each != lane and set(names) & set(moved.left)]
+    for each in others:
+        yield f"Next: kraken-engine cluster {'import' if into_lane else 'export'} {directory} --lane {each}"
+    if into_lane:
+        yield _INTO_NODES.format(directory=directory)
+    else:
+        yield _INTO_ENGINE.format(directory=directory)
+
+
+def _counted(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def _warn(_: str, sentence: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.app.remote.remote_engine import RemoteEngine
+from engine.cli.cluster_findings import BY_NODES, cluster_findings
 from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.finding_lines import shown
@@ -21,7 +22,7 @@ from engine.doctor import Finding, Level, examine
 from engine.doctor.finding import bad
 from engine.errors import ConfigError
 
-CORRECT_SETTING = "Correct it; the other accounts are tested all the same."
+CORRECT_SETTING = "Correct it; everything else is tested all the same."
 LONGEST = 40.0  # seconds that a service looks at one account
 
 
@@ -40,6 +41,9 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
     What Kraken tells everybody is compared with what this engine knows; a note says what has changed. It only reads at
     Kraken.
 
+    In a cluster it looks at PostgreSQL as well, and the node of this machine tests the keys; no key is used while that
+    is not running.
+
     While an engine is running on the same state directory, no key is used: its marks are read, all that needs no key
     is tested, and the process is named; a serve looks at its accounts itself. The exit code is 0 unless something is
     bad.
@@ -56,13 +60,15 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
     if place or yes:
         raise ConfigError("--place and --yes belong to --settle ACCOUNT.")
     faults: list[str] = []
-    found = options.load(need_accounts=False, faults=faults)
+    found = options.load(need_accounts=False, need_token=True, faults=faults)
     with served_engine(found) or contextlib.nullcontext() as service:
+        is_alone = found.cluster is not None and service is None
         findings = itertools.chain(
             (bad("configuration", fault, CORRECT_SETTING) for fault in faults),
+            cluster_findings(found, is_served=service is not None),
             examine(
                 found.accounts, url=found.url, state_dir=found.state_dir, settings=found.settings,
-                owner=_owner(service),
+                owner=_owner(service), keys_used_by=BY_NODES if is_alone else None,
             ),
         )  # fmt: skip
         seen = list(findings) if options.json else list(_shown(console(), findings))

@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from engine.app import Engine, documents
-from engine.app.remote.remote_engine import RemoteEngine
+from engine.app import documents
+from engine.app.remote.connect import connect
 from engine.app.verbs import Verbs
 from engine.cli.options import Options, account_named
 from engine.cli.output import say, waiting
 from engine.config import Config
 from engine.errors import EngineStopped, StoreInUse
 from engine.values import Settings
+
+if TYPE_CHECKING:
+    from engine.app import Engine
+    from engine.app.remote.remote_engine import RemoteEngine
 
 LOOKS = 30.0  # seconds for the looks at Kraken themselves, beyond the time until absence counts
 LEAD_AT_MOST = 2.0  # seconds
@@ -29,7 +34,7 @@ def settle_time(settings: Settings) -> float:
 def served_engine(found: Config) -> RemoteEngine | None:
     """The engine of the service that runs on the state directory, or `None` when there is none."""
     try:
-        return Engine.connect(found.state_dir)
+        return connect(found.state_dir)
     except (EngineStopped, StoreInUse):
         return None
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from engine.cli.cluster_database import opened
 from engine.cli.exits import Exit
 from engine.cli.options import Options, account_named, common, pass_options
 from engine.cli.output import console, document, say, seconds_in_words, show, table
 from engine.cli.owner import directory_owner
 from engine.cli.units import unit_of
-from engine.config import Config
+from engine.config import ClusterConfig, Config
 from engine.errors import ConfigError, StoreError
 from engine.ownership import Ownership
 from engine.rules.lane.nonce import HIGHEST
@@ -24,6 +25,12 @@ from engine.values import MASTER, SYSTEM_CLOCK, Account
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 LONGEST_FILE = 100
+PATIENCE = 5.0  # seconds for one statement to PostgreSQL
+
+_IN_CLUSTER = (
+    "The marks of a cluster are in its PostgreSQL: raise the mark in a state directory, without the cluster, and take "
+    "it over with kraken-engine cluster import STATE_DIR --lane NAME."
+)
 
 yes = click.option("--yes", is_flag=True, help="Accept a number more than a day ahead of the clock.")
 
@@ -42,26 +49,39 @@ def nonce() -> None:
 @common
 @pass_options
 def show_(options: Options) -> int:
-    """Print the mark of every key, and by how much it is ahead of the clock. Needs no network."""
+    """Print the mark of every key, and by how much it is ahead of the clock. Makes no call.
+
+    In a cluster the marks are those that PostgreSQL has.
+    """
     found = options.load(need_accounts=False)
+    if found.cluster is not None:
+        _show(options, found, "PostgreSQL", _cluster_marks(found.cluster))
+        return Exit.DONE
     if found.state_dir.exists() and not found.state_dir.is_dir():
         raise StoreError(f"The state directory {found.state_dir} is a file: name a directory, or move the file.")
     owner = directory_owner(found.state_dir)
     if owner is not None:
         say(f"{owner} The marks are read from its store.")
-    rows = list(_rows(found))
-    if options.json:
-        document({"state_dir": str(found.state_dir), "keys": rows})
-    else:
-        _print_marks(found, rows)
+    _show(options, found, str(found.state_dir), read_marks(found.state_dir))
     return Exit.DONE
 
 
-def _print_marks(found: Config, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        click.echo(f"There is no mark in {found.state_dir}, and no account is configured.")
-        return
-    show(console(), table(f"Nonces in {found.state_dir}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
+def _show(options: Options, found: Config, where: str, marks: Mapping[str, int]) -> None:
+    rows = list(_rows(found, marks))
+    if options.json:
+        document({"state_dir": None if found.cluster else where, "keys": rows})
+    elif rows:
+        show(console(), table(f"Nonces in {where}", _COLUMNS, map(_cells, rows), right=(2,), fold=(1,)))
+    else:
+        click.echo(f"There is no mark in {where}, and no account is configured.")
+
+
+def _cluster_marks(cluster: ClusterConfig) -> Mapping[str, int]:
+    with opened(cluster, PATIENCE) as database:
+        from engine.cluster import schema  # noqa: PLC0415 - an extra
+        from engine.cluster.marks import marks_of  # noqa: PLC0415
+
+        return marks_of(database) if schema.version(database) else {}
 
 
 @nonce.command("import")
@@ -97,6 +117,8 @@ def raise_(options: Options, account: str, number: int, yes: bool) -> int:
 
 def _raise_mark(options: Options, name: str, number: int, yes: bool, *, source: str | None) -> int:
     found = options.load()
+    if found.cluster is not None:
+        raise ConfigError(_IN_CLUSTER)
     account = account_named(found, name)
     if not 0 <= number < HIGHEST:
         raise ConfigError(f"{number} cannot be a nonce: use a whole number from 0 to 2**63 - 2.")
@@ -166,8 +188,7 @@ def _sentences(told: dict[str, Any], source: str | None) -> Iterator[str]:
 _COLUMNS = ("Account", "Key (a hash of it)", "Mark", "To the clock")
 
 
-def _rows(found: Config) -> Iterator[dict[str, Any]]:
-    marks = read_marks(found.state_dir)
+def _rows(found: Config, marks: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     names = {account.key_id: account.name for account in found.accounts}
     for key_id in [*names, *sorted(marks.keys() - names.keys())]:
         mark = marks.get(key_id, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -12,7 +13,6 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -93,10 +93,12 @@ def seconds_in_words(seconds: float | None) -> str:
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
     """Show progress on stderr where that is a terminal, and remove it at the end."""
-    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    if not out.is_terminal:
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - only for a person
+
+    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out, transient=True) as progress:
         progress.add_task(text, total=None)

@@ -31,6 +31,7 @@ ORDERS_AT_MOST = 12
 WARNINGS_AT_MOST = 4
 NAME_AT_MOST = 16  # characters
 WARN = "yellow"
+_KEPT = "Kept free: points of the call counter that no read takes, for cancels and for looking up orders."
 _HEADLINE = {"good": f"bold {GOOD}", "warn": WARN, "bad": BAD}
 _EVENTS = {"good": GOOD, "warn": WARN, "bad": BAD}
 _STYLES = {BalanceState.FRESH: GOOD, BalanceState.STALE: WARN, BalanceState.UNKNOWN: BAD}
@@ -125,16 +126,17 @@ def _lane(status: EngineStatus) -> RenderableType:
     under_way = " ".join(status.under_way or ("nothing",))
     facts = Text.assemble(("Under way: ", QUIET), under_way, ("   Waiting: ", QUIET), waiting)
     keys = status.lane.keys if status.lane else {}
-    columns = ("Account", "Key", "Counter", "Nonces", "Nonce lead")
-    made = _table(columns, [_key(status, name, key) for name, key in keys.items()], right=(2, 3, 4))
-    return Group(facts, made)
+    columns = ("Account", "Key", "Counter", "For reads", "Kept free", "Nonces", "Nonce lead")
+    made = _table(columns, [_key(status, name, key) for name, key in keys.items()], right=(2, 3, 4, 5, 6))
+    return Group(facts, made, *([Text(_KEPT, style=QUIET)] if any(key.kept for key in keys.values()) else []))
 
 
 def _key(status: EngineStatus, name: str, key: KeyReport) -> Sequence[str | Text]:
     state = status.keys[name].state if name in status.keys else "open"
     told = Text("✓ accepted", style=GOOD) if state == "open" else Text(f"✕ {state}", style=BAD)
     lead = seconds_in_words(key.lead) if key.lead else "none"
-    return name, told, f"{key.level:.0f} of {key.limit:g}", f"{key.nonces:,}", lead
+    counter = f"{key.level:.0f} of {key.limit:g}"
+    return name, told, counter, f"{key.left:.0f}", f"{key.kept:g}", f"{key.nonces:,}", lead
 
 
 def _warnings(status: EngineStatus) -> Iterator[RenderableType]:

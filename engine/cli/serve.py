@@ -67,7 +67,7 @@ def serve(
     watch and gateway-key go through it, by a Unix socket in the state directory that only this user can open.
     """
     web = _web()
-    found = options.load()
+    found = options.load(need_token=True)
     if push:
         found = replace(found, settings=replace(found.settings, push=True))
     shown = web.options.WebOptions(

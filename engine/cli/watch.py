@@ -6,14 +6,11 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 
-from engine.app import Engine
-from engine.app.remote.remote_engine import RemoteEngine
 from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.options import Options, common, pass_options
@@ -23,6 +20,10 @@ from engine.config import Config
 from engine.errors import EngineError
 from engine.web.feed.event_log import EventLog
 from engine.web.feed.orders import OpenOrders
+
+if TYPE_CHECKING:
+    from engine.app import Engine
+    from engine.app.remote.remote_engine import RemoteEngine
 
 EVERY = 1.0  # seconds
 EVENTS_SHOWN = 8
@@ -88,6 +89,8 @@ def look(engine: Engine | RemoteEngine, listener: Listener | None = None) -> See
 
 
 def _show_live(out: Console, engine: Engine | RemoteEngine) -> None:
+    from rich.live import Live  # noqa: PLC0415 - not for a look
+
     listener, wait = Listener(), threading.Event()
     engine.subscribe(listener)
     # Kraken is asked once for what was open before, and may be slow to answer.

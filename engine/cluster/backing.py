@@ -10,8 +10,9 @@ from engine.cluster.documents import LaneDocuments
 from engine.cluster.journal_rows import LaneJournal
 from engine.cluster.lease import Lease
 from engine.cluster.marks import LaneMarks
-from engine.cluster.owner import LaneOwner, Warn
+from engine.cluster.owner import LaneOwner
 from engine.store import prepare_directory
+from engine.store.backing import Warn
 from engine.values import Clock
 
 

@@ -316,7 +316,7 @@ class PatientDoor(Door):
 
 
 def _without(known: set[str], others: Iterable[EngineStatus]) -> Iterator[EngineStatus]:
-    """What others told of accounts that nobody has told of before: a lane that moves may be told of twice."""
+    """What others tell of accounts that are not told of yet: a lane that moves may be told of twice."""
     for each in others:
         accounts = tuple(one for one in each.accounts if one.account not in known)
         known |= {one.account for one in accounts}

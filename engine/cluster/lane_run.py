@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -22,6 +24,8 @@ from engine.rules.cluster.lease import HeldLane, LaneEvent, LaneState
 ROUND = 0.3  # seconds between two renewals, so that there are fewer than four writes a second
 FENCE = "GetApiKeyInfo"  # a read that every key may make
 FENCED_WITHIN = 5.0  # seconds for one try
+FENCED_AT_ONCE = 8
+"""Keys that wait in the lane at a time: so few that none waits there for `FENCED_WITHIN` while Kraken answers."""
 STOP_LOST_WITHIN = 2.0  # seconds: what a lost lane still waits for cannot be written down any more
 AGAIN = Backoff(first=0.25, longest=30.0)
 
@@ -36,6 +40,13 @@ Ask = tuple[float, str, int]
 """When to try the fence of an account, and how often that has failed."""
 
 
+class _Told(Enum):
+    """What the thread of the engine is told, besides that a fence is to be tried again."""
+
+    ACCEPTED = "accepted"
+    OVER = "over"
+
+
 class LaneRun:
     """A lane that this node has claimed. Any thread.
 
@@ -45,7 +56,8 @@ class LaneRun:
         - the lease is kept while the engine stops in order, and given back when it has; `ended` is called once then.
 
     `make` makes the engine, which is not started yet. `failure` is why it could not be started. `first_accepted` has
-    the seconds from the claim until Kraken accepted the first read of it.
+    the seconds from the claim until Kraken accepted the first read of it. `refusals` has, for an account that is not
+    served yet, why the last try to have its key accepted failed.
     """
 
     def __init__(
@@ -56,12 +68,13 @@ class LaneRun:
         self.accounts, self._backing = accounts, backing
         self.engine: Engine | None = None
         self.failure: EngineError | None = None
+        self.refusals: dict[str, str] = {}
         self.first_accepted: Future[float] = Future()
         self._make, self._ended = make, ended
         self._held = HeldLane(lease.lane).claimed(lease.epoch, lease.sure_until - lease.ttl, lease.ttl)
         self._changing = threading.Lock()
         self._is_over = threading.Event()
-        self._told: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[Ask | _Told] = queue.SimpleQueue()
         self._began = time.monotonic()
         self._stop_within = STOP_LOST_WITHIN
         self._threads = [
@@ -90,7 +103,7 @@ class LaneRun:
         """
         self._stop_within, self._backing.is_handed_over = within, keeps_switches
         self._happens(LaneEvent.HAND_OVER)
-        self._told.put(None)
+        self._told.put(_Told.OVER)
 
     def wait_over(self, seconds: float) -> bool:
         """Whether its engine has stopped within some seconds."""
@@ -110,7 +123,7 @@ class LaneRun:
             if not is_held:
                 self._happens(LaneEvent.LOST)
             if self._held.state is LaneState.LOST or (self.engine is not None and not _runs(self.engine)):
-                self._told.put(None)
+                self._told.put(_Told.OVER)
 
     def _run(self) -> None:
         try:
@@ -127,28 +140,37 @@ class LaneRun:
             self._end()
 
     def _fence(self, engine: Engine) -> None:
-        """Have every key accepted by Kraken, again and again until it is, and then wait until the lane ends here."""
+        """Have every key accepted by Kraken, again and again until it is, and then wait until the lane ends here.
+
+        One after another: the last key waits for the calls of the others, however many there are, and for no time-out.
+        """
         due: list[Ask] = [(0.0, account, 0) for account in self.accounts]
+        heapq.heapify(due)
+        under_way = 0
         while True:
             now = time.monotonic()
-            for each in [each for each in due if each[0] <= now]:
-                due.remove(each)
-                _, account, failures = each
+            while due and due[0][0] <= now and under_way < FENCED_AT_ONCE:
+                _, account, failures = heapq.heappop(due)
+                under_way += 1
                 asked = engine.submit(account, FENCE, timeout=FENCED_WITHIN)
                 asked.add_done_callback(partial(self._answered, account, failures))
+            next_due = due[0][0] if due and under_way < FENCED_AT_ONCE else now + 60.0
             try:
-                told = self._told.get(timeout=min((each[0] for each in due), default=now + 60.0) - now)
+                told = self._told.get(timeout=max(0.0, next_due - now))
             except queue.Empty:
                 continue
-            if told is None:
+            if told is _Told.OVER:
                 return
-            due.append(told)
+            under_way -= 1
+            if told is not _Told.ACCEPTED:
+                heapq.heappush(due, told)
 
     def _answered(self, account: str, failures: int, asked: Future[Any]) -> None:
         """Must not wait."""
         error = None if asked.cancelled() else asked.exception()
         if asked.cancelled() or error is not None:
             logger.info("Kraken has not accepted the key of account %s yet: %s", account, error)
+            self.refusals[account] = str(error or "the call was withdrawn")
             self._told.put((time.monotonic() + AGAIN.pause(failures), account, failures + 1))
             return
         with self._changing:
@@ -156,6 +178,8 @@ class LaneRun:
                 self._held = self._held.accept(account)
             if not self.first_accepted.done():
                 self.first_accepted.set_result(time.monotonic() - self._began)
+        self.refusals.pop(account, None)
+        self._told.put(_Told.ACCEPTED)
 
     def _warn_if_lost(self, engine: Engine) -> None:
         if self.held.state is LaneState.LOST:

@@ -18,7 +18,8 @@ from engine.errors import ConfigError
 _LANES = """
 SELECT id, epoch, owner, url,
     greatest(0, extract(epoch FROM lease_until - clock_timestamp()))::float8, accounts, wanted, claimed_at,
-    extract(epoch FROM clock_timestamp() - claimed_at)::float8
+    extract(epoch FROM clock_timestamp() - claimed_at)::float8,
+    greatest(0, extract(epoch FROM clock_timestamp() - lease_until))::float8
 FROM kraken_engine.lane ORDER BY id
 """
 _NODES = """
@@ -50,7 +51,7 @@ class LaneRow(NamedTuple):
     """A lane as the database tells. `owner` has it while `seconds_left` is above 0; one that was given back has none.
 
     `wanted` is the node where somebody wants it. `claimed_at` is when the owner took it over, by the database's clock,
-    which is `seconds_held` ago.
+    which is `seconds_held` ago; `seconds_over` is how long ago the lease ran out.
     """
 
     id: str
@@ -62,6 +63,7 @@ class LaneRow(NamedTuple):
     wanted: str | None
     claimed_at: datetime
     seconds_held: float
+    seconds_over: float
 
 
 class NodeRow(NamedTuple):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 
+from engine.cluster.database import Database
 from engine.cluster.lease import Lease
-from engine.cluster.owner import Warn
 from engine.errors import OwnershipLost, StoreError
+from engine.store.backing import Soon, Warn
+from engine.store.write_outage import WriteOutage
 from engine.values import Clock
-
-Soon = Callable[[Callable[[], None]], object]
 
 AHEAD = 600 * 1_000_000_000
 """Nanoseconds: a key whose mark is further ahead of the clock has one of its own, as no other key must follow it there.
@@ -28,6 +27,11 @@ _RAISE = """
 SELECT (SELECT count(*) FROM fence), (SELECT raised.mark FROM raised)
 """
 
+_ALL = """
+SELECT key.key_id, greatest(key.mark, lane.mark) FROM kraken_engine.key
+LEFT JOIN kraken_engine.lane ON lane.id = key.lane
+"""
+
 FAILS = (
     "{error} Until this is over no nonce above the mark is used: calls end as not sent, and cancels use the nonces "
     "kept for them while they last."
@@ -35,6 +39,11 @@ FAILS = (
 NOT_OURS = "The API key {key_id:.8} belongs to another lane by now: nothing more is sent with it here."
 
 logger = logging.getLogger(__name__)
+
+
+def marks_of(database: Database) -> dict[str, int]:
+    """The durable mark of every key of the cluster, by the hash of the key. Raises `StoreError`."""
+    return {str(key_id): int(mark) for key_id, mark in database.run(_ALL)}
 
 
 class LaneMarks:
@@ -48,11 +57,11 @@ class LaneMarks:
     """
 
     def __init__(self, lease: Lease, clock: Clock, warn: Warn) -> None:
-        self._lease, self._clock, self._warn = lease, clock, warn
+        self._lease, self._clock = lease, clock
+        self._outage = WriteOutage("nonces-failing", FAILS, warn)
         self._at_opening = lease.mark
         self._lock = threading.Lock()
         self._renewing: set[str] = set()
-        self._fails = False
         self.reservations = 0
         self.write_seconds = 0.0
 
@@ -82,11 +91,9 @@ class LaneMarks:
         except OwnershipLost:
             raise
         except StoreError as error:
-            if not self._fails:
-                self._warn("nonces-failing", FAILS.format(error=error))
-            self._fails = True
+            self._outage.failed(error)
             raise
-        self._fails = False
+        self._outage.succeeded()
         self.reservations += 1
         self.write_seconds += time.monotonic() - began
 

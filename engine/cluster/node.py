@@ -26,7 +26,7 @@ from engine.cluster.leases import Leases
 from engine.cluster.members import check_keys, check_name, lanes_here
 from engine.cluster.node_status import LaneStatus, NodeStatus
 from engine.cluster.rounds import Rounds
-from engine.cluster.view import View
+from engine.cluster.view import ClusterView
 from engine.errors import LaneElsewhere, StoreError, UnknownName
 from engine.ownership import Ownership
 from engine.ownership.cluster_keys import ClusterKeys
@@ -121,7 +121,8 @@ class Node:
             return run.engine
         status = self._lane_status(lane, time.monotonic())
         trouble = None if rounds is None else rounds.trouble
-        raise LaneElsewhere(_where(account, status, self.name, trouble), lane, status.owner, status.url)
+        refusal = None if run is None else run.refusals.get(account)
+        raise LaneElsewhere(_where(account, status, self.name, trouble, refusal), lane, status.owner, status.url)
 
     def lane_of(self, account: str) -> str:
         """The lane of an account. Raises `UnknownName` for one that is in none. Never waits."""
@@ -141,7 +142,7 @@ class Node:
     def status(self) -> NodeStatus:
         """What this node does, and what it knows of the others; never waits."""
         rounds, now = self._rounds, time.monotonic()
-        view = View() if rounds is None else rounds.view
+        view = ClusterView() if rounds is None else rounds.view
         known = sorted(self._named.keys() | view.lanes.keys())
         return NodeStatus(
             name=self.name,
@@ -260,7 +261,7 @@ class Node:
 
     def _lane_status(self, lane: str, now: float) -> LaneStatus:
         rounds = self._rounds
-        view = View() if rounds is None else rounds.view
+        view = ClusterView() if rounds is None else rounds.view
         row, run = view.lanes.get(lane), None if rounds is None else rounds.runs.get(lane)
         accounts = self._named.get(lane) or tuple(() if row is None else row.accounts)
         wanted, failure = None if row is None else row.wanted, None if rounds is None else rounds.failures.get(lane)
@@ -279,13 +280,14 @@ class Node:
         return LaneStatus(lane, epoch, owner, url, left, state.value, accounts, (), wanted, failure)
 
 
-def _where(account: str, lane: LaneStatus, me: str, trouble: str | None) -> str:
-    """Where an account is, in a sentence."""
+def _where(account: str, lane: LaneStatus, me: str, trouble: str | None, refusal: str | None) -> str:
+    """Where an account is, in a sentence. `refusal`: why its key was not accepted when that was tried last."""
     what = f"Account {account} is in lane {lane.id}"
     if lane.owner is None and trouble is not None:
         return f"{what}, which no node serves as far as this one can tell: {trouble}"
     if lane.owner is None:
         return f"{what}, which no node has now; one takes it over soon."
     if lane.owner == me:
-        return f"{what}, which this node has taken and does not serve yet: Kraken has to accept a read with its key."
+        waits = f"{what}, which this node has taken and does not serve yet: Kraken has to accept a read with its key."
+        return waits if refusal is None else f"{waits} That is tried again and again; the last try said: {refusal}"
     return f"{what}, which node {lane.owner} has: ask that one{f' at {lane.url}' if lane.url else ''}."

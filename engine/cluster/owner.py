@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from engine.cluster.lease import Lease
 from engine.cluster.moved_accounts import bring_along
 from engine.errors import OwnershipLost, StoreError, StoreInUse
-
-Warn = Callable[[str, str], None]
+from engine.store.backing import Warn
 
 _TAKE = """
 , asked AS (SELECT * FROM unnest(%(keys)s::text[], %(accounts)s::text[]) AS asked (key_id, account)),

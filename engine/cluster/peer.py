@@ -230,7 +230,8 @@ class Peers:
 def check_token(token: Secret) -> None:
     """Raise `ConfigError` for a token that could be guessed."""
     if len(token.reveal()) < SHORTEST_TOKEN:
-        raise ConfigError(f"The cluster's token is shorter than {SHORTEST_TOKEN} characters: make a long random one.")
+        raise ConfigError(f"The cluster's token is shorter than {SHORTEST_TOKEN} characters: make a long random one, "
+                          "such as with openssl rand -hex 32, and give it to every node.")  # fmt: skip
 
 
 def _left(deadline: float) -> float:

@@ -36,7 +36,7 @@ __all__ = ["Listen", "RayNode", "deploy", "status", "undeploy"]
 NAMESPACE = "kraken-engine"
 PLACED_WITHIN = 60.0  # seconds
 ANSWERS_WITHIN = 5.0  # seconds
-THREADS = 8  # of an actor: who asks for its status does not wait for who stops it
+THREADS = 8  # of an actor: a question for its status does not wait for a stop
 _PREFIX = "kraken-engine-node-"
 
 _SILENT = {

@@ -17,10 +17,10 @@ from engine.cluster.backing import LaneBacking
 from engine.cluster.lane_run import ROUND, LaneRun
 from engine.cluster.leases import Leases
 from engine.cluster.node_status import Takeover
-from engine.cluster.view import View
+from engine.cluster.view import ClusterView
 from engine.errors import ConfigError, StoreInUse
 from engine.rules.cluster.lease import LaneState
-from engine.rules.cluster.spread import Lane, to_claim, to_hand_over
+from engine.rules.cluster.spread import LanePlace, to_claim, to_hand_over
 
 ATTEND_EVERY = 2.0  # seconds
 NOT_AGAIN_WITHIN = 30.0  # seconds after a lane cannot be served here, in which only others try
@@ -47,7 +47,7 @@ class Rounds:
         self._local, self._make = local, make
         self.runs: dict[str, LaneRun] = {}
         self.failures: dict[str, str] = {}
-        self.view = View()
+        self.view = ClusterView()
         self.trouble: str | None = None
         self._is_stopping = False
         self._changed = threading.Event()
@@ -61,7 +61,7 @@ class Rounds:
         """One round; seconds until the next. Raises `StoreError` while PostgreSQL does not answer."""
         began = time.monotonic()
         self._attend(began)
-        self.view = view = View.of(self._leases.lanes(), self._leases.nodes(), began)
+        self.view = view = ClusterView.of(self._leases.lanes(), self._leases.nodes(), began)
         members, lanes = view.members(), view.to_spread()
         for lane in to_claim(self._name, members, lanes, self._free_before):
             self._claim(lane)
@@ -93,7 +93,7 @@ class Rounds:
         """Hand every lane over, all at once, and wait for that. What others can take keeps its switches armed."""
         runs = dict(self.runs)
         members = [replace(each, draining=each.draining or each.name == self._name) for each in self.view.members()]
-        held = [Lane(lane, self._name) for lane in runs]  # the view may be older than a claim
+        held = [LanePlace(lane, self._name) for lane in runs]  # the view may be older than a claim
         taken_by_others = to_hand_over(self._name, members, held)
         for lane, run in runs.items():
             run.hand_over((deadline - time.monotonic()) * 0.9, keeps_switches=lane in taken_by_others)
@@ -141,7 +141,7 @@ class Rounds:
         self.runs.pop(lane, None)
         self._changed.set()
 
-    def _pause(self, view: View, spent: float) -> float:
+    def _pause(self, view: ClusterView, spent: float) -> float:
         """A round's time, or less when the lease of another node may end before."""
         ends = [each.seconds_left - spent for each in view.lanes.values() if each.id not in self.runs]
         soonest = min((each for each in ends if each > -spent), default=ROUND)

@@ -8,6 +8,7 @@ that is armed and an account that is paused on either side are so on both. So th
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,10 @@ _NOTHING = "There is no engine's state in {directory}: it has no {file}."
 
 @dataclass(frozen=True)
 class Moved:
-    """What was taken over. `older`: orders of which the other side knew more. `left`: accounts that were not asked for.
+    """What was taken over: nonce marks, the limits of keys, orders, dead man's switches and pauses that were not there.
+
+    `same`: orders that were there already, as they are. `older`: orders of which the other side knew more. `left`:
+    accounts that were not asked for.
     """
 
     marks: int
@@ -43,6 +47,9 @@ class Moved:
     orders: int
     older: int
     left: tuple[str, ...]
+    same: int = 0
+    switches: int = 0
+    pauses: int = 0
 
 
 def import_state(directory: Path, leases: Leases, lane: str, accounts: Sequence[Account], warn: Warn) -> Moved:
@@ -90,14 +97,14 @@ class _Transfer:
     def run(self) -> Moved:
         """Marks first: with them alone, an engine that starts there is never refused a nonce."""
         marks, limits = self._take_marks(), self._take_limits()
-        self._take_safeguards()
-        orders = older = 0
+        switches, pauses = self._take_safeguards()
+        orders = Counter[str]()
         for part in self._source.journal.parts():
             for at in range(0, len(part), AT_ONCE):
                 self._renew()
-                taken, kept = self._take_orders(part[at : at + AT_ONCE])
-                orders, older = orders + taken, older + kept
-        return Moved(marks, limits, orders, older, tuple(sorted(self._left)))
+                orders += self._take_orders(part[at : at + AT_ONCE])
+        left = tuple(sorted(self._left))
+        return Moved(marks, limits, orders["taken"], orders["older"], left, orders["same"], switches, pauses)
 
     def _take_marks(self) -> int:
         count = 0
@@ -116,16 +123,20 @@ class _Transfer:
             self._target.limits.put_all(changed)
         return len(changed)
 
-    def _take_safeguards(self) -> None:
+    def _take_safeguards(self) -> tuple[int, int]:
+        """How many dead man's switches and pauses were not there."""
         source, target = self._source.journal, self._target.journal
         self._left.update({*source.switches, *source.pauses} - self._names)
-        for account in self._names & (source.switches.keys() - target.switches.keys()):
+        switches = self._names & (source.switches.keys() - target.switches.keys())
+        for account in switches:
             target.keep_switch(account, source.switches[account])
-        for account in self._names & (source.pauses.keys() - target.pauses.keys()):
+        pauses = self._names & (source.pauses.keys() - target.pauses.keys())
+        for account in pauses:
             target.keep_pause(account, source.pauses[account])
+        return len(switches), len(pauses)
 
-    def _take_orders(self, part: Sequence[Placement]) -> tuple[int, int]:
-        """How many were taken over, and how many are older than those that are there."""
+    def _take_orders(self, part: Sequence[Placement]) -> Counter[str]:
+        """How many were taken over, are older than those that are there, and are the same there."""
         self._left.update({row.account for row in part} - self._names)
         rows = [row for row in part if row.account in self._names]
         there = self._target.journal.rows([row.cl_ord_id for row in rows])
@@ -133,7 +144,7 @@ class _Transfer:
         taken = [row for row in different if self._counts(row, there.get(row.cl_ord_id))]
         if taken:
             self._target.journal.adopt(taken)
-        return len(taken), len(different) - len(taken)
+        return Counter(taken=len(taken), older=len(different) - len(taken), same=len(rows) - len(different))
 
     def _counts(self, row: Placement, other: Placement | None) -> bool:
         if other is None:

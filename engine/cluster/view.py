@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.cluster.leases import LaneRow, NodeRow
-from engine.rules.cluster.spread import PRESENT_FOR, Lane, Member
+from engine.rules.cluster.spread import PRESENT_FOR, LanePlace, Member
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ClusterView:
     """The rows of one round. `at` is when they were asked for, in seconds of this machine's monotonic clock."""
 
     lanes: Mapping[str, LaneRow] = field(default_factory=dict)
@@ -18,7 +18,7 @@ class View:
     at: float | None = None
 
     @classmethod
-    def of(cls, lanes: Sequence[LaneRow], nodes: Sequence[NodeRow], at: float) -> View:
+    def of(cls, lanes: Sequence[LaneRow], nodes: Sequence[NodeRow], at: float) -> ClusterView:
         """The view of these rows."""
         return cls({each.id: each for each in lanes}, {each.name: each for each in nodes}, at)
 
@@ -29,7 +29,7 @@ class View:
             for each in self.nodes.values()
         ]
 
-    def to_spread(self) -> list[Lane]:
+    def to_spread(self) -> list[LanePlace]:
         """Every lane that some node has the keys for, also one that nobody has had yet."""
         known = self.lanes.keys() | {lane for each in self.nodes.values() for lane in each.lanes}
         return [self._lane(each) for each in sorted(known)]
@@ -57,6 +57,8 @@ class View:
         """The lane of an account, also of one that this node has no key for."""
         return next((each.id for each in self.lanes.values() if account in each.accounts), None)
 
-    def _lane(self, lane: str) -> Lane:
+    def _lane(self, lane: str) -> LanePlace:
         row = self.lanes.get(lane)
-        return Lane(lane) if row is None else Lane(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held)
+        if row is None:
+            return LanePlace(lane)
+        return LanePlace(lane, row.owner, row.seconds_left, row.wanted, row.seconds_held, row.seconds_over)

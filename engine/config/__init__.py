@@ -8,10 +8,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.config.cluster import CLUSTER, ClusterConfig, cluster_of, node_name
+from engine.config.cluster import CLUSTER, ClusterConfig, ReadToken, cluster_of, node_name, token_of
+from engine.config.entries import check_entries
 from engine.config.secret_file import cause, read_secret
 from engine.errors import ConfigError, without_secrets
 from engine.values import KRAKEN_URL, MASTER, Account, Settings, shown
@@ -19,6 +21,7 @@ from engine.values.dataclass import dataclass
 
 _USER = re.compile(r"KRAKEN_USER_(?P<name>.+)_API_(KEY|SECRET|OTP)(_FILE)?")
 _SWITCHES = {each.name for each in dataclasses.fields(Settings) if isinstance(each.default, bool)}
+_NUMBERS = {each.name for each in dataclasses.fields(Settings) if type(each.default) in (int, float)}
 _TEXTS = {"tier", "ws_url", "ws_public_url", "proxy", "ca_file"}
 _TOP_LEVEL = {"url", "state_dir", "settings", "accounts", "alerts", "cluster", "lanes"}
 
@@ -60,16 +63,21 @@ def load(
     need_accounts: bool = True,
     faults: list[str] | None = None,
     node: str | None = None,
+    need_token: bool = True,
 ) -> Config:
     """Read the configuration. Raises `ConfigError` with one sentence on the first thing that is wrong.
 
-    `node` is the name of a node of the cluster, if there is one, in place of the file's.
+    `node` is the name of a node of the cluster, if there is one, in place of the file's. The token of a cluster is
+    read when it is needed: only its nodes do.
 
     The sentence repeats no value that could be a secret in the wrong place, and the error keeps no frame with one.
-    Where a list of `faults` is given, an account that is set up wrongly is left out, and the sentence is added to it.
+    Where a list of `faults` is given, an account or a token that is set up wrongly is left out, and the sentence is
+    added to it.
     """
+    read_token = partial(token_of, faults=faults) if need_token else _no_token
+    known = os.environ if environ is None else environ
     try:
-        return _load(os.environ if environ is None else environ, file, url, state_dir, need_accounts, faults, node)
+        return _load(known, file, url, state_dir, need_accounts, faults, node, read_token)
     except ConfigError as error:
         wrong = ConfigError(str(error))
     raise wrong
@@ -83,6 +91,7 @@ def _load(
     need_accounts: bool,
     faults: list[str] | None,
     node: str | None,
+    read_token: ReadToken,
 ) -> Config:
     table = _read_toml(Path(file)) if file is not None else {}
     settings = _settings(table.get("settings", {}))
@@ -96,7 +105,7 @@ def _load(
             "There is no account: set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or "
             "KRAKEN_USER_<NAME>_API_KEY and KRAKEN_USER_<NAME>_API_SECRET, or name a file with --config."
         )
-    cluster = cluster_of(table, environ, node)
+    cluster = cluster_of(table, environ, node, read_token)
     chosen = _state_named(state_dir, environ, table)
     if cluster is not None and chosen is not None:
         raise ConfigError(f"A state directory ({chosen[1]}) and a cluster are both named, and marks and journal are in "
@@ -109,6 +118,10 @@ def _load(
         alerts=_alerts(table),
         cluster=cluster,
     )
+
+
+def _no_token(*_: object) -> None:
+    """The token is not needed."""
 
 
 def _state_named(
@@ -231,8 +244,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         # The parser's message can quote the line, and the line can be a secret's.
         raise ConfigError(f"The configuration file {path} is not valid TOML{_place(error)}.") from None
-    if unknown := table.keys() - _TOP_LEVEL:
-        raise ConfigError(f"{path} has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries(str(path), table, _TOP_LEVEL)
     for name in ("url", "state_dir"):
         if not isinstance(table.get(name, ""), str):
             raise ConfigError(f"In {path} {name} is a text in quotes.")
@@ -255,8 +267,7 @@ def _file_accounts(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _check_file_account(name: str, row: Mapping[str, Any]) -> None:
     known = {"key", "secret", "otp", "key_file", "secret_file", "otp_file", "tier"}
-    if unknown := row.keys() - known:
-        raise ConfigError(f"[accounts.{name}] has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries(f"[accounts.{name}]", row, known)
     for part in row.keys() - {"key", "secret"}:  # `Account` looks at those two itself
         if not isinstance(row[part], str):
             raise ConfigError(f"[accounts.{name}] {part} is a text in quotes.")
@@ -272,9 +283,7 @@ def _file_value(name: str, row: Mapping[str, Any], part: str) -> Any:
 def _settings(table: Any) -> Settings:
     if not isinstance(table, Mapping):
         raise ConfigError("In the configuration file [settings] is a table.")
-    known = {each.name for each in dataclasses.fields(Settings)}
-    if unknown := table.keys() - known:
-        raise ConfigError(f"[settings] has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries("[settings]", table, {each.name for each in dataclasses.fields(Settings)})
     for name, value in table.items():
         _check_type(name, value)
     values: dict[str, Any] = {
@@ -284,9 +293,11 @@ def _settings(table: Any) -> Settings:
 
 
 def _check_type(name: str, value: Any) -> None:
-    """A switch that is a text in quotes would count as on; numbers are judged by `Settings`."""
+    """A switch that is a text in quotes would count as on; how large a number may be is judged by `Settings`."""
     if name in _SWITCHES and not isinstance(value, bool):
         raise ConfigError(f"[settings] {name} is true or false, without quotes.")
+    if name in _NUMBERS and isinstance(value, str):
+        raise ConfigError(f"[settings] {name} is a number, without quotes.")
     if name in _TEXTS and not isinstance(value, str):
         raise ConfigError(f"[settings] {name} is a text in quotes.")
     if name == "cash" and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):

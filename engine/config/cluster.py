@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.config.entries import check_entries
 from engine.config.secret_file import read_private_secret
 from engine.errors import ConfigError
 from engine.values import Secret, shown
@@ -37,7 +38,13 @@ class ClusterConfig:
     ca_file: str | None = None
 
 
-def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str], node: str | None = None) -> ClusterConfig | None:
+ReadToken = Callable[[Mapping[str, str], Mapping[str, str]], Secret | None]
+"""Reads the token, from ``[cluster]`` and the environment."""
+
+
+def cluster_of(
+    table: Mapping[str, Any], environ: Mapping[str, str], node: str | None, read_token: ReadToken
+) -> ClusterConfig | None:
     """What a file and the environment say of a cluster; `None` when they name none. Raises `ConfigError`.
 
     `node` is the node's name, in place of the file's.
@@ -46,8 +53,7 @@ def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str], node: str |
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
         raise ConfigError("In the configuration file [cluster] is a table of dsn, name, url and so on, each of them a "
                           "text in quotes.")  # fmt: skip
-    if unknown := row.keys() - _ENTRIES:
-        raise ConfigError(f"[cluster] has an unknown entry: {', '.join(sorted(unknown))}.")
+    check_entries("[cluster]", row, _ENTRIES)
     dsn = environ.get(CLUSTER) or row.get("dsn")
     if not dsn:
         if row or lanes:
@@ -55,11 +61,24 @@ def cluster_of(table: Mapping[str, Any], environ: Mapping[str, str], node: str |
         return None
     name = node_name(node or row.get("name"))
     url = row["url"].replace("{name}", name) if "url" in row else None
-    return ClusterConfig(Secret(dsn), name, url, _lanes(lanes), _token(row, environ), row.get("ca_file"))
+    return ClusterConfig(Secret(dsn), name, url, _lanes(lanes), read_token(row, environ), row.get("ca_file"))
+
+
+def token_of(row: Mapping[str, str], environ: Mapping[str, str], faults: list[str] | None = None) -> Secret | None:
+    """The token, from the environment or from a file that only its owner may read.
+
+    Raises `ConfigError`; with `faults` there is no token then, and the sentence is added to them.
+    """
+    try:
+        return _token(row, environ)
+    except ConfigError as error:
+        if faults is None:
+            raise
+        faults.append(str(error))
+        return None
 
 
 def _token(row: Mapping[str, str], environ: Mapping[str, str]) -> Secret | None:
-    """The token, from the environment or from a file that only its owner may read."""
     if text := environ.get(_TOKEN, "").strip():
         return Secret(text)
     for path, named_by in ((environ.get(f"{_TOKEN}_FILE"), f"{_TOKEN}_FILE"), (row.get("token_file"), "token_file")):

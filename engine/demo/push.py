@@ -28,27 +28,37 @@ def push(scene: Scene) -> None:
     with Engine(
         scene.simulator.accounts, url=scene.simulator.url, state_dir=scene.state_dir, settings=settings
     ) as engine:
-        live = _until(lambda: _is_live(engine))
-        _until(lambda: engine.balance(ACCOUNT).state is BalanceState.FRESH)
-        began = time.monotonic()
-        scene.simulator.set_balance(ACCOUNT, {"ZUSD": "400.0000"})
-        known = live and _until(lambda: engine.balance(ACCOUNT).cash == Decimal("400.0000"))
-        scene.check(
-            "A changed balance is known when it changes, not with the next poll",
-            known, f"known {time.monotonic() - began:.2f} s later; the next poll is due after {RARELY:.0f} s",
-        )
-        scene.step("frames of the stream are lost")
-        before = _gaps(engine)
-        _until(lambda: _is_live(engine))
-        scene.simulator.streams.state.add(StreamFault.GAP, ACCOUNT)
-        for dollars in ("500.0000", "600.0000"):
-            scene.simulator.set_balance(ACCOUNT, {"ZUSD": dollars})
-        found = _until(lambda: engine.balance(ACCOUNT).cash == Decimal("600.0000") and _gaps(engine) > before)
-        gaps = _gaps(engine) - before
-        scene.check(
-            "A stream that has missed something is not believed: the balance is fetched as without it",
-            found, f"{gaps} gap seen, and the balance is {engine.balance(ACCOUNT).cash}",
-        )
+        _change(scene, engine)
+        _gap(scene, engine)
+
+
+def _change(scene: Scene, engine: Engine) -> None:
+    """A balance changes, and the stream tells of it."""
+    live = _until(lambda: _is_live(engine))
+    _until(lambda: engine.balance(ACCOUNT).state is BalanceState.FRESH)
+    began = time.monotonic()
+    scene.simulator.set_balance(ACCOUNT, {"ZUSD": "400.0000"})
+    known = live and _until(lambda: engine.balance(ACCOUNT).cash == Decimal("400.0000"))
+    scene.check(
+        "A changed balance is known when it changes, not with the next poll",
+        known, f"known {time.monotonic() - began:.2f} s later; the next poll is due after {RARELY:.0f} s",
+    )
+
+
+def _gap(scene: Scene, engine: Engine) -> None:
+    """A balance changes, and the frame that tells of it is lost."""
+    scene.step("frames of the stream are lost")
+    before = _gaps(engine)
+    _until(lambda: _is_live(engine))
+    scene.simulator.streams.state.add(StreamFault.GAP, ACCOUNT)
+    for dollars in ("500.0000", "600.0000"):
+        scene.simulator.set_balance(ACCOUNT, {"ZUSD": dollars})
+    found = _until(lambda: engine.balance(ACCOUNT).cash == Decimal("600.0000") and _gaps(engine) > before)
+    gaps = _gaps(engine) - before
+    scene.check(
+        "A stream that has missed something is not believed: the balance is fetched as without it",
+        found, f"{gaps} gap seen, and the balance is {engine.balance(ACCOUNT).cash}",
+    )
 
 
 def _is_live(engine: Engine) -> bool:

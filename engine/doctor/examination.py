@@ -16,7 +16,15 @@ from engine.doctor.machine import disk_finding
 from engine.doctor.network import Network
 from engine.doctor.nonce import nonce_finding
 from engine.doctor.time_left import TimeLeft
-from engine.errors import ConfigError, EngineError, LaneElsewhere, StoreError, StoreInUse
+from engine.errors import (
+    CallUnknown,
+    ConfigError,
+    ConnectFailed,
+    EngineError,
+    LaneElsewhere,
+    StoreError,
+    StoreInUse,
+)
 from engine.ownership import Ownership, owner_pid
 from engine.rules.lane.clock import is_believed
 from engine.store.nonces import read_marks
@@ -36,6 +44,12 @@ _OWNED = "That is normal while it runs. To test the keys as well, stop it and ru
 _KEY_TAKEN = "Two engines must not share a key: give each its own key, or run one engine for both."
 _DIRECTORY = "Fix that, or name another directory with --state-dir or KRAKEN_ENGINE_STATE."
 _REPORT = "Please report it."
+_NOT_REACHED = (
+    "See that it runs and that this machine reaches it. kraken-engine cluster status says who has the lane of the "
+    "account now."
+)
+_NO_ANSWER = "Run this again: it changes nothing. The log of the service says what keeps it busy."
+_SAID = "Do what it says, and run this again."
 _ELSEWHERE = "kraken-engine cluster status says who has the lane. Try again once a node serves it."
 
 _ONE_REFUSED = "nonce-refused-once"
@@ -65,14 +79,19 @@ def examine(
     resolver: Resolver | None = None,
     patience: float = PATIENCE,
     owner: Callable[[str], Iterable[Finding]] | None = None,
+    keys_used_by: str | None = None,
 ) -> Iterator[Finding]:
     """Examine everything that an engine with these arguments needs; yields each finding as soon as it is known.
 
     Guarantees: nothing is changed at Kraken; a key that Kraken refuses is not tried again; ends within `patience` and
     a few seconds; never raises; shows no secret. While another engine owns the state directory, its marks are read and
-    no key is used, unless `owner` has that engine examine an account. `resolver` resolves names for the network checks.
+    no key is used, unless `owner` has that engine examine an account. No key and no mark is used either where
+    `keys_used_by` says in words who else uses them: the nodes of a cluster. `resolver` resolves names for the network
+    checks.
     """
-    examination = _Examination(tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock, owner)
+    examination = _Examination(
+        tuple(accounts), url, state_directory(state_dir), settings or Settings(), clock, owner, keys_used_by
+    )
     return _isolated(examination.findings(resolver or Resolver(), TimeLeft(clock, patience)))
 
 
@@ -87,8 +106,9 @@ class _Examination:
         settings: Settings,
         clock: Clock,
         owner: Callable[[str], Iterable[Finding]] | None,
+        keys_used_by: str | None,
     ) -> None:
-        self._owner = owner
+        self._owner, self._keys_used_by = owner, keys_used_by
         self._accounts = accounts
         self._url = url
         self._directory = directory
@@ -111,6 +131,11 @@ class _Examination:
         self._skew, self._changes = network.skew, network.changes
         if not self._accounts:
             yield bad("configuration", "There is no account.", _NO_ACCOUNT)
+        if self._keys_used_by is not None:
+            yield disk_finding(self._directory)
+            for account in self._accounts:
+                yield skipped("key", self._keys_used_by, account.name)
+            return
         yield from self._read_marks()
         if network.is_open and self._accounts:
             yield from self._with_keys(engine, left)
@@ -226,6 +251,13 @@ def _isolated(findings: Iterator[Finding], account: str | None = None) -> Iterat
     except LaneElsewhere as error:
         yield bad("cluster", str(error), _ELSEWHERE, account)
     except EngineError as error:
-        yield bad("doctor", str(error), _REPORT, account)
+        yield bad("service", str(error), _advice(error), account)
     except Exception as error:  # noqa: BLE001 - a finding helps more than a traceback
         yield bad("doctor", f"The test itself failed ({type(error).__name__}).", _REPORT, account)
+
+
+def _advice(error: EngineError) -> str:
+    """What to do when the service, or another node, could not be asked for its findings."""
+    if isinstance(error, ConnectFailed):
+        return _NOT_REACHED
+    return _NO_ANSWER if isinstance(error, CallUnknown) else _SAID

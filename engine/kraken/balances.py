@@ -19,6 +19,7 @@ import functools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact
+from sys import intern  # thousands of accounts hold the same few assets
 from types import MappingProxyType
 from typing import Any
 
@@ -53,13 +54,13 @@ def read_rows(
     for name, value in result.items():
         plain, bucket = table.locate(name)
         try:
-            assets.setdefault(plain, []).append(read(name, bucket, value, note))
+            assets.setdefault(plain, []).append(read(intern(name), bucket, value, note))
         except CallUnknown:
             note("row", ODD)
             if needed is None or (bucket.spendable and plain in needed):
                 raise
             spoilt.update([plain] if bucket.spendable else ())
-    found = {plain: _asset(tuple(rows)) for plain, rows in sorted(assets.items()) if rows and plain not in spoilt}
+    found = {plain: _asset(tuple(rows)) for plain, rows in assets.items() if rows and plain not in spoilt}
     if result and not found:
         raise CallUnknown("Kraken's balance reply cannot be read: no row of it holds an amount.")
     return MappingProxyType(found)
@@ -101,7 +102,7 @@ def differences(
     nothing = AssetBalance(Decimal(0), None, None)
     changes = {
         name: _EXACT.subtract(after.get(name, nothing).total, before.get(name, nothing).total)
-        for name in sorted(before.keys() | after.keys())
+        for name in {**before, **after}
     }
     return MappingProxyType({name: change for name, change in changes.items() if change})
 
@@ -111,7 +112,7 @@ def summed(first: Mapping[str, Decimal], second: Mapping[str, Decimal]) -> Mappi
     nothing = Decimal(0)
     both = {
         name: _EXACT.add(first.get(name, nothing), second.get(name, nothing))
-        for name in sorted(first.keys() | second.keys())
+        for name in {**first, **second}
     }
     return MappingProxyType({name: change for name, change in both.items() if change})
 

@@ -38,14 +38,14 @@ class SymbolAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class TickerFrame:
     """What a frame tells of pairs, by symbol. `None`: the prices of that pair cannot be read, or its book is empty."""
 
     is_snapshot: bool
     tickers: Mapping[str, Ticker | None]
 
 
-PriceFrame = Pong | Alive | SymbolAnswer | Prices
+PriceFrame = Pong | Alive | SymbolAnswer | TickerFrame
 
 
 def symbol_of(pair: Pair) -> str | None:
@@ -88,13 +88,13 @@ def _answer(body: Mapping[str, Any]) -> PriceFrame:
     return SymbolAnswer(symbol if isinstance(symbol, str) and symbol else None, None if is_good else why)
 
 
-def _prices(body: Mapping[str, Any], note: Note) -> Prices:
+def _prices(body: Mapping[str, Any], note: Note) -> TickerFrame:
     kind, rows = body.get("type"), body.get("data")
     if kind not in ("snapshot", "update"):
         raise Doubt("a frame of ticker of an unknown type")
     if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
         raise Doubt("a frame of ticker without rows")
-    return Prices(kind == "snapshot", {_symbol(row): _ticker(row, note) for row in rows})
+    return TickerFrame(kind == "snapshot", {_symbol(row): _ticker(row, note) for row in rows})
 
 
 def _symbol(row: Mapping[str, Any]) -> str:

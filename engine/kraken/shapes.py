@@ -154,7 +154,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType({
     "QueryOrders": _ORDER,
     "TradesHistory": _under("trades", _TRADE),
     "QueryTrades": _TRADE,
-    # Only a txid says that there is an order; without one it is looked up. `validate` is answered without it.
+    # Only a txid proves that there is an order; without one it is looked up. `validate` is answered without it.
     "AddOrder": _plain("", "txid cl_ord_id userref order_userref", descr="The receipt has no description."),
     "AmendOrder": _plain("", "amend_id"),
     # A cancel counts when the order is seen to be gone; the count only says it earlier.

@@ -43,7 +43,7 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChannelAnswer:
     """The answer to a subscription."""
 
     channel: str | None
@@ -62,7 +62,7 @@ class Numbered:
     rows: Sequence[Mapping[str, Any]] = field(repr=False)
 
 
-Frame = Pong | Alive | Answer | Numbered
+Frame = Pong | Alive | ChannelAnswer | Numbered
 
 
 def subscription(channel: str, token: str) -> str:
@@ -113,8 +113,8 @@ def _answer(body: Mapping[str, Any]) -> Frame:
     told = result.get("channel") if isinstance(result, Mapping) else None
     channel = _REQUESTS.get(_whole(body.get("req_id"))) or (told if told in CHANNELS else None)
     if body.get("success") is True:
-        return Answer(channel, None)
-    return Answer(channel, error if isinstance(error, str) and error else "no reason")
+        return ChannelAnswer(channel, None)
+    return ChannelAnswer(channel, error if isinstance(error, str) and error else "no reason")
 
 
 def _whole(value: Any) -> int | None:

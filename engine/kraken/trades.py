@@ -5,46 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.kraken.limits import Action, TradingCounter, batch_points
+from engine.kraken.limits import Action, OrderAges, batch_points
 from engine.kraken.pair_names import market_key
 
 _CHANGES = {"AmendOrder": Action.AMEND, "EditOrder": Action.EDIT}
 _CANCELS = frozenset({"CancelOrder", "CancelOrderBatch", "CancelAll"})
 
 
-def use_of(endpoint: str, params: Mapping[str, Any], counter: TradingCounter, now: float) -> tuple[str | None, float]:
+def use_of(endpoint: str, params: Mapping[str, Any], ages: OrderAges, now: float) -> tuple[str | None, float]:
     """The pair that a call is charged to and the points; no pair where none is named or known.
 
     Cancels are charged when they are done (`note_done`), since their cost decides nothing.
     """
     pair = _pair(params)
     if endpoint == "AddOrder":
-        return pair, counter.points(Action.ADD, now)
+        return pair, ages.points(Action.ADD, now)
     if endpoint == "AddOrderBatch":
         return pair, batch_points(len(_listed(params.get("orders"))))
     if endpoint in _CHANGES:
         order = next(iter(_orders(params)), None)
-        known = counter.pair_of(order) if order is not None else None
-        return known or pair, counter.points(_CHANGES[endpoint], now, order)
+        known = ages.pair_of(order) if order is not None else None
+        return known or pair, ages.points(_CHANGES[endpoint], now, order)
     return None, 0.0
 
 
-def note_done(endpoint: str, params: Mapping[str, Any], result: Any, counter: TradingCounter, now: float) -> None:
-    """Record what a call did: an order was made or changed, or orders are gone."""
+def note_done(
+    endpoint: str, params: Mapping[str, Any], result: Any, ages: OrderAges, now: float
+) -> list[tuple[str, float]]:
+    """Record what a call did: an order was made or changed, or orders are gone. The pairs and points of its cancels."""
     if endpoint in _CANCELS:
         orders = None if endpoint == "CancelAll" else _orders(params)
-        counter.charge_cancels(now, orders)
-        counter.forget(orders)
-        return
+        points = ages.cancel_points(now, orders)
+        ages.forget(orders)
+        return points
     pair = _pair(params)
     if endpoint in ("AddOrder", "AddOrderBatch") and pair is not None:
         for order in (*_orders(params), *_made(result)):
-            counter.born(order, pair, now)
+            ages.born(order, pair, now)
     elif endpoint in _CHANGES:
         for order in _orders(params):
-            known = counter.pair_of(order) or pair
+            known = ages.pair_of(order) or pair
             if known is not None:
-                counter.born(order, known, now)
+                ages.born(order, known, now)
+    return []
 
 
 def _pair(params: Mapping[str, Any]) -> str | None:

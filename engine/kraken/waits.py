@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from engine.errors import RateLimited
+from engine.kraken.http_date import unix_time
 from engine.kraken.refusals import LOCKOUT_SECONDS, Meaning, normal
 
 TOO_MANY_REQUESTS = 429
@@ -36,12 +35,8 @@ def wait_in_header(text: str | None, now: float | None) -> float:
     told = (text or "").strip()
     if _SECONDS.fullmatch(told):
         return max(SHORTEST, _bounded(float(told)))
-    try:
-        date = parsedate_to_datetime(told)
-        until = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return SHORTEST
-    return SHORTEST if now is None else max(SHORTEST, _bounded(until - now))
+    until = unix_time(told)
+    return SHORTEST if until is None or now is None else max(SHORTEST, _bounded(until - now))
 
 
 def _bounded(seconds: float) -> float:

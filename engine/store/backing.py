@@ -167,8 +167,11 @@ class JournalRows(Protocol):
         """Write a new placement; it takes the id from the one that is dropped."""
         ...
 
-    def send(self, row: Placement) -> None:
-        """Write a placement that goes out as soon as this returns."""
+    def send(self, row: Placement, instead_of: Placement | None = None, along: Sequence[Placement] = ()) -> None:
+        """Write a placement that goes out as soon as this returns, and others that are live, new or not.
+
+        If it is new, it takes the id from the one that is dropped.
+        """
         ...
 
     def keep(self, rows: Sequence[Placement]) -> None:

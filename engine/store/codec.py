@@ -18,6 +18,8 @@ _BEGINNING = re.compile(rb'\{"sum": "')
 _LONGEST = 4096  # a longer document spans several of SQLite's pages, so its bytes are not contiguous
 _NAME_LENGTHS = (32, *range(1, 32), *range(33, 65))  # the length of a key id first
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 def encode(name: str, document: Any) -> str:
     """The text to store under `name`. Raises `TypeError` when the document is not JSON."""
@@ -64,5 +66,4 @@ def _name_before(raw: bytes, start: int, checksum: str, document: Any) -> str | 
 
 
 def _checksum(name: str, document: Any) -> str:
-    text = json.dumps([name, document], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical([name, document]).encode()).hexdigest()[:32]

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.errors import StoreError
 from engine.store.backing import Soon, Warn
 from engine.store.nonce_files import COPY_FAILS, document, open_files
+from engine.store.write_outage import WriteOutage
 from engine.store.writer import Store
 
 Verify = Callable[[str], None]
@@ -59,8 +60,9 @@ class FileMarks:
         verify: Verify = owned,
     ) -> None:
         self._store, self._copy, marks = open_files(directory, open_store, warn)
-        self._warn, self._verify = warn, verify
-        self._fails, self._copy_fails = False, self._copy is None
+        self._verify = verify
+        self._outage = WriteOutage("nonces-failing", FAILS, warn)
+        self._copy_outage = WriteOutage("nonces-copy-failing", COPY_FAILS, warn)
         self._durable, self._inherited = dict(marks), marks
         self._writing = threading.Lock()
         self._renewing: set[str] = set()
@@ -121,20 +123,17 @@ class FileMarks:
     def _write(self, key_id: str, mark: int) -> None:
         try:
             self._store.put(key_id, document(mark))
-            self._fails = False
         except StoreError as error:
-            if not self._fails:
-                self._warn("nonces-failing", FAILS.format(error=error))
-            self._fails = True
+            self._outage.failed(error)
             raise
+        self._outage.succeeded()
 
     def _write_copy(self, key_id: str, mark: int) -> None:
         if self._copy is None:
             return
         try:
             self._copy.put(key_id, document(mark))
-            self._copy_fails = False
         except StoreError as error:
-            if not self._copy_fails:
-                self._warn("nonces-copy-failing", COPY_FAILS.format(error=error))
-            self._copy_fails = True
+            self._copy_outage.failed(error)
+        else:
+            self._copy_outage.succeeded()

@@ -33,12 +33,12 @@ class Nonces:
         self._marks = marks
         self._clock = clock
         self._soon = soon
-        self._lines: dict[str, _Line] = {}
+        self._sequences: dict[str, NonceSequence] = {}
 
     def issue(self, key_id: str, *, cancel: bool = False) -> int:
         """The next nonce of a key. Raises `NonceNotDurable` when the store fails; `cancel` may use those kept."""
-        sequence, reserve, renew, durable = self._lines.get(key_id) or self._line(key_id)
-        return sequence.issue(self._clock.wall_ns(), reserve, renew, durable, cancel=cancel)
+        sequence, now = self._sequences.get(key_id) or self._sequence(key_id), self._clock.wall_ns()
+        return sequence.issue_easily(now) or sequence.issue(now, *self._durability(key_id), cancel=cancel)
 
     def skip_to(self, key_id: str, nonce: int) -> None:
         """Make the next nonce of a key higher than `nonce`. A number below the present one changes nothing.
@@ -47,15 +47,14 @@ class Nonces:
         """
         if not 0 <= nonce < HIGHEST:
             raise ConfigError(f"{nonce} cannot be a nonce: use a whole number from 0 to 2**63 - 2.")
-        line = self._line(key_id)
-        line.sequence.skip_to(nonce, line.reserve)
+        self._sequence(key_id).skip_to(nonce, partial(self._marks.reserve, key_id))
 
     def came_back(self, key_id: str) -> None:
         """A key was taken again: what another owner has used meanwhile is below the mark that it came with."""
-        line, inherited = self._lines.get(key_id), self._marks.inherited(key_id)
-        if line is not None and inherited > line.sequence.last:
-            line.sequence.mark = max(line.sequence.mark, inherited)
-            line.sequence.last = inherited
+        sequence, inherited = self._sequences.get(key_id), self._marks.inherited(key_id)
+        if sequence is not None and inherited > sequence.last:
+            sequence.mark = max(sequence.mark, inherited)
+            sequence.last = inherited
 
     def mark(self, key_id: str) -> int:
         """The durable mark of a key; 0 when it has none."""
@@ -63,14 +62,15 @@ class Nonces:
 
     def lead(self, key_id: str) -> float:
         """Seconds by which the nonces of a key are ahead of the clock; 0 when they follow it. Any thread."""
-        line = self._lines.get(key_id)
-        last = self._marks.inherited(key_id) if line is None else line.sequence.last
+        sequence = self._sequences.get(key_id)
+        last = self._marks.inherited(key_id) if sequence is None else sequence.last
         return max(0.0, (last - self._clock.wall_ns()) / 1e9)
 
     def moment(self, only: Collection[str] = ()) -> NonceMoment:
         """The last nonces and the marks of all keys, or of only those, as they are now. Any thread."""
-        lines = [(key_id, self._lines.get(key_id)) for key_id in only] if only else tuple(self._lines.items())
-        last = {key_id: line.sequence.last for key_id, line in lines if line is not None}
+        known = self._sequences
+        used = [(key_id, known.get(key_id)) for key_id in only] if only else tuple(known.items())
+        last = {key_id: sequence.last for key_id, sequence in used if sequence is not None}
         marks = {key_id: self._marks.durable(key_id) for key_id in only} if only else self._marks.all_durable()
         return NonceMoment(self._clock.wall_ns(), last, marks)
 
@@ -88,13 +88,16 @@ class Nonces:
         """Close the marks. A second call does nothing."""
         self._marks.close()
 
-    def _line(self, key_id: str) -> _Line:
-        if key_id not in self._lines:
-            marks = self._marks
-            renew = None if self._soon is None else partial(marks.renew, self._soon, key_id)
-            sequence = NonceSequence.above(marks.inherited(key_id))
-            self._lines[key_id] = _Line(sequence, partial(marks.reserve, key_id), renew, partial(marks.durable, key_id))
-        return self._lines[key_id]
+    def _sequence(self, key_id: str) -> NonceSequence:
+        if key_id not in self._sequences:
+            self._sequences[key_id] = NonceSequence.above(self._marks.inherited(key_id))
+        return self._sequences[key_id]
+
+    def _durability(self, key_id: str) -> tuple[Reserve, Renew | None, Durable]:
+        """How marks of a key are made durable; made anew each time, which is rare, since there may be many keys."""
+        marks = self._marks
+        renew = None if self._soon is None else partial(marks.renew, self._soon, key_id)
+        return partial(marks.reserve, key_id), renew, partial(marks.durable, key_id)
 
 
 class NonceMoment(NamedTuple):
@@ -109,15 +112,6 @@ class NonceMoment(NamedTuple):
     def lead(self, key_id: str) -> float:
         """Seconds by which the nonces of a key were ahead of the clock; 0 when they followed it."""
         return max(0.0, (self.last.get(key_id, self.marks.get(key_id, 0)) - self.wall_ns) / 1e9)
-
-
-class _Line(NamedTuple):
-    """What issues the nonces of one key."""
-
-    sequence: NonceSequence
-    reserve: Reserve
-    renew: Renew | None
-    durable: Durable
 
 
 def file_nonces(

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from engine.errors import StoreDamaged, StoreError
 from engine.store.codec import decode, encoded_in
-from engine.store.files import beside, cause, content, header, is_there
+from engine.store.files import Identity, beside, cause, content, descriptors_of, header, held_by, is_there
 
 logger = logging.getLogger(__name__)
 
@@ -95,15 +95,60 @@ def _read(path: Path, rows_of: Callable[[sqlite3.Connection], list[tuple[Any, An
     mode = "rw" if os.path.lexists(beside(path, "-journal")) else "ro"
     try:
         with contextlib.closing(open_read_only(path, mode)) as connection:
-            connection.text_factory = bytes
             return rows_of(connection)
     except (sqlite3.Error, UnicodeError) as error:  # its own message may hold the damage
         raise unreadable(path, error) from error
 
 
 def open_read_only(path: Path, mode: str = "ro") -> sqlite3.Connection:
-    """A connection for reading. Raises `sqlite3.Error`."""
-    return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=LOCK_PATIENCE)
+    """A connection for reading, for one thread at a time; texts come as bytes. Raises `sqlite3.Error`."""
+    where = f"file:{quote(str(path))}?mode={mode}"
+    connection = sqlite3.connect(where, uri=True, timeout=LOCK_PATIENCE, check_same_thread=False)
+    connection.text_factory = bytes
+    return connection
+
+
+class Lookups:
+    """Reads a store file by name while its owner writes, over one connection that stays open.
+
+    For the owner alone, who looked at the file before; `files` are that file and those beside it. Raises what
+    `read_named` raises, from the constructor as well. One thread at a time.
+    """
+
+    def __init__(self, path: Path, files: Collection[Identity]) -> None:
+        self._path = path
+        before = descriptors_of(files, 0)
+        try:
+            self._connection = open_read_only(path)
+            self._connection.execute(f"SELECT key FROM {TABLE} LIMIT 1").fetchall()  # noqa: S608 - opens the log too
+        except sqlite3.Error as error:
+            raise unreadable(path, error) from error
+        found = descriptors_of(files, 0)
+        self._descriptors = [(each, file) for file in found for each in {*found[file]} - {*before.get(file, ())}]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether SQLite's descriptors still stand for its files. Else others' are at their numbers: leave it open."""
+        return all(held_by(descriptor) == file for descriptor, file in self._descriptors)
+
+    def named(self, names: Sequence[str]) -> dict[str, Any]:
+        """As `read_named`."""
+        return self._decoded(_select_named, names)
+
+    def between(self, first: str, end: str, at_most: int = -1) -> dict[str, Any]:
+        """As `read_range`."""
+        return self._decoded(_select_between, first, end, at_most)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _decoded(self, select: Callable[..., list[tuple[Any, Any]]], *which: Any) -> dict[str, Any]:
+        try:
+            found = select(self._connection, *which)
+        except (sqlite3.Error, UnicodeError) as error:
+            raise unreadable(self._path, error) from error
+        return dict(decode(name, text, self._path) for name, text in found)
 
 
 def _rows(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
@@ -114,15 +159,19 @@ def _rows(path: Path, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
 
 
 def _rows_named(names: Sequence[str], connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
-    if not _has_table(connection):
-        return []
+    return _select_named(connection, names) if _has_table(connection) else []
+
+
+def _rows_between(first: str, end: str, at_most: int, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
+    return _select_between(connection, first, end, at_most) if _has_table(connection) else []
+
+
+def _select_named(connection: sqlite3.Connection, names: Sequence[str]) -> list[tuple[Any, Any]]:
     which = ",".join("?" * len(names))
     return connection.execute(f"SELECT key, value FROM {TABLE} WHERE key IN ({which})", names).fetchall()  # noqa: S608
 
 
-def _rows_between(first: str, end: str, at_most: int, connection: sqlite3.Connection) -> list[tuple[Any, Any]]:
-    if not _has_table(connection):
-        return []
+def _select_between(connection: sqlite3.Connection, first: str, end: str, at_most: int) -> list[tuple[Any, Any]]:
     select = f"SELECT key, value FROM {TABLE} WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"  # noqa: S608
     return connection.execute(select, (first, end, at_most)).fetchall()
 

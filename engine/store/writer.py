@@ -30,9 +30,12 @@ from engine.store.reader import (
     LOCK_PATIENCE,
     OPEN,
     TABLE,
+    Lookups,
     check_log,
     open_read_only,
     read_documents,
+    read_named,
+    read_range,
     unreadable,
 )
 
@@ -46,6 +49,7 @@ SYNCHRONOUS_FULL = 2
 PATIENCE = 0.8  # seconds for one write: the nonces' two files are written in turn, and an error is due within 2
 CLOSE_PATIENCE = PATIENCE / 2  # for each of two steps
 SLICE = 0.05  # seconds of it waited at a time, so that a machine that stood still is not taken for a disk that hangs
+CACHE = 128  # KiB of pages that SQLite keeps for a file: 2,000 is its default, and the system caches files as well
 AT_ONCE = 400  # documents in one statement; SQLite takes so many values
 
 T = TypeVar("T")
@@ -54,6 +58,7 @@ _REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
 _DELETE = f"DELETE FROM {TABLE} WHERE key IN "  # noqa: S608
 
 _abandoned: dict[Identity, Any] = {}  # what must not be closed any more, by file
+_left_open: list[Lookups] = []  # nor these: their descriptors' numbers are other files' by now
 
 
 class Store:
@@ -84,6 +89,8 @@ class Store:
         self._guards_log = guards_log
         self._lock = threading.Lock()
         self._late: queue.SimpleQueue[Any] | None = None
+        self._looking = threading.Lock()
+        self._lookups: Lookups | None = None  # opened by the first look
         identity = create_file(path)
         if identity in _abandoned:
             raise StoreError(f"Other code of this process has closed {path} while it was in use: restart the process.")
@@ -109,6 +116,20 @@ class Store:
     def documents(self) -> dict[str, Any]:
         """Every document by name. Raises `StoreDamaged` or `StoreError`."""
         return read_documents(self.path)
+
+    def named(self, names: Sequence[str]) -> dict[str, Any]:
+        """The documents of these names that there are, without a look at the others. Raises as `documents` does."""
+        with self._looking:
+            lookups = self._open_lookups()
+            return read_named(self.path, names) if lookups is None else lookups.named(names)
+
+    def between(self, first: str, end: str, at_most: int = -1) -> dict[str, Any]:
+        """The documents from name `first` to before `end`, in that order; otherwise as `named`."""
+        with self._looking:
+            lookups = self._open_lookups()
+            if lookups is None:
+                return read_range(self.path, first, end, at_most)
+            return lookups.between(first, end, at_most)
 
     def put(self, name: str, document: Any) -> None:
         """Write one document; returns when it is durable. Raises `StoreError` when that cannot be promised.
@@ -136,8 +157,9 @@ class Store:
 
         Where other code has closed SQLite's descriptors, it stays open: closing writes to them, whosever they are now.
         """
-        with self._lock:
+        with self._lock, self._looking:
             opened, self._dict = self._dict, None
+            self._close_lookups()
         if opened is None:
             return
         if not self._has_descriptors():
@@ -148,6 +170,24 @@ class Store:
             opened.close(force=True)  # without force it waits for the writer, for ever if that is dead
             if not _in_time(partial(_has_ended, writer), CLOSE_PATIENCE if self._guards_log else PATIENCE):
                 logger.warning("%s is not closed: the disk does not answer.", self.path)
+
+    def _open_lookups(self) -> Lookups | None:
+        """The connection for looks; `None` when the file is closed. One that other code has closed is never used."""
+        if self._dict is None:
+            return None
+        if self._lookups is not None and not self._lookups.is_whole:
+            self._close_lookups()
+        if self._lookups is None:
+            self._lookups = Lookups(self.path, self._files.values())
+        return self._lookups
+
+    def _close_lookups(self) -> None:
+        """Before the file: SQLite folds in its log as its last connection closes, which is to be the writer's."""
+        lookups, self._lookups = self._lookups, None
+        if lookups is not None and lookups.is_whole:
+            lookups.close()
+        elif lookups is not None:
+            _left_open.append(lookups)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -260,6 +300,7 @@ def _make_durable(opened: Any, path: Path) -> None:
     """Undo sqlitedict's synchronous=OFF, with which a power loss loses acknowledged writes."""
     try:
         opened.conn.execute("PRAGMA synchronous=FULL")
+        opened.conn.execute(f"PRAGMA cache_size=-{CACHE}")
         opened.conn.select_one(f"PRAGMA busy_timeout={round(LOCK_PATIENCE * 1000)}")
         (synchronous,) = opened.conn.select_one("PRAGMA synchronous")
         (journal,) = opened.conn.select_one("PRAGMA journal_mode")

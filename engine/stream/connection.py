@@ -44,7 +44,7 @@ class _Connect(connect):
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class StreamEndpoint:
     """Where and how to connect."""
 
     url: str
@@ -54,7 +54,7 @@ class Endpoint:
     proxy: Secret | None = field(repr=False)
 
     @classmethod
-    def of(cls, address: StreamAddress, settings: Settings) -> Endpoint:
+    def of(cls, address: StreamAddress, settings: Settings) -> StreamEndpoint:
         """By the settings. Raises `ConfigError` for a CA file that cannot be used."""
         proxy = None if address.is_here else settings.proxy
         assert not isinstance(proxy, str)
@@ -62,17 +62,17 @@ class Endpoint:
         return cls(address.url, address.host, address.port, tls, proxy)
 
 
-class Endpoints(NamedTuple):
+class StreamEndpoints(NamedTuple):
     """Those of an engine: for the accounts, and for what is public."""
 
-    private: Endpoint
-    public: Endpoint
+    private: StreamEndpoint
+    public: StreamEndpoint
 
     @classmethod
-    def of(cls, settings: Settings) -> Endpoints:
+    def of(cls, settings: Settings) -> StreamEndpoints:
         """By the settings. Raises `ConfigError`."""
         private, public = check_ws_urls(settings)
-        return cls(Endpoint.of(private, settings), Endpoint.of(public, settings))
+        return cls(StreamEndpoint.of(private, settings), StreamEndpoint.of(public, settings))
 
 
 class Connection:
@@ -100,7 +100,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(endpoint: Endpoint) -> AsyncIterator[Connection]:
+async def connected(endpoint: StreamEndpoint) -> AsyncIterator[Connection]:
     """An open connection inside the block, closed after it. Raises `Lost`, or `Refusal`."""
     socket = await _opened(endpoint)
     try:
@@ -110,7 +110,7 @@ async def connected(endpoint: Endpoint) -> AsyncIterator[Connection]:
             await socket.close()
 
 
-async def _opened(endpoint: Endpoint) -> ClientConnection:
+async def _opened(endpoint: StreamEndpoint) -> ClientConnection:
     try:
         return await _Connect(
             endpoint.url, logger=_SILENT, open_timeout=OPEN_WITHIN, close_timeout=CLOSE_WITHIN, ping_interval=None,

@@ -19,10 +19,10 @@ from engine.rules.stream.subscription import (
     Subscription,
 )
 from engine.stream.budget import ConnectionBudget
-from engine.stream.connection import Connection, Endpoint, Lost, connected
+from engine.stream.connection import Connection, Lost, StreamEndpoint, connected
+from engine.stream.connection_turns import ConnectionTurns
 from engine.stream.ears import Ears
 from engine.stream.pulse import Pulse
-from engine.stream.turns import Turns
 from engine.values import Secret
 
 _REFUSED = (
@@ -37,8 +37,8 @@ class Line:
     """Lives in the push thread's loop; `run` ends only when it is canceled. What comes is told to `ears` at once."""
 
     def __init__(
-        self, account: str, pulse: Pulse, ears: Ears, turns: Turns, budget: ConnectionBudget, endpoint: Endpoint,
-        token_within: float,
+        self, account: str, pulse: Pulse, ears: Ears, turns: ConnectionTurns, budget: ConnectionBudget,
+        endpoint: StreamEndpoint, token_within: float,
     ) -> None:  # fmt: skip
         self._account, self._pulse, self._ears = account, pulse, ears
         self._turns, self._budget, self._endpoint = turns, budget, endpoint

@@ -126,5 +126,7 @@ class PriceBoard:
         report, state = self._report, subscription.state
         self._subscription = subscription
         if state is not report.state or reason is not None:
+            if reason is None and state is StreamState.SUBSCRIBING and report.reason != NOT_ASKED:
+                reason = report.reason  # why the last try failed: this one may fail for the same reason
             since = report.since if state is report.state else moment(self._clock.wall_ns())
             self._report = replace(report, state=state, since=since, reason=reason, gaps=report.gaps + is_gap)

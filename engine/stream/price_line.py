@@ -13,9 +13,9 @@ from engine.rules.stream.connections import STEADY
 from engine.rules.stream.price_subscription import REFUSED_FOR, PriceSubscription, Requests, still_refused
 from engine.rules.stream.subscription import SILENCE, Moment, Refusal, StreamState
 from engine.stream.budget import ConnectionBudget
-from engine.stream.connection import Connection, Endpoint, Lost, connected
+from engine.stream.connection import Connection, Lost, StreamEndpoint, connected
+from engine.stream.connection_turns import PRICES, ConnectionTurns
 from engine.stream.price_board import NOT_ASKED, PriceBoard
-from engine.stream.turns import PRICES, Turns
 
 LOOK_EVERY = 0.5
 """Seconds at most until a pair that is asked for is subscribed."""
@@ -31,7 +31,7 @@ class PriceLine:
     """
 
     def __init__(
-        self, board: PriceBoard, note: Note, turns: Turns, budget: ConnectionBudget, endpoint: Endpoint
+        self, board: PriceBoard, note: Note, turns: ConnectionTurns, budget: ConnectionBudget, endpoint: StreamEndpoint
     ) -> None:
         self._board, self._note = board, note
         self._turns, self._budget, self._endpoint = turns, budget, endpoint

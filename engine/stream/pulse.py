@@ -25,7 +25,7 @@ class PushReport:
     since: datetime
     """Since when it is in that state."""
     reason: str | None = None
-    """Why it is not LIVE, for a person."""
+    """Why it is not LIVE, for a person; while it subscribes, why it was not before."""
     frames: int = 0
     """How many frames came since the engine began."""
     gaps: int = 0
@@ -41,6 +41,9 @@ class PushReport:
         }  # fmt: skip
 
 
+_NOT_YET = "It has not connected yet."
+
+
 class Pulse:
     """Shared by the push thread, which writes it, and any thread that reads. Thread-safe; nothing waits.
 
@@ -51,7 +54,7 @@ class Pulse:
         self._clock, self._lock = clock, threading.Lock()
         self._live: tuple[float, Moment] | None = None
         self._totals = PushedTotals()
-        self._report = PushReport(account, StreamState.DOWN, moment(clock.wall_ns()), "It has not connected yet.")
+        self._report = PushReport(account, StreamState.DOWN, moment(clock.wall_ns()), _NOT_YET)
 
     def now(self) -> Moment:
         """This instant."""
@@ -91,8 +94,13 @@ class Pulse:
         self._report = replace(report, frames=report.frames + frames, connects=report.connects + connects)
 
     def changed(self, state: StreamState, at: Moment, reason: str | None = None) -> None:
-        """It is in another state, or for another reason. In the push thread."""
+        """It is in another state, or for another reason. In the push thread.
+
+        A new try keeps the reason why the last one failed until it is LIVE: it may fail for the same reason.
+        """
         report = self._report
+        if reason is None and state is StreamState.SUBSCRIBING and report.reason != _NOT_YET:
+            reason = report.reason
         was_live, is_live = report.state is StreamState.LIVE, state is StreamState.LIVE
         self._live = (at.monotonic, at) if is_live else None
         since = report.since if state is report.state else moment(self._clock.wall_ns())

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engine.rules.stream.subscription import StreamState
 from engine.stream.budget import ConnectionBudget
-from engine.stream.connection import Endpoints
+from engine.stream.connection import StreamEndpoints
+from engine.stream.connection_turns import ConnectionTurns
 from engine.stream.ears import Ears
 from engine.stream.line import Line
 from engine.stream.price_board import PriceBoard
 from engine.stream.price_line import PriceLine
 from engine.stream.pulse import Pulse
-from engine.stream.turns import Turns
 from engine.values import Settings
 
 logger = logging.getLogger("engine.stream")
@@ -38,8 +38,8 @@ class Push:
     """
 
     def __init__(
-        self, endpoints: Endpoints, settings: Settings, ears: Ears, pulse: Callable[[str], Pulse], prices: PriceBoard,
-        budget: ConnectionBudget | None = None,
+        self, endpoints: StreamEndpoints, settings: Settings, ears: Ears, pulse: Callable[[str], Pulse],
+        prices: PriceBoard, budget: ConnectionBudget | None = None,
     ) -> None:  # fmt: skip
         self._endpoints, self._settings, self._ears, self._pulse = endpoints, settings, ears, pulse
         self._prices = prices
@@ -58,7 +58,7 @@ class Push:
         self._soon(lambda: self._begin_all(names))
 
     def keep(self, account: str) -> None:
-        """Begin the account's line; one that is there ends, and another begins."""
+        """Begin the account's line; one that runs ends first."""
         self._soon(lambda: self._begin(account))
 
     def drop(self, account: str) -> None:
@@ -96,7 +96,7 @@ class Push:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(RESOLVERS, THREAD))
-        self._turns = Turns(self._budget, self._urgent)
+        self._turns = ConnectionTurns(self._budget, self._urgent)
         self._over = asyncio.Event()
         self._is_running.set()
         if self._budget.room >= 0 and not self._budget.is_kept:

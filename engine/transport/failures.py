@@ -7,7 +7,6 @@ import socket
 import ssl
 import traceback
 from collections.abc import Callable
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from types import TracebackType
 from typing import Any
 
@@ -47,10 +46,7 @@ _REASONS: tuple[tuple[type[Exception], Callable[[Any], str]], ...] = (
     (ssl.SSLCertVerificationError, lambda e: f"its certificate is not accepted ({_verify_text(e)})"),
     (ssl.SSLEOFError, lambda _: "the connection was broken off"),
     (ssl.SSLError, lambda e: f"TLS failed ({_word(e.reason) or type(e).__name__})"),
-    (RemoteDisconnected, lambda _: "the connection was closed without an answer"),
     (socket.gaierror, lambda e: f"its name was not found ({_system_text(e)})"),
-    (IncompleteRead, lambda _: "the reply broke off"),
-    (HTTPException, lambda e: f"the reply is not proper HTTP ({type(e).__name__})"),
     (OSError, lambda e: f"the connection failed ({_system_text(e)})"),
 )
 

@@ -97,8 +97,12 @@ class Transport:
         return self._exchange(deadline, token, self._post, path, headers, body)
 
     def get(self, path: str, query: str = "", *, deadline: float, token: object = None) -> HttpReply:
-        """Get `path?query`; otherwise like `post`."""
+        """Get `path?query`, by requests; otherwise like `post`."""
         return self._exchange(deadline, token, self._get, path, query, is_read=True)
+
+    def bare_get(self, path: str, *, deadline: float, token: object = None) -> HttpReply:
+        """Get `path` as `post` sends: without requests, whose import takes longer than a command's whole work."""
+        return self._exchange(deadline, token, self._bare_get, path, is_read=True)
 
     def cut(self, token: object = None) -> bool:
         """End the exchange under way at once, at whatever stage; False when there is none.
@@ -158,6 +162,10 @@ class Transport:
             lines += f"{name}: {value}\r\n"
         head = f"{lines}Content-Length: {len(body)}\r\n\r\n"
         return self._wire.exchange("POST", head.encode("ascii") + body)
+
+    def _bare_get(self, path: str) -> HttpReply:
+        head = f"GET {_checked_target(path)} HTTP/1.1\r\n{self._constant}\r\n"
+        return self._wire.exchange("GET", head.encode("ascii"))
 
     def _get(self, path: str, query: str) -> HttpReply:
         """A request without a key, by requests. Not `Session.send`, whose redirects, cookies and hooks take longer than

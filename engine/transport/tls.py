@@ -45,6 +45,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _usual_file() -> str:
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: PLC0415 - only where there is TLS: it takes long
+    """That of requests, which takes it from certifi as well."""
+    from certifi import where  # noqa: PLC0415 - only where there is TLS
 
-    return DEFAULT_CA_BUNDLE_PATH
+    return where()

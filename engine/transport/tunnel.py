@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.transport.framing import BUFFER, HEAD_LIMIT, FramedResponse, Stream, Tap, WireError
+from engine.transport.any_reply import FramedResponse, Stream, Tap
+from engine.transport.framing import BUFFER, HEAD_LIMIT, WireError
 from engine.transport.route import Route
 
 

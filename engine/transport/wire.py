@@ -25,16 +25,13 @@ from engine.transport.framing import (
     BUFFER,
     HEAD_LIMIT,
     KEPT,
-    FramedResponse,
     HttpReply,
-    Stream,
-    Tap,
+    NoReply,
     WireError,
     plain_head,
 )
 from engine.transport.resolver import SLICE, SocketAddress
 from engine.transport.route import Route
-from engine.transport.tunnel import open_tunnel
 
 FIRST_TRY = 2.0  # seconds for an address that is not the last one
 IDLE_LIMIT = 10.0  # seconds; Kraken or a middlebox may forget a connection that rests longer
@@ -184,6 +181,8 @@ class Wire:
         try:
             if route.proxy is not None:
                 self.stage = "asking the proxy"
+                from engine.transport.tunnel import open_tunnel  # noqa: PLC0415 - takes long, and few have a proxy
+
                 open_tunnel(route, self._send, self._receive_into)
             if route.tls is not None:
                 self.stage = "agreeing on TLS"
@@ -307,6 +306,10 @@ class Wire:
 
     def _receive_any(self, method: str, ahead: bytes) -> HttpReply:
         """Read a reply, of which the beginning is received, with http.client."""
+        if not ahead:
+            raise NoReply
+        from engine.transport.any_reply import FramedResponse, Stream, Tap  # noqa: PLC0415 - takes long
+
         limit = self.route.limit
         tap = Tap(self._receive_into, ahead)
         tap.open(HEAD_LIMIT)

@@ -1,9 +1,8 @@
-"""The web application: its routes and its middleware."""
+"""The web application: its routes, and the checks before them."""
 
 from __future__ import annotations
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,6 +13,7 @@ from engine.web import remote
 from engine.web.actions.handlers import ActionPages
 from engine.web.dashboard import dashboard
 from engine.web.feed.stream import balances, events, history, log, state
+from engine.web.gateway.paths import GatewayPaths
 from engine.web.health import healthz, readyz
 from engine.web.metrics import CONTENT_TYPE
 from engine.web.node_guard import NodeGuard
@@ -23,17 +23,17 @@ from engine.web.static import static
 from engine.web.web_state import WebState
 
 
-def tcp_app(service: WebState, options: WebOptions) -> Starlette:
+def tcp_app(service: WebState, options: WebOptions) -> ASGIApp:
     """The application on TCP: everything but what programs of this user ask of the engine."""
-    routes = [*_routes(), *(_action_routes() if options.allow_actions else ())]
-    return _app(service, routes, [Middleware(Guard, options=options), Middleware(BodyLimit)])
+    pages = _pages(service, [*_routes(), *(_action_routes() if options.allow_actions else ())])
+    return Guard(BodyLimit(GatewayPaths(service.gateway, pages)), options)
 
 
-def socket_app(service: WebState) -> Starlette:
+def socket_app(service: WebState) -> ASGIApp:
     """The application on the Unix socket, which only this user can open: the same, and the engine itself."""
-    app = _app(service, [*_routes(), *remote.PROGRAM_ROUTES], [Middleware(BodyLimit)])
-    app.state.answers = remote.FOR_PROGRAMS
-    return app
+    pages = _pages(service, [*_routes(), *remote.PROGRAM_ROUTES])
+    pages.state.answers = remote.FOR_PROGRAMS
+    return BodyLimit(GatewayPaths(service.gateway, pages))
 
 
 def node_app(service: WebState, token: Secret, others: ASGIApp) -> NodeGuard:
@@ -41,13 +41,13 @@ def node_app(service: WebState, token: Secret, others: ASGIApp) -> NodeGuard:
 
     The service's engine passes nothing on.
     """
-    app = _app(service, list(remote.NODE_ROUTES), [Middleware(BodyLimit)])
-    app.state.answers = remote.FOR_NODES
-    return NodeGuard(app, token, others)
+    asked = _pages(service, list(remote.NODE_ROUTES))
+    asked.state.answers = remote.FOR_NODES
+    return NodeGuard(BodyLimit(asked), token, others)
 
 
-def _app(service: WebState, routes: list[Route], middleware: list[Middleware]) -> Starlette:
-    app = Starlette(routes=routes, middleware=middleware)
+def _pages(service: WebState, routes: list[Route]) -> Starlette:
+    app = Starlette(routes=routes)
     app.state.service = service
     return app
 
@@ -69,21 +69,11 @@ def _routes() -> list[Route]:
         Route("/metrics", _metrics),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        Route("/0/private/{endpoint:path}", _private, methods=["POST"]),
-        Route("/0/public/{endpoint:path}", _public, methods=["GET", "POST"]),
     ]
 
 
 async def _metrics(request: Request) -> Response:
     return Response(_service(request).metrics.text(), media_type=CONTENT_TYPE)
-
-
-async def _private(request: Request) -> Response:
-    return await _service(request).gateway.private(request)
-
-
-async def _public(request: Request) -> Response:
-    return await _service(request).gateway.public(request)
 
 
 def _service(request: Request) -> WebState:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine.app.status import EngineStatus
+from engine.web.subject import Cluster
 from engine.web.web_state import WebState
 
 GRACE = 1.0  # seconds after its deadline by which a call has ended (promise G5)
@@ -42,21 +43,41 @@ async def healthz(request: Request) -> Response:
     return JSONResponse(told, 200 if not found else 503)
 
 
-async def readyz(request: Request) -> Response:
-    """Whether every account here is available; a trusted client also gets the list of those that are not.
+def no_work(status: EngineStatus, cluster: Cluster | None) -> str | None:
+    """Why nobody is served here at all, whatever the accounts here say; `None` where somebody is.
 
-    A node is ready without an account of its own as well, since it asks the other nodes, and not without PostgreSQL.
+    A node without an account of its own serves those of the others, which it asks with the token of the cluster.
+    """
+    if not status.running:
+        return "The engine is not running."
+    if cluster is None:
+        return None if status.accounts else "There is no account."
+    trouble = cluster.status().trouble
+    if trouble is not None:
+        return trouble
+    return None if status.accounts or cluster.token is not None else _ALONE
+
+
+_ALONE = (
+    "No account is served here now, and this node cannot ask the others: it has no token of the cluster (token_file in "
+    "[cluster], or KRAKEN_ENGINE_CLUSTER_TOKEN)."
+)
+
+
+async def readyz(request: Request) -> Response:
+    """Whether every account here is available; a trusted client also gets the list of those that are not, and why.
+
+    A node is not ready without PostgreSQL.
     """
     status = _status(request)
     out = not_available(status)
     service: WebState = request.app.state.service
-    cluster = service.subject.cluster
-    has_work = bool(status.accounts) if cluster is None else cluster.status().trouble is None
-    is_ready = status.running and has_work and not out
+    why = no_work(status, service.subject.cluster)
+    is_ready = why is None and not out
     told: dict[str, Any] = {"status": "ok" if is_ready else "not ready"}
     if _is_trusted(request):
         told |= {"available": [each.account for each in status.accounts if each.account not in out],
-                 "not_available": out}  # fmt: skip
+                 "not_available": out} | ({} if why is None else {"reason": why})  # fmt: skip
     return JSONResponse(told, 200 if is_ready else 503)
 
 

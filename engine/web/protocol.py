@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from engine.web.whole_responses import WholeResponses
 
 HEADER_PATIENCE = 10.0  # seconds
 CONNECTIONS_AT_MOST = 600  # the engine's own files and its connection to Kraken need descriptors too
@@ -22,6 +24,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """A client has connected; beyond the limit it is disconnected at once."""
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, WholeResponses(transport))
         if len(self.connections) > self.connections_at_most:
             transport.abort()
         else:

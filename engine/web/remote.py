@@ -93,7 +93,7 @@ async def _asked(request: Request) -> dict[str, Any]:
 
 
 def _bound(answers: Answers, service: WebState, question: str, asked: Mapping[str, Any]) -> Callable[[], bytes]:
-    """Answers a question, in a thread. Raises `ConfigError` for one that there is not."""
+    """Answers a question, in a thread. Raises `ConfigError` for an unknown one."""
     found = answers.get(question)
     if found is None:
         raise ConfigError(_NOT_UNDERSTOOD)

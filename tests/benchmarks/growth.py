@@ -21,7 +21,7 @@ from typing import Any
 from engine import Engine
 from tests.benchmarks.findings import Finding, Sizes, alternate, finding, ratios
 from tests.benchmarks.reading import ORDER, running
-from tests.benchmarks.server import ExchangeProcess
+from tests.benchmarks.server import Elsewhere, ExchangeProcess
 
 KIB = 1024
 IDLE = 1.0  # seconds over which idle CPU is measured
@@ -100,13 +100,6 @@ def _child(exchange: ExchangeProcess, *words: Any) -> dict[str, Any]:
         raise RuntimeError(done.stderr)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
-
-
-class _Elsewhere(ExchangeProcess):
-    """An exchange that another process has started."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
 
 
 def _measure_accounts(
@@ -236,7 +229,7 @@ def resident() -> float:
 
 def main(url: str, what: str, *numbers: str) -> None:
     """Measure one size and print what came of it."""
-    exchange = _Elsewhere(url)
+    exchange = Elsewhere(url)
     if what == "accounts":
         count, kept, calls, per_thread = map(int, numbers)
         print(json.dumps(_measure_accounts(exchange, count, bool(kept), calls, per_thread)))

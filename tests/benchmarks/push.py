@@ -26,7 +26,7 @@ from engine.rules.stream.connections import MOST
 from engine.rules.stream.subscription import StreamState
 from engine.simulator import Fault, Simulator
 from engine.stream.budget import ConnectionBudget
-from engine.stream.connection import Endpoints
+from engine.stream.connection import StreamEndpoints
 from engine.stream.ears import Ears
 from engine.stream.price_board import PriceBoard
 from engine.stream.pulse import Pulse
@@ -255,7 +255,7 @@ def _alone(exchange: PushExchange, count: int, spell: float) -> Iterator[Finding
     )  # fmt: skip
     settings = Settings(push=True, ws_url=exchange.ws_url)
     roomy = _Roomy(exchange.ws_url)
-    thread = Push(Endpoints.of(settings), settings, ears, pulses.__getitem__, PriceBoard(SYSTEM_CLOCK), roomy)
+    thread = Push(StreamEndpoints.of(settings), settings, ears, pulses.__getitem__, PriceBoard(SYSTEM_CLOCK), roomy)
     thread.start(names)
     try:
         _until(lambda: all(each.is_live for each in pulses.values()))

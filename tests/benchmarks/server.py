@@ -206,6 +206,13 @@ class ExchangeProcess:
             return found
 
 
+class Elsewhere(ExchangeProcess):
+    """An exchange that another process has started."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
 def main() -> None:
     """Serve, and say where."""
     exchange = Exchange()

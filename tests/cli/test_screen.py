@@ -42,6 +42,26 @@ def test_amounts_are_whole_at_80_columns(sim: Simulator, tmp_path: Path, width: 
     assert max(map(len, told.splitlines())) <= width
 
 
+@pytest.mark.parametrize(("live", "kept"), [(True, 11), (False, 1)])
+def test_room_of_the_counter_that_is_kept_free_is_not_shown_as_if_reads_had_it(
+    sim: Simulator, tmp_path: Path, live: bool, kept: int
+) -> None:
+    """A live engine keeps room for a cancel and for looking up an order, another one for a cancel alone."""
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "s", live=live, balances=()) as engine:
+        report = engine.status().lane
+        assert report is not None
+        told = drawn(look(engine))
+    (line,) = [each.split() for each in told.splitlines() if each.startswith("MASTER") and "15" in each]
+    assert line[-6:-2] == ["of", "15", str(15 - kept), str(kept)]
+    assert "Kept free: points of the call counter that no read takes" in told
+    assert report.keys["MASTER"].to_dict()["kept"] == kept
+
+
+def test_without_our_own_counting_nothing_is_kept_free(sim: Simulator, tmp_path: Path) -> None:
+    with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "s", settings=QUICK, balances=()) as engine:
+        assert "Kept free: points" not in drawn(look(engine))
+
+
 def test_an_unknown_order_is_first(sim: Simulator, tmp_path: Path) -> None:
     settings = Settings(local_limits=False, order_deadline=5.0, settle_margin=60.0)
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "s", settings=settings, live=True) as engine:

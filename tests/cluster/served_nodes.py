@@ -23,6 +23,7 @@ from engine.config import load
 from engine.simulator import Simulator
 from engine.web.options import WebOptions
 from engine.web.serving import serve
+from tests.programs import end_process
 from tests.served import Served, until
 from tests.stopwatch import LONG, PATIENCE
 
@@ -80,7 +81,7 @@ def start_node(
         [sys.executable, "-W", "error", *program, "--config", str(config)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    undo.callback(_end, process)
+    undo.callback(end_process, process)
     told = ""
     assert process.stdout is not None
     while not told.endswith("\n}\n"):
@@ -112,15 +113,6 @@ def pair(sim: Simulator, dsn: str, tmp_path: Path, undo: ExitStack) -> tuple[Ser
 def _knows_owners(node: ServedNode) -> bool:
     owners = (("one", "red"), ("two", "blue"))
     return all(node.metric("lane_owner", lane=lane, node=owner) for lane, owner in owners)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.communicate()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
 
 
 def _main(file: str) -> None:

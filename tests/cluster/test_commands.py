@@ -61,7 +61,7 @@ def test_a_lane_is_wanted_at_a_node_and_then_anywhere(known: Leases, capsys: pyt
 def test_a_lane_that_cannot_get_there_yet_is_told(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
     known.attend("c", None, ["two"])
     assert main(["cluster", "move", "one", "nobody"]) == 0
-    assert "No node 'nobody' has started yet" in capsys.readouterr().err
+    assert "No node 'nobody' has started yet, or it has left (there are a, b, c)" in capsys.readouterr().err
     assert main(["cluster", "move", "one", "c"]) == 0
     assert "Node c has not the keys of lane one" in capsys.readouterr().err
 
@@ -112,3 +112,36 @@ def test_a_node_needs_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setenv("KRAKEN_API_SECRET", "c2VjcmV0")
     assert main(["serve", "--cluster", "--port", "0"]) == 2
     assert "--cluster needs the DSN of a PostgreSQL" in capsys.readouterr().err
+
+
+def test_the_marks_of_a_cluster_are_those_of_postgresql(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
+    """A node's own directory has none, and none that is written there would count."""
+    lease = claimed(known, "a", "three")
+    lease.reserve(41)
+    known.database.run("INSERT INTO kraken_engine.key (key_id, lane, account, mark) VALUES ('k', 'three', 'BOB', 7)")
+    assert main(["nonce", "show", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["state_dir"] is None
+    assert [(row["key_id"], row["mark"]) for row in told["keys"]] == [("k", "41")]
+
+
+def test_no_mark_is_raised_in_a_directory_that_a_cluster_does_not_read(
+    known: Leases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KRAKEN_API_KEY", "key")
+    monkeypatch.setenv("KRAKEN_API_SECRET", "c2VjcmV0")
+    assert main(["nonce", "raise", "MASTER", "41"]) == 2
+    assert "cluster import STATE_DIR" in capsys.readouterr().err
+
+
+def test_a_lane_that_no_node_takes_is_told_of(known: Leases, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lane one has an owner, and who could take lane two is draining."""
+    known.attend("a", None, ["one"])
+    known.drain("b")
+    assert main(["cluster", "status"]) == 0
+    assert "No node that is there now takes lane two: start one" in (told := capsys.readouterr().err)
+    assert "lane one" not in told
+    known.undrain("b")
+    known.attend("b", None, ["two"])
+    assert main(["cluster", "status"]) == 0
+    assert capsys.readouterr().err == ""

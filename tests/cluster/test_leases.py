@@ -165,3 +165,11 @@ def test_of_many_that_claim_a_lane_at_once_one_has_it(leases: Leases, dsn: str) 
 
 def _claim(leases: Leases, owner: str) -> Lease | None:
     return leases.claim("one", owner, None, [])
+
+
+def test_how_long_ago_a_lease_ran_out_is_told(leases: Leases) -> None:
+    """Whoever was seen since then is there, though it has let that lease run out."""
+    claimed(leases, "a")
+    assert leases.lanes()[0].seconds_over == 0
+    expire(leases)
+    assert leases.lanes()[0].seconds_over > 0

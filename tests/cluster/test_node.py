@@ -230,6 +230,7 @@ def test_a_lockout_goes_along(sim: Simulator, dsn: str, tmp_path: Path, nodes: E
     eventually(lambda: "one" in blue.engines)
     with pytest.raises(LockedOut):
         blue.engines["one"].call("MASTER", "Balance", timeout=PATIENCE)
+    eventually(lambda: "the last try said: Kraken has locked" in str(elsewhere(blue, "MASTER")))
     assert len(of_account(sim, "MASTER")) == calls
 
 

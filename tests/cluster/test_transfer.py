@@ -102,7 +102,9 @@ def given_back(directory: Path, leases: Leases, *accounts: Account) -> Moved:
 def test_a_lane_takes_what_the_directory_has_of_its_accounts(
     directory: Path, leases: Leases, master: Account, tmp_path: Path
 ) -> None:
-    assert taken(directory, leases, master) == Moved(marks=1, limits=1, orders=3, older=0, left=("ALICE", "BOB"))
+    assert taken(directory, leases, master) == Moved(
+        marks=1, limits=1, orders=3, older=0, left=("ALICE", "BOB"), switches=1, pauses=1
+    )
     with in_lane(leases, [master], tmp_path) as lane:
         assert lane.marks.inherited(master.key_id) >= 1000
         assert lane.limits.documents() == {master.key_id: LOCKED}
@@ -121,8 +123,9 @@ def test_a_lane_takes_what_the_directory_has_of_its_accounts(
 
 def test_to_take_it_twice_changes_nothing(directory: Path, leases: Leases, master: Account) -> None:
     taken(directory, leases, master)
-    assert taken(directory, leases, master) == Moved(marks=0, limits=0, orders=0, older=0, left=("ALICE", "BOB"))
-    assert given_back(directory, leases, master) == Moved(marks=0, limits=0, orders=0, older=0, left=())
+    nothing = Moved(marks=0, limits=0, orders=0, older=0, left=("ALICE", "BOB"), same=3)
+    assert taken(directory, leases, master) == nothing
+    assert given_back(directory, leases, master) == replace(nothing, left=())
 
 
 def test_what_the_lane_has_done_since_comes_back_and_is_not_undone(
@@ -145,7 +148,7 @@ def test_what_the_lane_has_done_since_comes_back_and_is_not_undone(
         assert lane.journal.pauses == {"MASTER": 10.0}, "who paused it in the directory means it"
         lockout = {"calls": {"level": 1.0, "at": 600.0}, "guard": {"locked_until": 900.0}, "accepted": True}
         assert lane.limits.documents() == {master.key_id: lockout}
-    assert given_back(directory, leases, master) == Moved(marks=1, limits=1, orders=3, older=0, left=())
+    assert given_back(directory, leases, master) == Moved(marks=1, limits=1, orders=3, older=0, left=(), same=1)
     with in_directory(directory, [master]) as kept:
         assert kept.marks.inherited(master.key_id) == 5000
         assert kept.rows()[LIVE.cl_ord_id] == amended

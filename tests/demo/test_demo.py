@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.demo import Check, Report
-from engine.demo.crashes import KILLS
+from engine.demo.crashes import KILLS, restarts
 from tests import ROOT
 from tests.stopwatch import Stopwatch
 
@@ -55,3 +55,9 @@ def test_a_report_is_good_only_when_every_promise_was_seen_kept(kept: list[bool]
     report = Report([Check("act", "promise", "seen", each) for each in kept])
     assert report.is_good is good
     assert report.to_dict()["ok"] is good
+
+
+def test_a_busy_machine_is_said_and_is_no_broken_promise() -> None:
+    """The engine promises nothing about how fast another process can be started."""
+    assert restarts([0.2, 0.75]) == "the next engine's first call came 200 to 750 ms later"
+    assert "200 to 1500 ms later; 1 of them too late to test the nonces hard" in restarts([0.2, 1.5])

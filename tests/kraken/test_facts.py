@@ -122,7 +122,7 @@ def test_whether_auto_earn_is_in_the_own_row(equivalent: str, answer: str) -> No
         ({"USD.F": {"balance": "1"}}, "1501", PRICES),
     ],
 )
-def test_what_does_not_tell_the_two_apart_settles_nothing(changed: Any, equivalent: Any, prices: Any) -> None:
+def test_a_reply_that_fits_both_answers_settles_nothing(changed: Any, equivalent: Any, prices: Any) -> None:
     with pytest.raises(NotSettled):
         read_auto_earn(EARNING | changed, equivalent, prices)
 
@@ -171,7 +171,7 @@ def test_an_engine_counts_auto_earn_as_it_was_learnt(one: Simulator, tmp_path: P
             assert engine.balance("MASTER", max_age=0, timeout=10).cash == cash
 
 
-def test_until_it_is_settled_the_strict_answer_holds() -> None:
+def test_an_unsettled_fact_has_the_strict_answer() -> None:
     facts = Facts()
     assert facts.auto_earn(0.0) == "unknown"
     assert facts.answer(TICKER) == "lost"

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.kraken.drift import MISSING, NEW, ODD
-from engine.kraken.limits import TIERS, TradingCounter
+from engine.kraken.limits import TIERS, OrderAges
 from engine.kraken.pair_names import (
     is_named,
     market_key,
@@ -25,6 +25,7 @@ from engine.kraken.pair_names import (
 from engine.kraken.pair_rows import find_rows
 from engine.kraken.pairs import read_pairs
 from engine.kraken.trades import use_of
+from engine.rules.lane.admission import Admission
 from engine.values import Pair
 
 ROW: dict[str, Any] = {
@@ -178,12 +179,12 @@ def test_a_call_for_a_market_that_is_known_needs_no_rule_for_its_spelling() -> N
 
 @given(st.lists(st.sampled_from(_names(("XXBTZUSD", "XBTUSD", "XBT/USD"))), min_size=1, max_size=8))
 def test_one_market_has_one_trading_counter(names: list[str]) -> None:
-    counter = TradingCounter(TIERS["starter"])
+    counter = Admission(TIERS["starter"])
     for name in names:
-        charged, points = use_of("AddOrder", {"pair": name}, counter, 0.0)
+        charged, points = use_of("AddOrder", {"pair": name}, OrderAges(), 0.0)
         assert charged is not None
-        counter.charge(points, charged, 0.0)
-    assert dict(counter.levels_of(counter.moments(), 0.0)) == {"XBTUSD": pytest.approx(len(names))}
+        counter = counter.traded(points, charged, 0.0)
+    assert counter.trades_levels(0.0) == {"XBTUSD": pytest.approx(len(names))}
 
 
 # What a row must have

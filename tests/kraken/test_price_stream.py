@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kraken.drift import MISSING, NEW, ODD
-from engine.kraken.price_stream import Prices, SymbolAnswer, price_request, read_price_frame, symbol_of
+from engine.kraken.price_stream import SymbolAnswer, TickerFrame, price_request, read_price_frame, symbol_of
 from engine.kraken.stream import Alive, Doubt, Pong
 from engine.values import Ticker
 from tests.rules.gates.test_gates import XBT
@@ -46,8 +46,8 @@ def test_every_best_price_is_asked_for() -> None:
 
 def test_a_row_is_read_exactly() -> None:
     ticker = Ticker(Decimal("30000.0"), Decimal("29999.9"), Decimal("30000.0"))
-    assert read_price_frame(frame(ROW)) == Prices(False, {"BTC/USD": ticker})
-    assert read_price_frame(frame({**ROW, "last": 0}, kind="snapshot")) == Prices(
+    assert read_price_frame(frame(ROW)) == TickerFrame(False, {"BTC/USD": ticker})
+    assert read_price_frame(frame({**ROW, "last": 0}, kind="snapshot")) == TickerFrame(
         True, {"BTC/USD": replace(ticker, last=None)}
     )
 
@@ -56,7 +56,7 @@ def test_a_row_is_read_exactly() -> None:
     {"bid": 0}, {"ask": 0}, {"bid": None}, {"ask": "30000.0"}, {"bid": True}, {"ask": -1}, {"ask": [1]}, {"bid": 1e30},
 ])  # fmt: skip
 def test_a_row_without_two_prices_takes_the_price_of_its_pair_away(changes: dict[str, Any]) -> None:
-    assert read_price_frame(frame({**ROW, **changes})) == Prices(False, {"BTC/USD": None})
+    assert read_price_frame(frame({**ROW, **changes})) == TickerFrame(False, {"BTC/USD": None})
 
 
 def test_what_is_missing_or_odd_is_noted_and_what_is_new_is_passed_over() -> None:
@@ -115,5 +115,5 @@ def test_anything_is_read_or_a_doubt_and_a_price_is_positive(value: Any, is_row:
         read = read_price_frame(frame(value) if is_row else json.dumps(value))
     except Doubt:
         return
-    for ticker in read.tickers.values() if isinstance(read, Prices) else ():
+    for ticker in read.tickers.values() if isinstance(read, TickerFrame) else ():
         assert ticker is None or (ticker.bid > 0 and ticker.ask > 0)

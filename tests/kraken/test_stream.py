@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.kraken.drift import MISSING, NEW, ODD
 from engine.kraken.stream import (
     Alive,
-    Answer,
+    ChannelAnswer,
     Doubt,
     Execution,
     Numbered,
@@ -41,11 +41,17 @@ def frame(**parts: object) -> str:
     ('{"channel":"status","type":"update","data":[{"system":"online"}]}', Alive()),
     ('{"channel":"weather","sequence":"three"}', Alive()),
     ('{"method":"pong","req_id":3,"time_in":"x","time_out":"x"}', Pong()),
-    ('{"method":"subscribe","req_id":1,"result":{"channel":"balances"},"success":true}', Answer("balances", None)),
-    ('{"method":"subscribe","req_id":2,"error":"EGeneral:No","success":false}', Answer("executions", "EGeneral:No")),
-    ('{"method":"subscribe","req_id":"2","success":false}', Answer(None, "no reason")),
-    ('{"method":"subscribe","result":{"channel":"executions"},"success":true}', Answer("executions", None)),
-    ('{"method":"subscribe","req_id":9,"result":{"channel":"weather"},"success":true}', Answer(None, None)),
+    (
+        '{"method":"subscribe","req_id":1,"result":{"channel":"balances"},"success":true}',
+        ChannelAnswer("balances", None),
+    ),
+    (
+        '{"method":"subscribe","req_id":2,"error":"EGeneral:No","success":false}',
+        ChannelAnswer("executions", "EGeneral:No"),
+    ),
+    ('{"method":"subscribe","req_id":"2","success":false}', ChannelAnswer(None, "no reason")),
+    ('{"method":"subscribe","result":{"channel":"executions"},"success":true}', ChannelAnswer("executions", None)),
+    ('{"method":"subscribe","req_id":9,"result":{"channel":"weather"},"success":true}', ChannelAnswer(None, None)),
     (frame(), Numbered("balances", False, 7, [])),
     (frame(type="snapshot", sequence=1), Numbered("balances", True, 1, [])),
 ])  # fmt: skip
@@ -69,7 +75,7 @@ def test_any_message_is_a_frame_or_doubt(message: str | bytes) -> None:
         said = read_frame(message)
     except Doubt:
         return
-    assert isinstance(said, Alive | Answer | Numbered | Pong)
+    assert isinstance(said, Alive | ChannelAnswer | Numbered | Pong)
 
 
 def test_a_channel_that_nobody_knows_is_noted() -> None:

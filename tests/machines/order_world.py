@@ -42,6 +42,7 @@ from engine.simulator.private_endpoints import ENDPOINTS
 from engine.simulator.refusal import Refused
 from engine.simulator.rules import Rules
 from engine.values import Settings
+from tests.manual_clock import ManualClock
 
 NOW = 1_790_000_000.0
 LASTS = 0.05  # seconds that a call takes
@@ -63,27 +64,11 @@ Fate = str
 answer is lost; ``busy``; ``full``: our own counter holds it back; ``odd``: a count or a row is wrong."""
 
 
-class Clock:
-    """All clocks of the world."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ns(self) -> int:
-        return int(self.wall() * 1e9)
-
-    def wall(self) -> float:
-        return NOW + self.now
-
-
 class World:
     """What is outside the order actor, and the actor itself."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock(epoch=NOW)
         self.exchange = Exchange(
             [SimAccount.of("MASTER"), SimAccount.of("OTHER")],
             Rules(wall=self.clock.wall, monotonic=self.clock.monotonic),

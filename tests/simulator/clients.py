@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,16 @@ NOW = 1_790_000_000.0
 UUID = "0123456789abcdef0123456789abcdef"
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+
+
+def query(api: krakenex.API, endpoint: str, params: dict[str, str] | None = None) -> Any:
+    """A private call in a millisecond of its own: krakenex counts no finer."""
+    now = time.time_ns() // 10**6
+    while time.time_ns() // 10**6 == now:
+        pass
+    reply = api.query_private(endpoint, params)
+    assert reply["error"] == []
+    return reply["result"]
 
 
 class Clock:

@@ -15,6 +15,7 @@ import pytest
 from kraken.spot import Market, Trade, User
 
 from engine.simulator import Rules, Simulator
+from tests.simulator.clients import query
 
 PAIR, SYMBOL, OTHER = "XBTUSD", "BTC/USD", "ETHUSD"
 BID, ASK = "29999.9", "30000.0"
@@ -382,31 +383,21 @@ def test_sdk_gets_a_token_and_a_dead_mans_switch(trade: Trade) -> None:
 # krakenex
 
 
-def ask(api: krakenex.API, endpoint: str, **params: Any) -> Any:
-    """A private call in a millisecond of its own: krakenex counts no finer."""
-    now = time.time_ns() // 10**6
-    while time.time_ns() // 10**6 == now:
-        pass
-    reply = api.query_private(endpoint, params)
-    assert reply["error"] == []
-    return reply["result"]
-
-
 def test_krakenex_trades(sim: Simulator, api: krakenex.API) -> None:
     order = {"pair": PAIR, "type": "buy", "ordertype": "limit", "volume": "0.1", "price": "29000"}
-    (filled,) = ask(api, "AddOrder", **order)["txid"]
-    (resting,) = ask(api, "AddOrder", **order | {"price": "28000"})["txid"]
+    (filled,) = query(api, "AddOrder", order)["txid"]
+    (resting,) = query(api, "AddOrder", order | {"price": "28000"})["txid"]
     sim.set_price(PAIR, "28999.9", "29000.0")
-    assert ask(api, "OpenOrders")["open"].keys() == {resting}
-    assert ask(api, "ClosedOrders")["closed"].keys() == {filled}
-    row = ask(api, "QueryOrders", txid=f"{filled},{resting}")
+    assert query(api, "OpenOrders")["open"].keys() == {resting}
+    assert query(api, "ClosedOrders")["closed"].keys() == {filled}
+    row = query(api, "QueryOrders", {"txid": f"{filled},{resting}"})
     assert (row[filled]["status"], row[filled]["fee"], row[resting]["status"]) == ("closed", "11.60000", "open")
-    (trade,) = ask(api, "TradesHistory")["trades"].values()
+    (trade,) = query(api, "TradesHistory")["trades"].values()
     assert (trade["ordertxid"], trade["maker"], trade["price"]) == (filled, True, "29000.00000")
-    assert ask(api, "Ledgers")["count"] == 2
-    assert ask(api, "CancelAll") == {"count": 1}
-    rows = ask(api, "BalanceEx")
+    assert query(api, "Ledgers")["count"] == 2
+    assert query(api, "CancelAll") == {"count": 1}
+    rows = query(api, "BalanceEx")
     assert Decimal(rows["ZUSD"]["balance"]) == 10000 - 2900 - Decimal("11.6")
     assert Decimal(rows["ZUSD"]["hold_trade"]) == Decimal(rows["XXBT"]["hold_trade"]) == 0
     assert Decimal(rows["XXBT"]["balance"]) == Decimal("1.1")
-    assert len(ask(api, "GetWebSocketsToken")["token"]) > 10
+    assert len(query(api, "GetWebSocketsToken")["token"]) > 10

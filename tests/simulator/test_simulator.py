@@ -18,7 +18,7 @@ import pytest
 
 import engine.simulator
 from engine.simulator import Fault, SimAccount, Simulator
-from tests.simulator.clients import FORM, JSON, Client, Clock
+from tests.simulator.clients import FORM, JSON, Client, Clock, query
 from tests.stopwatch import Stopwatch
 
 # The example of Kraken's documentation: secret, nonce, body and what they sign to.
@@ -37,16 +37,6 @@ DOCS_JSON_SIGN = (
     "r/o+GpKxXjV/mls/r5CKLu5R+yzK5psqvQ4hXxMX1nzdxTBhV+ui82QGgPZMMitpFwCOAdPEZMmXgZxD2chJEg=="
 )
 LIMIT = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.1", "price": "30000"}
-
-
-def query(api: krakenex.API, endpoint: str, params: dict[str, str] | None = None) -> Any:
-    """A private call in a millisecond of its own: krakenex counts no finer."""
-    now = time.time_ns() // 10**6
-    while time.time_ns() // 10**6 == now:
-        pass
-    reply = api.query_private(endpoint, params)
-    assert reply["error"] == []
-    return reply["result"]
 
 
 # Clients that others wrote

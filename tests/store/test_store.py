@@ -407,3 +407,61 @@ def test_a_name_that_was_lost_from_one_of_its_two_places_is_noticed(tmp_path: Pa
         path.write_bytes(sound[:place] + b"b" + sound[place + 1 :])
         with pytest.raises(StoreDamaged):
             check_names(path)
+
+
+def test_the_owner_looks_documents_up_by_name_and_in_order(tmp_path: Path) -> None:
+    """What was just written is seen, and what is damaged is told, also after the file was closed."""
+    path = tmp_path / "x.sqlite"
+    store = Store(path)
+    assert store.named(["a"]) == store.between("a", "z") == {}
+    for number in (3, 1, 2):
+        store.put(f"n/{number}", number)
+        assert store.named([f"n/{number}", "none"]) == {f"n/{number}": number}
+    assert list(store.between("n/", "n0")) == ["n/1", "n/2", "n/3"]
+    assert list(store.between("n/", "n/3", at_most=1)) == ["n/1"]
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as disk:
+        disk.execute(f"UPDATE {TABLE} SET value = replace(value, '2', '4') WHERE key = 'n/2'")
+    for is_open in (True, False):
+        assert store.named(["n/1"]) == {"n/1": 1}
+        with pytest.raises(StoreDamaged, match="checksum"):
+            store.named(["n/2"])
+        with pytest.raises(StoreDamaged, match="checksum"):
+            store.between("n/", "n0")
+        store.close()
+        assert not (is_open and Path(f"{path}-wal").exists()), "the writer's connection was not the last"
+
+
+LOOKS_AGAIN = """
+import os, sys
+from pathlib import Path
+from engine.store import Store
+
+path = Path(sys.argv[1])
+store, other = Store(path), Store(path.with_name("other"))
+store.put("a", 1)
+before = {int(name) for name in os.listdir("/dev/fd")}
+assert store.named(["a"]) == {"a": 1}
+for name in os.listdir("/dev/fd"):
+    if int(name) not in before:
+        try:
+            link = os.readlink(f"/dev/fd/{name}")
+        except OSError:
+            continue
+        if link.startswith(os.fspath(path)):
+            os.dup2(os.open(path.with_name("other"), os.O_RDONLY), int(name))
+other.put("b", 2)
+store.put("c", 3)
+print(store.named(["a", "c"]), flush=True)
+store.close()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/fd are links on Linux alone")
+def test_a_look_never_reads_what_other_code_has_put_at_its_descriptors(tmp_path: Path) -> None:
+    """Else an id would be taken for one that was never used (promise G9)."""
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LOOKS_AGAIN, str(tmp_path / "x.sqlite")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.stdout == "{'a': 1, 'c': 3}\n", process.stderr

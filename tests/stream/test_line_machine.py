@@ -16,27 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.kraken.assets import AssetTable
 from engine.kraken.balances import read_rows
-from engine.kraken.stream import Alive, Answer, Doubt, Frame, Numbered, Pong
+from engine.kraken.stream import Alive, ChannelAnswer, Doubt, Frame, Numbered, Pong
 from engine.rules.balance.pushed import LAG
 from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.rules.stream.subscription import SILENCE, Refusal
 from engine.stream.ears import Ears
 from engine.stream.line import Line
 from engine.stream.pulse import Pulse
+from tests.manual_clock import ManualClock
 
 MAX_AGE = 15.0
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ns(self) -> int:
-        return int((EPOCH.timestamp() + self.now) * 1e9)
 
 
 class LineMachine(RuleBasedStateMachine):
@@ -44,7 +34,7 @@ class LineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
+        self.clock = ManualClock(epoch=EPOCH.timestamp())
         self.pulse = Pulse("MASTER", self.clock)
         self.invalidated_at = float("-inf")
         nothing: Any = None
@@ -97,8 +87,8 @@ class LineMachine(RuleBasedStateMachine):
         self.line._take_over(self.line._subscription.opened(self.pulse.now()))
         self.sequence = {"balances": 1, "executions": 1}
         self.wire = [
-            Answer("balances", None), Answer("executions", None), self.frame("balances", is_snapshot=True),
-            Numbered("executions", True, 1, []),
+            ChannelAnswer("balances", None), ChannelAnswer("executions", None),
+            self.frame("balances", is_snapshot=True), Numbered("executions", True, 1, []),
         ]  # fmt: skip
         self.is_open = True
 

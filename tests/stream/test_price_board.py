@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.kraken.price_stream import Prices, SymbolAnswer
+from engine.kraken.price_stream import SymbolAnswer, TickerFrame
 from engine.kraken.stream import Alive
 from engine.rules.stream.price_subscription import PriceSubscription, PushedPrice
 from engine.rules.stream.subscription import StreamState
 from engine.stream.price_board import ASKED_WITHIN, MOST_PAIRS, NOT_ASKED, PriceBoard
 from engine.values import Ticker
+from tests.manual_clock import ManualClock
 
 BTC = "BTC/USD"
 TICKER = Ticker(Decimal(101), Decimal(100), None)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ns(self) -> int:
-        return int((self.now + 5e8) * 1e9)
-
-
 def live(board: PriceBoard) -> PriceSubscription:
     now = board.now()
     one, _ = PriceSubscription().opened(now).looked([BTC], now)
-    return one.after(SymbolAnswer(BTC, None), now).after(Prices(True, {BTC: TICKER}), now)
+    return one.after(SymbolAnswer(BTC, None), now).after(TickerFrame(True, {BTC: TICKER}), now)
 
 
 def test_what_is_asked_for_is_wanted_for_ten_minutes() -> None:
-    clock = Clock()
+    clock = ManualClock(epoch=5e8)
     board = PriceBoard(clock)
     assert board.ask([BTC], 5.0) == {}
     clock.now += ASKED_WITHIN
@@ -44,7 +34,7 @@ def test_what_is_asked_for_is_wanted_for_ten_minutes() -> None:
 
 
 def test_no_more_than_200_pairs_are_wanted_and_those_asked_for_longest_stay() -> None:
-    board = PriceBoard(Clock())
+    board = PriceBoard(ManualClock(epoch=5e8))
     names = [f"A{n}/USD" for n in range(MOST_PAIRS + 5)]
     board.ask(names, 5.0)
     board.ask(reversed(names), 5.0)
@@ -52,7 +42,7 @@ def test_no_more_than_200_pairs_are_wanted_and_those_asked_for_longest_stay() ->
 
 
 def test_a_price_that_is_too_old_for_the_pass_is_not_told() -> None:
-    clock = Clock()
+    clock = ManualClock(epoch=5e8)
     board = PriceBoard(clock)
     board.changed(live(board))
     clock.now += 2
@@ -63,7 +53,7 @@ def test_a_price_that_is_too_old_for_the_pass_is_not_told() -> None:
 
 
 def test_a_question_wakes_the_push_thread_once() -> None:
-    board = PriceBoard(Clock())
+    board = PriceBoard(ManualClock(epoch=5e8))
     woken: list[int] = []
     board.wake(lambda: woken.append(1))
     board.ask([], 5.0)
@@ -75,7 +65,7 @@ def test_a_question_wakes_the_push_thread_once() -> None:
 
 
 def test_its_report_is_one_of_the_state_and_counts_gaps() -> None:
-    clock = Clock()
+    clock = ManualClock(epoch=5e8)
     board = PriceBoard(clock)
     assert (board.report.state, board.report.reason, board.report.is_asked) == (StreamState.DOWN, NOT_ASKED, False)
     one = live(board)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.transport.framing import FramedResponse, Stream, Tap, WireError, plain_head
+from engine.transport.any_reply import FramedResponse, Stream, Tap
+from engine.transport.framing import WireError, plain_head
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 22:09:46 GMT\r\nContent-Type: application/json\r\n"

@@ -20,10 +20,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from engine.errors import CallNotSent, CallUnknown, ConfigError, ConnectFailed
 from engine.transport import HttpReply, Transport, TransportPool
 from engine.transport.resolver import Resolver
+from engine.transport.tls import _usual_file
 from engine.transport.wire import Wire
 from engine.values import Settings
 from tests.stopwatch import AT_ONCE, LONG, PATIENCE, SOON, Stopwatch, again_if_stalled
@@ -221,6 +223,10 @@ def test_a_private_authority_is_trusted_by_ca_file_only(
         monkeypatch.setenv(name, authority.file)
     server = serve(answering(reply()), authority.server())
     refused(connect(URL, resolver=to(server)), server, "certificate is not accepted")
+
+
+def test_the_usual_authorities_are_those_of_requests() -> None:
+    assert _usual_file() == DEFAULT_CA_BUNDLE_PATH
 
 
 def test_a_session_cannot_be_talked_out_of_verifying(

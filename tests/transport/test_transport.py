@@ -15,6 +15,8 @@ import re
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -339,6 +341,35 @@ def test_a_get_carries_its_query_and_no_body(serve: Serve, connect: Connect) -> 
     assert (request.method, request.target, request.body) == ("GET", "/0/public/Ticker?pair=XBTUSD&x=%2b1", b"")
     assert "content-length" not in request.headers
     assert "api-key" not in request.headers
+
+
+def test_a_get_without_requests_puts_the_same_on_the_wire(serve: Serve, connect: Connect) -> None:
+    server = serve(answering(reply(b"{}")))
+    transport = connect(server)
+    answers = [get("/0/public/Time", deadline=in_time(PATIENCE)) for get in (transport.get, transport.bare_get)]
+    assert answers[0] == answers[1] == HttpReply(200, b"{}", DATE, "application/json")
+    assert server.requests[0] == server.requests[1]
+    assert len(server.pieces) == 2
+
+
+def test_an_ordinary_call_needs_no_parser_of_http_client(serve: Serve) -> None:
+    """It and the email package take longer to import than the transport; most processes never need them."""
+    server = serve(answering(reply(b'{"error":[],"result":{}}')))
+    code = (
+        "import sys, time; from engine.transport import Transport; one = Transport(sys.argv[1]); "
+        "one.bare_get('/0/public/Time', deadline=time.monotonic() + 60); "
+        "one.post('/0/private/Balance', b'nonce=1', {}, deadline=time.monotonic() + 60); "
+        "print([name for name in ('http.client', 'email', 'requests') if name in sys.modules])"
+    )
+    told = subprocess.check_output([sys.executable, "-c", code, server.url], text=True, timeout=60)
+    assert told == "[]\n"
+
+
+def test_a_lost_reply_to_a_get_without_requests_is_said_like_any(serve: Serve, connect: Connect) -> None:
+    transport = connect(serve(lambda peer: peer.read() and peer.reset()))
+    with pytest.raises(CallUnknown, match=r"The call was sent to .*, but the connection") as failed:
+        transport.bare_get("/0/public/Time", deadline=in_time(PATIENCE))
+    check_text(failed.value)
 
 
 def test_an_empty_body_and_empty_paths_keep_their_shape(serve: Serve, connect: Connect) -> None:

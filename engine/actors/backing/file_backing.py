@@ -21,7 +21,7 @@ class FileBacking:
     fences = False
     """An earlier owner is dead before the kernel frees what it held, so it sends nothing any more."""
     is_handed_over = False
-    """Nobody goes on when the engine has stopped."""
+    """No other engine continues when this one has stopped."""
 
     def __init__(self, directory: Path) -> None:
         self.local = directory

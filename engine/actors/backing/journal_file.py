@@ -73,10 +73,6 @@ class JournalFile(PlacementRows):
         self._is_blocked = bool(aside)
         return _BLOCKED.format(name=aside[0], directory=self._directory) if aside else None
 
-    def send(self, row: Placement) -> None:
-        """Write a placement that goes out as soon as this returns: from then on its loss would be noticed."""
-        self._commit({row.cl_ord_id: row.to_dict()})
-
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write how long a dead man's switch is armed for."""
         if self.switches.get(account) == seconds:
@@ -103,6 +99,10 @@ class JournalFile(PlacementRows):
         self._witness.close()
 
     # Writing
+
+    def _put_sent(self, documents: Mapping[str, Any]) -> None:
+        """As a new generation: the loss of what goes out now would be noticed."""
+        self._commit(documents)
 
     def _commit(self, documents: Mapping[str, Any]) -> None:
         """Write documents as a new generation: durable here before the witness hears of it, so never behind it."""
@@ -189,15 +189,15 @@ class StoreDocuments:
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The documents of these names that there are."""
-        return read_named(self.store.path, names)
+        return self.store.named(names)
 
     def names(self, first: str, end: str, at_most: int | None = None) -> list[str]:
         """The names from `first` to before `end`, in the order of their bytes."""
-        return list(read_range(self.store.path, first, end, -1 if at_most is None else at_most))
+        return list(self.store.between(first, end, -1 if at_most is None else at_most))
 
     def between(self, first: str, end: str) -> dict[str, Any]:
         """The documents of these names."""
-        return read_range(self.store.path, first, end)
+        return self.store.between(first, end)
 
     def put_all(self, documents: Mapping[str, Any]) -> None:
         """Write documents."""

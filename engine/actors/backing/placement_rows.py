@@ -96,13 +96,23 @@ class PlacementRows:
     def begin(self, row: Placement, instead_of: Placement | None) -> None:
         """Write a new placement; it takes the id from the one that is dropped."""
         self._documents.put_all(layout.new_documents(row))
-        if instead_of is not None:
-            with contextlib.suppress(StoreError):  # its id does not lead to it any more
-                self._documents.remove(layout.names(instead_of))
+        self._drop(instead_of)
 
-    def send(self, row: Placement) -> None:
-        """Write a placement that goes out as soon as this returns."""
-        self._documents.put_all({row.cl_ord_id: row.to_dict()})
+    def send(self, row: Placement, instead_of: Placement | None = None, along: Sequence[Placement] = ()) -> None:
+        """Write a placement that goes out as soon as this returns, and others that are live, new or not.
+
+        If it is new, it takes the id from the one that is dropped.
+        """
+        self._put_sent(dict(each for one in (row, *along) for each in layout.new_documents(one).items()))
+        self._drop(instead_of)
+
+    def _put_sent(self, documents: Mapping[str, Any]) -> None:
+        self._documents.put_all(documents)
+
+    def _drop(self, row: Placement | None) -> None:
+        if row is not None:
+            with contextlib.suppress(StoreError):  # its id does not lead to it any more
+                self._documents.remove(layout.names(row))
 
     def keep(self, rows: Sequence[Placement]) -> None:
         """Write what is known now of placements that were written before."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import pykka
@@ -17,6 +16,7 @@ from engine.actors.balance.change_events import ChangeEvents
 from engine.actors.balance.invalidation import Invalidation
 from engine.actors.balance.listener import Listener
 from engine.actors.balance.messages import (
+    LISTEN,
     BalanceRecord,
     Compare,
     ForgetBalance,
@@ -33,7 +33,8 @@ from engine.actors.balance.silence_watch import SilenceWatch
 from engine.actors.drift_log import DriftLog
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
 from engine.actors.lane.private import ignore
-from engine.actors.runtime.actor import ActorAddress, EngineActor, tell_if_alive
+from engine.actors.runtime.actor import ActorAddress, EngineActor, Telling
+from engine.actors.runtime.mailbox import QuietMailbox
 from engine.actors.runtime.scheduler import Scheduler
 from engine.actors.runtime.waiters import Waiters
 from engine.errors import CallError, EngineStopped
@@ -107,16 +108,16 @@ class BalanceActor(EngineActor):
         self._settings = settings or Settings()
         self._private = private
         self._clock = clock
-        self._own_scheduler = Scheduler.started() if scheduler is None else None
-        self._after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
-        self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._after)
+        self._owns_scheduler = scheduler is None
+        self._scheduler = scheduler or Scheduler.started()
+        self._poller = poller or Poller(self._settings, monotonic=clock.monotonic, after=self._scheduler.after)
         self._push = PushWatch(account, pulse, self._poller)
         self._decay = TIERS[tier or self._settings.tier].calls_decay
         self._show, self._record = show, record
         names = names or AssetNames(cash=self._settings.cash)
         self._reader = BalanceReader(account, names, drift or DriftLog(clock, publish), publish, auto_earn)
         self._listener = listener or Listener(self._settings, clock)
-        self._watch = SilenceWatch(account, self._listener, publish, lambda left: self._later(left, Listen()))
+        self._watch = SilenceWatch(account, self._listener, publish)
         self._invalidation = invalidation or Invalidation()
         self._waiters: Waiters[int, BalanceSnapshot] = Waiters()
         self._refresh = Refresh()
@@ -129,6 +130,10 @@ class BalanceActor(EngineActor):
             self._availability, known.last_error, restored=True, _invalidated_at=self._invalidation.at,
             _confirmed=self._push.confirmed,
         ))  # fmt: skip
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return QuietMailbox()
 
     def on_start(self) -> None:
         """Request the first balance as soon as it is this account's turn."""
@@ -173,8 +178,8 @@ class BalanceActor(EngineActor):
         self._poller.forget(self._snapshot.account)
         self._listener.forget(self._snapshot.account)
         self._waiters.answer(self.snapshot())
-        if self._own_scheduler is not None:
-            self._own_scheduler.stop()
+        if self._owns_scheduler:
+            self._scheduler.stop()
 
     def _read(self, message: ReadBalance) -> BalanceSnapshot | Future[BalanceSnapshot]:
         if message.max_age is None or self._snapshot.answers(message.max_age):
@@ -209,13 +214,13 @@ class BalanceActor(EngineActor):
         before, self._refresh = self._refresh, refresh
         if refresh.turn == before.turn:
             return
-        wake = partial(tell_if_alive, self.actor_ref, Wake(refresh.turn))
+        wake = Telling(self.actor_ref, Wake(refresh.turn))
         pause = max(0.0, refresh.at - self._clock.monotonic())
         match refresh.phase:
             case Phase.SENT:
                 self._send()
             case Phase.URGENT:
-                self._after(pause, wake)
+                self._scheduler.after(pause, wake)
             case Phase.PLANNED:
                 self._poller.plan(self._snapshot.account, pause, wake, failing=self._availability.errors > 0)
 
@@ -261,7 +266,9 @@ class BalanceActor(EngineActor):
     def _expect(self) -> None:
         """Say how soon a good reply should come."""
         quiet = self._push.interval
-        self._watch.asks(max(self._poller.interval(self._decay), quiet), self._poller.spacing(self._decay, quiet))
+        self._listen_in(self._watch.asks(
+            max(self._poller.interval(self._decay), quiet), self._poller.spacing(self._decay, quiet)
+        ))  # fmt: skip
 
     def _settle(
         self, snapshot: BalanceSnapshot, after: Availability, error: CallError | None, *, is_behind: bool = False
@@ -292,20 +299,25 @@ class BalanceActor(EngineActor):
         if result is RefreshResult.BEHIND:
             return self._push.again()
         quiet = self._push.quiet_pause(snapshot.requested_at if result is RefreshResult.GOOD else None)
+        self._expect()  # also what follows late, when the next request has to wait for a call that hangs
         if quiet is not None:
-            self._expect()
             return quiet
         every = self._poller.interval(self._decay) if error is None else self._poller.retry_in(self._decay)
         pause = result.pause(next_refresh(after, every, error), error)
         return pause * (1 + random.uniform(0, JITTER))  # noqa: S311 - spreads accounts, no secret
 
     def _listen(self) -> None:
-        sentence = self._watch.look()
+        sentence, again = self._watch.look()
+        self._listen_in(again)
         if sentence is not None and self._availability.is_available:
             self._stand(self._availability.after_silence(sentence), sentence)
             self._events.availability(self._snapshot, sentence)
             at = self._clock.monotonic() + self._poller.retry_in(self._decay)
             self._follow(self._refresh.silent(at))
+
+    def _listen_in(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self._later(seconds, LISTEN)
 
     def _stand(self, availability: Availability, last_error: str | None) -> None:
         """Show a standing that changes while no request ends."""
@@ -318,4 +330,4 @@ class BalanceActor(EngineActor):
         self._show(snapshot)
 
     def _later(self, seconds: float, message: Any) -> None:
-        self._after(seconds, partial(tell_if_alive, self.actor_ref, message))
+        self._scheduler.after(seconds, Telling(self.actor_ref, message))

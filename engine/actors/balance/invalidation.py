@@ -13,9 +13,10 @@ class Invalidation:
 
     __slots__ = ("_at", "_lock")
 
-    def __init__(self) -> None:
+    def __init__(self, lock: threading.Lock | None = None) -> None:
+        """`lock` may be shared by many: it is held for a moment."""
         self._at = float("-inf")
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     def note(self, at: float) -> None:
         """The balance changed at that time; the latest counts."""

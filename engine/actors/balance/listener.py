@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from engine.errors import Outcome
 from engine.rules.balance.availability import Standing
@@ -34,6 +36,14 @@ class _Heard:
         return self.at + self.patience - now
 
 
+class _Judged(NamedTuple):
+    """A snapshot as it is to be read in a silence: until somebody is heard, or that time by the monotonic clock."""
+
+    snapshot: BalanceSnapshot
+    until: float
+    judged: BalanceSnapshot
+
+
 class Listener:
     """Says whether Kraken is silent. It is worked out from the clock when asked, so no timer has to fire for it.
 
@@ -47,21 +57,29 @@ class Listener:
         self._lane: _Heard | None = None
         self._answered_at = float("-inf")
         self._is_told = False
-        self._kept: dict[str, tuple[BalanceSnapshot, _Found, BalanceSnapshot]] = {}
+        self._silent: dict[str, _Judged] = {}  # a silence lasts, and who watches looks again and again
+        self.heard_until: dict[str, float] = {}
+        """Until when, by the monotonic clock, an account looked at is not silent, whatever comes. Read without a lock;
+        whoever finds that time over, or none, asks `judged`. Only what is expected sooner can shorten it, and that
+        removes it."""
 
     def expect(self, account: str, interval: float, spacing: float) -> None:
-        """A balance is asked for: of this account one every `interval` seconds, of any every `spacing` seconds."""
+        """Expect a balance of this account every `interval` seconds, and one of any account every `spacing` seconds."""
         silence = self._settings.silence_to_unavailable
         with self._lock:
             own = self._accounts.setdefault(account, self._now())
-            own.patience = patience(silence, interval)
-            self._lane = self._lane or self._now()
-            self._lane.patience = patience(silence, spacing)
+            lane = self._lane = self._lane or self._now()
+            before, now = (own.patience, lane.patience), (patience(silence, interval), patience(silence, spacing))
+            if now != before:
+                own.patience, lane.patience = now
+                self.heard_until.clear()
+                self._silent.clear()
 
     def heard(self, account: str) -> None:
         """A good reply to a call of the account."""
         with self._lock:
             self._is_told = False
+            self._silent.clear()
             for each in (self._accounts.get(account), self._lane):
                 if each is not None:
                     each.at, each.wall_ns, each.is_reply = self._clock.monotonic(), self._clock.wall_ns(), True
@@ -73,7 +91,7 @@ class Listener:
             return {name: now - each.at for name, each in self._accounts.items() if each.is_reply}
 
     def is_refusing(self) -> bool:
-        """Whether Kraken has refused a call since the last good reply of all: it answers, if only with a no."""
+        """Whether Kraken has refused a call since the last good reply to any account: it answers, with refusals."""
         with self._lock:
             return self._lane is not None and self._answered_at > self._lane.at
 
@@ -82,13 +100,16 @@ class Listener:
         if outcome is Outcome.DONE:
             self.heard(account)
         elif outcome is Outcome.REFUSED:
-            self._answered_at = self._clock.monotonic()
+            with self._lock:
+                self._answered_at = self._clock.monotonic()
+                self._silent.clear()
 
     def forget(self, account: str) -> None:
         """Nothing is expected of the account any more."""
         with self._lock:
             self._accounts.pop(account, None)
-            self._kept.pop(account, None)
+            self._silent.pop(account, None)
+            self.heard_until.pop(account, None)
             self._lane = self._lane if self._accounts else None
 
     def left(self, account: str) -> float:
@@ -113,30 +134,35 @@ class Listener:
 
     def sentence(self, account: str) -> str | None:
         """A sentence that says since when Kraken is silent to the account; `None` without silence."""
-        found = self._silence(account)
+        with self._lock:
+            found = self._silence(account)
         return None if found is None else found[0].sentence(found[1])
 
     def all_judged(self, snapshots: tuple[BalanceSnapshot, ...]) -> tuple[BalanceSnapshot, ...]:
-        """Each snapshot as it is to be read now; as they are while nobody is silent, which one look tells."""
+        """Each snapshot as it is to be read now: unchanged without silence, which one check for all accounts shows."""
         with self._lock:
             now = self._clock.monotonic()
             lane = self._lane
             if lane is None or lane.left(now) > 0:
                 silent = {name for name, each in self._accounts.items() if each.at + each.patience <= now}
                 if not silent:
-                    self._kept.clear()
                     return snapshots
         return tuple(map(self.judged, snapshots))
 
     def judged(self, snapshot: BalanceSnapshot) -> BalanceSnapshot:
         """The snapshot as it is to be read now: during silence not available, and its `last_error` says so."""
-        found = self._silence(snapshot.account)
-        if found is None:
-            return snapshot
-        kept = self._kept.get(snapshot.account)  # a silence lasts, and who watches looks again and again
-        if kept is None or kept[0] is not snapshot or kept[1] != found:
-            kept = self._kept[snapshot.account] = (snapshot, found, self._judge(snapshot, found))
-        return kept[2]
+        kept = self._silent.get(snapshot.account)
+        if kept is not None and kept.snapshot is snapshot and self._clock.monotonic() < kept.until:
+            return kept.judged
+        with self._lock:
+            found = self._silence(snapshot.account)
+            if found is None:
+                return snapshot
+            judged = self._judge(snapshot, found)
+            is_all, lane = found[0] is not Silence.ONE_ACCOUNT, self._lane
+            until = math.inf if is_all or lane is None else lane.at + lane.patience  # then it is the silence of all
+            self._silent[snapshot.account] = _Judged(snapshot, until, judged)
+            return judged
 
     def _judge(self, snapshot: BalanceSnapshot, found: _Found) -> BalanceSnapshot:
         if snapshot.standing is Standing.BLOCKED:
@@ -151,13 +177,16 @@ class Listener:
         return replace(snapshot, last_error=f"{sentence} {error}".rstrip())
 
     def _silence(self, account: str) -> _Found | None:
-        with self._lock:
-            now = self._clock.monotonic()
-            own, lane = self._accounts.get(account), self._lane
-            if lane is not None and lane.left(now) <= 0:
-                is_answered = self._answered_at > lane.at
-                return (Silence.NO_GOOD_REPLY if is_answered else Silence.NOT_ANSWERED), lane.since
-            return (Silence.ONE_ACCOUNT, own.since) if own is not None and own.left(now) <= 0 else None
+        """Called with the lock held."""
+        now, own, lane = self._clock.monotonic(), self._accounts.get(account), self._lane
+        if lane is not None and lane.left(now) <= 0:
+            is_answered = self._answered_at > lane.at
+            return (Silence.NO_GOOD_REPLY if is_answered else Silence.NOT_ANSWERED), lane.since
+        if own is not None and own.left(now) <= 0:
+            return Silence.ONE_ACCOUNT, own.since
+        if own is not None and lane is not None:
+            self.heard_until[account] = min(own.at + own.patience, lane.at + lane.patience)
+        return None
 
     def _now(self) -> _Heard:
         return _Heard(self._clock.monotonic(), self._clock.wall_ns(), self._settings.silence_to_unavailable)

@@ -70,3 +70,6 @@ class Compare:
 @dataclass(frozen=True, slots=True)
 class Listen:
     """Tells that Kraken is silent now, unless there was a good reply meanwhile."""
+
+
+LISTEN = Listen()

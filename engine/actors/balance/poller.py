@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
 
 from engine.rules.balance.polling import Queue, interval, rest, safety_pause, smoothed
 from engine.values import Settings
@@ -43,6 +42,7 @@ class Poller:
         self._rest_until = float("-inf")
         self._mean: float | None = None
         self._looking_at = float("inf")
+        self._is_watched = False
 
     def interval(self, decay: float | None) -> float:
         """Seconds between two refreshes of an account whose key's call counter loses `decay` points per second."""
@@ -117,7 +117,9 @@ class Poller:
         if not isinstance(who, str) or who not in self._wakes:
             return None
         self._turn = _Turn(who, now)
-        self._after(self._settings.call_timeout + GIVEN_UP_AFTER, partial(self._give_up, self._turn))
+        if not self._is_watched:
+            self._is_watched = True
+            self._after(self._settings.call_timeout + GIVEN_UP_AFTER, self._watch)
         return self._wakes[who]
 
     def _look_again_in(self, now: float) -> float | None:
@@ -136,6 +138,17 @@ class Poller:
             self._looking_at = float("inf")
         self._look()
 
-    def _give_up(self, turn: _Turn) -> None:
-        if self._turn is turn:
+    def _watch(self) -> None:
+        """Give up the turn under way when its time is over. One timer serves all turns: each would keep its own."""
+        with self._lock:
+            turn = self._turn
+            left = 0.0 if turn is None else self._left(turn)
+            self._is_watched = left > 0
+        if left > 0:
+            self._after(left, self._watch)
+        elif turn is not None:
             self.done(turn.who)
+
+    def _left(self, turn: _Turn) -> float:
+        """Seconds until the turn is given up."""
+        return turn.began + self._settings.call_timeout + GIVEN_UP_AFTER - self._monotonic()

@@ -13,7 +13,7 @@ from engine.errors import CallError, CallUnknown
 from engine.kraken.balances import counted_once, left_out, spendable_total, sum_cash
 from engine.rules.balance.auto_earn import AutoEarn, listed_twice
 from engine.rules.balance.cash import elsewhere, elsewhere_sentence
-from engine.rules.balance.empty_reply import EmptyReplies
+from engine.rules.balance.empty_reply import NO_DOUBT
 from engine.values import AssetBalance
 from engine.values.dataclass import dataclass
 
@@ -47,7 +47,7 @@ class BalanceReader:
     ) -> None:
         self._account, self._names, self._drift, self._publish = account, names, drift, publish
         self._auto_earn = auto_earn
-        self._empty = EmptyReplies()
+        self._empty = NO_DOUBT
         self._doubt: CallUnknown | None = None
         self._told: tuple[tuple[str, ...], ...] = ()
 
@@ -70,7 +70,7 @@ class BalanceReader:
 
     def forget(self) -> None:
         """The replies that follow are those of another key."""
-        self._empty = EmptyReplies()
+        self._empty = NO_DOUBT
 
     def _read(self, endpoint: str, result: Any, known: Assets, requested_at: float) -> Reading:
         assets = self._names.read(endpoint, result, self._drift.noter(endpoint))

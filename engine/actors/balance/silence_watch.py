@@ -14,32 +14,30 @@ LOOK_AGAIN = 0.01  # seconds: the shortest pause between two checks
 class SilenceWatch:
     """Checks one account at the moment its silence would begin, so that it is reported in time.
 
-    Belongs to the actor's thread. `later(seconds)` arranges for `look` to be called.
+    Belongs to the actor's thread.
     """
 
-    __slots__ = ("_account", "_is_watching", "_later", "_listener", "_publish")
+    __slots__ = ("_account", "_is_watching", "_listener", "_publish")
 
-    def __init__(
-        self, account: str, listener: Listener, publish: Callable[[Any], None], later: Callable[[float], None]
-    ) -> None:
-        self._account, self._listener, self._publish, self._later = account, listener, publish, later
+    def __init__(self, account: str, listener: Listener, publish: Callable[[Any], None]) -> None:
+        self._account, self._listener, self._publish = account, listener, publish
         self._is_watching = False
 
-    def asks(self, interval: float, spacing: float) -> None:
-        """A balance is asked for: see `Listener.expect`."""
+    def asks(self, interval: float, spacing: float) -> float | None:
+        """A balance is asked for: see `Listener.expect`. Seconds until `look` is due; `None`: that is planned."""
         self._listener.expect(self._account, interval, spacing)
-        if not self._is_watching:
-            self._is_watching = True
-            self._later(max(self._listener.left(self._account), LOOK_AGAIN))
+        if self._is_watching:
+            return None
+        self._is_watching = True
+        return max(self._listener.left(self._account), LOOK_AGAIN)
 
-    def look(self) -> str | None:
-        """The sentence about silence when it has begun; else `None`, and the account is checked again in time."""
+    def look(self) -> tuple[str | None, float | None]:
+        """The sentence about silence when it has begun; else `None`, and the seconds until the next look."""
         left = self._listener.left(self._account)
         self._is_watching = left > 0
         if self._is_watching:
-            self._later(max(left, LOOK_AGAIN))
-            return None
+            return None, max(left, LOOK_AGAIN)
         sentence = self._listener.sentence(self._account)
         if sentence is not None and self._listener.first_to_tell():
             self._publish(EngineWarning("silence", f"{sentence} No account is available until it answers."))
-        return sentence
+        return sentence, None

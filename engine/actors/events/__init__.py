@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from engine.errors import CallError, Outcome
 from engine.kraken.balances import summed
@@ -134,3 +135,8 @@ class EngineWarning:
 
     code: str
     message: str
+
+
+def warn_by(publish: Callable[[Any], None]) -> Callable[[str, str], None]:
+    """What takes a code and a sentence, and publishes them as an `EngineWarning`."""
+    return lambda code, sentence: publish(EngineWarning(code, sentence))

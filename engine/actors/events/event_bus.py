@@ -18,6 +18,7 @@ from engine.actors.events import (
     PassFinished,
 )
 from engine.actors.runtime.actor import tell_if_alive
+from engine.rules.order.states import OrderState
 
 PUBLISHER = "events"  # the name of the actor that hands events to subscribers
 EVENTS_AT_MOST = 10_000  # waiting for a slow subscriber
@@ -48,7 +49,7 @@ class EventBus:
         """Give an event to the engine, where it keeps such events, and to every subscriber."""
         if isinstance(event, _NOTICED):
             self._notice(event)
-        elif isinstance(event, _MARKED):
+        elif isinstance(event, _MARKED) and _is_marked(event):
             self._mark(event)
         if self._subscribers:  # without subscribers no actor is woken
             self._pass_on(event)
@@ -73,3 +74,8 @@ class EventBus:
         if isinstance(event, CallFinished):
             return not is_full
         return isinstance(event, BalanceChanged) or waiting < 2 * EVENTS_AT_MOST
+
+
+def _is_marked(event: Any) -> bool:
+    """That an order was placed is all that the history says of it, beside what was filled."""
+    return not isinstance(event, OrderChanged) or event.receipt.state is OrderState.PLACED

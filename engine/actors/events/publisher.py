@@ -30,7 +30,7 @@ class Unsubscribe(Subscribe):
 class EventMailbox(Mailbox):
     """An inbox of events, in order. When many wait, an account's balances become one: the newest, with all changes.
 
-    That one takes the place of the newest, so nothing that came in between is seen after what it led to.
+    It takes the place of the newest, so an event in between is still delivered before the balance that it led to.
     """
 
     def __init__(self) -> None:

@@ -213,11 +213,11 @@ class Lane:
     def report(self, *only: str) -> LaneReport:
         """The state of the lane, with the keys of all or only those accounts. Any thread; never waits."""
         now, moments = self._clock.monotonic(), self._limits.moments(only)
-        nonces = self._nonces.moment([moment[0].account.key_id for moment in moments.values()] if only else ())
+        nonces = self._nonces.moment([moment.account.key_id for moment in moments.values()] if only else ())
         issued = {name: self._issued[name] for name in only} if only else dict(self._issued)
 
         def made(name: str, moment: KeyMoment) -> KeyReport:
-            key_id = moment[0].account.key_id
+            key_id = moment.account.key_id
             lead, mark = nonces.lead(key_id), nonces.marks.get(key_id, 0)
             return self._limits.report(moment, now, nonces=issued.get(name, 0), lead=lead, mark=mark)
 

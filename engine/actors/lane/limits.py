@@ -1,24 +1,28 @@
-"""Keeps calls back: by Kraken's rate limits as counted here, and where Kraken refuses a key."""
+"""Keeps calls back: by Kraken's rate limits as counted here, and where Kraken refuses a key.
+
+What is decided is in the values of `engine.rules.lane`: `Admission` and `KeyBreaker`; here they are held and kept.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.actors.events import EngineWarning, KeyChanged
+from engine.actors.events import EngineWarning, KeyChanged, warn_by
 from engine.actors.lane.report import KeyReport
 from engine.errors import CallError, CallNotSent, CounterFull, KeyRefused, LockedOut, RateLimited, StoreError
 from engine.kraken.endpoints import PRIVATE, CallClass, Endpoint
 from engine.kraken.key_info import KeyInfo
-from engine.kraken.limits import TIERS, CallCounter, TradingCounter
+from engine.kraken.limits import TIERS, OrderAges
 from engine.kraken.trades import note_done, use_of
 from engine.rules.lane.admission import KEPT, KEPT_WITHOUT_ORDERS, Admission, Wait
 from engine.rules.lane.key_breaker import KeyBreaker, check_all
 from engine.rules.lane.key_state import KeyState
 from engine.rules.lane.otp import KEY_INFO
 from engine.store.backing import Documents
+from engine.store.write_outage import WriteOutage
 from engine.values import Account, Clock, Settings
 
 NAME = "limits"
@@ -27,17 +31,19 @@ _NO_USE: tuple[str | None, float] = (None, 0.0)  # of the trading counters: read
 
 
 class KeyLimits:
-    """The counters and the circuit breaker of one account and its key."""
+    """The counters and the circuit breaker of one account and its key, and the ages of its orders."""
+
+    __slots__ = ("account", "admission", "ages", "breaker", "kept", "limited", "was_accepted")
 
     def __init__(
         self, account: Account, settings: Settings, saved: Any, now: float, wall: float, kept: Sequence[float]
     ) -> None:
-        tier = TIERS[account.tier or settings.tier]
         self.account = account
         known = saved if isinstance(saved, Mapping) else {}
-        self.calls = CallCounter(tier) if saved is None else CallCounter.from_dict(known.get("calls"), tier, now, wall)
-        self.trades = TradingCounter(tier)
-        self.admission = Admission(self.calls, self.trades, kept)
+        new = Admission(TIERS[account.tier or settings.tier], kept)
+        self.admission = new if saved is None else new.restored(known.get("calls"), now, wall)
+        self.ages = OrderAges()
+        self.kept = kept[CallClass.READ] if settings.local_limits else 0.0
         self.was_accepted = bool(known.get("accepted"))
         self.limited = 0
         # A lost file is not a lockout: to assume one would hold back cancels.
@@ -46,21 +52,31 @@ class KeyLimits:
     def document(self, now: float, wall: float) -> dict[str, Any]:
         """What is kept over a restart."""
         return {
-            "calls": self.calls.to_dict(now, wall),
+            "calls": self.admission.to_dict(now, wall),
             "guard": {} if self.breaker.is_quiet else self.breaker.to_dict(now, wall),
             "accepted": self.was_accepted,
         }
 
 
-KeyMoment = tuple[KeyLimits, float, KeyBreaker, tuple[Any, ...], int]  # with what changes in it, as it was
+class KeyMoment(NamedTuple):
+    """A key's limits at one moment."""
+
+    account: Account
+    admission: Admission
+    breaker: KeyBreaker
+    limited: int
+    kept: float
 
 
 class Limits:
     """Decides, before a nonce is drawn, whether a call may go out; learns from every answer; kept over restarts.
 
-    Belongs to the lane's thread. A lockout is written down at once, a counter's level once a second while it is used,
-    by `soon`, which runs a callback in another thread, so that no call waits for the disk. `saved` is what `kept`
-    held at its opening; `None` after damage: the call counters are assumed to be full. It closes `kept`.
+    Belongs to the lane's thread. A lockout is written down at once, a counter's level within a second of its use, by
+    `soon`, which runs a callback in another thread after `SAVE_EVERY`: no call waits for the disk, and the first one
+    after a rest, which waits for a nonce mark already, does not share the processor with this write.
+
+    `saved` is what `kept` held at its opening; `None` after damage: the call counters are assumed to be full. It closes
+    `kept`.
     """
 
     def __init__(
@@ -86,15 +102,17 @@ class Limits:
         self._unsaved: set[str] = set()
         self._locked: set[str] = set()
         self._save_after = float("-inf")
-        self._is_failing = self._are_all_held = False
+        self._are_all_held = False
+        self._outage = WriteOutage("limits-not-kept", "The rate limits could not be kept: {error}", warn_by(publish))
         for name, key in self._keys.items():
             self._tell_change(name, KeyState.ACCEPTED, key.breaker)
 
     def check(self, account: str, endpoint: Endpoint, call_class: CallClass, params: Mapping[str, Any]) -> None:
         """Raise `LockedOut`, `KeyRefused` or `CounterFull`, with the seconds to wait, when a call has to wait."""
         now, key = self._clock.monotonic(), self._keys[account]
-        pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
-        if not key.breaker.is_quiet or len(self._locked) > 1:
+        pair, points = use_of(endpoint.name, params, key.ages, now) if endpoint.writes else _NO_USE
+        is_quiet = key.breaker.is_quiet
+        if not is_quiet or len(self._locked) > 1:
             held = key.breaker.check(endpoint.name, now, pair) or self._check_all(now)
             if held is not None:
                 kind = KeyRefused if held.is_refusal else LockedOut
@@ -103,7 +121,7 @@ class Limits:
             held = key.admission.check(call_class, endpoint.cost, now, pair=pair, points=points)
             if held is not None:
                 raise CounterFull(held.reason, retry_after=held.retry_after).in_krakens_words(held.code)
-        if not key.breaker.is_quiet:
+        if not is_quiet:
             key.breaker = key.breaker.started(endpoint.name, now, pair)
 
     def may_sign_again(self, account: str) -> bool:
@@ -122,19 +140,23 @@ class Limits:
     ) -> None:
         """Take in how a call ended, and set `error.retry_after`. `cause` explains a refused nonce."""
         now, key = self._clock.monotonic(), self._keys[account]
-        pair, points = use_of(endpoint.name, params, key.trades, now) if endpoint.writes else _NO_USE
-        key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
-        key.limited += isinstance(error, RateLimited)
+        pair, points = use_of(endpoint.name, params, key.ages, now) if endpoint.writes else _NO_USE
+        key.admission = key.admission.after(error, endpoint.cost, now, pair=pair, points=points)
+        breaker = key.breaker
         if error is None:
             key.was_accepted = True
             if endpoint.writes:
-                note_done(endpoint.name, params, result, key.trades, now)
-        if not isinstance(error, CallNotSent):
+                for each, its_points in note_done(endpoint.name, params, result, key.ages, now):
+                    key.admission = key.admission.traded(its_points, each, now)
+        else:
+            key.limited += isinstance(error, RateLimited)
+        if error is None or not isinstance(error, CallNotSent):
             self._unsaved.add(account)
-        is_usual = error is None and key.breaker.is_quiet and (pair is None or endpoint.name in key.breaker.granted)
+        is_usual = error is None and breaker.is_quiet and (pair is None or endpoint.name in breaker.granted)
         if not is_usual or endpoint.name == KEY_INFO:
             self._change_breaker(account, endpoint, error, result, pair, cause, now)
-        self._plan_save(now)
+        if now >= self._save_after and self._unsaved:
+            self._plan_save(now)
 
     def _change_breaker(
         self, account: str, endpoint: Endpoint, error: CallError | None, result: Any, pair: str | None, cause: str,
@@ -161,16 +183,16 @@ class Limits:
         """What the keys of all accounts, or of those that are here, are now. Any thread."""
         keys = self._keys
         found = [(name, keys[name]) for name in only if name in keys] if only else tuple(keys.items())
-        return {name: (key, key.calls.moment, key.breaker, key.trades.moments(), key.limited) for name, key in found}
+        return {name: KeyMoment(key.account, key.admission, key.breaker, key.limited, key.kept) for name, key in found}
 
     @staticmethod
     def report(moment: KeyMoment, now: float, *, nonces: int, lead: float, mark: int) -> KeyReport:
         """The state of a key at `moment`, which was at `now`, with what the caller knows of its nonces."""
-        key, calls, breaker, trades, limited = moment
+        _, admission, breaker, limited, kept = moment
         return KeyReport(
-            key.calls.level_of(calls, now), key.calls.maximum, nonces, lead, mark, denied=breaker.denied,
-            denied_markets=breaker.denied_markets(now), trades=key.trades.levels_of(trades, now),
-            trades_limit=key.trades.maximum, limited=limited,
+            admission.calls_level(now), admission.tier.calls, nonces, lead, mark, denied=breaker.denied,
+            denied_markets=breaker.denied_markets(now), trades=admission.trades_levels(now),
+            trades_limit=admission.tier.trades, kept=kept, limited=limited,
         )  # fmt: skip
 
     def resume(self, account: str) -> None:
@@ -221,8 +243,6 @@ class Limits:
         return held
 
     def _plan_save(self, now: float) -> None:
-        if now < self._save_after or not self._unsaved:
-            return
         self._save_after = now + SAVE_EVERY
         with contextlib.suppress(RuntimeError):  # no thread can be started, or not any more: `close` saves
             self._soon(self._save)
@@ -238,12 +258,11 @@ class Limits:
             keys = [key for name in names if (key := self._keys.get(name)) is not None]
             try:
                 self._store.put_all({key.account.key_id: key.document(now, wall) for key in keys})
-                self._is_failing = False
             except StoreError as error:
                 self._unsaved.update(names)
-                if not self._is_failing:
-                    self._publish(EngineWarning("limits-not-kept", f"The rate limits could not be kept: {error}"))
-                self._is_failing = True
+                self._outage.failed(error)
+            else:
+                self._outage.succeeded()
 
     def _tell_change(self, account: str, before: KeyState, breaker: KeyBreaker, *, is_more: bool = False) -> None:
         """Publish the state of the key when it has changed. `is_more`: one more market is denied."""

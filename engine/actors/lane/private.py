@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from engine.actors.backing.file_backing import FileBacking
@@ -14,7 +15,7 @@ from engine.actors.events import CallFinished, EngineWarning
 from engine.actors.lane.attempt import Lane, as_call_error, distinct
 from engine.actors.lane.fence import Fence
 from engine.actors.lane.limits import NAME as LIMITS
-from engine.actors.lane.limits import Limits
+from engine.actors.lane.limits import SAVE_EVERY, Limits
 from engine.actors.lane.messages import AccountChange, PrivateCall, Resume
 from engine.actors.lane.priority_mailbox import PriorityMailbox
 from engine.actors.lane.queued_call import QueuedCall
@@ -100,13 +101,16 @@ class KrakenPrivateActor(EngineActor):
         self._publish, self._invalidate = publish, invalidate
         self._going, self._told, self._ended, self._subscribers = going, told, ended, subscribers
         with contextlib.ExitStack() as undo:
+            self._own_scheduler = None if scheduler else Scheduler.started()
+            if self._own_scheduler is not None:
+                undo.callback(self._own_scheduler.stop)
+            after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
             self._lane = _open_lane(
                 distinct(accounts), url, backing or FileBacking(state_directory(state_dir)),
                 settings=settings, live=live, clock=clock, publish=publish, drift=drift or DriftLog(clock, publish),
+                after=after,
             )  # fmt: skip
             undo.callback(self._lane.close)
-            self._own_scheduler = Scheduler.started() if scheduler is None else None
-            after = (scheduler or self._own_scheduler).after  # type: ignore[union-attr]
             self.actor_inbox.bind(settings=settings, monotonic=clock.monotonic, after=after, cut=self._lane.cut)
             watch(self._lane.report)
             undo.pop_all()
@@ -159,11 +163,11 @@ class KrakenPrivateActor(EngineActor):
             if error is None or error.outcome is Outcome.UNKNOWN:
                 self._invalidate(queued_call.call.account)
             self._told(queued_call.call, None if error is not None else reply.result, error)
+        self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome)
         if error is None:
             queued_call.done(reply.result, reply.warnings, self._lane.key_id(queued_call.call.account))
         else:
             queued_call.fail(error)
-        self._ended(queued_call.call.account, Outcome.DONE if error is None else error.outcome)
         if self._subscribers:
             self._publish(_finished(queued_call, started, self._clock.monotonic(), error))
 
@@ -206,6 +210,7 @@ def _open_lane(
     clock: Clock,
     publish: Callable[[Any], None],
     drift: DriftLog,
+    after: Callable[[float, Callable[[], None]], None],
 ) -> Lane:
     """Everything a lane owns; when a part cannot be opened, the others are released."""
 
@@ -222,8 +227,9 @@ def _open_lane(
         nonces = Nonces(backing.open_marks(owner, trusted, warn), clock=trusted, soon=disk.submit)
         undo.callback(nonces.close)
         limits = _open_limits(
-            backing, owner, accounts, settings=settings, live=live, clock=clock, publish=publish, soon=disk.submit
-        )
+            backing, owner, accounts, settings=settings, live=live, clock=clock, publish=publish,
+            soon=lambda save: after(SAVE_EVERY, partial(_hand_over, disk, save)),
+        )  # fmt: skip
         undo.callback(limits.close)
         lane = Lane(
             accounts, owner, nonces, limits, transport, disk, Fence(is_needed=backing.fences),
@@ -231,6 +237,12 @@ def _open_lane(
         )  # fmt: skip
         undo.pop_all()
     return lane
+
+
+def _hand_over(disk: Executor, save: Callable[[], None]) -> None:
+    """Have the thread of the disk write. Run by the scheduler's."""
+    with contextlib.suppress(RuntimeError):  # it has ended, or the system gives no thread: `Limits.close` writes
+        disk.submit(save)
 
 
 def _open_limits(

@@ -64,7 +64,7 @@ class CallAnswer:
             seconds = until - time.monotonic()
             if seconds <= 0:
                 break
-        message, self._message = self._message, None  # it names the call, and the call names this: a circle
+        message, self._message = self._message, None  # it refers to the call, and the call to this: a cycle
         return message
 
 
@@ -240,5 +240,5 @@ def _tell(receiver: Any, message: CallDone | CallFailed) -> None:
 def _deliver(receiver: Any, message: CallDone | CallFailed) -> None:
     try:
         receiver.tell(message)
-    except BaseException:  # noqa: BLE001 - a dead or odd receiver is its owner's business, not the lane's
+    except BaseException:  # noqa: BLE001 - a dead or faulty receiver must not disturb the lane
         logger.info("Nobody could be told how %s ended.", message.call.endpoint)

@@ -31,14 +31,22 @@ class KeyReport:
     """Points on the trading counters of the account, by pair as the calls named it; idle pairs are left out."""
     trades_limit: float = 0.0
     """The points at which Kraken refuses an order on a pair."""
+    kept: float = 0.0
+    """Points below the limit that reads leave free, for cancels and for looking up orders."""
     limited: int = 0
     """How often Kraken limited a call since the start, although our count had room for it."""
+
+    @property
+    def left(self) -> float:
+        """Points that a read may still take now."""
+        return max(0.0, self.limit - self.kept - self.level)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the mark is a string."""
         return {
             "denied_markets": list(self.denied_markets),
-            "level": round(self.level, 3), "limit": self.limit, "nonces": self.nonces, "lead": round(self.lead, 3),
+            "level": round(self.level, 3), "limit": self.limit, "kept": self.kept,
+            "nonces": self.nonces, "lead": round(self.lead, 3),
             "mark": str(self.mark), "denied": list(self.denied), "trades_limit": self.trades_limit,
             "trades": {pair: round(points, 3) for pair, points in self.trades.items()},
             "limited": self.limited,

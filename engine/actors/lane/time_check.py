@@ -53,7 +53,7 @@ class TimeCheck:
         self._not_before = now + ASK_AGAIN
 
     def _ask_once(self, deadline: float, queued_call: QueuedCall) -> None:
-        answer = self._transport.get(_TIME.path, deadline=deadline, token=queued_call)
+        answer = self._transport.bare_get(_TIME.path, deadline=deadline, token=queued_call)
         try:
             told = read_reply(answer.status, answer.body, _TIME).result
             compare(_TIME.name, told, self._drift.noter(_TIME.name))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
+from engine.kraken.http_date import unix_time
 from engine.rules.lane.clock import TOLERANCE, KnownTime, KrakenTime, is_believed, skew
 from engine.values import SYSTEM_CLOCK, Clock
 
@@ -69,13 +69,13 @@ class TrustedClock:
         is_sure = trusted is not None and self._known.claimed is None
         if trusted is not None and is_sure and self._clock.monotonic() - trusted.monotonic < LEARN_EVERY:
             return
-        told = _seconds(header)
+        told = unix_time(header)
         if told is not None:
             self.learn(told)
 
     def learn(self, unix_seconds: float, header: str | None = None) -> None:
         """Take in what one reply says of Kraken's time, once. Of its body and its date the earlier one counts."""
-        date = _seconds(header)
+        date = unix_time(header)
         earlier = unix_seconds if date is None else min(unix_seconds, date)
         wall, before = self._clock.wall_ns(), self._known
         told = KrakenTime(int(earlier * 1e9), self._clock.monotonic())
@@ -109,11 +109,3 @@ class TrustedClock:
                 f"This machine's clock is {abs(ahead):,.0f} seconds {direction} Kraken's and is not trusted: nonces "
                 "follow Kraken's time. Set the clock (timedatectl, ntp).",
             )
-
-
-def _seconds(header: str | None) -> float | None:
-    """The Unix time of a ``Date`` header; `None` for one that cannot be read."""
-    try:
-        return parsedate_to_datetime(header or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

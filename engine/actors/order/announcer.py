@@ -66,10 +66,6 @@ class Announcer:
         """An earlier run has left a placement unknown."""
         self._warn("order-unknown", _LEFT_OPEN, id=row.id, pair=row.pair, account=row.account)
 
-    def not_kept(self, error: Exception) -> None:
-        """The journal cannot be written."""
-        self._warn("order-not-kept", "What is known of an order could not be kept: {error}", error=error)
-
     def _warn(self, code: str, sentence: str, **about: Any) -> None:
         self._publish(EngineWarning(code, sentence.format(**about)))
 

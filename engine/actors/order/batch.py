@@ -27,9 +27,9 @@ class BatchSubmission(QuickReply):
         self._parts = tuple(parts)
 
     def sending(self, deadline: float | None) -> float | None:
-        """Their turn has come: each is durably *sent* from here on. Raises `CallNotSent`: then none of them goes."""
-        deadlines = [part.sending(deadline) for part in self._parts]
-        return min((each for each in deadlines if each is not None), default=deadline)
+        """Their turn has come: each is durably *sent* from here on. Raises `CallNotSent`: then none of them is."""
+        rows = self._parts[0].journal.send_all({part.name: part.due(deadline) for part in self._parts})
+        return min((row.deadline for row in rows if row.deadline is not None), default=deadline)
 
     def tell(self, message: CallDone | CallFailed) -> None:
         """The answer is there: each takes its part of it."""

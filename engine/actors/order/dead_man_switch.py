@@ -1,4 +1,4 @@
-"""Dead man's switches: Kraken cancels all orders of an account when this engine is not heard of for a while."""
+"""Dead man's switches: Kraken cancels all orders of an account when it has not heard from this engine for a while."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class DeadManSwitch:
     """The switches of one engine. Lives in the thread of the actor that has the journal.
 
     - What is to be armed or disarmed is durable before it is sent, and forgotten when a disarm is confirmed.
-    - A feed is sent only after the journal could be written; it goes through the lane, in the cancel class. So what
-      hangs here, or there, lets the switch go off.
+    - A feed is sent only after the journal could be written; it goes through the lane, in the cancel class. So the
+      switch goes off when this engine hangs, or its disk.
     - A disarm that is lost is sent again until it is confirmed, and reported.
     """
 
@@ -95,12 +95,12 @@ class DeadManSwitch:
             switch = self._switches[account] = Switch(account, seconds)
         switch.seconds, switch.failures = seconds, 0
         asker = switch.askers.add(None)
-        switch.is_asking = False  # an answer that is still to come is about what was wanted before
+        switch.is_asking = False  # an answer still under way belongs to the request before
         self._send(switch)
         return asker
 
     def disarm_all(self) -> Future[None]:
-        """Disarm whatever is armed; settled when all are, or could not be at the first try."""
+        """Disarm whatever is armed; completed when each is disarmed or its first try has failed."""
         all_done: Future[None] = Future()
         pending: list[Future[None]] = []
         for account in tuple(self._switches):
@@ -143,7 +143,7 @@ class DeadManSwitch:
         self._safeguards.arm(switch.account, switch.seconds)
         try:
             if switch.seconds:
-                self._journal.keep_switch(switch.account, switch.seconds)  # a journal that cannot be written feeds none
+                self._journal.keep_switch(switch.account, switch.seconds)  # without a journal no switch is fed
         except StoreError as error:
             self._failed(switch, CallUnknown(f"The journal cannot be written: {error}"))
             return

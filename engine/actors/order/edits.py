@@ -1,4 +1,4 @@
-"""Which edits of orders may still be carried out: an order that one has replaced looks like one that was canceled."""
+"""Edits that may still be carried out: an order that an edit has replaced looks like a canceled one."""
 
 from __future__ import annotations
 

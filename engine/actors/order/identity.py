@@ -42,7 +42,7 @@ class Identity:
         self._told: set[tuple[str, str | None]] = set()
 
     def fits(self, row: Placement) -> bool:
-        """Whether the account's key sees the order; where it does not, that is told, and looked into."""
+        """Whether the account's key sees the order; if not, warns of it, or asks Kraken whose key it is."""
         key = self._key_of(row.account)
         if key == row.key_id:
             return True

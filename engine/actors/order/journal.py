@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
+from engine.actors.order.live_rows import LiveRows
 from engine.errors import CallNotSent, ConfigError, PairUnsettled, StoreError
 from engine.rules.order.own_name import same
 from engine.rules.order.placement import Placement
@@ -17,8 +19,18 @@ from engine.store.backing import JournalRows
 
 FORGET_EVERY = 50  # plans between two looks for rows that need not be kept
 FORGET_AT_MOST = 100  # of them at a time, so that no placement waits long for it
+ALONG = 20  # rows that are written at most together with one that goes out
+WRITE_AGAIN = 5.0  # seconds after which another try makes sense
 
 T = TypeVar("T")
+
+
+class PlacedAlready(ConfigError):
+    """The id was placed before: `row` is that placement."""
+
+    def __init__(self, row: Placement) -> None:
+        super().__init__(f"The id {row.id!r} is placed already.")
+        self.row = row
 
 
 class Journal:
@@ -26,9 +38,10 @@ class Journal:
 
     The only writer of `kept`, which it closes, also when its constructor raises. Thread-safe.
 
-    - `plan` and `send` return when the row is durable, and change nothing when they raise.
-    - `note` changes a row in memory, at once; `save` makes that durable. A crash in between leaves an older state,
-      which is settled by looking up.
+    - `plan`, `write` and `send` return when the row is durable, and change nothing when they raise.
+    - `intend` and `note` change a row in memory, at once; `save` makes that durable, and so does the next `send`, which
+      takes along what is not written. A crash in between leaves an older state, which is settled by looking up, or no
+      row of what was never sent.
     - A row found at the start that was sent and not answered is *unknown*; one that was only planned was not sent.
     - After damage, or when the file was lost, nothing is planned until a person has moved what is left of it out of the
       directory: `damage` and `obstacle` tell.
@@ -38,17 +51,15 @@ class Journal:
 
     def __init__(self, kept: JournalRows, *, wall: Callable[[], float]) -> None:
         self._wall, self._kept = wall, kept
-        self._lock = threading.RLock()
+        self._lock, self._planned = threading.RLock(), 0
+        self._sent = threading.Condition(self._lock)
         self.damage = self._kept.damage
         self.switches: Mapping[str, int] = self._kept.switches
         self.pauses: Mapping[str, float] = self._kept.pauses
-        self._rows: dict[str, Placement] = {}  # those that are live, and those that are not saved
-        self._by_id: dict[tuple[str, str], str] = {}  # of these rows
-        self._unsaved: set[str] = set()
-        self._planned = 0
+        self._rows = LiveRows()  # those that are live, and those that are not saved
         try:
             for row in self._kept.live:
-                self._take(row)
+                self._rows.take(row)
             self._recover()
         except BaseException:
             self._kept.close()
@@ -62,8 +73,7 @@ class Journal:
     def rows(self, *states: OrderState) -> list[Placement]:
         """The placements in one of these states, of those that are live (none: all of them), the oldest first."""
         with self._lock:
-            rows = [row for row in self._rows.values() if row.is_live and (not states or row.state in states)]
-            return sorted(rows, key=_age)
+            return self._rows.in_state(states or OrderState)
 
     def rows_of(self, account: str) -> list[Placement]:
         """The placements of an account that are live, the oldest first."""
@@ -77,36 +87,29 @@ class Journal:
     def find(self, account: str, name: str) -> Placement | None:
         """The placement of that id, `cl_ord_id` or txid, also one that an edit has replaced."""
         with self._lock:
-            found = self._rows.get(self._by_id.get((account, name), name))
-            if found is not None and found.account == account:
-                return found
-            here = (row for row in self._rows.values() if row.account == account and name in row.names)
-            return next(here, None) or self._find_kept(account, name)
+            here = self._rows.of_id(account, name) or self._rows.of_name(account, name)
+            return here or self._find_kept(account, name)
 
     def find_all(self, account: str, names: Mapping[str, str | None]) -> dict[str, Placement]:
         """The placements of these orders, by txid; each with the `cl_ord_id` that Kraken has for it, if any."""
         with self._lock:
-            here = {name: row for row in self._rows.values() if row.account == account for name in row.names}
-            found = {txid: here.get(txid) or here.get(same(name or "")) for txid, name in names.items()}
+            here = partial(self._rows.of_name, account)
+            found = {txid: here(txid) or here(same(name or "")) for txid, name in names.items()}
             left = {txid: same(names[txid] or "") for txid, row in found.items() if row is None}
             kept = self._read(lambda: self._kept.find_all(account, left)) if left else {}
             known = {txid: row for txid, row in found.items() if row is not None}
-            return known | {txid: self._rows.get(row.cl_ord_id, row) for txid, row in kept.items()}
+            return known | {txid: self._newer(row) for txid, row in kept.items()}
 
     def of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
         """A client's placements with this `cl_ord_id` or `userref`, also those that are over; the newest first."""
         with self._lock:
             kept = self._read(lambda: self._kept.of_client(account, client, param, value))
-            return [self._rows.get(row.cl_ord_id, row) for row in kept]
+            return [self._newer(row) for row in kept]
 
     def open_of_client(self, account: str, client: str | None, param: str, value: str | int) -> list[Placement]:
         """Those of them that are not over; without a look at the disk."""
-        wanted = same(str(value))
         with self._lock:
-            rows = [row for row in self._rows.values() if row.account == account and row.client == client]
-            told = [(row, row.client_id if param == "cl_ord_id" else row.order.userref) for row in rows]
-            found = [row for row, name in told if name is not None and same(str(name)) == wanted]
-            return sorted((row for row in found if not row.state.is_over), key=_age)
+            return self._rows.open_of_client(account, client, param, value)
 
     def other_of(self, row: Placement, txid: str) -> Placement | None:
         """Another placement of the account that has this txid.
@@ -120,45 +123,88 @@ class Journal:
         return None if found is None or found.cl_ord_id == row.cl_ord_id else found
 
     def plan(self, row: Placement) -> None:
-        """Write a new placement down.
+        """Write a new placement down. Raises what `intend` and `write` raise."""
+        self.intend(row)
+        self.write(row.cl_ord_id)
 
-        Raises `IdInUse` when its id names another order, `PairUnsettled`, or `CallNotSent` when it cannot be written.
-        An id whose placement was not sent may be planned again; everything else that has the id is for the caller.
+    def intend(self, row: Placement) -> None:
+        """Take in a new placement, in memory.
+
+        Raises `PlacedAlready` with the placement that has its id, `IdInUse` when that is another order,
+        `PairUnsettled`, or `CallNotSent` when nothing may be placed. An id whose placement was not sent may be planned
+        again.
         """
         with self._lock:
-            before = self._check_may_plan(row)
-            self._write(row, lambda: self._kept.begin(row, before))
-            if before is not None:
-                self._leave(before)
+            self._rows.intend(row, self._check_may_plan(row))
             self._planned += 1
             if self._planned % FORGET_EVERY == 0:
                 self.forget()
 
-    def send(self, cl_ord_id: str, deadline: float) -> Placement:
-        """Its turn has come: write down that it goes out now, with its deadline.
+    def write(self, cl_ord_id: str, patience: float = 0.0) -> None:
+        """Write down a placement that was taken in, unless it is sent within `patience` seconds, and so written.
 
-        Said again (a call that is signed again), it keeps the first deadline. Raises `CallNotSent`: it must not go.
+        Of several that wait for their turn only the first is waited for: the lane is busy. Raises `CallNotSent` when it
+        cannot be written: it is forgotten then, and cannot be sent any more.
         """
-        with self._lock:
-            row = self._known(cl_ord_id)
-            if row.state is OrderState.SENT:
-                return row
-            if row.state is not OrderState.PLANNED:
-                raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
-            if row.cancel_wanted:
-                told = "A cancel that covers this placement came before its turn; it was not sent."
-                raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
-            self._check_pair(row)
-            row = row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
-            self._write(row, lambda: self._kept.send(row))
+        with self._sent:
+            if patience and self._rows.names_in(OrderState.PLANNED) <= {cl_ord_id}:
+                self._sent.wait_for(lambda: cl_ord_id not in self._rows.unwritten, patience)
+            if cl_ord_id in self._rows.unwritten:
+                try:
+                    self._begin(cl_ord_id)
+                except StoreError as error:
+                    self._rows.take_back(self._known(cl_ord_id))
+                    raise _not_written(error) from None
+
+    def send(self, cl_ord_id: str, deadline: float) -> Placement:
+        """Its turn has come: write down that it goes out now, with its deadline. Otherwise like `send_all`."""
+        return self.send_all({cl_ord_id: deadline})[0]
+
+    def send_all(self, deadlines: Mapping[str, float]) -> list[Placement]:
+        """Their turn has come: write down, with one write, that all of them go out now, each with its deadline.
+
+        Said again (a call that is signed again), each keeps its first deadline. Raises `CallNotSent`: none may go.
+        """
+        with self._sent:
+            rows = [self._in_turn(name, deadline) for name, deadline in deadlines.items()]
+            self._write_sent([row for row in rows if row is not self._rows.get(row.cl_ord_id)])
+            self._sent.notify_all()
+            return rows
+
+    def _in_turn(self, cl_ord_id: str, deadline: float) -> Placement:
+        """The placement as it goes out."""
+        row = self.row(cl_ord_id)
+        if row is None:
+            raise CallNotSent("The placement was given up before its turn; it was not sent.")
+        if row.state is OrderState.SENT:
             return row
+        if row.state is not OrderState.PLANNED:
+            raise CallNotSent(f"The placement is {row.state.value} and is not sent again.")
+        if row.cancel_wanted:
+            told = "A cancel that covers this placement came before its turn; it was not sent."
+            raise CallNotSent(told).in_krakens_words("EOrder:Order cancelled")
+        self._check_pair(row)
+        return row.after(OrderEvent.SENT, self._wall(), deadline=deadline)
+
+    def _write_sent(self, rows: Sequence[Placement]) -> None:
+        if not rows:
+            return
+        first, *others = rows
+        along = self._rows.along({row.cl_ord_id for row in rows}, ALONG)
+        try:
+            self._kept.send(first, self._rows.unwritten.get(first.cl_ord_id), [*others, *along])
+        except StoreError as error:
+            raise _not_written(error) from None
+        for row in rows:
+            self._rows.take(row)
+        for row in (*rows, *along):
+            self._rows.is_written(row)
 
     def note(self, cl_ord_id: str, event: OrderEvent, **changes: Any) -> Placement:
         """Take in event of a placement, in memory. Raises `IllegalTransition`."""
         with self._lock:
             row = self._known(cl_ord_id).after(event, self._wall(), **changes)
-            self._take(row)
-            self._unsaved.add(cl_ord_id)
+            self._rows.change(row)
             return row
 
     def want_cancel(self, cl_ord_id: str) -> Placement:
@@ -187,12 +233,13 @@ class Journal:
     def save(self) -> None:
         """Make durable what was noted. Raises `StoreError`; what could not be written is tried again the next time."""
         with self._lock:
-            rows = [self._rows[name] for name in self._unsaved]
-            self._kept.keep(rows)
-            self._unsaved.clear()
+            for name in [*self._rows.unwritten]:
+                self._begin(name)
+            rows = [self._known(name) for name in self._rows.unsaved]
+            if rows:
+                self._kept.keep(rows)
             for row in rows:
-                if not row.is_live:
-                    self._leave(row)
+                self._rows.is_written(row)
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write down that the account's dead man's switch is armed, or with 0 being disarmed. Raises `StoreError`."""
@@ -219,12 +266,7 @@ class Journal:
     def reserved(self, account: str) -> dict[str, Decimal]:
         """What the placements of an account may take whose outcome or amounts are not known, by Kraken's asset name."""
         with self._lock:
-            total: dict[str, Decimal] = {}
-            for row in self._rows.values():
-                if row.account == account and row.is_reserving:
-                    asset, amount = row.reserved
-                    total[asset] = total.get(asset, Decimal(0)) + amount
-            return total
+            return self._rows.reserved(account)
 
     def forget(self) -> None:
         """Drop some of what has been over for long enough (`rules.order.placement`)."""
@@ -248,50 +290,33 @@ class Journal:
 
     def _check_may_plan(self, row: Placement) -> Placement | None:
         """The placement that had its id before, and was not sent."""
+        known = self._of_id(row.account, row.id)
+        if known is not None and known.is_again(row.order):
+            raise PlacedAlready(known)
         obstacle = self.obstacle
         if obstacle is not None:
             raise CallNotSent(obstacle).in_krakens_words("EService:Market in cancel_only mode")
-        known = self._of_id(row.account, row.id)
-        if known is not None and known.is_again(row.order):
-            raise ConfigError(f"The id {row.id!r} is placed already.")  # the actor looks first
         self._check_pair(row)
         return known
 
     def _check_pair(self, row: Placement) -> None:
-        for other in self._rows.values():
-            if other.state is OrderState.UNKNOWN and other.account == row.account and row.shares_market_with(other):
+        for other in self._rows.in_state((OrderState.UNKNOWN,)):
+            if other.account == row.account and row.shares_market_with(other):
                 raise PairUnsettled(
                     f"It is not known yet whether order {other.id!r} on {row.pair} was placed; until then no other "
                     "goes out on that pair."
                 )
 
-    def _write(self, row: Placement, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except StoreError as error:
-            raise CallNotSent(f"The order could not be written down, so it was not sent: {error}") from None
-        self._take(row)
-
-    def _take(self, row: Placement) -> None:
-        """Keep a row. Its id leads to the newest: the writing of an older one may have been given up, and done late."""
-        self._rows[row.cl_ord_id] = row
-        known = self._rows.get(self._by_id.get((row.account, row.id), ""))
-        if known is None or _age(known) <= _age(row):
-            self._by_id[row.account, row.id] = row.cl_ord_id
+    def _begin(self, cl_ord_id: str) -> None:
+        row = self._known(cl_ord_id)
+        self._kept.begin(row, self._rows.unwritten[cl_ord_id])
+        self._rows.is_written(row)
 
     def _change(self, row: Placement, **changes: Any) -> Placement:
         changed = replace(row, **changes)
         if changed != row:
-            self._take(changed)
-            self._unsaved.add(row.cl_ord_id)
+            self._rows.change(changed)
         return changed
-
-    def _leave(self, row: Placement) -> None:
-        """It is over, and found in the file."""
-        self._rows.pop(row.cl_ord_id, None)
-        self._unsaved.discard(row.cl_ord_id)
-        if self._by_id.get((row.account, row.id)) == row.cl_ord_id:
-            del self._by_id[row.account, row.id]
 
     def _known(self, cl_ord_id: str) -> Placement:
         row = self.row(cl_ord_id)
@@ -300,13 +325,16 @@ class Journal:
         return row
 
     def _of_id(self, account: str, name: str) -> Placement | None:
-        here = self._by_id.get((account, name))
-        known = self._find_kept(account, name) if here is None else self._rows[here]
+        known = self._rows.of_id(account, name) or self._find_kept(account, name)
         return known if known is not None and known.id == name else None  # not one whose txid it is
 
     def _find_kept(self, account: str, name: str) -> Placement | None:
         found = self._read(lambda: self._kept.find(account, name))
-        return found and self._rows.get(found.cl_ord_id, found)  # what is in memory is newer
+        return None if found is None else self._newer(found)
+
+    def _newer(self, row: Placement) -> Placement:
+        """What is in memory of a row that was read: that is newer."""
+        return self._rows.get(row.cl_ord_id) or row
 
     @staticmethod
     def _read(read: Callable[[], T]) -> T:
@@ -316,5 +344,7 @@ class Journal:
             raise CallNotSent(f"The journal of orders cannot be read: {error}") from None
 
 
-def _age(row: Placement) -> float:
-    return row.times.get(OrderState.PLANNED.value, 0.0)
+def _not_written(error: StoreError) -> CallNotSent:
+    return CallNotSent(
+        f"The order could not be written down, so it was not sent: {error}", retry_after=WRITE_AGAIN
+    )

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.drift_log import DriftLog
-from engine.actors.events import OrderChanged
+from engine.actors.events import OrderChanged, warn_by
 from engine.actors.order.announcer import Announcer
 from engine.actors.order.canceller import Canceller
 from engine.actors.order.edits import Edits
@@ -33,11 +33,13 @@ from engine.rules.order.placement import Placement
 from engine.rules.order.replacement import Replacement, successor
 from engine.rules.order.states import IllegalTransition, OrderEvent, OrderState, can_take
 from engine.rules.order.streamed import StreamNews
+from engine.store.write_outage import WriteOutage
 from engine.values import Settings
 
 logger = logging.getLogger(__name__)
 
 SAVE_AGAIN = 5.0  # seconds
+NOT_KEPT = "What is known of an order could not be kept: {error}"
 
 _STILL_OPEN = (
     "Whether order {id!r} is canceled is not known: it may be open, and is canceled as soon as Kraken lets it be. {why}"
@@ -67,7 +69,7 @@ class Lifecycle:
         spare: Callable[[str, float], float],
     ) -> None:
         self._journal, self._later, self._announcer, self._publish = journal, later, announcer, publish
-        self._is_failing, every = False, settings.follow_every
+        self._outage, every = WriteOutage("order-not-kept", NOT_KEPT, warn_by(publish)), settings.follow_every
         self.edits = Edits(journal, self.save)
         self.waiters = Waiters(journal.row, later, self._still_open)
         self.lookups = Lookups(private, me, later, key_of)
@@ -335,9 +337,8 @@ class Lifecycle:
         """Make durable what is known; what cannot be written now is written later."""
         try:
             self._journal.save()
-            self._is_failing = False
         except StoreError as error:
-            if not self._is_failing:
-                self._announcer.not_kept(error)
-            self._is_failing = True
+            self._outage.failed(error)
             self._later(SAVE_AGAIN, self.save)
+        else:
+            self._outage.succeeded()

@@ -1,4 +1,4 @@
-"""Makes the calls of a look, one after the other, through the lane; its actor goes on with other things."""
+"""Makes the calls of a look through the lane, one after the other, while its actor does other work."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ GO_ON_AT_MOST = 30
 PAUSE = 1.0  # seconds until it goes on, where nobody says how long
 
 _WAITS = (CounterFull, MailboxFull, RateLimited, CallCut)
-"""What says nothing about the list that was asked for: the look goes on there."""
+"""Errors that say nothing about the list: it is asked for again."""
 
 
 @dataclass(eq=False, slots=True)
 class Lookup:
-    """A look under way: for whom, with which key, and who takes what it found or why it found nothing.
+    """A look under way: its account and key, and who takes what it found or why it found nothing.
 
-    goes_on: wait for room in the call counter and go on there; else that ends it, like any call that is not sent.
+    goes_on: wait when the call counter is full, and continue; else the look ends, as with any call that is not sent.
     """
 
     account: str
@@ -100,7 +100,7 @@ class Lookups:
         except CallError as failure:
             error = failure
             look.failed(error)
-        except Exception:  # noqa: BLE001 - an odd reply must not end the looking
+        except Exception:  # noqa: BLE001 - a malformed reply ends this look alone
             look.failed(CallUnknown("Kraken's list of orders cannot be read."))
         else:
             self._ask(look)

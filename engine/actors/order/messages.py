@@ -78,17 +78,17 @@ class ClientOrders:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledFunds:
-    """Asks for what the placements may take whose outcome or amounts are not known: amounts by Kraken's asset name."""
+    """Asks what placements of unknown outcome or amounts may use: amounts by Kraken's asset name."""
 
     account: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelPlacement:
-    """Asks for a placement to be canceled; answered with its `Placement` when it is final, or over and the time is.
+    """Asks for a placement to be canceled; answered with its `Placement` when it is final, or over at the timeout.
 
-    The wish is durable, and carried out until the order is over. Raises `OrderUnknown` when the order may still be open
-    when the time is over, and the refusal of Kraken's that does not let it be canceled.
+    The request is durable, and repeated until the order is over. Raises `OrderUnknown` when the order may still be open
+    at the timeout, and Kraken's refusal when it cannot be canceled.
     """
 
     cl_ord_id: str
@@ -98,14 +98,14 @@ class CancelPlacement:
 @dataclass(frozen=True, slots=True)
 class CancelAllComes:
     """Asks for every placement of an account that is not over to be canceled, as `CancelAll` goes out; answered with
-    their `cl_ord_id`s. The wishes are carried out when `CancelAllCame` tells so."""
+    their `cl_ord_id`s. They are canceled once `CancelAllCame` arrives."""
 
     account: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelAllCame:
-    """Asks what became of placements after a `CancelAll`, and has those canceled that are open all the same.
+    """Asks what became of placements after a `CancelAll`, and to cancel those that are still open.
 
     Answered with those that may still be open, as soon as there are none or the time is over.
     """
@@ -113,13 +113,13 @@ class CancelAllCame:
     account: str
     cl_ord_ids: tuple[str, ...]
     count: int | None
-    """How many orders Kraken says it has canceled; `None` when it was not heard."""
+    """How many orders Kraken says it has canceled; `None` without an answer."""
     timeout: float
 
 
 @dataclass(frozen=True, slots=True)
 class AllCanceled:
-    """Tells that a `CancelAll` of somebody's was done: an order that comes late is to be canceled as well."""
+    """Tells that somebody's `CancelAll` was done: an order that arrives late must be canceled as well."""
 
     account: str
     at: float
@@ -147,7 +147,7 @@ class EditFailed:
 
 @dataclass(frozen=True, slots=True)
 class OrderReplaced:
-    """Tells that an EditOrder has given an order a new name: how one ended that `EditComes` has announced."""
+    """Tells that the edit of an `EditComes` was done: it has given the order a new name."""
 
     account: str
     replacement: Replacement
@@ -155,7 +155,7 @@ class OrderReplaced:
 
 @dataclass(frozen=True, slots=True)
 class OrderAmended:
-    """Asks to take in what an order is for since it was amended; answered with its `Placement`."""
+    """Asks to record what an order is since it was amended; answered with its `Placement`."""
 
     cl_ord_id: str
     sent: Order
@@ -177,7 +177,7 @@ class LookNow:
 
 @dataclass(frozen=True, slots=True)
 class WhoseOrders:
-    """Asks which of an account's orders at Kraken are ours: placements by txid, and those that are not among them.
+    """Asks which of an account's orders at Kraken are ours: placements by txid, and our other open ones.
 
     names: each txid with the `cl_ord_id` that Kraken has for it, if any.
     """
@@ -215,7 +215,7 @@ class OpenByStream:
 
 @dataclass(frozen=True, slots=True)
 class AccountsWithOrders:
-    """Has the accounts told that have open or unknown placements: `answer` is called in the actor's thread."""
+    """Asks which accounts have open or unknown placements: `answer` is called in the actor's thread."""
 
     answer: Callable[[frozenset[str]], None]
 

@@ -17,7 +17,7 @@ from engine.actors.order.announcer import Announcer
 from engine.actors.order.batch import BatchSubmission, Ended, batch_params, gathered
 from engine.actors.order.canceller import Wish
 from engine.actors.order.dead_man_switch import DeadManSwitch, Fed
-from engine.actors.order.journal import Journal
+from engine.actors.order.journal import Journal, PlacedAlready
 from engine.actors.order.lifecycle import Lifecycle
 from engine.actors.order.messages import (
     AccountsWithOrders,
@@ -62,22 +62,24 @@ from engine.rules.order.states import OrderEvent, OrderState
 from engine.store.backing import JournalRows
 from engine.values import Clock, Settings
 
+LANE_PATIENCE = 0.002
+"""Seconds that a lane which is free gets to send a placement, and so to write it, before it is written as *planned*."""
+
 
 class OrderActor(EngineActor):
     """Keeps the journal of one engine's placements, sends each once through the lane, and settles what is unknown.
 
-    - A placement is durable as *planned* before the lane hears of it and as *sent* before it goes out; it has a
-      `cl_ord_id` of ours and a deadline in Kraken's time.
+    - A placement is durable as *sent* before it goes out, and as *planned* when it waits for its turn and this actor
+      takes its next message; it has a `cl_ord_id` of ours and a deadline in Kraken's time.
     - An unknown outcome is looked up again and again, in the settle class, and never sent again. Absence counts from
       complete replies that were asked for `settle_margin` after the deadline, measured monotonically; after a restart
       that time begins anew. It is looked up only with a key that sees the order.
-    - An open order is looked at every `Settings.follow_every` seconds until it is over, and one that is over until a
-      row has told what was filled of it.
+    - An order is looked at every `Settings.follow_every` seconds until it is over and a row says what was filled.
     - An order that is to be canceled is canceled as soon as Kraken knows it, also after a restart.
     - What happens is published as `OrderChanged` and `OrderFilled`; `invalidate` is called when it changes a balance.
 
     The journal of a run before is settled first: its unknown placements block their pairs. It needs no network to
-    start. What it is told before it stops, it still writes down. `private` is the lane, by name; `key_of` gives the
+    start. What it receives before it stops is still written down. `private` is the lane, by name; `key_of` gives the
     name of an account's key, `spare` the points of its call counter (see `Reconciler`). `safeguards` shows others which
     accounts are paused and whose dead man's switch is armed. `open_journal` opens what the journal is kept in.
     """
@@ -129,7 +131,7 @@ class OrderActor(EngineActor):
         self._dead_man_switch.restore()
 
     def on_receive(self, message: Any) -> Any:
-        """Handle one message. Runs in the actor's thread; waits for nothing but the disk."""
+        """Handle one message. Runs in the actor's thread; waits for nothing but the disk, and `LANE_PATIENCE`."""
         if isinstance(message, CallDone | CallFailed):
             return self._take(message)
         handle = self._handlers.get(type(message))
@@ -196,11 +198,13 @@ class OrderActor(EngineActor):
     # Placing
 
     def _place(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        known = self._known(plan)
-        if known is not None and known.is_again(plan.order):
-            return self._orders.waiters.wait(known, Until.SETTLED, timeout)
+        known = self._of_its_client(plan)
         try:
+            if known is not None and known.is_again(plan.order):
+                raise PlacedAlready(known)
             return self._planned(plan, timeout)
+        except PlacedAlready as there:
+            return self._orders.waiters.wait(there.row, Until.SETTLED, timeout)
         except EngineError:
             raise
         except Exception as error:  # noqa: BLE001 - no descriptors, no memory
@@ -237,24 +241,32 @@ class OrderActor(EngineActor):
             self._publish(OrderChanged(plan.account, plan.receipt))
 
     def _known(self, plan: Placement) -> Placement | None:
-        """The placement that has its id, or an open one of its client's that has the client's name for it."""
+        """The placement with this id, or an open one to which the client has given the same name."""
         found = self._journal.find(plan.account, plan.id)
-        if found is not None and found.id == plan.id:
-            return found
+        return found if found is not None and found.id == plan.id else self._of_its_client(plan)
+
+    def _of_its_client(self, plan: Placement) -> Placement | None:
+        """An open placement of its client's that has the client's name for it."""
         if plan.client_id is None:
             return None
         named = self._journal.open_of_client(plan.account, plan.client, "cl_ord_id", plan.client_id)
         return named[0] if named else None
 
     def _planned(self, plan: Placement, timeout: float) -> Placement | Future[Placement]:
-        self._journal.plan(plan)
-        self._publish(OrderChanged(plan.account, plan.receipt))
+        """Give it to the lane and write it down, whoever of the two is first; then it is told."""
+        self._journal.intend(plan)
         waiting = self._orders.waiters.wait(plan, Until.SETTLED, timeout)
         self._send(plan, min(timeout, self._settings.call_timeout))
+        try:
+            self._journal.write(plan.cl_ord_id, LANE_PATIENCE)
+        except CallNotSent:
+            self._orders.waiters.forget(plan.cl_ord_id)
+            raise
+        self._publish(OrderChanged(plan.account, plan.receipt))
         return waiting
 
     def _broken_off(self, plan: Placement, error: Exception) -> CallError:
-        """Something unforeseen came in between: in the journal it is not sent, so that it cannot be sent any more."""
+        """The attempt failed unexpectedly: the journal has it as not sent, so that it cannot be sent later."""
         row = self._journal.row(plan.cl_ord_id)
         self._orders.waiters.forget(plan.cl_ord_id)
         reason = f"The engine failed before the order was sent ({type(error).__name__})."

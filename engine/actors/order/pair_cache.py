@@ -52,6 +52,11 @@ class PairCache:
                 raise
             return known
 
+    def is_young(self, name: str) -> bool:
+        """Whether `get` has the facts of that market without asking Kraken."""
+        known, since = self._entry(name)
+        return known is not None and self._monotonic() - since <= YOUNG
+
     def known(self, name: str) -> Pair | None:
         """What is known of a market by now, however old. Asks nobody."""
         return self._entry(name)[0]

@@ -33,7 +33,7 @@ class StreamedOrders:
         self._accounts: dict[str, _Orders] = {}
 
     def take(self, account: str, rows: tuple[Execution, ...], *, is_snapshot: bool) -> None:
-        """Rows of one frame. A snapshot has every open order; what is missing in it is over, or not: that is not told.
+        """Take in the rows of one frame. A snapshot lists the open orders; one that it lacks need not be over.
         """
         known = self._accounts.setdefault(account, _Orders())
         if is_snapshot:

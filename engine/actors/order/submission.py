@@ -29,7 +29,7 @@ class Submission(QuickReply):
     Kraken is given to accept an order without a deadline of its own (`Settings.order_deadline`).
     """
 
-    __slots__ = ("_accept_in", "_journal", "_later", "_name", "_shared", "_then")
+    __slots__ = ("_accept_in", "_later", "_shared", "_then", "journal", "name")
 
     def __init__(
         self,
@@ -41,19 +41,21 @@ class Submission(QuickReply):
         accept_in: float,
     ) -> None:
         self._shared, self._later, self._accept_in = shared, later, accept_in
-        self._journal = journal
-        self._name = cl_ord_id
+        self.journal = journal
+        self.name = cl_ord_id
         self._then = then
 
     def sending(self, deadline: float | None) -> float | None:
         """Its turn has come: durably *sent* from here on. Raises `CallNotSent`."""
+        return self.journal.send(self.name, self.due(deadline)).deadline
+
+    def due(self, deadline: float | None) -> float:
+        """Its deadline, given that of the engine. Raises `CallNotSent`."""
         if deadline is None:
             raise CallNotSent("Kraken's time is not known, so the order has no deadline; it was not sent.")
-        row = self._journal.row(self._name)
+        row = self.journal.row(self.name)
         asked = None if row is None else row.order.deadline
-        if asked is not None:
-            deadline = min(deadline, _checked(asked.timestamp(), deadline - self._accept_in))
-        return self._journal.send(self._name, deadline).deadline
+        return deadline if asked is None else min(deadline, _checked(asked.timestamp(), deadline - self._accept_in))
 
     def tell(self, message: CallDone | CallFailed) -> None:
         """The answer is there. What fails here for a reason of ours, such as no memory, is done again in a while."""
@@ -65,7 +67,7 @@ class Submission(QuickReply):
 
     def _take(self, message: CallDone | CallFailed) -> None:
         error = message.error if isinstance(message, CallFailed) else None
-        row = self._journal.row(self._name)
+        row = self.journal.row(self.name)
         if row is None or row.state.is_settled:
             return
         if row.state is OrderState.PLANNED:  # whatever it is, nothing went out
@@ -76,7 +78,7 @@ class Submission(QuickReply):
             event, changes = _failed(message.error)
         self._tell_shared(row, changes.get("txids", ()))
         try:
-            self._journal.note(self._name, event, **changes)
+            self.journal.note(self.name, event, **changes)
         except IllegalTransition:  # Kraken's stream has told of the order at this moment
             return
         if event is OrderEvent.NO_ANSWER and error is None:
@@ -85,7 +87,7 @@ class Submission(QuickReply):
 
     def _tell_shared(self, row: Placement, txids: Sequence[str]) -> None:
         for txid in txids:
-            other = self._journal.other_of(row, txid)
+            other = self.journal.other_of(row, txid)
             if other is not None:
                 self._shared(row, other, txid)
 
@@ -109,7 +111,7 @@ def _checked(deadline: float, now: float) -> float:
 
 
 def _accepted(result: Any) -> _Told:
-    """Only a txid says that there is an order."""
+    """Only a txid proves that there is an order."""
     txids = result.get("txid")
     named = [txids] if isinstance(txids, str) else txids
     if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
@@ -128,6 +130,7 @@ def _failed(error: CallError) -> _Told:
 
 
 def _not_sent(error: CallError | None) -> _Told:
-    """A plain `CallNotSent` may be a cancel that covered it; the others say that it may be tried again."""
-    may_repeat = isinstance(error, CallNotSent) and type(error) is not CallNotSent
+    """A plain `CallNotSent` may be a cancel that covered it; the others say that it may be tried again, or when."""
+    is_another = type(error) is not CallNotSent
+    may_repeat = isinstance(error, CallNotSent) and (is_another or error.retry_after is not None)
     return OrderEvent.NOT_SENT, {"reason": str(error), "may_repeat": may_repeat}

@@ -63,7 +63,7 @@ class Waiters:
         return waiter.future
 
     def wait_over(self, rows: Sequence[Placement], timeout: float) -> Future[list[Placement]]:
-        """Those that are not over when all of them are, or when the time is over."""
+        """Wait until all are over, or the time is; answered with those that are not over then."""
         answers = [self.wait(row, Until.OVER, timeout) for row in rows]
         known = [each for each in answers if isinstance(each, Placement)]
         done: Future[list[Placement]] = Future()

@@ -110,6 +110,21 @@ def tell_if_alive(ref: Any, message: Any) -> None:
             ref.tell(message)
 
 
+class Telling:
+    """Tells an actor a message when it is called, if the actor is still alive then: what a timer does.
+
+    Takes a third of the memory of a `functools.partial`; thousands of actors have some.
+    """
+
+    __slots__ = ("_message", "_ref")
+
+    def __init__(self, ref: Any, message: Any) -> None:
+        self._ref, self._message = ref, message
+
+    def __call__(self) -> None:
+        tell_if_alive(self._ref, self._message)
+
+
 def wait_finished(ref: pykka.ActorRef[Any], timeout: float) -> bool:
     """Whether an engine actor has released everything it holds within `timeout` seconds.
 

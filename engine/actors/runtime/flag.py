@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 _CHANGED = threading.Condition()  # of all flags: few threads ever wait for one, and only while something ends
@@ -31,3 +32,12 @@ class Flag:
             return True
         with _CHANGED:
             return _CHANGED.wait_for(self.is_set, timeout)
+
+
+def _forget_after_fork() -> None:
+    """Another thread may have held the lock at the fork; in the child nobody would ever release it."""
+    global _CHANGED  # noqa: PLW0603
+    _CHANGED = threading.Condition()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

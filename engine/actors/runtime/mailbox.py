@@ -67,6 +67,8 @@ class EnvelopeReply:
 class Few(list[Any]):
     """A queue that is nearly always empty: an empty deque takes 700 bytes."""
 
+    __slots__ = ()
+
     def popleft(self) -> Any:
         """Take the first one out."""
         return self.pop(0)
@@ -205,6 +207,14 @@ class Mailbox:
         elif envelope.reply_to.is_asked:
             dead = pykka.ActorDeadError("The actor stopped before it handled the message.")
             envelope.reply_to.set_exception((pykka.ActorDeadError, dead, None))
+
+
+class QuietMailbox(Mailbox):
+    """The inbox of an actor that has few messages, for what thousands of actors have each."""
+
+    queue = Few
+
+    __slots__ = ()
 
 
 class PatientMailbox(Mailbox):

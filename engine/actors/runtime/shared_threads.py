@@ -15,7 +15,7 @@ from typing import Any, Self
 import pykka
 
 from engine.actors.runtime.actor import EngineActor
-from engine.actors.runtime.mailbox import Few, Mailbox
+from engine.actors.runtime.mailbox import QuietMailbox
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +26,8 @@ class _TurnOver(Exception):
     """Nothing is left to handle, or the others come first."""
 
 
-class SharedMailbox(Mailbox):
+class SharedMailbox(QuietMailbox):
     """The inbox of an actor that has no thread of its own: what comes in puts the actor in its thread's queue."""
-
-    queue = Few
 
     __slots__ = ("_left", "actor", "ready")
 

@@ -21,7 +21,7 @@ LOOK_EVERY = 0.25  # seconds
 LOOKS_AT_ALL = 40  # one of so many looks is at every actor, whether or not one has ended: with thousands it takes long
 FINISHED_WITHIN = 10.0  # seconds for a successor that is not wanted any more
 
-Start = Callable[[], "pykka.ActorRef[Any]"]
+Start = Callable[..., "pykka.ActorRef[Any]"]
 
 
 class Supervisor:
@@ -44,9 +44,8 @@ class Supervisor:
         self._after = after
         self._warn = warn
         self._world_stopped = world_stopped
-        self._starts: dict[str, Start] = {}
+        self._starts: dict[str, tuple[Any, ...]] = {}  # what starts each, and with what
         self._refs: dict[str, pykka.ActorRef[Any]] = {}
-        self._is_dead: dict[str, Callable[[], bool]] = {}  # a fifth of what `ref.is_alive` takes, for thousands of refs
         self._seen_dead: set[str] = set()
         self._last_end, self._looks = -1, 0
         self._lost: set[str] = set()
@@ -58,16 +57,15 @@ class Supervisor:
         """Look for dead actors from now on."""
         self._after(LOOK_EVERY, self._look)
 
-    def start(self, name: str, start: Start) -> pykka.ActorRef[Any]:
-        """Start an actor under a name. What `start` raises is raised here, and nothing is kept.
+    def start(self, name: str, start: Start, *parts: Any) -> pykka.ActorRef[Any]:
+        """Start an actor under a name, with ``start(*parts)``. What that raises is raised here, and nothing is kept.
 
         Raises `EngineStopped` when the actors are being stopped already.
         """
-        ref = start()
+        ref = start(*parts)
         with self._lock:
             if self._is_watching:
-                self._bear(name, ref)
-                self._starts[name] = start
+                self._refs[name], self._starts[name] = ref, (start, *parts)
                 return ref
         stop_actor(ref)
         raise EngineStopped("The engine is stopping.")
@@ -86,7 +84,6 @@ class Supervisor:
         with self._lock:
             self._starts.pop(name, None)
             ref = self._refs.pop(name, None)
-            self._is_dead.pop(name, None)
         if ref is None:
             return True
         stop_actor(ref)
@@ -103,7 +100,7 @@ class Supervisor:
 
     def dead(self) -> list[str]:
         """The names whose actor is dead at this moment."""
-        return [name for name, is_dead in tuple(self._is_dead.items()) if is_dead()]
+        return [name for name, ref in tuple(self._refs.items()) if ref.actor_stopped.is_set()]
 
     def stop_watching(self, timeout: float) -> None:
         """Replace nobody any more; a successor that is being built is waited for, and stopped."""
@@ -160,9 +157,10 @@ class Supervisor:
         except RuntimeError as error:  # no thread can be started now
             self._cannot(name, error)
 
-    def _replace(self, name: str, start: Start) -> None:
+    def _replace(self, name: str, begin: tuple[Any, ...]) -> None:
+        start, *parts = begin
         try:
-            ref = start()
+            ref = start(*parts)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again at the next look
             with self._lock:
                 del self._replacing[name]
@@ -170,19 +168,15 @@ class Supervisor:
             return
         with self._lock:
             del self._replacing[name]
-            is_wanted = self._is_watching and self._starts.get(name) is start
+            is_wanted = self._is_watching and self._starts.get(name) is begin
             if is_wanted:
-                self._bear(name, ref)
+                self._refs[name] = ref
         if is_wanted:
             self._lost.discard(name)
             self._warn("actor-replaced", f"The actor {name} had died and was replaced.")
         else:
             stop_actor(ref)
             wait_finished(ref, FINISHED_WITHIN)
-
-    def _bear(self, name: str, ref: pykka.ActorRef[Any]) -> None:
-        """With the lock held."""
-        self._refs[name], self._is_dead[name] = ref, ref.actor_stopped.is_set
 
     def _cannot(self, name: str, error: Exception) -> None:
         if name not in self._lost:

@@ -30,7 +30,7 @@ class GateContext(Protocol):
         ...
 
     def public(self, endpoint: str, params: Mapping[str, Any], seconds: float) -> Any:
-        """A public call. Raises `CallError`, or `ConfigError` for an endpoint that there is not."""
+        """A public call. Raises `CallError`, or `ConfigError` for an unknown endpoint."""
         ...
 
     def pushed(self, pairs: Collection[Pair], max_age: float) -> Mapping[str, PushedPrice]:

@@ -24,7 +24,7 @@ _OURS = frozenset(gate.check for gate in FIVE_GATES)
 
 
 class GateRunner:
-    """Runs the passes of one account, one at a time; whose turn it is not waits.
+    """Runs the passes of one account, one at a time; the others wait.
 
     `is_given_up` is asked during every wait; when it says so, the pass ends with `GivenUp` and nothing was sent.
     """

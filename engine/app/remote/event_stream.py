@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engine.app.remote.link import Lines
+from engine.app.remote.link import AnswerLines
 from engine.errors import CallNotSent
 
 logger = logging.getLogger("engine")
@@ -20,7 +20,7 @@ class EventStream:
     were lost. Raises `CallNotSent` when no thread can be started.
     """
 
-    def __init__(self, lines: Lines, take: Callable[[Any], object]) -> None:
+    def __init__(self, lines: AnswerLines, take: Callable[[Any], object]) -> None:
         self._lines, self._take = lines, take
         self._is_live = True
         self._thread = threading.Thread(target=self._run, name="kraken-engine events", daemon=True)

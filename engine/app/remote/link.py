@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.app.remote import codec
-from engine.app.remote.place import Place
+from engine.app.remote.place import CONNECT_WITHIN, Place
 from engine.errors import CallNotSent, ConfigError, EngineError, MailboxFull
 from engine.version import __version__
 
-CONNECT_WITHIN = 2.0  # seconds
 IDLE_AT_MOST = 10.0  # seconds; the service closes a connection that is idle for 20
 KEPT = 16  # idle connections
 ANSWER_AT_MOST = 64 * 1024 * 1024  # bytes
@@ -28,6 +27,11 @@ VERSION = "x-engine-version"
 OTHER_VERSION = (
     "The running service is version {theirs} of the engine and this program has version {ours}: use the same for both, "
     "and restart the service after an update."
+)
+
+_NOT_THE_SAME = (
+    "{name} has another token of the cluster than the node that asks it: give both the same one (token_file in "
+    "[cluster], or KRAKEN_ENGINE_CLUSTER_TOKEN), and restart the one that is changed."
 )
 
 _BUSY, _TOO_LARGE, _NO_ENTRY = 503, 413, 401
@@ -61,7 +65,7 @@ class Link:
         connection, reply = self._asked(question, asked, patience)
         try:
             raw = reply.read(ANSWER_AT_MOST + 1)
-            told = _answer(reply.status, raw, is_direct=self.place.is_direct)
+            told = _answer(reply.status, raw, self.place)
         except EngineError:
             self._keep(connection, reply)
             raise
@@ -76,12 +80,12 @@ class Link:
             raise told
         return told
 
-    def follow(self, question: str, asked: Mapping[str, Any], within: float = CONNECT_WITHIN) -> Lines:
+    def follow(self, question: str, asked: Mapping[str, Any], within: float = CONNECT_WITHIN) -> AnswerLines:
         """An answer in many lines, which ends when it is closed or the service ends.
 
         Waits at most `within` seconds, and not for the answer. Raises `Unreached`.
         """
-        return Lines(self._sent(question, codec.write(dict(asked)), _Connection(self.place, within)))
+        return AnswerLines(self._sent(question, codec.write(dict(asked)), _Connection(self.place, within)))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -131,7 +135,7 @@ class Link:
         self._idle.append(connection)
 
 
-class Lines:
+class AnswerLines:
     """The lines of an answer, as they come. Iterate in one thread; any thread may close it."""
 
     def __init__(self, connection: _Connection) -> None:
@@ -199,18 +203,18 @@ class _Connection(http.client.HTTPConnection):
         return not watched.poll(0)
 
 
-def _answer(status: int, raw: bytes, *, is_direct: bool) -> Any:
+def _answer(status: int, raw: bytes, place: Place) -> Any:
     """The result, or the error that the engine raised. Raises what says that the service did not take the question."""
     if len(raw) > ANSWER_AT_MOST:
         raise codec.Unreadable("the answer is too long")
     if status == _TOO_LARGE:
         raise ConfigError("What is asked is longer than the service takes: give it less at a time.")
-    if status == _BUSY and is_direct:  # else a proxy may say so of a question that it has passed on
+    if status == _BUSY and place.is_direct:  # else a proxy may say so of a question that it has passed on
         raise MailboxFull("The service has too many connections: try again in a moment.", retry_after=1.0)
     if status == _NO_ENTRY:
-        raise CallNotSent("The service does not take this node's token: give every node of the cluster the same one.")
+        raise CallNotSent(_NOT_THE_SAME.format(name=place.name))
     if status in _NO_SUCH_QUESTION:
-        raise CallNotSent("The running service does not take this question: restart it with this version.")
+        raise CallNotSent(f"{place.name} does not take this question: restart it with this version.")
     told = codec.read(raw)
     if not isinstance(told, dict) or not told.keys() & {"result", "error"}:
         raise codec.Unreadable("the answer has no result")

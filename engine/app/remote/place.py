@@ -11,6 +11,8 @@ from engine.errors import EngineError, EngineStopped, StoreInUse
 from engine.ownership import owner_pid
 from engine.ownership.local_socket import connected
 
+CONNECT_WITHIN = 2.0  # seconds
+
 _START = "start 'kraken-engine serve', or call serve() on the engine of your program"
 _NOBODY = f"No service runs on the state directory {{directory}}: {_START}."
 _GONE = f"The service on the state directory {{directory}} has stopped, and nothing was sent: {_START}."
@@ -74,6 +76,13 @@ class Directory:
     def connected(self, within: float) -> socket.socket:
         """A connection. Raises `OSError` when nobody listens, and `StoreError` when another user does."""
         return connected(self.directory, within)
+
+    def look(self) -> None:
+        """Raise what `absent` tells when nobody listens, and `StoreError` when another user does."""
+        try:
+            self.connected(CONNECT_WITHIN).close()
+        except OSError:
+            raise self.absent(was_there=False) from None
 
     def absent(self, *, was_there: bool) -> EngineError:
         """`StoreInUse` when an engine has the directory and does not serve it, else `EngineStopped`."""

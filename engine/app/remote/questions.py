@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from engine.app.remote.link import CONNECT_WITHIN, Lines, Link, Unanswered, Unreached
-from engine.app.remote.place import Place
+from engine.app.remote.link import AnswerLines, Link, Unanswered, Unreached
+from engine.app.remote.place import CONNECT_WITHIN, Place
 from engine.app.state import seconds_of
 from engine.errors import CallUnknown, EngineError, EngineStopped
 from engine.kraken.dry_run import settled
@@ -73,7 +73,7 @@ class Questions:
                 raise lost or CallUnknown(_NO_ANSWER.format(name=self.place.name))
             time.sleep(PAUSE)
 
-    def follow(self, question: str, within: float = CONNECT_WITHIN, **asked: Any) -> Lines:
+    def follow(self, question: str, within: float = CONNECT_WITHIN, **asked: Any) -> AnswerLines:
         """An answer in many lines; waits for the connection alone, `within` seconds at most."""
         try:
             return self._open().follow(question, asked, within)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
-from engine.app.remote.link import Lines
+from engine.app.remote.link import AnswerLines
 from engine.errors import CallUnknown
 
 
@@ -27,7 +27,7 @@ class RemoteFuture(Future[Any]):
             return self.cancelled()
         return self._withdraw() and super().cancel()
 
-    def settle(self, answer: Lines, lost: CallUnknown) -> None:
+    def settle(self, answer: AnswerLines, lost: CallUnknown) -> None:
         """Wait for the answer; `lost` is how the call ends without one."""
         told: Any = next(iter(answer), {"error": lost})
         answer.close()

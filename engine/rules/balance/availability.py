@@ -155,7 +155,7 @@ class Availability:
 
     def after_success(self) -> Availability:
         """A good reply: the account is available, and the count starts again."""
-        return Availability(TABLE[self.standing][AvailabilityEvent.GOOD])
+        return _WITHOUT_ERRORS[TABLE[self.standing][AvailabilityEvent.GOOD]]
 
     def after_failure(self, error: CallError, limit: int) -> Availability:
         """A failed request. One that says nothing about the account changes neither count nor reason."""
@@ -173,7 +173,11 @@ class Availability:
         return replace(after, reason=reason) if self.is_available else after
 
     def _after(self, event: AvailabilityEvent) -> Availability:
-        return replace(self, standing=TABLE[self.standing][event])
+        standing = TABLE[self.standing][event]
+        return self if standing is self.standing else replace(self, standing=standing)
+
+
+_WITHOUT_ERRORS = {standing: Availability(standing) for standing in Standing}  # shared: nearly every account has one
 
 
 def next_refresh(state: Availability, every: float, error: CallError | None) -> float:

@@ -36,7 +36,7 @@ def in_words(names: Iterable[str]) -> str:
 
 
 def currency_of(cash: Iterable[str]) -> str:
-    """The currency that what counts as cash is mostly in: that of its first name, or dollars where that is none."""
+    """The currency that what counts as cash is mostly in: that of its first name, or dollars if that is no currency."""
     first = next(iter(cash), "USD")
     return _MONEY[first][0] if first in _MONEY else first
 
@@ -48,12 +48,14 @@ def elsewhere(amounts: Mapping[str, Decimal], cash: Sequence[str]) -> tuple[str,
     amount of a counted asset that is not in the list of money, since its value is not known here. Dust does not count.
     """
     worth = {name: _worth(name, each) for name, each in amounts.items() if name in _MONEY and name not in cash}
-    found = sorted((name for name in worth if worth[name] >= DUST), key=lambda name: (-worth[name], name))
+    found = [name for name in worth if worth[name] >= DUST]
     counted = {name: amounts[name] for name in cash if name in amounts}
     if any(counted[name] > 0 for name in counted if name not in _MONEY):
         return ()
     worth_of_cash = sum(_worth(name, each) for name, each in counted.items() if name in _MONEY)
-    return () if worth_of_cash * MUCH_SMALLER >= sum(worth[name] for name in found) else tuple(found)
+    if worth_of_cash * MUCH_SMALLER >= sum(worth[name] for name in found):
+        return ()
+    return tuple(sorted(found, key=lambda name: (-worth[name], name)))
 
 
 def line_to_count(found: Sequence[str], cash: Sequence[str]) -> str:

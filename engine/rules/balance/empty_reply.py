@@ -23,6 +23,10 @@ class EmptyReplies:
     def after(self, *, is_empty: bool, had_amounts: bool, requested_at: float) -> EmptyReplies:
         """What one more reply makes of it; `had_amounts`: whether the balance known so far holds anything."""
         if not (is_empty and had_amounts):
-            return EmptyReplies()
+            return NO_DOUBT
         since = requested_at if self.since is None else self.since
-        return EmptyReplies(since) if requested_at - since < CONFIRMS_AFTER else EmptyReplies()
+        return EmptyReplies(since) if requested_at - since < CONFIRMS_AFTER else NO_DOUBT
+
+
+NO_DOUBT = EmptyReplies()
+"""What nearly every account has, so that they share it."""

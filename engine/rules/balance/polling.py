@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
+from typing import NamedTuple
 
 SAFETY_EVERY = 60.0
 """Seconds between two refreshes of an account while Kraken's stream says that nothing changes: what a stream withholds
@@ -45,6 +46,15 @@ def smoothed(mean: float | None, seconds: float) -> float:
     return seconds if mean is None else mean + SMOOTHING * (seconds - mean)
 
 
+class _Plan(NamedTuple):
+    """When an account is due. Plans are compared by that, and by their numbers, which all differ."""
+
+    when: float
+    number: int
+    who: Hashable
+    failing: bool
+
+
 class Queue:
     """Which account is refreshed next: of those that are due the healthy ones first, then the one due longest.
 
@@ -52,16 +62,16 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._coming: list[tuple[float, int, Hashable]] = []
-        self._due: list[tuple[bool, float, int, Hashable]] = []
-        self._plans: dict[Hashable, tuple[int, bool]] = {}
+        self._coming: list[_Plan] = []
+        self._due: list[tuple[bool, _Plan]] = []
+        self._plans: dict[Hashable, _Plan] = {}
         self._count = 0
 
     def plan(self, who: Hashable, when: float, *, failing: bool) -> None:
         """`who` is due at `when`. Replaces the plan that `who` had."""
         self._count += 1
-        self._plans[who] = (self._count, failing)
-        heapq.heappush(self._coming, (when, self._count, who))
+        plan = self._plans[who] = _Plan(when, self._count, who, failing)
+        heapq.heappush(self._coming, plan)
 
     def drop(self, who: Hashable) -> None:
         """Remove `who`."""
@@ -69,24 +79,25 @@ class Queue:
 
     def take(self, now: float) -> Hashable | None:
         """Remove and return the account whose turn it is at `now`; `None` while none is due."""
-        while self._coming and self._coming[0][0] <= now:
-            when, number, who = heapq.heappop(self._coming)
-            if self._is_planned(who, number):
-                heapq.heappush(self._due, (self._plans[who][1], when, number, who))
+        while self._coming and self._coming[0].when <= now:
+            plan = heapq.heappop(self._coming)
+            if self._counts(plan):
+                heapq.heappush(self._due, (plan.failing, plan))
         while self._due:
-            _, _, number, who = heapq.heappop(self._due)
-            if self._is_planned(who, number):
-                del self._plans[who]
-                return who
+            _, plan = heapq.heappop(self._due)
+            if self._counts(plan):
+                del self._plans[plan.who]
+                return plan.who
         return None
 
     def next_at(self) -> float | None:
         """When the next account is due; `None` when none is planned."""
-        if any(self._is_planned(who, number) for _, _, number, who in self._due):
-            return self._due[0][1]
-        while self._coming and not self._is_planned(self._coming[0][2], self._coming[0][1]):
+        if any(self._counts(plan) for _, plan in self._due):
+            return self._due[0][1].when
+        while self._coming and not self._counts(self._coming[0]):
             heapq.heappop(self._coming)
-        return self._coming[0][0] if self._coming else None
+        return self._coming[0].when if self._coming else None
 
-    def _is_planned(self, who: Hashable, number: int) -> bool:
-        return self._plans.get(who, (0, False))[0] == number
+    def _counts(self, plan: _Plan) -> bool:
+        """Whether it is the newest plan of its account."""
+        return self._plans.get(plan.who) is plan

@@ -31,7 +31,7 @@ def never() -> float:
 
 
 def unconfirmed(_: float) -> None:
-    """How a balance is confirmed that nobody confirms."""
+    """The confirmation of a balance without push: there is none."""
 
 
 _LIVE = ("_clock", "_as_of_monotonic", "_invalidated_at", "_confirmed")
@@ -174,7 +174,7 @@ class BalanceSnapshot(Value):
             "age_seconds": None if age is None else round(age, 3),
             "assets": {
                 name: {"total": _text(each.total), "available": _text(each.available), "held": _text(each.held)}
-                for name, each in self.assets.items()
+                for name, each in sorted(self.assets.items())
             },
         }
 

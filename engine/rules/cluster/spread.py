@@ -28,10 +28,11 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class LanePlace:
     """A lane. `owner` has the lease for `seconds_left`; a lane that was given back has none.
 
-    `wanted` is the node where somebody wants it. `seconds_held` is how long ago the owner claimed it.
+    `wanted` is the node where somebody wants it. `seconds_held` is how long ago the owner claimed it, `seconds_over`
+    how long ago its lease ran out.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Lane:
     seconds_left: float = 1.0
     wanted: str | None = None
     seconds_held: float = float("inf")
+    seconds_over: float = 0.0
 
     @property
     def is_free(self) -> bool:
@@ -47,7 +49,7 @@ class Lane:
 
 
 def to_claim(
-    me: str, members: Iterable[Member], lanes: Sequence[Lane], waiting: Set[str] = frozenset()
+    me: str, members: Iterable[Member], lanes: Sequence[LanePlace], waiting: Set[str] = frozenset()
 ) -> tuple[str, ...]:
     """The free lanes that a node should claim now.
 
@@ -62,7 +64,7 @@ def to_claim(
     return tuple(each for each in allotted if each in mine.lanes and (allotted[each] == me or each in waiting))
 
 
-def to_hand_over(me: str, members: Iterable[Member], lanes: Sequence[Lane]) -> tuple[str, ...]:
+def to_hand_over(me: str, members: Iterable[Member], lanes: Sequence[LanePlace]) -> tuple[str, ...]:
     """The lanes of a node that it should hand over now.
 
     That is what is wanted elsewhere, all lanes of a node that is draining, and at most one lane in the whole cluster
@@ -80,14 +82,23 @@ def to_hand_over(me: str, members: Iterable[Member], lanes: Sequence[Lane]) -> t
     return (moved.id,) if moved is not None and moved.owner == me else tuple(due)
 
 
-def _present(me: str, members: Iterable[Member], lanes: Iterable[Lane]) -> Mapping[str, Member]:
-    """The nodes that are there: seen lately, and none that let a lease run out."""
-    late = {each.owner for each in lanes if each.is_free}
-    found = {each.name: each for each in members if each.seconds_since_seen < PRESENT_FOR or each.name == me}
-    return {name: each for name, each in found.items() if name not in late or name == me}
+def _present(me: str, members: Iterable[Member], lanes: Iterable[LanePlace]) -> Mapping[str, Member]:
+    """The nodes that are there: seen lately, and since the last lease that they let run out.
+
+    A lane that nobody has the keys of any more stays as it was: its last owner is there all the same.
+    """
+    over: dict[str | None, float] = {}
+    for lane in lanes:
+        if lane.is_free:
+            over[lane.owner] = min(lane.seconds_over, over.get(lane.owner, PRESENT_FOR))
+    return {
+        each.name: each
+        for each in members
+        if each.name == me or each.seconds_since_seen < min(over.get(each.name, PRESENT_FOR), PRESENT_FOR)
+    }
 
 
-def _allotted(members: Mapping[str, Member], lanes: Sequence[Lane]) -> dict[str, str]:
+def _allotted(members: Mapping[str, Member], lanes: Sequence[LanePlace]) -> dict[str, str]:
     """Who should take each free lane: those with the fewest takers first, each to the taker with the fewest lanes."""
     load = Counter(each.owner for each in lanes if not each.is_free)
     takers = {each.id: _takers(each, members) for each in lanes if each.is_free}
@@ -99,17 +110,17 @@ def _allotted(members: Mapping[str, Member], lanes: Sequence[Lane]) -> dict[str,
     return allotted
 
 
-def _takers(lane: Lane, members: Mapping[str, Member]) -> list[str]:
+def _takers(lane: LanePlace, members: Mapping[str, Member]) -> list[str]:
     """The nodes that may take a lane: the one where it is wanted, else all that can."""
     able = [name for name, each in members.items() if lane.id in each.lanes and not each.draining]
     return [lane.wanted] if lane.wanted is not None and lane.wanted in able else able
 
 
-def _is_wanted_elsewhere(lane: Lane, me: str, others: Mapping[str, Member]) -> bool:
+def _is_wanted_elsewhere(lane: LanePlace, me: str, others: Mapping[str, Member]) -> bool:
     return lane.wanted not in (None, me) and _takers(lane, others) == [lane.wanted]
 
 
-def _evening_out(members: Mapping[str, Member], lanes: Sequence[Lane]) -> Lane | None:
+def _evening_out(members: Mapping[str, Member], lanes: Sequence[LanePlace]) -> LanePlace | None:
     """The lane whose move evens out the most; `None` while none is worth it, or a lane is free and can be taken."""
     if _allotted(members, lanes):
         return None

@@ -118,7 +118,7 @@ def fee_sentence(market: Market) -> str:
 
 
 def plain(amount: Decimal) -> str:
-    """An amount for a person: no exponent, and no zeros that say nothing."""
+    """An amount for a person: no exponent, and no zeros at the end."""
     if not amount.is_finite():
         return "all"
     text = format(amount, "f")

@@ -79,11 +79,18 @@ class NonceSequence:
         Raises `NonceNotDurable` when the store cannot reserve; a cancel then takes one of the nonces kept for it.
         Raises `OwnershipLost`, also for a cancel, when `reserve` does.
         """
+        nonce = self.issue_easily(now)
+        if not nonce:
+            nonce = self.last = self._beyond_easy(now, reserve, renew, durable, cancel=cancel)
+        return nonce
+
+    def issue_easily(self, now: int) -> int:
+        """The next nonce, if it can be issued from memory; else 0, and nothing changes: `issue` it."""
         nonce = self.last + 1
         if now > nonce:  # noqa: PLR1730 - next_nonce() without a call: this runs for every nonce, the rest rarely
             nonce = now
         if nonce > self.easy:
-            nonce = self._beyond_easy(now, reserve, renew, durable, cancel=cancel)
+            return 0
         self.last = nonce
         return nonce
 

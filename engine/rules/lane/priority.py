@@ -1,11 +1,13 @@
 """Order of service: when a hung call gives way to a more urgent one (promise G4).
 
-Classes of service are numbers, the most urgent first: 0 cancel, 1 order, 2 settle, 3 read.
+The classes of service are those of Kraken's endpoints, the most urgent first.
 """
 
 from __future__ import annotations
 
-CANCEL, ORDER, SETTLE, READ = range(4)
+from engine.kraken.endpoints import CallClass
+
+CANCEL, ORDER, SETTLE, READ = CallClass
 
 CUTS_OF_ONE_READ = 2
 """A read that was cut this often gives way only to cancels, so that it ends some time."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from engine.errors import ConfigError
@@ -39,6 +40,7 @@ NEEDS_PRICE2 = frozenset({"stop-loss-limit", "take-profit-limit", "trailing-stop
 TYPES = NEEDS_PRICE | {"market"}
 HAS_LIMIT = NEEDS_PRICE2 | {"limit", "iceberg"}
 TRIGGERED = NEEDS_PRICE - {"limit", "iceberg"}
+_TYPES_IN_ORDER = tuple(sorted(TYPES))
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTD")
 
 _ID = re.compile(r"[!-~]{1,128}")
@@ -114,7 +116,7 @@ class Order:
         values: dict[str, Any] = {
             "pair": pair_of(pair),
             "side": one_of("side", side, SIDES),
-            "type": one_of("type", type, sorted(TYPES)),
+            "type": one_of("type", type, _TYPES_IN_ORDER),
             "volume": volume_of("volume", volume),
             "price": price_of("price", price),
             "price2": price_of("price2", price2),
@@ -129,7 +131,7 @@ class Order:
             "deadline": time_of("deadline", deadline),
             "self_trade": None if self_trade is None else one_of("self_trade", self_trade, SELF_TRADES),
             "userref": userref_of(userref),
-            "close": ConditionalClose.of(close),
+            "close": None if close is None else ConditionalClose.of(close),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -137,8 +139,12 @@ class Order:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: amounts are texts. `from_dict` reads it."""
-        values = {name: plain(getattr(self, name)) for name in _PARTS}
-        return values | {"close": None if self.close is None else self.close.to_dict()}
+        values = {
+            name: value if value is None or isinstance(value, str) else plain(value)  # most of them are
+            for name, value in parts_of(self).items()
+        }
+        values["close"] = None if self.close is None else self.close.to_dict()
+        return values
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Order:
@@ -147,6 +153,12 @@ class Order:
 
 
 _PARTS = tuple(each.name for each in fields(Order))
+_parts = attrgetter(*_PARTS)
+
+
+def parts_of(order: Order) -> dict[str, Any]:
+    """What an order is made from: `Order(**parts)` is the same one."""
+    return dict(zip(_PARTS, _parts(order), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import ConfigError
 
-FLAGS = frozenset({"post", "fcib", "fciq", "viqc"})
+FLAGS = ("fcib", "fciq", "post", "viqc")
 
 Price = Decimal | str
 """A price; a text is one relative to the market, as Kraken writes it: ``+5``, ``#2%``."""
@@ -48,7 +48,7 @@ def one_of(name: str, value: object, known: Iterable[str]) -> str:
 
 
 def volume_of(name: str, value: object) -> Decimal:
-    """An amount that is more than nothing."""
+    """A positive amount."""
     amount = _amount(name, value)
     if not amount:
         raise WrongPart(name, f"Order.{name} is 0: nothing would be traded.")
@@ -104,10 +104,12 @@ def time_of(name: str, value: object) -> datetime | None:
 
 def flags_of(value: object) -> tuple[str, ...]:
     """Kraken's order flags, in the order of the alphabet."""
+    if value == ():
+        return ()
     given = value.split(",") if isinstance(value, str) and value else value or ()
     if not isinstance(given, list | tuple):
         raise WrongPart("flags", "Order.flags is a list of Kraken's order flags, such as ('post',).")
-    found = tuple(sorted({one_of("flags", each, sorted(FLAGS)) for each in given}))
+    found = tuple(sorted({one_of("flags", each, FLAGS) for each in given}))
     if {"fcib", "fciq"} <= set(found):
         raise WrongPart("flags", "The flags fcib and fciq say in what the fee is paid: an order has one of them.")
     return found

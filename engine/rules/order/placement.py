@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field, fields, replace
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from engine.errors import IdInUse
@@ -122,7 +123,7 @@ class Placement:
 
     @property
     def may_be_edited(self) -> bool:
-        """Whether another order may be in its order's stead: it was not filled, and not canceled here unless an edit
+        """Whether another order may have replaced its order: it was not filled, and not canceled here unless an edit
         was under way. Kraken edits no order that has a conditional close."""
         if self.state is OrderState.CLOSED:
             return False
@@ -194,7 +195,7 @@ class Placement:
     def to_dict(self) -> dict[str, Any]:
         """JSON without loss."""
         asset, amount = self.reserved
-        plain = {name: getattr(self, name) for name in _PARTS}
+        plain = dict(zip(_PARTS, _parts(self), strict=True))
         return plain | {
             "order": self.order.to_dict(),
             "fitted": self.fitted.to_dict(),
@@ -227,3 +228,4 @@ class Placement:
 
 _AMOUNTS = ("filled", "cost", "fee")
 _PARTS = tuple(each.name for each in fields(Placement))
+_parts = attrgetter(*_PARTS)

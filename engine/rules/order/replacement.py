@@ -1,4 +1,4 @@
-"""An order that Kraken gives a new identity: an edit cancels it and places another one in its stead."""
+"""An order that Kraken gives a new identity: an edit cancels it and places another one in its place."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ Relative prices are Kraken's to work out: only their decimals are checked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DecimalException
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from engine.errors import ConfigError, MarketUnavailable, OrderRejected
 from engine.kraken.pair_names import TOKENIZED, name_of
 from engine.rules.order.close import ConditionalClose
-from engine.rules.order.order import HAS_LIMIT, Order
+from engine.rules.order.order import HAS_LIMIT, Order, parts_of
 from engine.rules.order.order_values import Moment, Price
 from engine.values import Pair
 
@@ -148,12 +147,11 @@ def _whole_steps(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
 
 
 def _changed(order: Order, volume: Decimal, price: Any, price2: Any, pair: Pair) -> dict[str, Any]:
-    values = {each.name: getattr(order, each.name) for each in fields(order)}
     shown = order.display_volume
     if shown is not None:
         shown = _whole_steps(shown, Decimal(1).scaleb(-pair.lot_decimals), ROUND_FLOOR)
-    close = _fit_close(order, pair)
-    return values | {"volume": volume, "price": price, "price2": price2, "display_volume": shown, "close": close}
+    fitted = {"volume": volume, "price": price, "price2": price2, "display_volume": shown}
+    return parts_of(order) | fitted | {"close": _fit_close(order, pair)}
 
 
 def _fit_close(order: Order, pair: Pair) -> ConditionalClose | None:

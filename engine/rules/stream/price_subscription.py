@@ -18,7 +18,7 @@ from dataclasses import field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.kraken.price_stream import PriceFrame, Prices, SymbolAnswer
+from engine.kraken.price_stream import PriceFrame, SymbolAnswer, TickerFrame
 from engine.kraken.stream import Doubt, Pong
 from engine.rules.stream.subscription import (
     COMPLETE_WITHIN,
@@ -110,7 +110,7 @@ class PushedPair:
 
 @dataclass(frozen=True, slots=True)
 class PriceSubscription:
-    """Of one engine. Immutable; each method returns what it is after something has happened."""
+    """Of one engine. Immutable; each method returns the subscription after an event."""
 
     state: StreamState = StreamState.DOWN
     pairs: Mapping[str, PushedPair] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class PriceSubscription:
         heard = replace(self, heard_at=now)
         if isinstance(frame, SymbolAnswer):
             heard = heard._answered(frame, now)
-        elif isinstance(frame, Prices):
+        elif isinstance(frame, TickerFrame):
             heard = heard._told(frame, now)
         return heard._completed()
 
@@ -192,7 +192,7 @@ class PriceSubscription:
         refused = {**self.refused, answer.symbol: Refused(answer.error[:80], now.monotonic)}
         return replace(self, pairs=others, refused=refused)
 
-    def _told(self, frame: Prices, now: Moment) -> PriceSubscription:
+    def _told(self, frame: TickerFrame, now: Moment) -> PriceSubscription:
         told = {
             symbol: self.pairs[symbol].told(ticker, now, is_snapshot=frame.is_snapshot)
             for symbol, ticker in frame.tickers.items() if symbol in self.pairs

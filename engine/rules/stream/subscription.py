@@ -25,7 +25,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from engine.kraken.stream import CHANNELS, Answer, Doubt, Frame, Numbered, Pong
+from engine.kraken.stream import CHANNELS, ChannelAnswer, Doubt, Frame, Numbered, Pong
 from engine.values.dataclass import dataclass
 
 SILENCE = 3.0
@@ -57,7 +57,7 @@ class StreamEvent(Enum):
     RENEWED = "renewed"
 
 
-class IllegalTransition(Exception):
+class IllegalStreamTransition(Exception):
     """That cannot happen to a subscription in this state: a defect of ours."""
 
 
@@ -84,7 +84,7 @@ class Moment(NamedTuple):
     wall: float
 
     def since(self, earlier: Moment) -> float:
-        """Seconds since another moment: by the clock that says more."""
+        """Seconds since another moment, by the clock that shows more."""
         return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
 
 
@@ -127,7 +127,7 @@ class Subscription:
         if self.is_silent(now):  # what came late may be older than what was missed
             raise Doubt("silence")
         heard = replace(self, heard_at=now)
-        if isinstance(frame, Answer):
+        if isinstance(frame, ChannelAnswer):
             heard = heard._answered(frame)
         elif isinstance(frame, Numbered):
             heard = heard._counted(frame)
@@ -146,7 +146,7 @@ class Subscription:
         """Whether it is believed, unless it is silent."""
         return self.state is StreamState.LIVE
 
-    def _answered(self, answer: Answer) -> Subscription:
+    def _answered(self, answer: ChannelAnswer) -> Subscription:
         channel = answer.channel
         if answer.error is not None and (channel is not None or not self.is_live):
             if is_final(answer.error):
@@ -175,8 +175,8 @@ def is_final(error: str) -> bool:
 
 
 def next_state(state: StreamState, event: StreamEvent) -> StreamState:
-    """The state after an event. Raises `IllegalTransition`."""
+    """The state after an event. Raises `IllegalStreamTransition`."""
     try:
         return TABLE[state][event]
     except KeyError:
-        raise IllegalTransition(f"A subscription that is {state.value} cannot be {event.value}.") from None
+        raise IllegalStreamTransition(f"A subscription that is {state.value} cannot be {event.value}.") from None

@@ -17,7 +17,7 @@ Do = Callable[[ServedEngine, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`words`: for titles and events. `meaning`: what it does, for who is about to confirm it. `do`: does it.
+    """`words`: for titles and events. `meaning`: what it does, for whoever confirms it. `do`: does it.
 
     `do` gets the engine, the account and the order (empty for actions on an account), and returns what came of it in a
     sentence. It waits for Kraken and raises an `EngineError`.

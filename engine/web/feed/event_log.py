@@ -107,7 +107,7 @@ def told_of(event: Any) -> Told | None:
         case EngineWarning():
             return Told("warning", "warn", "", event.message)
         case BalanceChanged():
-            changes = ", ".join(f"{change:+f} {name}" for name, change in list(event.changes.items())[:6])
+            changes = ", ".join(f"{change:+f} {name}" for name, change in sorted(event.changes.items())[:6])
             return Told("balance", "plain", event.account, f"{event.account}: {changes}")
         case CallFinished(outcome=Outcome.DONE) if event.call_class in ("cancel", "order"):
             text = f"{event.account} {event.endpoint}: done in {event.seconds * 1000:.0f} ms."

@@ -20,6 +20,7 @@ from engine.web.feed.orders import OpenOrders
 from engine.web.feed.other_orders import OtherOrders
 from engine.web.feed.quote_board import QuoteBoard
 from engine.web.feed.series import Series
+from engine.web.page.holdings import Holdings
 from engine.web.page.seen import Seen
 from engine.web.page.view import EVENTS_SHOWN, View, view_of
 from engine.web.subject import Cluster
@@ -57,7 +58,9 @@ class Feed:
         self.quotes = QuoteBoard(clock.monotonic)
         self.day_ago = DayAgo(clock.monotonic)
         self.charts = BalanceCharts(clock.monotonic)
+        self._holdings = Holdings()
         self._shown: View | None = None  # while nobody listens
+        self._whole: bytes | None = None  # the message with all of it, once a client has needed it
 
     def __call__(self, event: Any) -> None:
         """Take in an event of the engine's."""
@@ -75,10 +78,16 @@ class Feed:
     @property
     def view(self) -> View:
         """What the page shows now."""
+        return self._view(self._status())
+
+    def _view(self, status: EngineStatus) -> View:
+        self._holdings.keep([each.account for each in status.accounts])
+        cluster = self._cluster
         return view_of(Seen(
-            self._status(), self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
+            status, self.log.newest(EVENTS_SHOWN), self.orders.receipts(), self.others.orders(),
             self.others.unknown(), self.others.opened(), self.orders.since(), self._rates, self.quotes.quotes,
-            self.day_ago.points, self._may_act, None if self._cluster is None else self._cluster.status(),
+            self.day_ago.points, self._may_act, None if cluster is None else cluster.status(),
+            cluster is not None and cluster.token is not None, self._holdings,
         ))  # fmt: skip
 
     @property
@@ -114,8 +123,11 @@ class Feed:
         if self._is_closed or len(self._clients) >= CLIENTS_AT_MOST:
             return None
         client: asyncio.Queue[bytes | None] = asyncio.Queue(BEHIND_AT_MOST)
-        self._shown = self._shown or self.view
-        client.put_nowait(_message(self._shown.to_dict()))
+        if self._shown is None:
+            self._shown, self._whole = self.view, None
+        if self._whole is None:
+            self._whole = _message(self._shown.to_dict())
+        client.put_nowait(self._whole)
         self._clients.add(client)
         return client
 
@@ -130,7 +142,7 @@ class Feed:
         status = self._status()
         self._count_nonces(status)
         point = self.series.add(status, calls, self._clock.wall_ns() / 1e9)
-        before, self._shown = self._shown, self.view if self._clients else None
+        before, self._shown, self._whole = self._shown, self._view(status) if self._clients else None, None
         if before is not None and self._shown is not None:
             self._tell(_message({**self._shown.changes(before), "point": point}))
 

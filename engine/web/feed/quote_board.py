@@ -15,7 +15,7 @@ from engine.kraken.pairs import read_pairs
 from engine.kraken.tickers import read_tickers
 from engine.rules.balance.valuation import Market, Prices, markets_for
 from engine.values import Pair, Ticker
-from engine.web.page.seen import Quotes
+from engine.web.page.quotes import Quotes
 
 LISTS_EVERY = 3600.0  # seconds between two requests for the lists of assets and pairs
 PRICES_EVERY = 15.0
@@ -33,16 +33,15 @@ class QuoteBoard:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic, patience: float = PATIENCE) -> None:
         self._monotonic, self._patience = monotonic, patience
         self._turn = threading.Lock()
-        self._quotes = Quotes()
-        self._decimals: Mapping[str, int] = {}
+        self._quotes = self._without_prices = Quotes()
         self._pairs: dict[str, Pair] = {}
         self._listed = self._asked = self._priced = float("-inf")
 
     @property
     def quotes(self) -> Quotes:
-        """What is known now; no prices that are too old."""
+        """What is known now, the same object until it changes; no prices that are too old."""
         if self._monotonic() - self._priced > USABLE:
-            return Quotes(decimals=self._decimals)
+            return self._without_prices
         return self._quotes
 
     def is_due(self) -> bool:
@@ -68,7 +67,7 @@ class QuoteBoard:
             return engine.public(endpoint, params, max(0.0, until - self._monotonic()))
 
         if self._monotonic() - self._listed >= LISTS_EVERY:
-            self._decimals = _decimals(ask("Assets"))
+            self._without_prices = Quotes(decimals=_decimals(ask("Assets")))
             self._pairs = read_pairs(ask("AssetPairs"))
             self._listed = self._monotonic()
         markets = {_market(pair): pair for pair in self._pairs.values() if _is_plain(pair)}
@@ -80,7 +79,7 @@ class QuoteBoard:
             prices[_market(pair)] = (ticker.ask + ticker.bid) / 2
             if ticker.last is not None:
                 last.update(dict.fromkeys((*names_of(pair), market_key(pair.altname)), ticker.last))
-        self._quotes = Quotes(Prices(prices), last, self._decimals)
+        self._quotes = Quotes(Prices(prices), last, self._without_prices.decimals)
         self._priced = self._monotonic()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hmac
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -15,14 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.app.served import ServedEngine
-from engine.errors import CallNotSent, EngineError, StoreError, UnknownName, WrongParameter
+from engine.errors import CallNotSent, EngineError, UnknownName, WrongParameter
 from engine.kraken import refusal_words
 from engine.kraken.endpoints import Endpoint, is_dry_run, private_endpoint, public_endpoint
 from engine.kraken.params import canonical
-from engine.kraken.signing import Signer, encode
+from engine.kraken.signing import encode
 from engine.values import Settings
 from engine.web.gateway import responses
+from engine.web.gateway.authentication import Authentication
 from engine.web.gateway.calls import Calls
+from engine.web.gateway.client_watch import ClientWatch
 from engine.web.gateway.credentials import Credential, Credentials
 from engine.web.gateway.names import OrderNames
 from engine.web.gateway.order_changes import CHANGES, OrderChanges
@@ -30,14 +30,12 @@ from engine.web.gateway.order_reads import NAMED, Client, OrderReads
 from engine.web.gateway.orders import PLACES, OrderDesk
 from engine.web.gateway.reads import Asked, FairReads
 from engine.web.gateway.refusals import GatewayRefusal, RefusalLog
-from engine.web.gateway.replay import ReplayGuard
-from engine.web.gateway.request import GatewayRequest, Unreadable, read_body, read_query
+from engine.web.gateway.request import GatewayRequest, Unreadable, read_query
 from engine.web.gateway.snapshots import BALANCES, known_balance, max_age_of
 
 PUBLIC_AT_ONCE = 20
 WS_TOKEN = "GetWebSocketsToken"  # noqa: S105 - opens Kraken's sockets, which know neither this lane nor `live`
 _NOT_UNLESS_LIVE = frozenset({WS_TOKEN, "CancelAllOrdersAfter"})
-SOON = 0.05  # seconds after which it is watched whether a client is still there
 NOBODY = 499  # status of a response whose client has gone
 
 
@@ -55,8 +53,7 @@ class Gateway:
     ) -> None:
         self._engine = engine
         self._timeout, self._serves_snapshots = settings.call_timeout, settings.serve_snapshots
-        self._guards: dict[Credential, ReplayGuard] = {}
-        self._writing = asyncio.Lock()
+        self._authentication = Authentication(credentials)
         self._public = asyncio.Semaphore(PUBLIC_AT_ONCE)
         self._calls, names = Calls(engine), OrderNames(engine)
         self._reads = FairReads(self._calls)
@@ -68,13 +65,12 @@ class Gateway:
         self.answered = Counter[str]()
         """How many requests were done, refused by the gateway itself, failed, and given up by their client."""
 
-    async def private(self, request: Request) -> Response:
-        """One signed call."""
+    async def private(self, request: Request, name: str) -> Response:
+        """One signed call of the endpoint of that name."""
         body = await request.body()
-        name = request.path_params["endpoint"]
         who = request.headers.get("api-key", "")
         try:
-            credential, asked = await self._authenticated(request, body)
+            credential, asked = await self._authentication.check(request, body)
             endpoint = self._permitted(credential, asked, name)
             asked = _canonical(endpoint, asked)
         except GatewayRefusal as no:
@@ -89,14 +85,16 @@ class Gateway:
         if balance is not None:
             self.answered["done"] += 1
             return responses.done(balance)
-        called = self._answer(client, endpoint.name, self._called(client, endpoint, asked))
-        return await self._unless_gone(request, called)
+        with ClientWatch(request):
+            return await self._answer(client, endpoint.name, self._called(client, endpoint, asked))
+        self.answered["gone"] += 1  # after the call was withdrawn, so that a reader of this can rely on it
+        return Response(status_code=NOBODY)
 
-    async def public(self, request: Request) -> Response:
-        """One public call, which does not pass through the lane."""
+    async def public(self, request: Request, name: str) -> Response:
+        """One public call of the endpoint of that name, which does not pass through the lane."""
         try:
             params = read_query((await request.body()).decode("latin-1") or request.url.query)
-            endpoint = public_endpoint(request.path_params["endpoint"])
+            endpoint = public_endpoint(name)
             async with self._public:
                 text = await run_in_threadpool(self._public_result, endpoint, params)
         except Unreadable as error:
@@ -106,52 +104,10 @@ class Gateway:
         return text
 
     async def close(self) -> None:
-        """Store the highest nonces seen, so that clients can go on at once after a restart."""
-        for credential, guard in self._guards.items():
-            if guard.highest < guard.mark:
-                with contextlib.suppress(StoreError):
-                    await run_in_threadpool(self.credentials.keep_mark, credential, guard.highest)
+        """Store the highest nonces seen, and take no more orders."""
+        await self._authentication.close()
         self._orders.close()
         self.credentials.close()
-
-    async def _authenticated(self, request: Request, body: bytes) -> tuple[Credential, GatewayRequest]:
-        credential = self.credentials.find(request.headers.get("api-key", ""))
-        if credential is None:
-            told = "The gateway has no such API key: 'kraken-engine gateway-key' lists them and makes new ones."
-            raise GatewayRefusal(refusal_words.INVALID_KEY, told)
-        try:
-            asked = read_body(body, request.headers.get("content-type", ""))
-        except Unreadable as error:
-            raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
-        if asked.nonce is None:
-            raise GatewayRefusal(refusal_words.INVALID_NONCE, "The call has no nonce that is a whole number.")
-        path = request.scope["path"]
-        if not path.isascii():
-            raise GatewayRefusal(refusal_words.UNKNOWN_METHOD, "The path has other characters than an endpoint has.")
-        expected = Signer(self.credentials.secret(credential)).sign(path, body, asked.nonce)
-        given = request.headers.get("api-sign", "")
-        if not hmac.compare_digest(given.encode(), expected.encode()):
-            told = "The signature does not fit: the secret is not that of this key, or the key was issued anew."
-            raise GatewayRefusal(refusal_words.INVALID_SIGNATURE, told)
-        await self._check_new(credential, asked.nonce, given)
-        return credential, asked
-
-    async def _check_new(self, credential: Credential, nonce: int, signature: str) -> None:
-        guard = self._guards.get(credential)
-        if guard is None:
-            guard = self._guards[credential] = ReplayGuard(self.credentials.mark(credential))
-        now = time.time()
-        if not guard.admit(nonce, signature, now):
-            raise GatewayRefusal(refusal_words.INVALID_NONCE, guard.why_not(nonce, now))
-        async with self._writing:
-            mark = guard.next_mark(nonce, now)
-            if mark is None:
-                return
-            try:
-                await run_in_threadpool(self.credentials.keep_mark, credential, mark)
-            except StoreError as error:
-                raise GatewayRefusal(refusal_words.UNAVAILABLE, str(error)) from None
-            guard.mark = mark
 
     def _permitted(self, credential: Credential, asked: GatewayRequest, name: str) -> Endpoint:
         try:
@@ -213,24 +169,6 @@ class Gateway:
     def _public_result(self, endpoint: Endpoint, params: dict[str, Any]) -> Response:
         return responses.done(self._engine.public(endpoint.name, params))
 
-    async def _unless_gone(self, request: Request, making: Coroutine[Any, Any, Response]) -> Response:
-        """The answer, unless the client disconnects first: then a call that still waits is withdrawn."""
-        call, gone = asyncio.ensure_future(making), None
-        try:
-            await asyncio.wait((call,), timeout=SOON)
-            if not call.done():
-                gone = asyncio.ensure_future(_until_gone(request))
-                await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
-            if call.done():
-                return call.result()
-        finally:
-            for task in (call, gone):
-                if task is not None and not task.done():
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
-        self.answered["gone"] += 1  # after the call was withdrawn, so that a reader of this can rely on it
-        return Response(status_code=NOBODY)
-
 
 def _canonical(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
     """With the parameters as Kraken takes them. Raises `GatewayRefusal`, naming the one that cannot be read."""
@@ -242,8 +180,3 @@ def _canonical(endpoint: Endpoint, asked: GatewayRequest) -> GatewayRequest:
     except CallNotSent as error:
         raise GatewayRefusal(refusal_words.INVALID_ARGUMENTS, str(error)) from None
     return GatewayRequest(asked.nonce, params)
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -7,16 +7,19 @@ import json
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from concurrent.futures import Future
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.actors.lane.messages import CallDone
 from engine.errors import CallNotSent, CallUnknown, DeadlinePassed, EngineError
 from engine.kraken.endpoints import CallClass, private_endpoint
-from engine.web.gateway.calls import GRACE, Calls
+from engine.web.gateway.calls import GRACE, Calls, RepeatedCall, tell
 
 SETTLE = "settle"
 """The class of a look for one's own order."""
+
+Key = tuple[str, str, str, str | None]
+_text = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 class Asked(NamedTuple):
@@ -28,9 +31,9 @@ class Asked(NamedTuple):
     endpoint_class: str | None = None
 
     @property
-    def key(self) -> str:
+    def key(self) -> Key:
         """The same for reads that are asked for alike."""
-        return json.dumps([self.account, self.name, self.params, self.endpoint_class], sort_keys=True, default=str)
+        return self.account, self.name, _text(self.params) if self.params else "", self.endpoint_class
 
     @property
     def is_urgent(self) -> bool:
@@ -41,40 +44,36 @@ class Asked(NamedTuple):
 class _Read:
     """One read for those who wait for it."""
 
-    def __init__(self, asked: Asked, deadline: float) -> None:
-        self.asked, self.deadline = asked, deadline
-        self.answer: asyncio.Future[CallDone] = asyncio.get_running_loop().create_future()
-        self.attempt: Future[Any] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.waiting = 0
+    def __init__(self, asked: Asked, key: Key, deadline: float) -> None:
+        self.asked, self.key, self.deadline = asked, key, deadline
+        self.call: RepeatedCall | None = None
+        self.waiting: list[asyncio.Future[CallDone]] = []
+        self.is_over = False
 
     @property
     def may_be_joined(self) -> bool:
         """Whether its answer is still to be asked for, so that it is no older than somebody who comes now."""
-        if self.answer.done():
-            return False
-        if self.attempt is None:
-            return True
-        if not self.attempt.done():
-            return not self.attempt.running()
-        return not self.attempt.cancelled() and isinstance(self.attempt.exception(), CallNotSent)
+        return not self.is_over and (self.call is None or self.call.is_unsent)
 
-    def begins(self, attempt: Future[Any]) -> None:
-        """Another attempt begins."""
-        self.attempt = attempt
+    def late(self, waiter: asyncio.Future[CallDone]) -> None:
+        """The time of one who waits is over."""
+        if self.call is None:
+            tell(waiter, DeadlinePassed("The read was not sent in time: others of its account came first."))
+        else:
+            tell(waiter, CallUnknown("No answer in time."))
 
 
 class FairReads:
     """Makes the reads of all clients, one at a time for each account. Lives in the thread of the event loop.
 
     The clients of an account take turns, however many reads each of them has waiting; only a look for an order goes to
-    the lane at once. A read joins an equal one that
-    has not been sent yet, whoever asked for that: what it gets was asked for after it came.
+    the lane at once. A read joins an equal one that has not been sent yet, whoever asked for that: what it gets was
+    asked for after it came.
     """
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._open: dict[str, _Read] = {}
+        self._open: dict[Key, _Read] = {}
         self._waiting: dict[str, OrderedDict[str, deque[_Read]]] = {}
         self._busy: set[str] = set()
         self.shared = 0
@@ -96,12 +95,12 @@ class FairReads:
         read = self._open.get(key)
         is_own = read is None or not read.may_be_joined
         if read is None or is_own:
-            read = self._open[key] = _Read(asked, deadline)
+            read = self._open[key] = _Read(asked, key, deadline)
         else:
             self.shared += 1
-        if read.task is None and asked.is_urgent:
-            read.task = asyncio.ensure_future(self._make(read))
-        elif read.task is None:
+        if read.call is None and asked.is_urgent:
+            self._begin(read)
+        elif read.call is None:
             queue = self._waiting.setdefault(asked.account, OrderedDict()).setdefault(client, deque())
             if read not in queue:
                 queue.append(read)
@@ -109,24 +108,23 @@ class FairReads:
         return read, is_own
 
     async def _wait(self, read: _Read, deadline: float) -> CallDone:
-        read.waiting += 1
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[CallDone] = loop.create_future()
+        read.waiting.append(waiter)
+        timer = loop.call_later(max(0.0, deadline - time.monotonic()) + GRACE, read.late, waiter)
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic()) + GRACE):
-                return await asyncio.shield(read.answer)
-        except TimeoutError:
-            if read.task is None:
-                raise DeadlinePassed("The read was not sent in time: others of its account came first.") from None
-            raise CallUnknown("No answer in time.") from None
+            return await waiter
         finally:
-            read.waiting -= 1
-            if not read.waiting and not read.answer.done():
+            timer.cancel()
+            read.waiting.remove(waiter)
+            if not read.waiting and not read.is_over:
                 self._withdraw(read)
 
     def _withdraw(self, read: _Read) -> None:
         """Nobody waits for it any more."""
-        read.answer.cancel()
-        if read.task is not None:
-            read.task.cancel()
+        if read.call is not None:
+            read.call.withdraw()
+        self._close(read)
 
     def _go_on(self, account: str) -> None:
         """Begin the next read of an account whose last one has ended: that of the client whose turn it is."""
@@ -137,27 +135,26 @@ class FairReads:
             clients.move_to_end(client)
             if not queue:
                 del clients[client]
-            if read.task is None and not read.answer.done():
+            if read.call is None and not read.is_over:
                 self._busy.add(account)
-                read.task = asyncio.ensure_future(self._make(read))
+                self._begin(read)
 
-    async def _make(self, read: _Read) -> None:
+    def _begin(self, read: _Read) -> None:
         asked = read.asked
-        try:
-            done = await self._calls.make(
-                asked.account, asked.name, asked.params, read.deadline, endpoint_class=asked.endpoint_class,
-                attempts=read.begins,
-            )  # fmt: skip
-        except EngineError as error:
-            if not read.answer.done():
-                read.answer.set_exception(error)
-                read.answer.exception()  # whoever waited may be gone
-        else:
-            if not read.answer.done():
-                read.answer.set_result(done)
-        finally:
-            if not asked.is_urgent:
-                self._busy.discard(asked.account)
-            if self._open.get(asked.key) is read:
-                del self._open[asked.key]
-            self._go_on(asked.account)
+        read.call = self._calls.begin(
+            asked.account, asked.name, asked.params, read.deadline, partial(self._ended, read), asked.endpoint_class
+        )
+
+    def _ended(self, read: _Read, told: CallDone | EngineError) -> None:
+        self._close(read)
+        for waiter in read.waiting:
+            tell(waiter, told)
+
+    def _close(self, read: _Read) -> None:
+        """It is over, and its account's next one begins."""
+        read.is_over = True
+        if self._open.get(read.key) is read:
+            del self._open[read.key]
+        if read.call is not None and not read.asked.is_urgent:
+            self._busy.discard(read.asked.account)
+        self._go_on(read.asked.account)

@@ -7,7 +7,7 @@ told besides, as a sentence in the header ``X-Engine-Refusal``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -20,9 +20,9 @@ HEADER = "X-Engine-Refusal"
 LONGEST = 500  # characters of a sentence in the header
 
 
-def done(result: Any, warnings: Iterable[str] = ()) -> Response:
+def done(result: Any, warnings: Sequence[str] = ()) -> Response:
     """An unchanged result, with Kraken's warnings beside it."""
-    return _json(f'{{"error":{json.dumps(list(warnings))},"result":{written(result)}}}')
+    return _json(f'{{"error":{json.dumps(list(warnings)) if warnings else "[]"},"result":{written(result)}}}')
 
 
 def refusal(code: str, sentence: str = "") -> Response:

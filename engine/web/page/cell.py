@@ -88,7 +88,7 @@ class Strong:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way to another page of the service. `label` is its whole meaning, for who hears the page."""
+    """A way to another page of the service. `label` is its whole meaning, for screen readers."""
 
     text: str
     path: str
@@ -141,13 +141,20 @@ class Row:
         told = {"k": self.key, "c": [each.to_dict() for each in self.cells], "s": self.state}
         return told | ({"d": dict(self.tags)} if self.tags else {})
 
-    def looks_like(self, other: Row | None) -> bool:
-        """Whether the browser shows the same already, one second later."""
-        if other is None or (self.key, self.state, self.tags) != (other.key, other.state, other.tags):
-            return False
-        return len(self.cells) == len(other.cells) and all(
-            now.looks_like(then) for now, then in zip(self.cells, other.cells, strict=True)
-        )
+    def changes(self, other: Row | None) -> dict[str, Any] | None:
+        """What the browser does not show already one second later than `other`, JSON-ready; `None` for nothing.
+
+        A cell that it does show is `None`. Without `other` it is the whole row.
+        """
+        if other is None or len(self.cells) != len(other.cells):
+            return self.to_dict()
+        cells = [
+            None if now is then or now.looks_like(then) else now.to_dict()
+            for now, then in zip(self.cells, other.cells, strict=True)
+        ]
+        if not any(cells) and (self.state, self.tags) == (other.state, other.tags):
+            return None
+        return {"k": self.key, "c": cells, "s": self.state} | ({"d": dict(self.tags)} if self.tags else {})
 
 
 def cell(*pieces: Piece, state: str = "plain", part: float | None = None) -> Cell:

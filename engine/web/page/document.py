@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.app.status import EngineStatus
-from engine.rules.balance.cash import in_words
 from engine.rules.balance.valuation import CURRENCIES
 from engine.version import __version__
 from engine.web.page import tables
@@ -23,6 +22,11 @@ _CHARTS = (
     ("errors", "Errors", "private calls not done, each second"),
 )
 _SPANS = (("1", "Day"), ("7", "Week"), ("31", "Month"))
+MANY = 30  # accounts with which tables are scrolled by themselves, and what says nothing is left out
+_NOBODY = (
+    "No account is configured: give the keys in the environment or with --config FILE (kraken-engine help first-hour), "
+    "or call Engine.add_account."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,9 @@ def page(status: EngineStatus, view: View, viewer: Viewer = Viewer()) -> str:
             parts.section("lanes", "The lanes of the cluster", parts.sum("lanes-sum"),
                           parts.table("lanes", tables.LANES)) if view.rows["lanes"] else None,
             _lane(parts),
-            _gates(names, parts),
+            _gates(names, parts) if names else None,
             _charts(status),
-            _assets(names, parts),
+            _assets(names, parts) if names else None,
             _push(parts) if view.rows["push"] else None,
             parts.section("drift", "Changes in Kraken's replies", parts.sum("drift-sum"),
                           parts.table("drift", tables.DRIFT)),
@@ -109,7 +113,8 @@ class _Parts:
     def table(self, name: str, shape: Table) -> Markup:
         """A table that later messages change; one that is wider than the screen is scrolled by itself."""
         made = tables.table(shape, self.view.rows[name], name, self.viewer.currency)
-        return element("div", made, class_="scroll", tabindex="0", role="group", aria_labelledby=f"{name}-title")
+        class_ = "scroll many" if name != "events" and len(self.view.rows[name]) > MANY else "scroll"
+        return element("div", made, class_=class_, tabindex="0", role="group", aria_labelledby=f"{name}-title")
 
     def section(self, name: str, title: str, *children: Child, **attributes: str | bool | None) -> Markup:
         """A section with its heading."""
@@ -155,6 +160,9 @@ def _headline(parts: _Parts) -> Markup:
 
 
 def _accounts(status: EngineStatus, parts: _Parts) -> Markup:
+    if not status.accounts:
+        nobody = None if parts.view.rows["lanes"] else element("p", _NOBODY)
+        return parts.section("accounts", "Accounts", nobody, tabindex="-1")
     shape = tables.accounts_table(cash_title(status), acts=parts.viewer.may_act)
     return parts.section("accounts", "Accounts", parts.table("accounts", shape), tabindex="-1")
 
@@ -173,6 +181,8 @@ def _lane(parts: _Parts) -> Markup:
         class_="facts",
     )
     keys = element("div", element("h3", "Keys and counters", id="keys-title"), parts.table("keys", tables.KEYS))
+    if not parts.view.rows["keys"]:
+        return parts.section("lane", "The private lane", facts)
     return parts.section("lane", "The private lane", facts, keys)
 
 
@@ -186,11 +196,13 @@ def _gates(names: Sequence[str], parts: _Parts) -> Markup:
         )
         for name in names
     )
-    return parts.section("gates", "Gates of the last pass", *folded)
+    left_out = element("p", "Accounts without a pass are left out.", class_="told") if len(names) > MANY else None
+    class_ = "many" if len(names) > MANY else None
+    return parts.section("gates", "Gates of the last pass", left_out, *folded, class_=class_)
 
 
 def _charts(status: EngineStatus) -> Markup:
-    cash = f"Cash {in_words(next((each.cash_assets for each in status.accounts), ()))}"
+    cash = cash_title(status)
     buttons = (
         element("button", title, type="button", data_days=days, aria_pressed="true" if days == "1" else "false")
         for days, title in _SPANS
@@ -220,7 +232,9 @@ def _assets(names: Sequence[str], parts: _Parts) -> Markup:
                 parts.table(f"assets-{name}", tables.ASSETS))
         for name in names
     )  # fmt: skip
-    return parts.section("assets", "Assets", *folded)
+    if len(names) <= MANY:
+        return parts.section("assets", "Assets", *folded)
+    return parts.section("assets", "Assets", element("details", element("summary", f"{len(names)} accounts"), *folded))
 
 
 def _push(parts: _Parts) -> Markup:

@@ -14,10 +14,11 @@ from engine.rules.balance.silence import SILENT
 from engine.rules.balance.snapshot import BalanceSnapshot, BalanceState
 from engine.rules.order.order import OrderReceipt
 from engine.rules.order.states import OrderState
+from engine.web.page.absent import Absent
 from engine.web.page.cell import Age, Cell, Moment, Piece, cell
+from engine.web.page.names import few
 
 LATE_FACTOR, LATE_GRACE = 1.5, 2.0  # of a refresh interval, and seconds for the reply itself
-NAMED = 3  # accounts that a sentence names
 NOTHING: Mapping[tuple[str, str], datetime] = MappingProxyType({})
 
 
@@ -52,25 +53,32 @@ def _is_all(late: Mapping[str, float | None], status: EngineStatus) -> bool:
 
 
 def headline(
-    status: EngineStatus, orders: Sequence[OrderReceipt], unsettled: Mapping[tuple[str, str], datetime] = NOTHING
-) -> Headline:
-    """What is to be known first, the worst first. `unsettled`: since when orders are, by account and id."""
+    status: EngineStatus, orders: Sequence[OrderReceipt], unsettled: Mapping[tuple[str, str], datetime] = NOTHING,
+    absent: Absent | None = None,
+) -> Headline:  # fmt: skip
+    """What is to be known first, the worst first.
+
+    `unsettled`: since when orders are, by account and id. `absent`: what is to be said of accounts of the cluster of
+    which nothing is known.
+    """
     late = late_accounts(status)
     out = [each for each in status.accounts if not each.is_available]
     unknown = [each for each in orders if each.state is OrderState.UNKNOWN]
     first = min((unsettled[each.account, each.id] for each in unknown if (each.account, each.id) in unsettled),
                 default=None)  # fmt: skip
-    state, title, pieces = _sentence(status, unknown, first, late, out)
+    state, title, pieces = _sentence(status, unknown, first, late, out, absent)
     return Headline(cell(*pieces, state=state), _consequence(status, late, out), title)
 
 
 def _sentence(
     status: EngineStatus, unknown: Sequence[OrderReceipt], first: datetime | None, late: dict[str, float | None],
-    out: list[BalanceSnapshot],
+    out: list[BalanceSnapshot], absent: Absent | None,
 ) -> tuple[str, str, list[Piece]]:
     number = len(status.accounts)
     if not status.running:
         return "bad", "engine stopped", ["The engine has stopped."]
+    if absent is not None and (absent.state == "bad" or not number):
+        return absent.state, absent.title, [absent.sentence]
     if not number:
         return "warn", "no account", ["There is no account."]
     if _is_all(late, status) or status.silent_since is not None:
@@ -87,13 +95,18 @@ def _sentence(
         return "bad", what, [f"{what} ({whose})", *when, ". Kraken is asked whether it has placed it."]
     if late:
         name, seconds = max(late.items(), key=lambda item: item[1] or 0.0)
-        return "warn", f"{name} late", [f"No good reply for {name}", *_since(status, seconds), "."]
+        more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+        return "warn", f"{name}{more} late", [f"No good reply for {name}{more}", *_since(status, seconds), "."]
     if status.paused:
         name, since = next(iter(status.paused.items()))
         more = f" and {len(status.paused) - 1} more" if len(status.paused) > 1 else ""
         return "warn", f"{name} paused", [f"Trading of {name}{more} is paused since ", Moment(since), "."]
-    sentence = "All accounts are available" if number > 1 else "The account is available"
-    return "good", f"{number} of {number} available", [f"{sentence}."]
+    if absent is not None and absent.state == "warn":
+        return absent.state, absent.title, [absent.sentence]
+    here = " here" if absent is not None else ""
+    sentence = f"All accounts{here} are available." if number > 1 else f"The account{here} is available."
+    more = f" {absent.sentence}" if absent is not None else ""
+    return "good", f"{number} of {number} available", [sentence + more]
 
 
 def _silence(
@@ -153,13 +166,21 @@ def _consequence(status: EngineStatus, late: dict[str, float | None], out: Seque
     ages = [each.age for each in status.accounts if each.age is not None]
     pieces: list[Piece] = []
     if ages:
-        are = "Balances are" if len(ages) > 1 else "The balance is"
-        pieces += [f"{are} at most " if len(ages) > 1 and not late else f"{are} ", Age(max(ages)), " old. "]
-    if out or not late:
+        pieces += [_how_old(status, late, len(ages)), Age(max(ages)), " old. "]
+    if status.accounts and (out or not late):
         available = sum(each.is_available and status.running for each in status.accounts)
         pieces.append(f"{available} of {len(status.accounts)} available. ")
     cause = told_cause(status)
     return cell(*pieces, _placing(status), f" {cause}" if cause else "")
+
+
+def _how_old(status: EngineStatus, late: Mapping[str, float | None], number: int) -> str:
+    """What the age of the oldest balance is said of."""
+    if number == 1:
+        return "The balance is "
+    if not late:
+        return "Balances are at most "
+    return "Balances are " if _is_all(late, status) else "The oldest balance is "
 
 
 def _placing(status: EngineStatus) -> str:
@@ -190,5 +211,4 @@ def _seconds_since(status: EngineStatus, since: datetime | None) -> float | None
 
 
 def _few(out: Sequence[BalanceSnapshot]) -> str:
-    names = [each.account for each in out]
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return few([each.account for each in out])

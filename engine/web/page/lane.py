@@ -40,12 +40,17 @@ def _key(name: str, key: KeyReport, seen: Seen, *, is_late: bool) -> Row:
     cells = (
         cell(name),
         cell("taken" if told is None or is_open else told.state, state=taken if is_open else "bad"),
-        cell(f"{room:.0f} of {key.limit:g} points free", state=_room_state(part), part=round(part, 2)),
+        cell(f"{room:.0f} of {_points(key, room)}", state=_room_state(part), part=round(part, 2)),
         cell(f"{seen.rates.get(name, 0.0):.1f} / s"),
         cell("follows the clock" if key.lead == 0 else f"{key.lead:.1f} s ahead of the clock",
              state="warn" if key.lead > 60 else "plain"),
     )  # fmt: skip
     return Row(name, cells, cells[1].state, {"account": name})
+
+
+def _points(key: KeyReport, room: float) -> str:
+    """The points of the counter, and which part of the free ones no read takes."""
+    return f"{key.limit:g} points free" + (f", {min(key.kept, room):.0f} of them not for reads" if key.kept else "")
 
 
 def _under_way(status: EngineStatus) -> Cell:

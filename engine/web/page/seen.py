@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.app.status import EngineStatus
 from engine.rules.balance.history import BalancePoint
-from engine.rules.balance.valuation import Prices
+from engine.rules.balance.snapshot import BalanceSnapshot
 from engine.rules.order.open_order import OpenOrder
 from engine.rules.order.order import OrderReceipt
+from engine.web.page.holdings import Holding, Holdings
+from engine.web.page.quotes import Quotes
 
 if TYPE_CHECKING:  # its package needs an extra
     from engine.cluster.node_status import NodeStatus
@@ -32,22 +33,14 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Quotes:
-    """Public facts for display: prices, the last trade by any name of a pair, decimals by asset."""
-
-    prices: Prices = field(default_factory=Prices)
-    last: Mapping[str, Decimal] = field(default_factory=dict)
-    decimals: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """Everything that a view of the page is made of.
 
     orders: the placements that are not over. others: open orders that the engine has not placed; for the accounts in
     `unknown` these are not known. opened: since when our orders are open, by account and txid. unsettled: since when
     placements are not settled, by account and id. rates: nonces a second by account. day_ago: what each account held 24
-    hours ago. may_act: whether the page offers actions. node: what a node knows of its cluster.
+    hours ago. may_act: whether the page offers actions. node: what a node knows of its cluster. asks_others: whether it
+    can ask the other nodes. holdings: what was last worked out of what the accounts hold.
     """
 
     status: EngineStatus
@@ -58,7 +51,13 @@ class Seen:
     opened: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     unsettled: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
-    quotes: Quotes = Quotes()
+    quotes: Quotes = field(default_factory=Quotes)
     day_ago: Mapping[str, BalancePoint] = field(default_factory=dict)
     may_act: bool = False
     node: NodeStatus | None = None
+    asks_others: bool = False
+    holdings: Holdings = field(default_factory=Holdings)
+
+    def holding(self, snapshot: BalanceSnapshot) -> Holding:
+        """What an account holds."""
+        return self.holdings.get(snapshot, self.quotes, self.day_ago.get(snapshot.account))

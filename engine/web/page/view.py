@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.web.page.accounts import account_rows, asset_rows
+from engine.web.page.absent import absent_accounts
+from engine.web.page.accounts import account_rows
 from engine.web.page.cell import Cell, Moment, Row, cell
 from engine.web.page.gates import drift_rows, drift_sum, gate_rows, gate_sum
 from engine.web.page.headline import headline
@@ -40,16 +42,22 @@ class View:
                 "cells": cells, "rows": rows}  # fmt: skip
 
     def changes(self, before: View) -> dict[str, Any]:
-        """What differs from an earlier view, JSON-ready in the same form."""
+        """What differs from an earlier view, JSON-ready in the same form: in `changed` the rows that do, by table.
+
+        A cell of such a row that is as it was is `None`. Where other rows than before are in a table, or in another
+        order, the keys of all are told as well.
+        """
         cells = {name: each for name, each in self.cells.items() if not each.looks_like(before.cells.get(name))}
-        rows = {name: each for name, each in self.rows.items() if not _look_alike(each, before.rows.get(name))}
-        return View(self.shape, self.now, self.title, self.state, cells, rows).to_dict()
+        found = ((name, _changes(each, before.rows.get(name, ()))) for name, each in self.rows.items())
+        told = View(self.shape, self.now, self.title, self.state, cells, {}).to_dict()
+        return told | {"changed": {name: each for name, each in found if each is not None}}
 
 
 def view_of(seen: Seen) -> View:
     """The page for one state of the engine."""
     status = seen.status
-    first = headline(status, seen.orders, seen.unsettled)
+    absent = absent_accounts(status, seen.node, asks_others=seen.asks_others)
+    first = headline(status, seen.orders, seen.unsettled, absent)
     cells = {
         "headline": first.sentence,
         "consequence": first.consequence,
@@ -74,11 +82,15 @@ def view_of(seen: Seen) -> View:
         report = status.passes.get(each.account)
         cells[f"gates-{each.account}"] = gate_sum(each.account, report)
         rows[f"gates-{each.account}"] = gate_rows(report) if report is not None else []
-        rows[f"assets-{each.account}"] = asset_rows(each, seen.quotes)
+        rows[f"assets-{each.account}"] = seen.holding(each).assets
     title = f"{first_glyph(first.state)} {first.title} · {mode_of(status).word} · kraken-engine"
-    shape = " ".join([*(each.account for each in status.accounts), *(["push"] if status.push else []),
-                      *(["lanes"] if seen.node else [])])  # fmt: skip
-    return View(shape, status.as_of.timestamp(), title, first.state, cells, rows)
+    return View(_shape(seen), status.as_of.timestamp(), title, first.state, cells, rows)
+
+
+def _shape(seen: Seen) -> str:
+    """Which accounts and parts the page has, as a digest: it is in every message."""
+    accounts, has = (each.account for each in seen.status.accounts), (bool(seen.status.push), seen.node is not None)
+    return hashlib.sha256(repr((*accounts, *has)).encode()).hexdigest()[:16]
 
 
 def first_glyph(state: str) -> str:
@@ -95,7 +107,14 @@ def event_row(event: LoggedEvent) -> Row:
     return Row(str(event.number), cells, event.state, {"account": event.account, "kind": event.kind})
 
 
-def _look_alike(now: Sequence[Row], then: Sequence[Row] | None) -> bool:
-    if then is None or len(now) != len(then):
-        return False
-    return all(each.looks_like(other) for each, other in zip(now, then, strict=True))
+def _changes(now: Sequence[Row], then: Sequence[Row]) -> dict[str, Any] | None:
+    """What differs in a table; `None` where nothing does."""
+    if now is then:
+        return None
+    before = {each.key: each for each in then}
+    rows = (each.changes(before.get(each.key)) for each in now)
+    told: dict[str, Any] = {"rows": [each for each in rows if each is not None]}
+    keys = [each.key for each in now]
+    if keys != list(before):
+        told["keys"] = keys
+    return told if len(told) > 1 or told["rows"] else None

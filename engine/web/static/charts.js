@@ -125,7 +125,7 @@ function tell() {
     return `${who}: ${cash.length ? `from ${shown(cash[0])} to ${shown(cash[cash.length - 1])}` : "no points yet"}, `
       + `${count("not available")} outages, ${count("order")} orders, ${count("fill")} fills`;
   });
-  document.getElementById("balance-told").textContent = told.join(" · ");
+  document.getElementById("balance-told").textContent = told.join(" · ") || "No balances yet.";
 }
 
 async function fetchHistory() {

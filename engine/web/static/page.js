@@ -3,7 +3,7 @@
 import { beginAlarms, lose, showState } from "./alarm.js";
 import { addPoint, beginCharts } from "./charts.js";
 import { beginFilter, filterEvents } from "./filter.js";
-import { showCell, showLocalTimes, showRows, span, tickAll } from "./pieces.js";
+import { changeRows, showCell, showLocalTimes, showRows, span, tickAll } from "./pieces.js";
 
 const OLD_AFTER = 4000; // ms without a message after which the page says that it is old
 const POLL_EVERY = 3000; // ms, while there is no stream
@@ -21,15 +21,20 @@ function take(message, by) {
     return;
   }
   for (const [name, cell] of Object.entries(message.cells)) showNamed(name, cell);
-  for (const [name, rows] of Object.entries(message.rows)) {
-    const body = document.querySelector(`tbody[data-rows="${CSS.escape(name)}"]`);
-    if (body) showRows(body, rows);
+  for (const [name, rows] of Object.entries(message.rows)) withTable(name, (body) => showRows(body, rows));
+  for (const [name, told] of Object.entries(message.changed ?? {})) {
+    withTable(name, (body) => changeRows(body, told.rows, told.keys));
   }
-  if (message.rows.events) filterEvents();
+  if (message.rows.events || message.changed?.events) filterEvents();
   if (message.point) addPoint(message.point);
   showState(message.state, message.title);
   showLink(by);
   tick();
+}
+
+function withTable(name, show) {
+  const body = document.querySelector(`tbody[data-rows="${CSS.escape(name)}"]`);
+  if (body) show(body);
 }
 
 function showNamed(name, cell) {

@@ -144,21 +144,36 @@ function makeCell(column, cell) {
   return made;
 }
 
-export function showRows(body, rows) {
+function makeRow(columns, told) {
+  const row = part("tr", "", "row");
+  row.dataset.key = told.k;
+  row.append(...told.c.slice(0, columns.length).map((each, place) => makeCell(columns[place], each)));
+  return row;
+}
+
+function showRow(row, told) {
+  row.dataset.state = told.s;
+  for (const [name, value] of Object.entries(told.d ?? {})) row.dataset[name] = value;
+  [...row.cells].forEach((node, place) => told.c[place] && showCell(node, told.c[place]));
+}
+
+// The rows that have changed, without those of their cells that have not; `keys` are those of all rows, in order, where others are there than before.
+export function changeRows(body, rows, keys) {
   const columns = body.parentElement.querySelectorAll("thead th");
   const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));
-  rows.forEach((told, number) => {
-    let row = known.get(told.k);
-    known.delete(told.k);
-    if (!row) {
-      row = part("tr", "", "row");
-      row.dataset.key = told.k;
-      row.append(...told.c.slice(0, columns.length).map((each, place) => makeCell(columns[place], each)));
-    }
-    row.dataset.state = told.s;
-    for (const [name, value] of Object.entries(told.d ?? {})) row.dataset[name] = value;
-    [...row.cells].forEach((node, place) => showCell(node, told.c[place]));
+  for (const told of rows) {
+    if (!known.has(told.k)) known.set(told.k, makeRow(columns, told));
+    showRow(known.get(told.k), told);
+  }
+  if (!keys) return;
+  keys.forEach((key, number) => {
+    const row = known.get(key);
+    known.delete(key);
     if (body.rows[number] !== row) body.insertBefore(row, body.rows[number] ?? null);
   });
   for (const row of known.values()) row.remove();
+}
+
+export function showRows(body, rows) {
+  changeRows(body, rows, rows.map((each) => each.k));
 }

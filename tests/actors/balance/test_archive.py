@@ -32,7 +32,8 @@ from engine import (
     OrderReceipt,
     OrderState,
 )
-from engine.actors.balance.archive import FILE_NAME, HISTORY_NAME, ArchiveActor, Flush, read_history, read_marks
+from engine.actors.balance.archive import FILE_NAME, ArchiveActor, Flush
+from engine.actors.balance.history_file import HISTORY_NAME, read_history, read_marks
 from engine.actors.balance.messages import BalanceRecord
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import UnknownName

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from engine import BalanceSnapshot, Settings
 from engine.actors.balance.listener import Listener
 from engine.actors.balance.silence_watch import SilenceWatch
 from engine.actors.events import EngineWarning
 from engine.errors import Outcome
 from engine.rules.balance.availability import Availability, Standing
+from engine.rules.balance.silence import patience
 from tests.rules.balance.test_snapshot import Clocks
 
 SETTINGS = Settings(silence_to_unavailable=60.0)
@@ -98,6 +102,84 @@ def test_what_is_known_of_a_failure_stays_and_a_refused_key_is_no_silence() -> N
     assert listener.judged(refused) == refused
 
 
+class Model:
+    """What `Listener` says, worked out anew each time from all that has happened."""
+
+    def __init__(self) -> None:
+        self.own: dict[str, list[float]] = {}  # the last good reply, or the first question; and the patience
+        self.lane: list[float] | None = None
+        self.refused = -1.0
+
+    def expect(self, now: float, account: str, interval: float, spacing: float) -> None:
+        self.own.setdefault(account, [now, 0.0])[1] = patience(60.0, interval)
+        self.lane = [now if self.lane is None else self.lane[0], patience(60.0, spacing)]
+
+    def heard(self, now: float, account: str) -> None:
+        for each in (self.own.get(account), self.lane):
+            if each is not None:
+                each[0] = now
+
+    def forget(self, account: str) -> None:
+        self.own.pop(account, None)
+        self.lane = self.lane if self.own else None
+
+    def silence(self, now: float, account: str) -> str | None:
+        if self.lane is not None and sum(self.lane) <= now:
+            return "it has given no good reply" if self.refused > self.lane[0] else "it has not answered"
+        own = self.own.get(account)
+        return "it has given this account no good reply" if own is not None and sum(own) <= now else None
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("pass"), st.sampled_from([0.0, 1.0, 29.0, 30.0, 31.0, 60.0, 120.0])),
+    st.tuples(st.just("expect"), st.sampled_from("AB"), st.sampled_from([5.0, 50.0]), st.sampled_from([5.0, 40.0])),
+    st.tuples(st.sampled_from(["heard", "refused", "forget"]), st.sampled_from("AB")),
+    st.tuples(st.just("failed")),
+)
+
+
+@example([("expect", "A", 50.0, 40.0), ("pass", 31.0), ("expect", "A", 50.0, 5.0), ("pass", 31.0)])
+@example([("expect", "A", 5.0, 5.0), ("pass", 60.0), ("expect", "A", 50.0, 40.0)])
+@example([
+    ("expect", "A", 5.0, 5.0), ("expect", "B", 5.0, 5.0), ("pass", 31.0), ("heard", "B"), ("pass", 29.0),
+    ("forget", "A"),
+])  # fmt: skip
+@settings(deadline=None)
+@given(st.lists(STEPS, max_size=25))
+def test_what_is_remembered_for_readers_never_outlasts_its_truth(steps: list[tuple[Any, ...]]) -> None:
+    """G7: whoever reads sees each silence begin, change and end in the moment it does."""
+    clocks, model = Clocks(), Model()
+    listener = Listener(SETTINGS, clocks)
+    shown = {name: well(name) for name in "AB"}
+    for step in steps:
+        match step:
+            case "pass", seconds:
+                clocks.passed += seconds
+            case "expect", account, interval, spacing:
+                listener.expect(account, interval, spacing)
+                model.expect(clocks.monotonic(), account, interval, spacing)
+            case "heard", account:
+                listener.ended(account, Outcome.DONE)
+                model.heard(clocks.monotonic(), account)
+            case "refused", account:
+                listener.ended(account, Outcome.REFUSED)
+                model.refused = clocks.monotonic()
+            case "forget", account:
+                listener.forget(account)
+                model.forget(account)
+            case ("failed",):
+                shown = {name: replace(each, error_count=each.error_count + 1) for name, each in shown.items()}
+        for name, snapshot in shown.items():
+            silence = model.silence(clocks.monotonic(), name)
+            if clocks.monotonic() < listener.heard_until.get(name, 0.0):
+                assert silence is None
+                continue
+            judged = listener.judged(snapshot)
+            assert judged.error_count == snapshot.error_count
+            assert judged.is_available == (silence is None)
+            assert judged is snapshot or str(silence) in str(judged.last_error)
+
+
 def test_nothing_is_expected_of_a_lane_without_accounts() -> None:
     clocks = Clocks()
     listener = Listener(SETTINGS, clocks)
@@ -114,16 +196,14 @@ def test_a_silence_is_told_once_and_the_next_one_again() -> None:
     clocks = Clocks()
     listener = Listener(SETTINGS, clocks)
     told: list[Any] = []
-    timers: list[float] = []
-    watches = [SilenceWatch(f"A{number}", listener, told.append, timers.append) for number in range(3)]
+    watches = [SilenceWatch(f"A{number}", listener, told.append) for number in range(3)]
     for silence in (1, 2):
-        for watch in watches:
-            watch.asks(EVERY, EVERY)
+        assert [watch.asks(EVERY, EVERY) for watch in watches] == [60.0] * 3
+        assert [watch.asks(EVERY, EVERY) for watch in watches] == [None] * 3, "it is planned already"
         clocks.passed += 30.0
-        assert [watch.look() for watch in watches] == [None] * 3, "and each is looked at again"
-        assert timers[-1] == 30.0
+        assert [watch.look() for watch in watches] == [(None, 30.0)] * 3, "and each is looked at again"
         clocks.passed += 30.0
-        assert all(watch.look() for watch in watches)
+        assert all(sentence and again is None for sentence, again in [watch.look() for watch in watches])
         assert [(type(each), each.code) for each in told] == [(EngineWarning, "silence")] * silence
         for number in range(3):
             listener.heard(f"A{number}")

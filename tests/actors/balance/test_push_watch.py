@@ -13,25 +13,16 @@ from engine.rules.balance.polling import SAFETY_EVERY, SAFETY_SPACING
 from engine.rules.stream.subscription import SILENCE, StreamState
 from engine.stream.pulse import Pulse
 from engine.values import Settings
+from tests.manual_clock import ManualClock
 
 ASSETS = read_rows("BalanceEx", {"ZUSD": {"balance": "10.0000", "hold_trade": "0"}}, AssetTable.shipped())
-
-
-class Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ns(self) -> int:
-        return int(self.now * 1e9)
 
 
 class World:
     """A live stream of the second of three accounts."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock(100.0)
         self.pulse = Pulse("BOB", self.clock)
         self.pulse.changed(StreamState.LIVE, self.pulse.now())
         poller = Poller(Settings(), monotonic=self.clock.monotonic, after=lambda seconds, action: None)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import CallError, Engine, EngineWarning, KeyChanged, Settings
+from engine import Account, CallError, Engine, EngineWarning, KeyChanged, Settings
 from engine.errors import CounterFull, InvalidKey, LockedOut, PermissionDenied, RateLimited, TemporaryLockout
 from engine.simulator import Fault, Simulator
+from engine.store import read_documents
 from tests.conftest import Events, private_calls
 from tests.stopwatch import PATIENCE, Stopwatch, again_if_stalled
 
@@ -248,6 +249,18 @@ def test_the_level_of_the_counter_outlives_a_removal_of_the_account(sim: Simulat
         engine.remove_account("MASTER")
         engine.add_account(master)
         assert isinstance(attempts(engine, 1)[0], CounterFull)
+
+
+def test_the_level_after_the_last_call_is_written_though_no_other_follows(sim: Simulator, tmp_path: Path) -> None:
+    """A crash forgets the calls of the last second at most."""
+    path = tmp_path / "limits.sqlite"
+    with calm_engine(sim, tmp_path) as engine:
+        key_id = next(account.key_id for account in map(Account.of, sim.accounts) if account.name == "MASTER")
+        for each in [engine.submit("MASTER", "TradeBalance") for _ in range(6)]:
+            each.result(PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while read_documents(path).get(key_id, {}).get("calls", {}).get("level", 0.0) < 5:
+            assert time.monotonic() < until
 
 
 def test_limits_that_cannot_be_kept_are_warned_of_once_and_the_calls_go_on(sim: Simulator, tmp_path: Path) -> None:

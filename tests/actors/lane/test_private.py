@@ -16,6 +16,7 @@ import pytest
 
 from engine import CallDone, CallFailed, Engine, EngineWarning, KrakenPrivateActor, PrivateCall, Settings
 from engine.actors.lane.lead import LEAD
+from engine.actors.lane.queued_call import QuickReply
 from engine.actors.runtime.actor import stop_actor, wait_finished
 from engine.errors import (
     CallNotSent,
@@ -27,6 +28,7 @@ from engine.errors import (
     EngineStopped,
     InvalidNonce,
     NotLive,
+    Outcome,
     StoreInUse,
     UnknownName,
 )
@@ -117,6 +119,31 @@ def test_failures_come_as_messages_to_who_told(private: Ref) -> None:
     asker.stop()
     assert isinstance(failed.error, UnknownName)
     assert failed.error.account == "NOBODY"
+
+
+def test_how_a_call_ended_is_told_before_its_answer(sim: Simulator, tmp_path: Path) -> None:
+    """G7: whoever has an answer in hand is not told that Kraken is silent."""
+    ends: list[tuple[str, Outcome]] = []
+
+    class Seeing(QuickReply):
+        seen: list[tuple[str, Outcome]] | None = None
+
+        def tell(self, message: CallDone | CallFailed) -> None:
+            self.seen = list(ends)
+
+    def ended(account: str, outcome: Outcome) -> None:
+        ends.append((account, outcome))
+
+    ref = KrakenPrivateActor.start(sim.accounts, url=sim.url, state_dir=tmp_path, settings=QUICK, ended=ended)
+    done, refused = Seeing(), Seeing()
+    ref.ask(PrivateCall("MASTER", "Balance", reply_to=done))
+    sim.fault(Fault.error("EGeneral:Invalid arguments", times=1))
+    ref.tell(PrivateCall("ALICE", "Balance", reply_to=refused))
+    ref.ask(PrivateCall("MASTER", "Balance"))
+    stop_actor(ref)
+    assert wait_finished(ref, PATIENCE)
+    assert done.seen == [("MASTER", Outcome.DONE)]
+    assert refused.seen == [("MASTER", Outcome.DONE), ("ALICE", Outcome.REFUSED)]
 
 
 def test_no_message_kills_it(private: Ref, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import note, settings
@@ -17,12 +21,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.actors.backing.journal_file import FILE_NAME, JournalFile
-from engine.actors.order.journal import FORGET_AT_MOST, Journal
+from engine.actors.order.journal import FORGET_AT_MOST, Journal, PlacedAlready
 from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled
 from engine.rules.order.order import Order
 from engine.rules.order.placement import REMEMBERED, REMEMBERED_UNNAMED, Placement
 from engine.rules.order.states import OrderEvent, OrderState, after
 from engine.store import Store, read_documents
+from tests.stopwatch import PATIENCE
 
 ORDERS = tuple(Order("XBTUSD", "buy", "limit", volume, "30000") for volume in ("1", "2"))
 S, N = OrderState, OrderEvent
@@ -81,6 +86,27 @@ class JournalMachine(RuleBasedStateMachine):
             self.model[name] = (row.cl_ord_id, order, S.PLANNED, False)
             self.durable[row.cl_ord_id] = S.PLANNED
 
+    @rule(name=st.sampled_from("def"), pair=st.sampled_from(sorted(MARKETS)))
+    def intend(self, name: str, pair: str) -> None:
+        """Taken in, and not written yet."""
+        unsettled = any(MARKETS[each.pair] == MARKETS[pair] for each in self.journal.rows(S.UNKNOWN))
+        known = self.model.get(name)
+        if unsettled or (known is not None and not known[3]):
+            return
+        self.number += 1
+        row = placement(self.number, name, ORDERS[0], pair=pair)
+        self.journal.intend(row)
+        self.model[name] = (row.cl_ord_id, ORDERS[0], S.PLANNED, False)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def write(self, data: st.DataObject) -> None:
+        key, _, state, _ = self.model[data.draw(st.sampled_from(sorted(self.model)))]
+        is_new = key not in self.durable
+        self.journal.write(key)
+        if is_new:
+            self.durable[key] = state
+
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def send(self, data: st.DataObject) -> None:
@@ -100,6 +126,13 @@ class JournalMachine(RuleBasedStateMachine):
             self.ever_sent.add(key)
             self.model[name] = (key, order, S.SENT, False)
             self.durable[key] = S.SENT
+            for other, _, state, _ in self.model.values():  # what is live and not written goes along, at best
+                if not state.is_over and self.has_written(other, state):
+                    self.durable[other] = state
+
+    def has_written(self, key: str, state: OrderState) -> bool:
+        document = read_documents(self.directory / FILE_NAME).get(key)
+        return document is not None and document["state"] == state.value
 
     @precondition(lambda self: self.model)
     @rule(data=st.data(), event=st.sampled_from(OrderEvent), again=st.booleans(), save=st.booleans())
@@ -136,8 +169,13 @@ class JournalMachine(RuleBasedStateMachine):
         self.directory = copy
         self.journal = Journal(JournalFile(self.directory), wall=lambda: 1000.0)
         recovered = {S.PLANNED: S.NOT_PLACED, S.SENT: S.UNKNOWN}
-        for name, (key, order, state, _) in self.model.items():
+        for name, (key, order, state, _) in [*self.model.items()]:
             row = self.journal.row(key)
+            if key not in self.durable:
+                assert key not in self.ever_sent
+                assert row is None
+                self.forget(name)
+                continue
             assert row is not None, "a row that was durable is gone"
             was = self.durable[key]
             assert row.state is recovered.get(was, was)
@@ -146,6 +184,14 @@ class JournalMachine(RuleBasedStateMachine):
             if was is S.PLANNED:
                 assert state in (S.PLANNED, S.NOT_PLACED)
         self.save()
+
+    def forget(self, name: str) -> None:
+        """It was never written. An earlier placement of its id, which was not sent, has it again."""
+        before = self.journal.find("MASTER", name)
+        del self.model[name]
+        if before is not None:
+            self.model[name] = (before.cl_ord_id, before.order, before.state, before.may_repeat)
+            assert before.may_repeat
 
     @invariant()
     def it_knows_what_the_model_knows(self) -> None:
@@ -161,6 +207,103 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournalMachine = JournalMachine.TestCase
 TestJournalMachine.settings = settings(max_examples=15, stateful_step_count=25)
+
+
+class Counting(Store):
+    """Counts its writes."""
+
+    writes = 0
+
+    def put_all(self, documents: Mapping[str, Any]) -> None:
+        self.writes += 1
+        super().put_all(documents)
+
+
+def test_what_goes_out_is_written_once_with_all_that_is_not_written(tmp_path: Path) -> None:
+    """A crash then finds all of it, by every name."""
+    stores: list[Counting] = []
+
+    def open_store(path: Path, **how: Any) -> Store:
+        stores.append(Counting(path, **how))
+        return stores[-1]
+
+    (tmp_path / "state").mkdir()
+    journal = Journal(JournalFile(tmp_path / "state", open_store), wall=lambda: 0.0)
+    for number, name in ((1, "a"), (2, "b"), (3, "c")):
+        journal.intend(replace(placement(number, name, ORDERS[0]), client="MASTER.a", client_id=name))
+    before = stores[0].writes
+    journal.send(f"{1:032x}", 50.0)
+    assert stores[0].writes == before + 1
+    journal.note(f"{1:032x}", N.ACCEPTED, txids=("TX1",))
+    journal.send(f"{2:032x}", 50.0)
+    journal.save()
+    assert stores[0].writes == before + 2
+    shutil.copytree(tmp_path / "state", tmp_path / "copy")
+    journal.close()
+    journal = Journal(JournalFile(tmp_path / "copy"), wall=lambda: 0.0)
+    for name, state in (("a", S.PLACED), ("b", S.UNKNOWN), ("c", S.NOT_PLACED)):
+        row = journal.find("MASTER", name)
+        assert row is not None
+        assert row.state is state
+        assert journal.of_client("MASTER", "MASTER.a", "cl_ord_id", name) == [row]
+    journal.close()
+
+
+def test_those_that_go_out_together_are_written_together_or_none_of_them(tmp_path: Path) -> None:
+    stores: list[Counting] = []
+
+    def open_store(path: Path, **how: Any) -> Store:
+        stores.append(Counting(path, **how))
+        return stores[-1]
+
+    journal = Journal(JournalFile(tmp_path, open_store), wall=lambda: 0.0)
+    for number in (1, 2, 3):
+        journal.plan(placement(number, f"id{number}", ORDERS[0]))
+    before = stores[0].writes
+    journal.want_cancel(f"{3:032x}")
+    with pytest.raises(CallNotSent, match="cancel"):
+        journal.send_all({f"{number:032x}": 50.0 for number in (1, 2, 3)})
+    assert len(journal.rows(S.PLANNED)) == 3
+    sent = journal.send_all({f"{number:032x}": 50.0 + number for number in (1, 2)})
+    assert stores[0].writes == before + 1
+    assert [row.deadline for row in sent] == [51.0, 52.0]
+    assert journal.send_all({f"{number:032x}": 99.0 for number in (1, 2)}) == sent, "the first deadlines stay"
+    written = read_documents(tmp_path / FILE_NAME)
+    assert [written[f"{number:032x}"]["state"] for number in (1, 2, 3)] == ["sent", "sent", "planned"]
+    journal.close()
+
+
+def test_what_could_not_be_written_is_given_up_and_its_id_is_that_of_the_one_before(tmp_path: Path) -> None:
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
+    journal.plan(placement(1, "a", ORDERS[0]))
+    journal.note(f"{1:032x}", N.NOT_SENT, may_repeat=True)
+    journal.close()
+    journal.intend(placement(2, "a", ORDERS[0]))
+    with pytest.raises(PlacedAlready):
+        journal.intend(placement(3, "a", ORDERS[0]))
+    with pytest.raises(CallNotSent, match="could not be written down"):
+        journal.write(f"{2:032x}")
+    with pytest.raises(CallNotSent, match="given up"):
+        journal.send(f"{2:032x}", 50.0)
+    row = journal.find("MASTER", "a")
+    assert row is not None
+    assert row.cl_ord_id == f"{1:032x}"
+
+
+def test_whoever_waits_for_the_lane_to_write_is_told_when_it_has(tmp_path: Path) -> None:
+    """And is told at once when another waits for its turn already: the lane is busy."""
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
+    journal.intend(placement(1, "a", ORDERS[0]))
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(journal.write, f"{1:032x}", PATIENCE)
+        journal.send(f"{1:032x}", 50.0)
+        writing.result(PATIENCE)
+    for number in (2, 3):
+        journal.plan(placement(number, f"id{number}", ORDERS[0]))
+    journal.intend(placement(4, "b", ORDERS[0]))
+    journal.write(f"{4:032x}", math.inf)
+    assert f"{4:032x}" in read_documents(tmp_path / FILE_NAME)
+    journal.close()
 
 
 def test_what_cannot_be_written_is_not_sent(tmp_path: Path) -> None:
@@ -269,7 +412,7 @@ def test_an_id_may_be_the_txid_of_another(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_what_is_over_may_still_learn_and_stays_so_over_a_restart(tmp_path: Path) -> None:
+def test_an_order_that_is_over_may_still_learn_amounts_and_stays_over_after_a_restart(tmp_path: Path) -> None:
     journal = Journal(JournalFile(tmp_path), wall=lambda: 0.0)
     journal.plan(placement(1, "a", ORDERS[0]))
     finish(journal, 1, "TX1")

@@ -17,7 +17,7 @@ EVERY = 4.0
 OPEN: dict[str, Any] = {"OpenOrders": {"open": {}}, "QueryOrders": {"O1": {"status": "open"}}}
 
 
-class Desk:
+class Bench:
     """A tracker of the order O1, with its lane and its timers."""
 
     def __init__(self, *, doubles: bool = False) -> None:
@@ -56,104 +56,104 @@ class Desk:
 
 
 def test_an_order_is_looked_at_soon_and_then_at_the_pace() -> None:
-    desk = Desk()
-    desk.tracker.soon("A")
-    desk.turn_to(SOON - 0.01)
-    assert not desk.calls
-    desk.turn_to(SOON)
-    desk.answer_all()
-    assert len(desk.looks) == 1
-    desk.turn_to(SOON + EVERY - 0.01)
-    assert not desk.calls
-    desk.turn_to(SOON + EVERY)
-    assert desk.calls
+    bench = Bench()
+    bench.tracker.soon("A")
+    bench.turn_to(SOON - 0.01)
+    assert not bench.calls
+    bench.turn_to(SOON)
+    bench.answer_all()
+    assert len(bench.looks) == 1
+    bench.turn_to(SOON + EVERY - 0.01)
+    assert not bench.calls
+    bench.turn_to(SOON + EVERY)
+    assert bench.calls
 
 
 def test_a_look_that_meets_our_own_counter_goes_on_where_it_was() -> None:
     """Else a key whose counter has room for a part of the look at a time would never see the end of one."""
-    desk = Desk()
-    desk.tracker.hurry("A")
-    desk.turn_to(0.0)
-    assert desk.answer() == "OpenOrders"
+    bench = Bench()
+    bench.tracker.hurry("A")
+    bench.turn_to(0.0)
+    assert bench.answer() == "OpenOrders"
     for _ in range(3):
-        assert desk.answer(CounterFull("Full.", retry_after=6.0)) == "QueryOrders"
-        desk.turn_to(desk.now + 6.0)
-    desk.answer_all()
-    (look,) = desk.looks
+        assert bench.answer(CounterFull("Full.", retry_after=6.0)) == "QueryOrders"
+        bench.turn_to(bench.now + 6.0)
+    bench.answer_all()
+    (look,) = bench.looks
     assert set(look.found) == {"O1"}
     assert look.error is None
 
 
 def test_who_hurries_during_a_look_has_one_more_at_once() -> None:
-    desk = Desk()
-    desk.tracker.hurry("A")
-    desk.turn_to(0.0)
-    desk.tracker.hurry("A")
-    desk.turn_to(0.0)
-    assert len(desk.calls) == 1, "one at a time"
-    desk.answer_all()
-    desk.turn_to(0.0)
-    assert desk.calls
-    desk.answer_all()
-    desk.turn_to(0.0)
-    assert not desk.calls, "and no third"
-    assert len(desk.looks) == 2
+    bench = Bench()
+    bench.tracker.hurry("A")
+    bench.turn_to(0.0)
+    bench.tracker.hurry("A")
+    bench.turn_to(0.0)
+    assert len(bench.calls) == 1, "one at a time"
+    bench.answer_all()
+    bench.turn_to(0.0)
+    assert bench.calls
+    bench.answer_all()
+    bench.turn_to(0.0)
+    assert not bench.calls, "and no third"
+    assert len(bench.looks) == 2
 
 
 def test_after_a_failure_it_is_not_hurried_and_waits_as_long_as_it_is_told() -> None:
-    desk = Desk()
-    desk.tracker.hurry("A")
-    desk.turn_to(0.0)
-    desk.tracker.hurry("A")
+    bench = Bench()
+    bench.tracker.hurry("A")
+    bench.turn_to(0.0)
+    bench.tracker.hurry("A")
     error = CallNotSent("Held back.")
     error.retry_after = 9.0
-    desk.answer(error)
-    desk.turn_to(8.99)
-    assert not desk.calls
-    desk.turn_to(9.0)
-    assert desk.calls
+    bench.answer(error)
+    bench.turn_to(8.99)
+    assert not bench.calls
+    bench.turn_to(9.0)
+    assert bench.calls
 
 
 def test_pauses_double_and_begin_anew_when_somebody_hurries() -> None:
-    desk, begun = Desk(doubles=True), []
-    desk.tracker.hurry("A")
-    while desk.now < 20.0:
-        if desk.calls:
-            begun.append(desk.now)
-            desk.answer_all()
-        desk.turn_to(min((due for due, _ in desk.timers if due > desk.now), default=desk.now))
+    bench, begun = Bench(doubles=True), []
+    bench.tracker.hurry("A")
+    while bench.now < 20.0:
+        if bench.calls:
+            begun.append(bench.now)
+            bench.answer_all()
+        bench.turn_to(min((due for due, _ in bench.timers if due > bench.now), default=bench.now))
     assert begun == [0.0, SOON, 3 * SOON, 7 * SOON, 15 * SOON]
-    desk.tracker.hurry("A")
-    desk.turn_to(desk.now)
-    desk.answer_all()
-    at = desk.now
-    desk.turn_to(at + SOON)
-    assert desk.calls
+    bench.tracker.hurry("A")
+    bench.turn_to(bench.now)
+    bench.answer_all()
+    at = bench.now
+    bench.turn_to(at + SOON)
+    assert bench.calls
 
 
 def test_whoever_waits_is_answered_with_the_look_or_its_error() -> None:
-    desk = Desk()
-    first = desk.tracker.now("A")
+    bench = Bench()
+    first = bench.tracker.now("A")
     assert not first.done()
-    desk.answer_all()
+    bench.answer_all()
     assert first.result(0) is None
-    second = desk.tracker.now("A")
-    desk.answer(CallUnknown("No answer came."))
-    desk.answer_all()
+    second = bench.tracker.now("A")
+    bench.answer(CallUnknown("No answer came."))
+    bench.answer_all()
     with pytest.raises(CallUnknown):
         second.result(0)
-    desk.txids = []
-    assert desk.tracker.now("A").result(0) is None, "there is nothing to look at"
-    assert not desk.calls
+    bench.txids = []
+    assert bench.tracker.now("A").result(0) is None, "there is nothing to look at"
+    assert not bench.calls
 
 
 def test_a_failure_of_ours_does_not_end_the_looking() -> None:
-    desk = Desk()
-    desk.looks = None  # type: ignore[assignment]
-    desk.tracker.hurry("A")
-    desk.turn_to(0.0)
-    desk.answer()
+    bench = Bench()
+    bench.looks = None  # type: ignore[assignment]
+    bench.tracker.hurry("A")
+    bench.turn_to(0.0)
+    bench.answer()
     with pytest.raises(AttributeError):
-        desk.answer()
-    desk.turn_to(EVERY)
-    assert desk.calls
+        bench.answer()
+    bench.turn_to(EVERY)
+    assert bench.calls

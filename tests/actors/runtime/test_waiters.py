@@ -29,7 +29,7 @@ def test_a_failure_goes_to_all() -> None:
     assert not waiters
 
 
-def test_who_gives_up_gets_what_is_known_and_nobody_else_does() -> None:
+def test_a_caller_that_gives_up_gets_what_is_known_and_the_others_wait_on() -> None:
     waiters: Waiters[None, str] = Waiters()
     patient, hasty = waiters.add(None), waiters.add(None)
     assert waiters.give_up(hasty, "so far")

@@ -136,7 +136,7 @@ def _no_order(candidate: Candidate, view: Any) -> Order | None:
     return None
 
 
-def test_what_a_dry_engine_does_not_do_is_not_done(sim: Simulator, tmp_path: Path) -> None:
+def test_a_dry_engine_changes_nothing_for_its_clients_either(sim: Simulator, tmp_path: Path) -> None:
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path, settings=PACE) as engine:
         engine.serve(port=0)
         with Engine.connect(tmp_path) as client:
@@ -355,7 +355,7 @@ def test_nobody_serves_is_one_sentence_that_says_what_to_start(sim: Simulator, t
             client.balance("MASTER")
 
 
-def test_who_starts_a_second_engine_is_told_both_ways_in(sim: Simulator, owner: Engine, tmp_path: Path) -> None:
+def test_a_refused_second_engine_is_told_both_ways_in(sim: Simulator, owner: Engine, tmp_path: Path) -> None:
     second = Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state")
     with pytest.raises(StoreInUse, match=r"Engine\.connect.*gateway") as in_use:
         second.start()

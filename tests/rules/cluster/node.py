@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import OwnershipLost, StoreError
 from engine.rules.cluster.lease import HeldLane, LaneEvent, LaneState
-from engine.rules.cluster.spread import Lane, Member, to_claim, to_hand_over
+from engine.rules.cluster.spread import LanePlace, Member, to_claim, to_hand_over
 from engine.rules.lane.nonce import NonceSequence
 from engine.rules.order.states import OrderEvent, OrderState, after, can_take
 from tests.rules.cluster.world import OLD_EPOCH, Call, Process, Steps, World
@@ -102,14 +102,14 @@ class Node:
                 self.free_before = frozenset(each.id for each in lanes if each.is_free)
             yield self.world.random.uniform(0.8, 1.2) * ROUND
 
-    def _look(self) -> tuple[list[Member], list[Lane]]:
+    def _look(self) -> tuple[list[Member], list[LanePlace]]:
         database, now = self.world.database, self.world.now
         database.nodes[self.name] = now, frozenset(self.lanes)
         members = [
             Member(name, lanes, name in database.draining, now - seen) for name, (seen, lanes) in database.nodes.items()
         ]
         lanes = [
-            Lane(name, row.owner, row.until - now, row.wanted, now - row.claimed)
+            LanePlace(name, row.owner, row.until - now, row.wanted, now - row.claimed, max(0.0, now - row.until))
             for name, row in database.lanes.items()
         ]
         return members, lanes

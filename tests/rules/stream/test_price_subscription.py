@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.kraken.price_stream import PriceFrame, Prices, SymbolAnswer
+from engine.kraken.price_stream import PriceFrame, SymbolAnswer, TickerFrame
 from engine.kraken.stream import Alive, Doubt, Pong
 from engine.rules.stream.price_subscription import (
     NO_PRICE,
@@ -35,8 +35,8 @@ def ticker(price: int) -> Ticker:
     return Ticker(Decimal(price + 1), Decimal(price), None)
 
 
-def told(symbol: str, price: int | None, *, is_snapshot: bool = False) -> Prices:
-    return Prices(is_snapshot, {symbol: None if price is None else ticker(price)})
+def told(symbol: str, price: int | None, *, is_snapshot: bool = False) -> TickerFrame:
+    return TickerFrame(is_snapshot, {symbol: None if price is None else ticker(price)})
 
 
 def live(*symbols: str) -> PriceSubscription:
@@ -63,7 +63,7 @@ def test_a_price_needs_an_acknowledgement_and_a_snapshot_in_any_order() -> None:
         assert (one.state, one.price(BTC, at(0.1))) == (StreamState.SUBSCRIBING, None)
         one = one.after(Pong(), at(0.2)).after(told(ETH, 5), at(0.2))
         assert one.price(BTC, at(0.2)) is None
-        if isinstance(second, Prices):
+        if isinstance(second, TickerFrame):
             second = told(BTC, 99, is_snapshot=True)
         one = one.after(second, at(0.3))
         assert (one.state, one.price(BTC, at(0.3))) == (StreamState.LIVE, PushedPrice(ticker(99), at(0.3).monotonic))
@@ -225,7 +225,7 @@ class PriceMachine(RuleBasedStateMachine):
                 self.one = self.one.after(frame, at(self.seconds))
                 self.heard = self.heard if isinstance(frame, Pong) else self.seconds
             except Doubt:
-                assert was_silent or isinstance(frame, Prices)
+                assert was_silent or isinstance(frame, TickerFrame)
                 self.one = self.one.doubted()
         self.wire = []
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.kraken.stream import Alive, Answer, Doubt, Frame, Numbered, Pong
+from engine.kraken.stream import Alive, ChannelAnswer, Doubt, Frame, Numbered, Pong
 from engine.rules.stream import subscription as rules
 from engine.rules.stream.subscription import (
     COMPLETE_WITHIN,
     SILENCE,
     TABLE,
-    IllegalTransition,
+    IllegalStreamTransition,
     Moment,
     Refusal,
     StreamEvent,
@@ -25,7 +25,7 @@ from engine.rules.stream.subscription import (
 
 NOW = Moment(100.0, 1_800_000_000.0)
 FIRST = (
-    Answer("balances", None), Answer("executions", None), Numbered("balances", True, 1, []),
+    ChannelAnswer("balances", None), ChannelAnswer("executions", None), Numbered("balances", True, 1, []),
     Numbered("executions", True, 1, []),
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_the_transitions_are_the_table(state: StreamState) -> None:
     if StreamEvent.OPENED in row:
         assert one.opened(NOW).state is row[StreamEvent.OPENED]
     else:
-        with pytest.raises(IllegalTransition):
+        with pytest.raises(IllegalStreamTransition):
             one.opened(NOW)
 
 
@@ -122,11 +122,11 @@ def test_a_wall_clock_that_steps_back_is_no_doubt() -> None:
 def test_which_refusals_are_of_the_key(error: str, final: bool) -> None:
     assert is_final(error) is final
     with pytest.raises(Refusal if final else Doubt):
-        Subscription().opened(NOW).after(Answer("balances", error), NOW)
+        Subscription().opened(NOW).after(ChannelAnswer("balances", error), NOW)
 
 
 def test_an_error_that_is_not_about_the_subscription_changes_nothing() -> None:
-    assert live().after(Answer(None, "Malformed request"), NOW).is_live
+    assert live().after(ChannelAnswer(None, "Malformed request"), NOW).is_live
 
 
 @dataclass
@@ -185,12 +185,12 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @rule(channel=CHANNELS)
     def acknowledge(self, channel: str) -> None:
         self.model.acknowledged.add(channel)
-        self.send(Answer(channel, None), breaks=False)
+        self.send(ChannelAnswer(channel, None), breaks=False)
 
     @precondition(lambda self: not self.model.broken)
-    @rule(frame=st.sampled_from([Alive(), Pong(), Answer(None, "Malformed")]))
+    @rule(frame=st.sampled_from([Alive(), Pong(), ChannelAnswer(None, "Malformed")]))
     def beat(self, frame: Frame) -> None:
-        if not (isinstance(frame, Answer) and not self.one.is_live):
+        if not (isinstance(frame, ChannelAnswer) and not self.one.is_live):
             self.send(frame, breaks=False)
 
     @precondition(lambda self: not self.model.broken)

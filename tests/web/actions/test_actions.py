@@ -204,7 +204,7 @@ def test_it_is_off_by_default(engine: Engine) -> None:
         {"action": "arm", "order": "x"},
     ],
 )  # fmt: skip
-def test_what_there_is_not_is_not_found(engine: Engine, asked: dict[str, str]) -> None:
+def test_a_form_about_something_unknown_is_not_found(engine: Engine, asked: dict[str, str]) -> None:
     with page(engine) as url:
         named = {"account": "MASTER", **asked}
         assert Browser(url).form(named.pop("action"), named.pop("account"), **named).status == 404

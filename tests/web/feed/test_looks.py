@@ -13,19 +13,9 @@ from engine.web.feed.balance_history import DAY_AGO_EVERY, BalanceCharts, DayAgo
 from engine.web.feed.feed import WATCHED_FOR, Feed
 from engine.web.feed.quote_board import PRICES_EVERY, USABLE, QuoteBoard
 from tests.conftest import QUICK, Events
+from tests.manual_clock import ManualClock
 from tests.stopwatch import PATIENCE
 from tests.web.page.status import status_of
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ns(self) -> int:
-        return int(self.now * 1e9)
 
 
 @pytest.fixture
@@ -36,7 +26,7 @@ def engine(sim: Simulator, tmp_path: Path) -> Any:
 
 
 def test_prices_are_public_and_show_what_a_total_and_a_distance_need(sim: Simulator, engine: Engine) -> None:
-    time = Time()
+    time = ManualClock()
     board = QuoteBoard(time.monotonic, PATIENCE)
     assert board.is_due()
     private = sum(call.private for call in sim.calls)
@@ -58,7 +48,7 @@ def test_prices_are_public_and_show_what_a_total_and_a_distance_need(sim: Simula
 
 
 def test_the_last_balance_of_a_day_ago_is_read_from_the_history(sim: Simulator, tmp_path: Path) -> None:
-    time, events = Time(), Events()
+    time, events = ManualClock(), Events()
     day = DayAgo(time.monotonic)
     engine = Engine(sim.accounts[:1], url=sim.url, state_dir=tmp_path, settings=QUICK)
     engine.subscribe(events)
@@ -80,7 +70,7 @@ def test_the_last_balance_of_a_day_ago_is_read_from_the_history(sim: Simulator, 
 
 
 def test_nothing_is_asked_while_nobody_looks() -> None:
-    time = Time()
+    time = ManualClock()
     feed = Feed(status_of, clock=time)
     assert list(feed.questions()) == []
     feed.looked_at()

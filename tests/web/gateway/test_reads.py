@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from engine.actors.lane.messages import CallDone, PrivateCall
-from engine.errors import CounterFull, DeadlinePassed, EngineStopped, LaneElsewhere
-from engine.web.gateway.calls import Calls, no_matter
+from engine.errors import CounterFull, DeadlinePassed, EngineError, EngineStopped, LaneElsewhere
+from engine.web.gateway.calls import Calls, Ended, RepeatedCall
 from engine.web.gateway.reads import SETTLE, Asked, FairReads
 from engine.web.gateway.turns import Turns
 from tests.stopwatch import PATIENCE
+
+
+class Attempt(RepeatedCall):
+    """One attempt, and no other one whatever comes of it."""
+
+    def begin(self) -> None:
+        self._attempt = Future()
 
 
 class Lane(Calls):
@@ -26,24 +33,29 @@ class Lane(Calls):
         self.made: list[tuple[str, Mapping[str, Any]]] = []
         self.attempts: list[Future[Any]] = []
         self.going = asyncio.Event()
-        self.error: Exception | None = None
+        self.error: EngineError | None = None
+        self.tasks: list[asyncio.Task[None]] = []
 
-    async def make(
-        self, account: str, name: str, params: Mapping[str, Any], deadline: float, *,
-        endpoint_class: str | None = None, attempts: Callable[[Future[Any]], None] = no_matter,
-    ) -> CallDone:  # fmt: skip
-        attempt: Future[Any] = Future()
-        attempts(attempt)
-        self.attempts.append(attempt)
+    def begin(
+        self, account: str, name: str, params: Mapping[str, Any], deadline: float, ended: Ended,
+        endpoint_class: str | None = None,
+    ) -> RepeatedCall:  # fmt: skip
+        engine: Any = None
+        call = Attempt(engine, account, name, params, deadline, ended, endpoint_class)
+        call.begin()
+        assert call._attempt is not None
+        self.attempts.append(call._attempt)
+        self.tasks.append(asyncio.ensure_future(self._make(call._attempt, PrivateCall(account, name, params), ended)))
+        return call
+
+    async def _make(self, attempt: Future[Any], call: PrivateCall, ended: Ended) -> None:
         await self.going.wait()
         if not attempt.running():
             attempt.set_running_or_notify_cancel()
         await asyncio.sleep(0)
-        self.made.append((name, params))
-        if self.error is not None:
-            raise self.error
+        self.made.append((call.endpoint, call.params))
         attempt.set_result(None)
-        return CallDone(PrivateCall(account, name, params), len(self.made))
+        ended(CallDone(call, len(self.made)) if self.error is None else self.error)
 
 
 def asked(number: int = 0, account: str = "MASTER") -> Asked:

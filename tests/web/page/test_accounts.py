@@ -14,10 +14,12 @@ from engine.rules.balance.availability import Standing
 from engine.rules.balance.history import BalancePoint
 from engine.rules.balance.valuation import Prices, Valuation, markets_for, worth
 from engine.values import AssetBalance, BalanceRow, Bucket
-from engine.web.page.accounts import account_rows, asset_rows
+from engine.web.page.accounts import account_rows
 from engine.web.page.cell import Link, Number, Row, Worth
+from engine.web.page.holdings import asset_rows
 from engine.web.page.number import amount, number, short, signed
-from engine.web.page.seen import Quotes, Seen
+from engine.web.page.quotes import Quotes
+from engine.web.page.seen import Seen
 from tests.web.page.status import NOW, account_of, status_of
 
 PRICES = Prices({("XBT", "USD"): Decimal(60000), ("EUR", "USD"): Decimal("1.25"), ("ETH", "XBT"): Decimal("0.05")})

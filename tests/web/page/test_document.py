@@ -18,7 +18,8 @@ from engine.web.health import not_available, troubles
 from engine.web.page.cell import Age, Due, Link, Moment, Number, Strong, cell, span, words
 from engine.web.page.document import Viewer, page
 from engine.web.page.html import Markup, element
-from engine.web.page.seen import LoggedEvent, Quotes, Seen
+from engine.web.page.quotes import Quotes
+from engine.web.page.seen import LoggedEvent, Seen
 from engine.web.page.tables import piece
 from engine.web.page.view import view_of
 from tests.web.page.status import NOW, account_of, status_of
@@ -98,9 +99,26 @@ def test_messages_bring_only_what_has_changed_and_let_ages_tick() -> None:
     second = NOW.replace(second=1)
     later = status_of(account_of().at(second), as_of=second)
     changed = view_of(Seen(later)).changes(first)
-    assert (changed["cells"], changed["rows"]) == ({}, {}), "an age that only ticked is not told again"
+    told = (changed["cells"], changed["rows"], changed["changed"])
+    assert told == ({}, {}, {}), "an age that only ticked is not told again"
     renewed = view_of(Seen(status_of(account_of(cash=None)))).changes(first)
-    assert set(renewed["rows"]) == {"accounts"}
+    assert (renewed["rows"], set(renewed["changed"])) == ({}, {"accounts"})
+
+
+def test_of_a_row_only_the_cells_that_have_changed_are_told_and_the_order_when_it_has() -> None:
+    first = view_of(Seen(status_of(account_of("A"), account_of("B"))))
+    second = NOW.replace(second=1)
+    later = [account_of("A").at(second), account_of("B", available_cash=Decimal(1)).at(second)]
+    told = view_of(Seen(status_of(*later, as_of=second))).changes(first)["changed"]["accounts"]
+    assert "keys" not in told, "the same rows in the same order"
+    (row,) = told["rows"]
+    places = [place for place, each in enumerate(row["c"]) if each is not None]
+    assert (row["k"], places) == ("B", [4, 5]), "available and held"
+    moved = view_of(Seen(status_of(account_of("B").at(second), account_of("C"), as_of=second))).changes(first)
+    assert moved["shape"] != first.shape, "the page is loaded anew"
+    table = moved["changed"]["accounts"]
+    assert (table["keys"], [each["k"] for each in table["rows"]]) == (["B", "C"], ["C"])
+    assert None not in table["rows"][0]["c"], "a row that is not known is told in full"
 
 
 def test_open_orders_say_whose_they_are_and_how_far_from_the_price() -> None:

@@ -65,6 +65,9 @@ def test_green_needs_a_good_reply_in_the_last_interval_of_each_account() -> None
     late = told(*accounts, heard={"A": 1.0, "B": LATE})
     assert (late.state, late.sentence.text) == ("warn", "No good reply for B since 23:59:50 UTC (9 s).")
     assert told(*accounts, heard={"A": 1.0}).sentence.text == "No good reply for B since the engine started."
+    assert late.consequence.text.startswith("The oldest balance is 0 s old.")
+    some = told(*accounts, account_of("C"), heard={"A": 1.0, "B": LATE, "C": LATE + 1})
+    assert (some.title, some.sentence.text[:30]) == ("C and 1 more late", "No good reply for C and 1 more")
 
 
 def test_silence_is_told_with_its_time_and_the_age_of_the_balances() -> None:

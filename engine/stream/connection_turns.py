@@ -16,7 +16,7 @@ PRICES = ""
 before those without orders."""
 
 
-class Turns:
+class ConnectionTurns:
     """Lives in the push thread's loop. `urgent` names the accounts that have orders and no stream that is believed.
 
     What room is left is kept for those, also for one that does not wait yet: it pauses after a failure.
@@ -48,7 +48,7 @@ class Turns:
             self._look_in(0.0)
 
     def end(self) -> None:
-        """Nobody gets a turn any more."""
+        """Give no more turns."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.rules.stream.connections import MOST
 from engine.stream.budget import ConnectionBudget
-from engine.stream.turns import PRICES, Turns
+from engine.stream.connection_turns import PRICES, ConnectionTurns
 
 
 @pytest.mark.parametrize(("left", "first"), [(1, ["ORDERS"]), (2, ["ORDERS", PRICES]), (3, ["ORDERS", PRICES, "A"])])
@@ -19,13 +19,13 @@ def test_orders_come_first_then_prices_then_the_others(tmp_path: Path, left: int
         assert budget.take()
     went: list[str] = []
 
-    async def connect(turns: Turns, name: str) -> None:
+    async def connect(turns: ConnectionTurns, name: str) -> None:
         async with turns.turn(name):
             assert budget.take()
             went.append(name)
 
     async def run() -> None:
-        turns = Turns(budget, lambda: {"ORDERS"} - set(went))
+        turns = ConnectionTurns(budget, lambda: {"ORDERS"} - set(went))
         tasks = [asyncio.create_task(connect(turns, name)) for name in ("A", "B", PRICES, "ORDERS")]
         while len(went) < left:
             await asyncio.sleep(0)
