@@ -28,7 +28,6 @@ from engine.app import interval
 from engine.app.gates import GateMethods
 from engine.app.host import check_files, check_host
 from engine.app.one_type import one_type
-from engine.app.remote.connect import connect
 from engine.app.service import Service, start_service
 from engine.app.state import AppState
 from engine.app.status import EngineStatus
@@ -133,6 +132,8 @@ class Engine(GateMethods):
         when an engine has the directory and does not serve it, `StoreError` when another user does, and `ConfigError`
         when the service is of another version.
         """
+        from engine.app.remote.connect import connect  # noqa: PLC0415 - few programs need it
+
         return connect(state_dir)
 
     def start(self) -> Engine:

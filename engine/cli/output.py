@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from engine.cli.table import Cell, Table
 from engine.cli.terminal import Terminal
 from engine.values.span import span
 
+SHORT_WAIT = 0.5  # seconds
 GOOD, BAD, QUIET = "green", "bold red", "dim"
 
 
@@ -52,12 +54,24 @@ def seconds_in_words(seconds: float | None) -> str:
 
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """Show progress on stderr where that is a terminal, and remove it at the end."""
+    """Show progress on stderr where that is a terminal and the wait is not short, and remove it at the end."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console  # noqa: PLC0415 - only for a person
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - only for a person
+    with contextlib.ExitStack() as shown:
+        timer = threading.Timer(SHORT_WAIT, lambda: shown.enter_context(_progress(text)))
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+@contextlib.contextmanager
+def _progress(text: str) -> Iterator[None]:
+    from rich.console import Console  # noqa: PLC0415 - takes longer than most waits
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())

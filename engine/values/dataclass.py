@@ -1,8 +1,9 @@
 """The decorator `dataclass` of the standard library, made for a program that has a hundred and fifty of them.
 
 The standard one compiles six methods of each class from text, which was a third of the time that importing the engine
-took. Here only ``__init__`` is compiled; the other methods are the same functions for all classes, each with the
-names of one. What it makes is a dataclass to `fields`, `replace`, pickle, pattern matching and dataclasses below it.
+took. Here only ``__init__`` is compiled, when it is first needed; the other methods are the same functions for all
+classes, each with the names of one. What it makes is a dataclass to `fields`, `replace`, pickle, pattern matching and
+dataclasses below it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,19 @@ else:
 _DEFAULT, _MAKE, _FACTORY = "_default_of_", "_make_", "_factory"  # names in the text of an ``__init__``
 
 
+class _LateInit:
+    """An ``__init__`` that is compiled when somebody looks for it: no program makes values of all the classes."""
+
+    def __init__(self, made: type[Any], compiled: Callable[[], Any]) -> None:
+        self._made, self._compiled = made, compiled
+
+    def __get__(self, value: Any, kind: type[Any] | None = None) -> Any:
+        method = self._compiled()
+        method.__qualname__ = f"{self._made.__qualname__}.__init__"
+        self._made.__init__ = method
+        return method.__get__(value, kind)
+
+
 class _Factory:
     """The default of a parameter that a factory makes."""
 
@@ -45,7 +60,7 @@ def _made(cls: type[Any], *, frozen: bool, slots: bool, kw_only: bool, eq: bool,
     fields = dataclasses.fields(made)
     methods = {"__repr__": _repr(fields)}
     if init and "__init__" not in own:
-        methods["__init__"] = _init(made, fields, frozen=frozen)
+        made.__init__ = _LateInit(made, partial(_init, made, fields, frozen=frozen))
     if eq:
         methods |= _comparison(fields, frozen="__hash__" not in own and frozen)
     if frozen:

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -152,6 +153,28 @@ def test_a_method_of_the_class_is_kept() -> None:
             return 5
 
     assert (repr(Own(1)), Own(1) == 3, hash(Own(1))) == ("own", True, 5)
+
+
+def test_an_init_is_made_when_it_is_first_needed_by_whoever_comes_first() -> None:
+    """By many threads at once, by a class below, and by who only looks at it."""
+
+    def new() -> Any:
+        @ours(frozen=True, slots=True)
+        class Point:
+            x: int
+            y: int = 2
+
+        return Point
+
+    point = new()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(point, range(100))) == {point(x) for x in range(100)}
+    assert point.__init__ is point.__init__, "it was made once, and for good"
+    below: Any = type("Below", (new(),), {"__slots__": ()})
+    assert (below(1).x, below(1).y) == (1, 2)
+    assert list(inspect.signature(new().__init__).parameters) == ["self", "x", "y"]
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
+        new()()
 
 
 def test_the_engine_is_imported_without_what_a_start_does_not_need() -> None:
