@@ -20,11 +20,15 @@ ORDER = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01"
 
 @contextmanager
 def running(
-    exchange: ExchangeProcess, accounts: int, *, balances: bool = True, refresh: float, per_thread: int | None = None
-) -> Iterator[Engine]:
+    exchange: ExchangeProcess, accounts: int, *, balances: bool = True, refresh: float, per_thread: int | None = None,
+    silence: float = 60.0,
+) -> Iterator[Engine]:  # fmt: skip
     """An engine with so many accounts, ACCOUNT0 and so on, each polled every `refresh` seconds."""
     made = [Account(f"ACCOUNT{n}", f"polled-{n}-{time.time_ns()}", SECRET) for n in range(accounts)]
-    settings = Settings(refresh_every=refresh, local_limits=False, cut_read_after=60, accounts_per_thread=per_thread)
+    settings = Settings(
+        refresh_every=refresh, local_limits=False, cut_read_after=60, accounts_per_thread=per_thread,
+        silence_to_unavailable=silence,
+    )  # fmt: skip
     with (
         tempfile.TemporaryDirectory(prefix="kraken-engine-benchmark-") as folder,
         Engine(made, url=exchange.url, state_dir=folder + "/state", settings=settings,

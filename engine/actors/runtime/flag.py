@@ -6,6 +6,7 @@ import os
 import threading
 
 _CHANGED = threading.Condition()  # of all flags: few threads ever wait for one, and only while something ends
+_awaited: list[Flag] = []  # or each of ten thousand that are set would wake who waits for the last
 
 
 class Flag:
@@ -24,14 +25,19 @@ class Flag:
         """Set it, once and for all, and wake those who wait for it."""
         with _CHANGED:
             self._is_set = True
-            _CHANGED.notify_all()
+            if self in _awaited:
+                _CHANGED.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Whether it is set, now or within `timeout` seconds; `None` waits for ever."""
         if self._is_set:
             return True
         with _CHANGED:
-            return _CHANGED.wait_for(self.is_set, timeout)
+            _awaited.append(self)
+            try:
+                return _CHANGED.wait_for(self.is_set, timeout)
+            finally:
+                _awaited.remove(self)
 
 
 def _forget_after_fork() -> None:
