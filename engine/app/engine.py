@@ -60,11 +60,11 @@ class Engine(GateMethods):
     stopped and watched.
 
     Starting needs no network. `with Engine(...) as engine:` starts and stops it; `start()` raises `StoreInUse` when
-    another engine owns the state directory or a key, `StoreError` when the directory cannot be used. The constructor
-    raises `ConfigError`; `start()` raises it as well, where the process may open too few files, for a CA file that
-    cannot be read, and for a name in `Settings.cash` that is missing in a list of Kraken's assets less than an hour
-    old. Without `live=True` nothing can trade. `balances` names the accounts whose balances are kept up to date
-    (`None`: all); the others are only used for explicit calls.
+    another engine owns the state directory or a key, `StoreError` when the directory cannot be used or this process may
+    open too few files. The constructor raises `ConfigError`; `start()` raises it as well, for a CA file that cannot be
+    read and for a name in `Settings.cash` that is missing in a list of Kraken's assets less than an hour old. Without
+    `live=True` nothing can trade. `balances` names the accounts whose balances are kept up to date (`None`: all); the
+    others are only used for explicit calls.
 
     `private` and `balances` (by account name) are the refs of the actors, for embedding in a larger pykka system. An
     actor that dies is replaced; an old ref is dead then, and these give the new one.

@@ -30,7 +30,7 @@ def check_host() -> None:
 
 
 def check_files(accounts: int, streams: int) -> None:
-    """Raise `ConfigError` when this process may not open the files that an engine of so many accounts needs."""
+    """Raise `StoreError` when this process may not open the files that an engine of so many accounts needs."""
     of = "1 account" if accounts == 1 else f"{accounts:,} accounts"
     check_room(f"An engine of {of}", _FILES + streams + files_needed(accounts))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -100,7 +101,7 @@ def cancel(options: Options, account: str, name: str | None, everything: bool, t
     if (name is None) == (not everything):
         raise click.UsageError("Name one order by its id or txid, or give --all.")
     found = options.load(need_accounts=False)
-    with an_engine(options, found, f"Cancel {name or 'all orders'} of {account}", account) as engine:
+    with an_engine(options, found, f"Cancel {name or 'all orders'} of {account}", account) as engine, _interruptible():
         seconds = found.settings.call_timeout if timeout is None else timeout
         if name is not None:
             told = documents.cancel(engine, account=account, name=name, timeout=seconds)
@@ -111,6 +112,16 @@ def cancel(options: Options, account: str, name: str | None, everything: bool, t
     else:
         click.echo(f"{told['count']} {'order' if told['count'] == 1 else 'orders'} of {account} canceled.")
     return Exit.DONE
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """After Ctrl-C it is said that an order may still be open."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("The cancel was interrupted, and an order may still be open: run the same command again.")
+        raise
 
 
 def sentence(told: Told) -> str:

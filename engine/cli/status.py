@@ -29,7 +29,8 @@ def status(options: Options) -> int:
         missing = [name for name in accounts if name not in told]
         if missing:
             names = ", ".join(missing)
-            say(f"No node tells of {names} in lane {lane} now; kraken-engine cluster status says who has it.")
+            say(f"No node tells of {names} in lane {lane} now; kraken-engine cluster status says who has it, and "
+                "kraken-engine doctor what is wrong.")  # fmt: skip
     if options.json:
         document(seen.status.to_dict())
     else:

@@ -8,7 +8,7 @@ import resource
 import sqlite3
 import sys
 
-from engine.errors import ConfigError
+from engine.errors import StoreError
 
 _ADVICE = "let this process open more files ('ulimit -n {0}' before it starts, or LimitNOFILE={0} in its systemd unit)"
 _USUAL = 65536
@@ -23,12 +23,12 @@ def most_files() -> int:
 
 
 def check_room(what: str, needed: int) -> None:
-    """Raise `ConfigError` unless so many more descriptors can be opened; `what` is who needs them."""
+    """Raise `StoreError` unless so many more descriptors can be opened; `what` is who needs them."""
     most = most_files()
     used = _in_use(most)
     if used + needed > most:
         advice = _ADVICE.format(max(_USUAL, 2 * (used + needed)))
-        raise ConfigError(
+        raise StoreError(
             f"{what} needs {needed} open files, and this process may have {most}, of which {used} are in use: {advice}."
         )
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -211,6 +211,21 @@ def _standing_for(files: Collection[Identity], descriptors: Iterable[int]) -> di
         if identity is not None and identity in files:
             found.setdefault(identity, []).append(descriptor)
     return found
+
+
+def are_held(files: Mapping[Identity, Sequence[int]]) -> bool:
+    """Whether each file still has one of its descriptors. Before and after each write, so in one go."""
+    for identity, descriptors in files.items():
+        for descriptor in descriptors:
+            try:
+                found = os.fstat(descriptor)
+            except OSError:
+                continue
+            if (found.st_dev, found.st_ino) == identity:
+                break
+        else:
+            return False
+    return True
 
 
 def identity_of(path: Path) -> Identity:

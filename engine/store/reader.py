@@ -118,11 +118,13 @@ class StoreLookups:
     def __init__(self, path: Path, files: Collection[Identity]) -> None:
         self._path = path
         before = descriptors_of(files, 0)
-        try:
-            self._connection = open_read_only(path)
-            self._connection.execute(f"SELECT key FROM {TABLE} LIMIT 1").fetchall()  # noqa: S608 - opens the log too
-        except sqlite3.Error as error:
-            raise unreadable(path, error) from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._connection = opened.enter_context(contextlib.closing(open_read_only(path)))
+                self._connection.execute(f"SELECT key FROM {TABLE} LIMIT 1").fetchall()  # noqa: S608 - opens its log
+            except sqlite3.Error as error:
+                raise unreadable(path, error) from error
+            opened.pop_all()
         found = descriptors_of(files, 0)
         self._descriptors = [(each, file) for file in found for each in {*found[file]} - {*before.get(file, ())}]
 

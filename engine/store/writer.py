@@ -18,11 +18,11 @@ from engine.store.codec import encode
 from engine.store.descriptors import next_descriptor
 from engine.store.files import (
     Identity,
+    are_held,
     beside,
     cause,
     create_file,
     descriptors_of,
-    held_by,
     identity_of,
     put_aside,
 )
@@ -162,7 +162,7 @@ class Store:
             self._close_lookups()
         if opened is None:
             return
-        if not self._has_descriptors():
+        if not are_held(self._descriptors):  # SQLite's
             _abandoned[self._files[self.path]] = opened
             return
         writer, keeps_log = opened.conn, self._guards_log and not _mark_closed(opened.conn)
@@ -226,12 +226,8 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._dict.conn.check_raise_error()  # what became of the late write was reported already
 
-    def _has_descriptors(self) -> bool:
-        """Whether SQLite's descriptors still stand for its files."""
-        return all(identity in map(held_by, descriptors) for identity, descriptors in self._descriptors.items())
-
     def _check_files(self) -> None:
-        if not self._has_descriptors():
+        if not are_held(self._descriptors):
             raise StoreError(f"Other code of this process has closed {self.path}: restart the process.")
         for path, identity in self._files.items():
             if identity_of(path) != identity:

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 
 from engine.actors.events import CallFinished, EngineWarning, PassFinished
+from engine.errors import Outcome
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -23,6 +24,7 @@ class EventCounters:
         self._warnings = self._counter("warnings", "Warnings of the engine, by code.", "code")
         self._durations = self._histogram("call_duration_seconds", "Time under way of a private call.")
         self._waits = self._histogram("queue_wait_seconds", "Time in the queue of a private call.")
+        self._found: dict[tuple[str, Outcome], tuple[Counter, Histogram, Histogram]] = {}
 
     def __call__(self, event: Any) -> None:
         """Count an event of the engine's."""
@@ -41,11 +43,22 @@ class EventCounters:
             yield metric
 
     def _count(self, event: CallFinished) -> None:
-        self._calls.labels(event.call_class, _label(event.outcome.value)).inc()
-        self._waits.labels(event.call_class).observe(event.waited)
-        self._durations.labels(event.call_class).observe(event.seconds)
+        calls, waits, durations = self._of(event.call_class, event.outcome)
+        calls.inc()
+        waits.observe(event.waited)
+        durations.observe(event.seconds)
         if event.error is not None:
             self._errors.labels(type(event.error).__name__).inc()
+
+    def _of(self, call_class: str, outcome: Outcome) -> tuple[Counter, Histogram, Histogram]:
+        """The metrics of such a call; to find them by their labels takes as long as to count."""
+        found = self._found.get((call_class, outcome))
+        if found is None:
+            found = self._found[call_class, outcome] = (
+                self._calls.labels(call_class, _label(outcome.value)),
+                self._waits.labels(call_class), self._durations.labels(call_class),
+            )  # fmt: skip
+        return found
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(f"kraken_engine_{name}", description, labels, registry=self._registry)

@@ -286,6 +286,16 @@ def test_ctrl_c_in_a_pass_says_where_to_look(sim: Simulator, tmp_path: Path) -> 
     assert "run kraken-engine orders MASTER" in err
 
 
+def test_ctrl_c_in_a_cancel_says_that_an_order_may_be_open(sim: Simulator, tmp_path: Path) -> None:
+    sim.fault(Fault.hang(endpoint="CancelAll"))
+    with _process("cancel", "MASTER", "--all", env=_of(sim, tmp_path)) as process:
+        sim.wait_for_calls(1, endpoint="CancelAll", ended=False)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "an order may still be open: run the same command again" in err
+
+
 # Beside a running service
 
 

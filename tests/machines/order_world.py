@@ -24,7 +24,14 @@ from engine.actors.backing.journal_file import FILE_NAME, JournalFile
 from engine.actors.drift_log import DriftLog
 from engine.actors.events import EngineWarning
 from engine.actors.lane.messages import CallDone, CallFailed, PrivateCall
-from engine.actors.order.messages import EditComes, EditFailed, OrderReplaced, OrdersTouched, PlaceOrder
+from engine.actors.order.messages import (
+    EditComes,
+    EditFailed,
+    OrderReplaced,
+    OrdersCanceled,
+    OrdersTouched,
+    PlaceOrder,
+)
 from engine.actors.order.order import OrderActor
 from engine.errors import CallError, CallNotSent, CallUnknown, CounterFull, OtherKey, StoreError
 from engine.kraken.endpoints import CallClass, call_class, private_endpoint
@@ -221,6 +228,8 @@ class World:
             return
         if call.endpoint == "EditOrder" and (edit := Replacement.of(call.params, result)) is not None:
             self.actor.actor_ref.tell(OrderReplaced(call.account, edit))
+        elif call.endpoint == "CancelOrder" and result.get("count"):
+            self.actor.actor_ref.tell(OrdersCanceled(call.account, tuple(map(str, call.params.values()))))
         elif call.endpoint == "AmendOrder":
             self.actor.actor_ref.tell(OrdersTouched(call.account))
         _tell(call, CallDone(call, result, (), self.key))

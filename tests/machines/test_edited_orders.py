@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -296,6 +297,16 @@ def test_an_order_canceled_elsewhere_is_over_by_the_second_look(world: World) ->
     world.execute("MASTER", "CancelOrder", {"txid": the_open_one(world)})
     world.advance(30.0)
     assert [(each.state, each.filled) for each in verdicts(world)] == [(OrderState.CANCELED, Decimal("0.2"))]
+
+
+@pytest.mark.parametrize("by", ["txid", "cl_ord_id"])
+def test_an_order_canceled_by_a_call_of_ours_is_over_by_the_first_look(world: World, by: str) -> None:
+    plan = place(world, "x")
+    world.advance(3.0)
+    named = the_open_one(world) if by == "txid" else str(UUID(plan.cl_ord_id))
+    world.tell(PrivateCall("MASTER", "CancelOrder", {by: named}))
+    world.advance(2.2)
+    assert row(world, "x").state is OrderState.CANCELED
 
 
 @pytest.mark.parametrize("how", ["is restarted", "is killed"])

@@ -133,7 +133,7 @@ def test_an_engine_that_may_open_too_few_files_says_so_and_begins_nothing(tmp_pa
     refused, started, refused_again, started_again = done.stdout.splitlines()
     assert (started, started_again) == ("started", "started")
     for sentence in (refused, refused_again):
-        assert sentence.startswith("ConfigError An engine of 20 accounts needs ")
+        assert sentence.startswith("StoreError An engine of 20 accounts needs ")
         assert "this process may have 40" in sentence
         assert "ulimit -n" in sentence
         assert "LimitNOFILE" in sentence

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.actors.balance.asset_names import PROVES_FOR
 from engine.actors.drift_log import DriftLog
-from engine.actors.runtime.actor import EngineActor, tell_if_alive
+from engine.actors.runtime.actor import EngineActor, Telling
 from engine.errors import CallError, StoreError
 from engine.kraken.assets import AssetTable
 from engine.kraken.drift import MISSING, ODD
@@ -139,7 +138,7 @@ class CatalogueActor(EngineActor):
                 note("altname", ODD if "altname" in row else MISSING)
 
     def _look_in(self, seconds: float) -> None:
-        self._after(seconds, partial(tell_if_alive, self.actor_ref, LookForAssets()))
+        self._after(seconds, Telling(self.actor_ref, LookForAssets()))
 
 
 def read_names(directory: Path) -> AssetTable:

@@ -8,7 +8,14 @@ from typing import Any
 import pykka
 
 from engine.actors.lane.messages import PrivateCall
-from engine.actors.order.messages import AllCanceled, EditComes, EditFailed, OrderReplaced, OrdersTouched
+from engine.actors.order.messages import (
+    AllCanceled,
+    EditComes,
+    EditFailed,
+    OrderReplaced,
+    OrdersCanceled,
+    OrdersTouched,
+)
 from engine.actors.runtime.actor import tell_if_alive
 from engine.errors import CallError, CallNotSent, Outcome
 from engine.rules.order.replacement import Replacement
@@ -41,6 +48,8 @@ class CallEffects:
                 message = EditFailed(call.account, _txid(call))
             case "EditOrder" | "AmendOrder" if is_possible:
                 message = OrdersTouched(call.account)
+            case "CancelOrder" | "CancelOrderBatch" if isinstance(result, Mapping) and result.get("count"):
+                message = OrdersCanceled(call.account, _names(call))
             case "CancelAll" if result is not None:
                 message = AllCanceled(call.account, self._wall_ns() / 1e9)
         if message is not None:
@@ -49,3 +58,13 @@ class CallEffects:
 
 def _txid(call: PrivateCall) -> str:
     return str(call.params.get("txid"))
+
+
+def _names(call: PrivateCall) -> tuple[str, ...]:
+    """What a cancel has named."""
+    named = [call.params.get(part) for part in ("txid", "cl_ord_id", "orders", "cl_ord_ids")]
+    return tuple(str(each) for part in named if part is not None for each in (part if _is_list(part) else [part]))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)

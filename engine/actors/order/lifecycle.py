@@ -196,6 +196,7 @@ class Lifecycle:
 
     def all_canceled(self, account: str, at: float) -> None:
         """`AllCanceled`."""
+        self.edits.canceled_here(account, [row.cl_ord_id for row in self._journal.rows_of(account)])
         for row in self._journal.rows_of(account):
             if row.state is OrderState.UNKNOWN and row.times.get(OrderState.SENT.value, at) <= at:
                 self._journal.want_cancel(row.cl_ord_id)

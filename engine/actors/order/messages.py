@@ -162,6 +162,14 @@ class OrderAmended:
 
 
 @dataclass(frozen=True, slots=True)
+class OrdersCanceled:
+    """Tells that a call has canceled orders of the account, as it named them: by txid, ``cl_ord_id`` or ``userref``."""
+
+    account: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OrdersTouched:
     """Tells that an order of the account was changed by a call, or may have been: they are looked at soon."""
 

@@ -38,6 +38,7 @@ from engine.actors.order.messages import (
     OpenByStream,
     OrderAmended,
     OrderReplaced,
+    OrdersCanceled,
     OrdersTouched,
     PauseTrading,
     PlaceBatch,
@@ -62,7 +63,7 @@ from engine.rules.order.states import OrderEvent, OrderState
 from engine.store.backing import JournalRows
 from engine.values import Clock, Settings
 
-LANE_PATIENCE = 0.002
+LANE_PATIENCE = 0.005
 """Seconds that a lane which is free gets to send a placement, and so to write it, before it is written as *planned*."""
 
 
@@ -168,6 +169,7 @@ class OrderActor(EngineActor):
             OrderAmended: lambda m: orders.amended(m.cl_ord_id, m.sent),
             OrdersTouched: lambda m: orders.touched(m.account),
             EditComes: lambda m: orders.edits.comes(m.account, m.txid),
+            OrdersCanceled: lambda m: orders.edits.canceled_here(m.account, m.names),
             EditFailed: lambda m: orders.edits.failed(m.account, m.txid),
             StreamTold: lambda m: orders.streamed.take(m.account, m.rows, is_snapshot=m.is_snapshot),
             StreamLive: lambda m: orders.stream_live(m.account),

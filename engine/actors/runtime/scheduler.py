@@ -8,10 +8,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from engine.actors.runtime.actor import tell_if_alive
+from engine.actors.runtime.actor import Telling
 from engine.values.dataclass import dataclass
 
 logger = logging.getLogger(__name__)
@@ -109,7 +108,7 @@ class ActorTimers:
         """Run `action` once in the actor's thread, `seconds` from now, if it is alive then. Any thread may call it."""
         number = next(self._numbers)
         self._actions[number] = action
-        self._after(seconds, partial(tell_if_alive, self._actor, Due(number)))
+        self._after(seconds, Telling(self._actor, Due(number)))
 
     def run(self, due: Due) -> None:
         """Run the action that is due."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from engine.actors.events import PassFinished
-from engine.actors.runtime.actor import EngineActor, tell_if_alive
+from engine.actors.runtime.actor import EngineActor, Telling
 from engine.actors.runtime.isolation import GivenUp
 from engine.actors.trading.context import GateContext
 from engine.actors.trading.gate_runner import GateRunner
@@ -95,7 +94,7 @@ class TradingActor(EngineActor):
         except Exception:
             logger.exception("A pass of account %s failed.", self._account)
         if self._plan.interval is not None:
-            self._after(self._plan.interval, partial(tell_if_alive, self.actor_ref, _Due()))
+            self._after(self._plan.interval, Telling(self.actor_ref, _Due()))
 
     def _run(self, plan: TradePlan, live: bool, seconds: float | None) -> GateReport:
         try:

@@ -31,6 +31,7 @@ V = TypeVar("V")
 LOCKOUT = 900.0
 """Seconds of quiet after each refusal: Kraken says "a few minutes" on one page and 15 minutes on another."""
 
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})  # of thousands of keys nothing is denied
 DENIED_AT_MOST = 1000
 """So many endpoints of a key, and so many markets, are held back at a time; Kraken has fewer endpoints."""
 
@@ -54,10 +55,10 @@ class KeyBreaker:
 
     probe_every: float = 5.0
     key: BreakerState = CLOSED
-    calls: Mapping[str, BreakerState] = field(default_factory=lambda: MappingProxyType({}))
-    products: Mapping[tuple[str, str], BreakerState] = field(default_factory=lambda: MappingProxyType({}))
+    calls: Mapping[str, BreakerState] = field(default_factory=lambda: _NOTHING)
+    products: Mapping[tuple[str, str], BreakerState] = field(default_factory=lambda: _NOTHING)
     granted: frozenset[str] = frozenset()
-    suspect: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    suspect: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     is_quiet: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -21,7 +21,8 @@ export function filterEvents() {
     row.hidden = !fits;
     shown += fits;
   }
-  document.getElementById("events-told").textContent = shown === body.rows.length ? "" : `${shown} of ${body.rows.length}`;
+  const all = body.rows.length;
+  document.getElementById("events-told").textContent = all ? shown === all ? "" : `${shown} of ${all}` : "none yet";
 }
 
 export function beginFilter() {

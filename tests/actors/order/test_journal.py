@@ -219,25 +219,30 @@ class Counting(Store):
         super().put_all(documents)
 
 
-def test_what_goes_out_is_written_once_with_all_that_is_not_written(tmp_path: Path) -> None:
-    """A crash then finds all of it, by every name."""
+def counted(directory: Path) -> tuple[Journal, Counting]:
+    """A journal, and the store that it writes."""
     stores: list[Counting] = []
 
     def open_store(path: Path, **how: Any) -> Store:
         stores.append(Counting(path, **how))
         return stores[-1]
 
+    return Journal(JournalFile(directory, open_store), wall=lambda: 0.0), stores[0]
+
+
+def test_what_goes_out_is_written_once_with_all_that_is_not_written(tmp_path: Path) -> None:
+    """A crash then finds all of it, by every name."""
     (tmp_path / "state").mkdir()
-    journal = Journal(JournalFile(tmp_path / "state", open_store), wall=lambda: 0.0)
+    journal, store = counted(tmp_path / "state")
     for number, name in ((1, "a"), (2, "b"), (3, "c")):
         journal.intend(replace(placement(number, name, ORDERS[0]), client="MASTER.a", client_id=name))
-    before = stores[0].writes
+    before = store.writes
     journal.send(f"{1:032x}", 50.0)
-    assert stores[0].writes == before + 1
+    assert store.writes == before + 1
     journal.note(f"{1:032x}", N.ACCEPTED, txids=("TX1",))
     journal.send(f"{2:032x}", 50.0)
     journal.save()
-    assert stores[0].writes == before + 2
+    assert store.writes == before + 2
     shutil.copytree(tmp_path / "state", tmp_path / "copy")
     journal.close()
     journal = Journal(JournalFile(tmp_path / "copy"), wall=lambda: 0.0)
@@ -250,22 +255,16 @@ def test_what_goes_out_is_written_once_with_all_that_is_not_written(tmp_path: Pa
 
 
 def test_those_that_go_out_together_are_written_together_or_none_of_them(tmp_path: Path) -> None:
-    stores: list[Counting] = []
-
-    def open_store(path: Path, **how: Any) -> Store:
-        stores.append(Counting(path, **how))
-        return stores[-1]
-
-    journal = Journal(JournalFile(tmp_path, open_store), wall=lambda: 0.0)
+    journal, store = counted(tmp_path)
     for number in (1, 2, 3):
         journal.plan(placement(number, f"id{number}", ORDERS[0]))
-    before = stores[0].writes
+    before = store.writes
     journal.want_cancel(f"{3:032x}")
     with pytest.raises(CallNotSent, match="cancel"):
         journal.send_all({f"{number:032x}": 50.0 for number in (1, 2, 3)})
     assert len(journal.rows(S.PLANNED)) == 3
     sent = journal.send_all({f"{number:032x}": 50.0 + number for number in (1, 2)})
-    assert stores[0].writes == before + 1
+    assert store.writes == before + 1
     assert [row.deadline for row in sent] == [51.0, 52.0]
     assert journal.send_all({f"{number:032x}": 99.0 for number in (1, 2)}) == sent, "the first deadlines stay"
     written = read_documents(tmp_path / FILE_NAME)
