@@ -108,7 +108,7 @@ class Listener:
         """Nothing is expected of the account any more."""
         with self._lock:
             self._accounts.pop(account, None)
-            self._silent.pop(account, None)
+            self._silent.clear()
             self.heard_until.pop(account, None)
             self._lane = self._lane if self._accounts else None
 
