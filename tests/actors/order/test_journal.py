@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.actors.backing.journal_file import FILE_NAME, JournalFile
 from engine.actors.order.journal import FORGET_AT_MOST, Journal, PlacedAlready
-from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled
+from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
 from engine.rules.order.order import Order
 from engine.rules.order.placement import REMEMBERED, REMEMBERED_UNNAMED, Placement
 from engine.rules.order.states import OrderEvent, OrderState, after
@@ -287,6 +287,49 @@ def test_what_could_not_be_written_is_given_up_and_its_id_is_that_of_the_one_bef
     row = journal.find("MASTER", "a")
     assert row is not None
     assert row.cl_ord_id == f"{1:032x}"
+
+
+class Late(Store):
+    """Writes, and says that the disk does not answer when it is told to be late."""
+
+    is_late = False
+
+    def put_all(self, documents: Mapping[str, Any]) -> None:
+        super().put_all(documents)
+        if self.is_late:
+            raise StoreError("The disk does not answer.")
+
+
+def test_what_was_given_up_and_written_late_is_never_sent_and_its_id_may_be_used_again(tmp_path: Path) -> None:
+    """Its caller was told that it was not sent, and may have placed it again (promise G9)."""
+    stores: list[Late] = []
+
+    def open_store(path: Path, **how: Any) -> Store:
+        stores.append(Late(path, **how))
+        return stores[-1]
+
+    journal = Journal(JournalFile(tmp_path, open_store), wall=lambda: 1.0)
+    for number in (1, 2):
+        journal.intend(placement(number, "a", ORDERS[0]))
+        stores[0].is_late = True
+        with pytest.raises(CallNotSent, match="could not be written down"):
+            journal.write(f"{number:032x}")
+        stores[0].is_late = False
+        assert f"{number:032x}" in read_documents(tmp_path / FILE_NAME)
+        with pytest.raises(CallNotSent):
+            journal.send(f"{number:032x}", 50.0)
+    journal.plan(placement(3, "a", ORDERS[0]))
+    for number in (1, 2):
+        with pytest.raises(CallNotSent):
+            journal.send(f"{number:032x}", 50.0)
+    journal.send(f"{3:032x}", 50.0)
+    assert [row.cl_ord_id for row in journal.rows(S.SENT)] == [f"{3:032x}"]
+    journal.close()
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 2.0)
+    found = journal.find("MASTER", "a")
+    assert found is not None
+    assert (found.cl_ord_id, found.state) == (f"{3:032x}", S.UNKNOWN)
+    journal.close()
 
 
 def test_whoever_waits_for_the_lane_to_write_is_told_when_it_has(tmp_path: Path) -> None:
