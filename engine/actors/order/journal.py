@@ -147,7 +147,8 @@ class Journal:
         """Write down a placement that was taken in, unless it is sent within `patience` seconds, and so written.
 
         Of several that wait for their turn only the first is waited for: the lane is busy. Raises `CallNotSent` when it
-        cannot be written: it is forgotten then, and cannot be sent any more.
+        cannot be written: it is forgotten then, and cannot be sent any more. One that the lane could not write either
+        is not forgotten, since its answer will end it.
         """
         with self._sent:
             if patience and self._rows.names_in(OrderState.PLANNED) <= {cl_ord_id}:
@@ -197,6 +198,7 @@ class Journal:
         try:
             self._kept.send(first, self._rows.unwritten.get(first.cl_ord_id), [*others, *along])
         except StoreError as error:
+            self._rows.in_doubt.update(self._rows.unwritten.keys() & {row.cl_ord_id for row in rows})
             raise _not_written(error) from None
         for row in rows:
             self._rows.take(row)
