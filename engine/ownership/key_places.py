@@ -19,13 +19,16 @@ def places_of_keys(directory: Path) -> list[Path]:
 
     A login session has directories that a service or a container lacks, so a key is claimed in all that are there. The
     one beside the state directory is what containers share whose state directories are side by side on one volume; they
-    do not see each other's abstract sockets. Links are followed, so that one directory has one name.
+    do not see each other's abstract sockets. One directory is one place, also when links or mounts give it two names.
     """
     name = f"kraken-engine-keys-{os.getuid()}"
     machine = (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}", _temporary())
     there = [each for each in machine if os.path.isabs(each) and os.path.isdir(each)]
-    places = (os.path.realpath(each) for each in (*there, str(directory.parent)))
-    return [Path(each, name) for each in dict.fromkeys(places)]
+    found: list[str] = []
+    for each in map(os.path.realpath, (*there, str(directory.parent))):
+        if not any(_is_one(each, other) for other in found):
+            found.append(each)
+    return [Path(each, name) for each in found]
 
 
 def runtime_directory() -> Path:
@@ -55,6 +58,13 @@ def make_private(path: Path) -> None:
         raise StoreError(f"{path} cannot be made: {cause(error)}.") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise StoreError(f"{path} is not a directory of this user alone.")
+
+
+def _is_one(place: str, other: str) -> bool:
+    try:
+        return os.path.samefile(place, other)
+    except OSError:
+        return place == other
 
 
 def _temporary() -> str:

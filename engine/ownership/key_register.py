@@ -56,17 +56,18 @@ class KeyRegister:
 
     def add(self, keys: Mapping[str, str]) -> None:
         """Hold these keys, each with its account. Raises `StoreInUse` or `StoreError`; none of them is held then."""
-        with _guard, _turn(self.place):
+        with _guard:
             for key_id in keys.keys() & self._keys.keys():
                 raise in_use(claim_of(keys[key_id]), os.getpid())
-            self._find_again()
-            try:
-                self._append(keys)
-                for error in self._taken(keys).values():
-                    raise error
-            except BaseException:
-                self.remove(keys)
-                raise
+            self._find_again()  # the directory of the turns as well
+            with _turn(self.place):
+                try:
+                    self._append(keys)
+                    for error in self._taken(keys).values():
+                        raise error
+                except BaseException:
+                    self.remove(keys)
+                    raise
 
     def remove(self, keys: Iterable[str]) -> None:
         """Give keys back; one that is not held is passed over."""
@@ -75,7 +76,7 @@ class KeyRegister:
                 self._lost.pop(key_id, None)
                 held = self._keys.pop(key_id, None)
                 if held is not None:
-                    with contextlib.suppress(OSError):  # of a file that is gone
+                    with contextlib.suppress(OSError, OwnershipLost):  # of a file that is gone
                         self._file.check()
                         os.pwrite(self._file.descriptor, b" " * len(key_id.encode()), held.at)
 

@@ -61,6 +61,21 @@ def test_a_key_that_was_given_back_is_free(place: Path) -> None:
     ours.release()
 
 
+def test_keys_come_and_go_while_a_cleaner_has_removed_the_directory(place: Path) -> None:
+    """A key that could not be given back could not be taken again, and one that could not be added is not guarded."""
+    ours = KeyRegister(place)
+    ours.add({"a": "ALICE", "b": "BOB"})
+    shutil.rmtree(place)
+    ours.remove(["a"])
+    ours.add({"c": "CAROL"})
+    assert [len(lock_files_of(key, place)) for key in "abc"] == [0, 1, 1]
+    shutil.rmtree(place)
+    ours.remove(["c"])
+    with another_owner(place, "a", "c"):
+        ours.verify("b")
+    ours.release()
+
+
 def test_owners_that_come_and_go_leave_one_file(place: Path) -> None:
     for _ in range(3):
         with another_owner(place, "a") as other:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
@@ -157,3 +159,32 @@ def test_lock_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / LOCK_NAME).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="cannot be opened"):
         Ownership(tmp_path)
+
+
+TWO_NAMES = """
+import sys
+from pathlib import Path
+from engine.ownership import Ownership
+
+owner = Ownership(Path(sys.argv[1]), [("MASTER", sys.argv[2])])
+owner.verify(sys.argv[2])
+owner.release()
+"""
+
+
+def test_a_directory_that_a_mount_gives_a_second_name_does_not_refuse_its_only_owner(tmp_path: Path) -> None:
+    """As in a container whose runtime directory is on the volume of its state."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("needs Linux, and root to mount a directory")
+    real, second = tmp_path / "real", tmp_path / "second"
+    real.mkdir()
+    second.mkdir()
+    own = [sys.executable, "-c", TWO_NAMES, str(real / "state"), _key()]
+    mount = 'mount --bind "$0" "$1" || exit 77; shift; exec "$@"'
+    mounted = ["unshare", "--mount", "sh", "-c", mount, str(real), str(second)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(second), "PYTHONPATH": str(root)}
+    done = subprocess.run([*mounted, *own], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this machine allows no mount")
+    assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ FORGET_EVERY = 50  # plans between two looks for rows that need not be kept
 FORGET_AT_MOST = 100  # of them at a time, so that no placement waits long for it
 ALONG = 20  # rows that are written at most together with one that goes out
 WRITE_AGAIN = 5.0  # seconds after which another try makes sense
+_GIVEN_UP = "The placement was given up before its turn; it was not sent."
 
 T = TypeVar("T")
 
@@ -82,7 +83,9 @@ class Journal:
     def row(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name."""
         with self._lock:
-            return self._rows.get(cl_ord_id) or self._read(lambda: self._kept.get(cl_ord_id))
+            here = self._rows.get(cl_ord_id)
+            kept = None if here is not None else self._read(lambda: self._kept.get(cl_ord_id))
+            return here if kept is None else self._newer(kept)
 
     def find(self, account: str, name: str) -> Placement | None:
         """The placement of that id, `cl_ord_id` or txid, also one that an edit has replaced."""
@@ -144,7 +147,8 @@ class Journal:
         """Write down a placement that was taken in, unless it is sent within `patience` seconds, and so written.
 
         Of several that wait for their turn only the first is waited for: the lane is busy. Raises `CallNotSent` when it
-        cannot be written: it is forgotten then, and cannot be sent any more.
+        cannot be written: it is forgotten then, and cannot be sent any more. One that the lane could not write either
+        is not forgotten, since its answer will end it.
         """
         with self._sent:
             if patience and self._rows.names_in(OrderState.PLANNED) <= {cl_ord_id}:
@@ -175,7 +179,7 @@ class Journal:
         """The placement as it goes out."""
         row = self.row(cl_ord_id)
         if row is None:
-            raise CallNotSent("The placement was given up before its turn; it was not sent.")
+            raise CallNotSent(_GIVEN_UP)
         if row.state is OrderState.SENT:
             return row
         if row.state is not OrderState.PLANNED:
@@ -194,6 +198,7 @@ class Journal:
         try:
             self._kept.send(first, self._rows.unwritten.get(first.cl_ord_id), [*others, *along])
         except StoreError as error:
+            self._rows.in_doubt.update(self._rows.unwritten.keys() & {row.cl_ord_id for row in rows})
             raise _not_written(error) from None
         for row in rows:
             self._rows.take(row)
@@ -206,6 +211,14 @@ class Journal:
             row = self._known(cl_ord_id).after(event, self._wall(), **changes)
             self._rows.change(row)
             return row
+
+    def give_up(self, cl_ord_id: str, reason: str) -> Placement | None:
+        """Take in, in memory, that a placement is not sent, unless its turn has come; returns what is known of it."""
+        with self._lock:
+            row = self.row(cl_ord_id)
+            if row is None or row.state is not OrderState.PLANNED:
+                return row
+            return self.note(cl_ord_id, OrderEvent.NOT_SENT, reason=reason, may_repeat=True)
 
     def want_cancel(self, cl_ord_id: str) -> Placement:
         """A cancel has come for it: if it was not sent, its id is used up; else it is to be canceled, until it is over.
@@ -333,8 +346,14 @@ class Journal:
         return None if found is None else self._newer(found)
 
     def _newer(self, row: Placement) -> Placement:
-        """What is in memory of a row that was read: that is newer."""
-        return self._rows.get(row.cl_ord_id) or row
+        """What is in memory of a row that was read: that is newer.
+
+        One that waits for its turn is always there; else it was given up, and written late.
+        """
+        here = self._rows.get(row.cl_ord_id)
+        if here is None and row.state is OrderState.PLANNED:
+            return row.after(OrderEvent.NOT_SENT, self._wall(), reason=_GIVEN_UP, may_repeat=True)
+        return here or row
 
     @staticmethod
     def _read(read: Callable[[], T]) -> T:

@@ -22,6 +22,8 @@ class LiveRows:
         """Those that were changed since they were written."""
         self.unwritten: dict[str, Placement | None] = {}
         """Those that were never written, and the placements whose ids they take."""
+        self.in_doubt: set[str] = set()
+        """Those of them that were to go out and could not be written: the file may have them as sent all the same."""
 
     def get(self, cl_ord_id: str) -> Placement | None:
         """The placement of that name."""
@@ -78,13 +80,16 @@ class LiveRows:
         """The file has it as it is here. One that is over is dropped from memory."""
         before = self.unwritten.pop(row.cl_ord_id, None)
         self.unsaved.discard(row.cl_ord_id)
+        self.in_doubt.discard(row.cl_ord_id)
         if before is not None:
             self.leave(before)
         if not row.is_live:
             self.leave(row)
 
     def take_back(self, row: Placement) -> None:
-        """Forget a new one, which could not be written."""
+        """Forget a new one, which could not be written; but one in doubt stays until what became of it is written."""
+        if row.cl_ord_id in self.in_doubt:
+            return
         before = self.unwritten[row.cl_ord_id]
         self.leave(row)
         if before is not None and before.cl_ord_id in self._rows:
@@ -116,6 +121,7 @@ class LiveRows:
         """It is not in memory any more."""
         self.unwritten.pop(row.cl_ord_id, None)
         self.unsaved.discard(row.cl_ord_id)
+        self.in_doubt.discard(row.cl_ord_id)
         known = self._rows.pop(row.cl_ord_id, None)
         if known is None:
             return

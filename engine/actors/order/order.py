@@ -269,11 +269,9 @@ class OrderActor(EngineActor):
 
     def _broken_off(self, plan: Placement, error: Exception) -> CallError:
         """The attempt failed unexpectedly: the journal has it as not sent, so that it cannot be sent later."""
-        row = self._journal.row(plan.cl_ord_id)
         self._orders.waiters.forget(plan.cl_ord_id)
         reason = f"The engine failed before the order was sent ({type(error).__name__})."
-        if row is not None and row.state is OrderState.PLANNED:
-            row = self._journal.note(row.cl_ord_id, OrderEvent.NOT_SENT, reason=reason, may_repeat=True)
+        row = self._journal.give_up(plan.cl_ord_id, reason)  # the lane may have it by now
         if row is None or row.state is OrderState.NOT_PLACED:
             return CallNotSent(reason)
         return OrderUnknown(f"{reason[:-1]} or after: it is looked up.", row.receipt)

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.actors.backing.journal_file import FILE_NAME, JournalFile
 from engine.actors.order.journal import FORGET_AT_MOST, Journal, PlacedAlready
-from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled
+from engine.errors import CallNotSent, ConfigError, IdInUse, PairUnsettled, StoreError
 from engine.rules.order.order import Order
 from engine.rules.order.placement import REMEMBERED, REMEMBERED_UNNAMED, Placement
 from engine.rules.order.states import OrderEvent, OrderState, after
@@ -287,6 +287,82 @@ def test_what_could_not_be_written_is_given_up_and_its_id_is_that_of_the_one_bef
     row = journal.find("MASTER", "a")
     assert row is not None
     assert row.cl_ord_id == f"{1:032x}"
+
+
+class Late(Store):
+    """Is told to be late: then it says that the disk does not answer, and has written the first document alone."""
+
+    is_late = has_written = False
+
+    def put_all(self, documents: Mapping[str, Any]) -> None:
+        if not (self.is_late and self.has_written):
+            super().put_all(documents)
+        self.has_written = self.is_late
+        if self.is_late:
+            raise StoreError("The disk does not answer.")
+
+
+def late(directory: Path) -> tuple[Journal, Late]:
+    """A journal, and the store that it writes."""
+    stores: list[Late] = []
+
+    def open_store(path: Path, **how: Any) -> Store:
+        stores.append(Late(path, **how))
+        return stores[-1]
+
+    return Journal(JournalFile(directory, open_store), wall=lambda: 1.0), stores[0]
+
+
+def test_what_was_given_up_and_written_late_is_never_sent_and_its_id_may_be_used_again(tmp_path: Path) -> None:
+    """Its caller was told that it was not sent, and may have placed it again (promise G9)."""
+    journal, store = late(tmp_path)
+    for number in (1, 2):
+        journal.intend(placement(number, "a", ORDERS[0]))
+        store.is_late, store.has_written = True, False
+        with pytest.raises(CallNotSent, match="could not be written down"):
+            journal.write(f"{number:032x}")
+        store.is_late = False
+        assert f"{number:032x}" in read_documents(tmp_path / FILE_NAME)
+        with pytest.raises(CallNotSent):
+            journal.send(f"{number:032x}", 50.0)
+    journal.plan(placement(3, "a", ORDERS[0]))
+    for number in (1, 2):
+        with pytest.raises(CallNotSent):
+            journal.send(f"{number:032x}", 50.0)
+    journal.send(f"{3:032x}", 50.0)
+    assert [row.cl_ord_id for row in journal.rows(S.SENT)] == [f"{3:032x}"]
+    journal.close()
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 2.0)
+    found = journal.find("MASTER", "a")
+    assert found is not None
+    assert (found.cl_ord_id, found.state) == (f"{3:032x}", S.UNKNOWN)
+    journal.close()
+
+
+def test_what_the_lane_has_written_late_and_did_not_send_is_known_as_not_sent(tmp_path: Path) -> None:
+    """In this run and the next: else nobody would look it up here, and there it would hold up its pair."""
+    journal, store = late(tmp_path)
+    journal.intend(placement(1, "a", ORDERS[0]))
+    store.is_late = True
+    with pytest.raises(CallNotSent, match="could not be written down"):
+        journal.send(f"{1:032x}", 50.0)
+    with pytest.raises(CallNotSent, match="could not be written down"):
+        journal.write(f"{1:032x}")
+    assert read_documents(tmp_path / FILE_NAME)[f"{1:032x}"]["state"] == "sent"
+    journal.note(f"{1:032x}", N.NOT_SENT, may_repeat=True)  # the lane's answer
+    with pytest.raises(StoreError):
+        journal.save()
+    store.is_late = False
+    journal.close()
+    for _ in range(2):
+        journal = Journal(JournalFile(tmp_path), wall=lambda: 2.0)
+        found = journal.find("MASTER", "a")
+        assert found is not None
+        assert (found.state, found.may_repeat) == (S.NOT_PLACED, True)
+        journal.close()
+    journal = Journal(JournalFile(tmp_path), wall=lambda: 3.0)
+    journal.plan(placement(2, "a", ORDERS[0]))
+    journal.close()
 
 
 def test_whoever_waits_for_the_lane_to_write_is_told_when_it_has(tmp_path: Path) -> None:
