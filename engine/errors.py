@@ -322,15 +322,19 @@ class LaneElsewhere(EngineError):
     """The lane of an account is not served by this node of the cluster, or not yet.
 
     `lane`: its name. `owner`: the node that has it, `None` while nobody has; this node's own name while it takes the
-    lane over. `url`: where the owner's gateway is, `None` when it has none.
+    lane over. `url`: where the owner's gateway is, `None` when it has none. `kraken_word`: the error string of Kraken's
+    that keeps the owner from serving the account, where it has locked the key out or refuses it.
     """
 
-    def __init__(self, message: str, lane: str = "", owner: str | None = None, url: str | None = None) -> None:
+    def __init__(
+        self, message: str, lane: str = "", owner: str | None = None, url: str | None = None,
+        kraken_word: str | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message)
-        self.lane, self.owner, self.url = lane, owner, url
+        self.lane, self.owner, self.url, self.kraken_word = lane, owner, url, kraken_word
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.lane, self.owner, self.url)
+        return type(self), (str(self), self.lane, self.owner, self.url, self.kraken_word)
 
 
 class BalanceUnknown(EngineError):

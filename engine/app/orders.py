@@ -40,6 +40,10 @@ from engine.rules.order.validation import fit, params_of, reserves
 
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
 JOURNAL_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
+_NO_PLACEMENT = (
+    "Account {account} has no placement {name!r} here: kraken-engine orders {account} lists its open orders, with ids "
+    "and txids."
+)
 
 
 class OrderMethods(AccountMethods):
@@ -211,7 +215,7 @@ class OrderMethods(AccountMethods):
         name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
         row: Placement | None = self._ask(FindOrder(account, name), deadline)
         if row is None:
-            raise UnknownName(f"Account {account} has no placement {str(name)[:140]!r} here.", account=account)
+            raise UnknownName(_NO_PLACEMENT.format(account=account, name=str(name)[:140]), account=account)
         return row
 
     def _ask(self, message: Any, deadline: float) -> Any:

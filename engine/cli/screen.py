@@ -23,6 +23,7 @@ from engine.rules.gates.report import GateReport
 from engine.rules.order.order import Order, OrderReceipt
 from engine.rules.order.states import OrderState
 from engine.values.dataclass import dataclass
+from engine.web.page.absent import Absent
 from engine.web.page.cell import GLYPHS
 from engine.web.page.headline import headline
 from engine.web.page.seen import LoggedEvent
@@ -48,6 +49,8 @@ class Seen:
     """What unknown orders may take, by account and asset."""
     events: Sequence[LoggedEvent] = ()
     """The newest first."""
+    absent: Absent | None = None
+    """What to say of accounts of the cluster of which nothing is known."""
 
 
 def screen(seen: Seen) -> RenderableType:
@@ -60,7 +63,7 @@ def screen(seen: Seen) -> RenderableType:
 def _headline(seen: Seen) -> RenderableType:
     """What the dashboard says at its top."""
     status = seen.status
-    told = headline(status, seen.orders)
+    told = headline(status, seen.orders, absent=seen.absent)
     text = Text(f"{GLYPHS[told.state]} {told.sentence.text}\n{told.consequence.text}", style=_HEADLINE[told.state])
     mode = "live: it may trade" if status.live else "dry run: nothing can trade"
     return Panel(text, title=f"kraken-engine · {status.url} · {mode}", title_align="left")

@@ -11,6 +11,8 @@ from engine.cli.output import document, say
 from engine.cli.screen import screen
 from engine.cli.watch import look, watched
 
+_WHERE = "kraken-engine cluster status says who has each lane, and kraken-engine doctor what is wrong."
+
 
 @click.command()
 @common
@@ -24,13 +26,9 @@ def status(options: Options) -> int:
     found = options.load(need_accounts=False)
     with watched(options, found) as engine:
         seen = look(engine)
-    told = {each.account for each in seen.status.accounts}
-    for lane, accounts in ({} if found.cluster is None else found.cluster.lanes).items():
-        missing = [name for name in accounts if name not in told]
-        if missing:
-            names = ", ".join(missing)
-            say(f"No node tells of {names} in lane {lane} now; kraken-engine cluster status says who has it, and "
-                "kraken-engine doctor what is wrong.")  # fmt: skip
+    if seen.absent is not None and seen.absent.state != "good":
+        said = f"{seen.absent.sentence} {_WHERE}" if options.json else _WHERE
+        say(said)
     if options.json:
         document(seen.status.to_dict())
     else:

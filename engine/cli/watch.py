@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from engine.app.remote.remote_engine import RemoteEngine
 from engine.cli.drawing import drawing
 from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
@@ -21,10 +22,10 @@ from engine.config import Config
 from engine.errors import EngineError
 from engine.web.feed.event_log import EventLog
 from engine.web.feed.orders import OpenOrders
+from engine.web.page.absent import Absent
 
 if TYPE_CHECKING:
     from engine.app import Engine
-    from engine.app.remote.remote_engine import RemoteEngine
 
 EVERY = 1.0  # seconds
 EVENTS_SHOWN = 8
@@ -85,8 +86,14 @@ def look(engine: Engine | RemoteEngine, listener: WatchedEvents | None = None) -
         with contextlib.suppress(EngineError):
             reserved[each.account] = engine.reserved(each.account)
     if listener is None:
-        return Seen(status, (), reserved)
-    return Seen(status, listener.orders.receipts(), reserved, listener.log.newest(EVENTS_SHOWN))
+        return Seen(status, (), reserved, absent=_absent(engine))
+    return Seen(status, listener.orders.receipts(), reserved, listener.log.newest(EVENTS_SHOWN), _absent(engine))
+
+
+def _absent(engine: Engine | RemoteEngine) -> Absent | None:
+    """What a node says of the accounts of its cluster of which it knows nothing; an engine without one says nothing."""
+    told = engine.service("absent") if isinstance(engine, RemoteEngine) else None
+    return None if told is None else Absent(*told)
 
 
 def _show_live(out: Console, engine: Engine | RemoteEngine) -> None:

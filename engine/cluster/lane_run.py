@@ -17,7 +17,8 @@ from typing import Any
 from engine.actors.events import EngineWarning
 from engine.app import Engine
 from engine.cluster.backing import LaneBacking
-from engine.errors import EngineError, EngineStopped, StoreError
+from engine.errors import EngineError, EngineStopped, LockedOut, StoreError, TemporaryLockout
+from engine.kraken.refusal_words import code_of
 from engine.rules.backoff import Backoff
 from engine.rules.cluster.lease import HeldLane, LaneEvent, LaneState
 
@@ -57,7 +58,8 @@ class LaneRun:
 
     `make` makes the engine, which is not started yet. `failure` is why it could not be started. `first_accepted` has
     the seconds from the claim until Kraken accepted the first read of it. `refusals` has, for an account that is not
-    served yet, why the last try to have its key accepted failed.
+    served yet, why the last try to have its key accepted failed, and `lockouts` the error string that Kraken has for it
+    where it has locked the key out or refuses it.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LaneRun:
         self.engine: Engine | None = None
         self.failure: EngineError | None = None
         self.refusals: dict[str, str] = {}
+        self.lockouts: dict[str, str] = {}
         self.first_accepted: Future[float] = Future()
         self._make, self._ended = make, ended
         self._held = HeldLane(lease.lane).claimed(lease.epoch, lease.sure_until - lease.ttl, lease.ttl)
@@ -171,6 +174,9 @@ class LaneRun:
         if asked.cancelled() or error is not None:
             logger.info("Kraken has not accepted the key of account %s yet: %s", account, error)
             self.refusals[account] = str(error or "the call was withdrawn")
+            self.lockouts.pop(account, None)
+            if isinstance(error, LockedOut | TemporaryLockout):
+                self.lockouts[account] = code_of(error)
             self._told.put((time.monotonic() + AGAIN.pause(failures), account, failures + 1))
             return
         with self._changing:
@@ -179,6 +185,7 @@ class LaneRun:
             if not self.first_accepted.done():
                 self.first_accepted.set_result(time.monotonic() - self._began)
         self.refusals.pop(account, None)
+        self.lockouts.pop(account, None)
         self._told.put(_Told.ACCEPTED)
 
     def _warn_if_lost(self, engine: Engine) -> None:

@@ -122,7 +122,9 @@ class Node:
         status = self._lane_status(lane, time.monotonic())
         trouble = None if rounds is None else rounds.trouble
         refusal = None if run is None else run.refusals.get(account)
-        raise LaneElsewhere(_where(account, status, self.name, trouble, refusal), lane, status.owner, status.url)
+        word = None if run is None else run.lockouts.get(account)
+        told = _where(account, status, self.name, trouble, refusal)
+        raise LaneElsewhere(told, lane, status.owner, status.url, word)
 
     def lane_of(self, account: str) -> str:
         """The lane of an account. Raises `UnknownName` for one that is in none. Never waits."""

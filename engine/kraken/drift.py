@@ -39,6 +39,8 @@ class Drift:
         """The change in words."""
         if self.endpoint == OTHERS:
             return f"Kraken's replies have more that is {self.what} than is told apart."
+        if (self.endpoint, self.field, self.what) in _AS_USUAL:
+            return _AS_USUAL[self.endpoint, self.field, self.what]
         sentence = _NEW_ERROR if self.what == NEW and _ERROR.fullmatch(self.field) else _SENTENCES[self.what]
         return sentence.format(endpoint=self.endpoint, field=self.field)
 
@@ -59,6 +61,14 @@ _SENTENCES = {
     ODD: "Kraken's {endpoint} replies have a {field} that cannot be read.",
 }
 
+# What Kraken does today, by its changelog (https://docs.kraken.com/api/docs/change-log) and by recorded replies.
+_AS_USUAL = {
+    ("AssetPairs", "fees", MISSING): "Kraken's AssetPairs replies tell no fees, to anyone, since September 2026: there "
+    "is nothing to do. The engine counts with the fee that TradeVolume tells for the account, else with the setting "
+    "fee_bound.",
+    ("AssetPairs", "status", MISSING): "Kraken's AssetPairs replies leave out the status of some pairs: there is "
+    "nothing to do. The engine trades them until Kraken says otherwise.",
+}
 _NEW_ERROR = "Kraken refuses {endpoint} with an error that this engine does not know ({field})."
 _ERROR = re.compile(r"error(\.E[A-Za-z]+)?")  # as `replies` notes it: the text itself is in the error of the call
 

@@ -19,6 +19,7 @@ from engine.errors import (
     IdInUse,
     InsufficientFunds,
     InvalidArguments,
+    LaneElsewhere,
     LockedOut,
     MailboxFull,
     MarketUnavailable,
@@ -76,7 +77,7 @@ def code_of(error: EngineError) -> str:
     """The error string that Kraken uses for it."""
     if isinstance(error, CallError) and error.kraken_code:
         return error.kraken_code
-    if isinstance(error, CallNotSent) and error.kraken_word:
+    if isinstance(error, CallNotSent | LaneElsewhere) and error.kraken_word:
         return error.kraken_word
     if isinstance(error, WrongParameter):
         return f"{INVALID_ARGUMENTS}:{error.name}"

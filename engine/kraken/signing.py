@@ -76,6 +76,12 @@ class Body:
         """The bytes to sign and to send."""
         return b"%b%d%b" % (self.before_nonce, nonce, self.after_nonce)
 
+    def with_deadline(self, moment: float) -> Body:
+        """With a ``deadline``, in Unix seconds: at the end, or in place of the one that is there."""
+        text = rfc3339(moment)
+        added = _json_with if self.content_type == JSON else _form_with
+        return Body(self.content_type, self.before_nonce, added(self.after_nonce, "deadline", text))
+
 
 def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | None = None) -> Body:
     """Encode a private call's parameters, in their order, behind the nonce and the `otp`.
@@ -90,12 +96,26 @@ def encode(endpoint: Endpoint, params: Mapping[str, object], *, otp: Secret | No
     sent |= {k: v for k, v in params.items() if not (k == "validate" and v is False)}
     if endpoint.json:
         text = encode_json(sent)
-        return Body(JSON, b'{"nonce":"', b'"}' if text == b"{}" else b'",' + text[1:])
+        return Body(JSON, _NONCE, b'"}' if text == b"{}" else b'",' + text[1:])
     text = encode_form(sent)
     return Body(FORM, b"nonce=", b"&" + text if text else b"")
 
 
-_NO_FORM, _NO_JSON = Body(FORM, b"nonce=", b""), Body(JSON, b'{"nonce":"', b'"}')
+_NONCE = b'{"nonce":"'
+_NO_FORM, _NO_JSON = Body(FORM, b"nonce=", b""), Body(JSON, _NONCE, b'"}')
+
+
+def _form_with(encoded: bytes, name: str, value: str) -> bytes:
+    """A form behind its nonce with one more parameter, whose name has nothing to quote."""
+    begin = f"{name}=".encode()
+    parts, added = encoded.split(b"&"), begin + _quoted(value, quote_plus, "").encode()
+    is_there = any(each.startswith(begin) for each in parts)
+    return b"&".join([added if each.startswith(begin) else each for each in parts] + ([] if is_there else [added]))
+
+
+def _json_with(encoded: bytes, name: str, value: str) -> bytes:
+    """A JSON object behind its nonce with one more member."""
+    return _json_text({**json.loads(_NONCE + encoded), name: value})[len(_NONCE) :]
 
 
 def rfc3339(unix: float) -> str:
@@ -123,6 +143,10 @@ def encode_json(params: Mapping[str, object]) -> bytes:
     of a name. Raises `CallNotSent` like `encode_form`; here lists and mappings may be nested.
     """
     body = {_name(k): _nested(k, v, _DEEPEST) for k, v in params.items() if v is not None}
+    return _json_text(body)
+
+
+def _json_text(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 

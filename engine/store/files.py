@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import StoreDamaged, StoreError
 from engine.store.descriptors import MORE_FILES, is_shortage, next_descriptor
+from engine.store.disk_trouble import disk_remedy
 
 _BESIDE = ("-journal", "-wal", "-shm")
 
@@ -238,7 +239,7 @@ def identity_of(path: Path) -> Identity:
 
 
 def cause(error: BaseException) -> str:
-    """The system's own words for a failure, to be put into an error message, and the remedy where it is a shortage."""
+    """The system's own words for a failure, to be put into an error message, and what to do where that is known."""
     if is_shortage(error):
         return f"too many files are open, so {MORE_FILES}"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__) + disk_remedy(error)

@@ -52,6 +52,8 @@ SLICE = 0.05  # seconds of it waited at a time, so that a machine that stood sti
 CACHE = 128  # KiB of pages that SQLite keeps for a file: 2,000 is its default, and the system caches files as well
 AT_ONCE = 400  # documents in one statement; SQLite takes so many values
 
+_GOES_ON = "Every write tries again: once the disk takes them, all goes on without a restart."
+
 T = TypeVar("T")
 
 _REPLACE = f"REPLACE INTO {TABLE} (key, value) VALUES "  # noqa: S608
@@ -208,10 +210,10 @@ class Store:
             writer.execute(statement, values, done)
             if not _in_time(partial(_has_come, done)):
                 self._late = done
-                raise StoreError(f"Cannot write to {self.path}: the disk does not answer.")
+                raise StoreError(f"Cannot write to {self.path}: the disk does not answer. {_GOES_ON}")
             writer.check_raise_error()
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"Cannot write to {self.path}: {cause(error)}.") from error
+            raise StoreError(f"Cannot write to {self.path}: {cause(error)}. {_GOES_ON}") from error
 
     def _check_writer(self) -> None:
         """Require that a late write has ended: otherwise its older document could overwrite a newer one."""
@@ -221,7 +223,7 @@ class Store:
             try:
                 self._late.get_nowait()
             except queue.Empty:
-                raise StoreError(f"Cannot write to {self.path}: the disk does not answer.") from None
+                raise StoreError(f"Cannot write to {self.path}: the disk does not answer. {_GOES_ON}") from None
             self._late = None
             with contextlib.suppress(sqlite3.Error):
                 self._dict.conn.check_raise_error()  # what became of the late write was reported already

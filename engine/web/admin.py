@@ -1,4 +1,4 @@
-"""What only the service answers, and no engine: about its gateway's keys, and its doctor. On the Unix socket only."""
+"""What only the service answers, and no engine: its gateway's keys, doctor and cluster. On the Unix socket only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.doctor import examine_running
 from engine.errors import LaneElsewhere
+from engine.web.page.absent import absent_accounts
 from engine.web.web_state import WebState
 
 DOCTOR_PATIENCE = 90.0  # seconds
@@ -32,6 +33,15 @@ def _doctor(service: WebState, account: str) -> list[dict[str, Any]]:
     return found
 
 
+def _absent(service: WebState) -> list[str] | None:
+    """What to say of the accounts of the cluster of which nothing is known, as the page says it: an `Absent`."""
+    cluster = service.subject.cluster
+    if cluster is None:
+        return None
+    found = absent_accounts(service.engine.status(), cluster.status(), asks_others=cluster.token is not None)
+    return None if found is None else list(found)
+
+
 def _gateway_keys(service: WebState) -> list[dict[str, Any]]:
     return [each.to_dict() for each in service.gateway.credentials.all()]
 
@@ -50,5 +60,5 @@ def _revoke(service: WebState, account: str, label: str) -> dict[str, Any]:
 
 
 ADMIN: Mapping[str, Callable[..., Any]] = {
-    "doctor": _doctor, "gateway-keys": _gateway_keys, "issue": _issue, "revoke": _revoke,
+    "absent": _absent, "doctor": _doctor, "gateway-keys": _gateway_keys, "issue": _issue, "revoke": _revoke,
 }  # fmt: skip

@@ -21,16 +21,18 @@ async def dashboard(request: Request) -> Response:
     service.feed.looked_at()
     chosen, kept = request.query_params.get(COOKIE, ""), request.cookies.get(COOKIE, "")
     # In a thread: with a thousand accounts it takes a while, and the gateway's clients would wait for it.
-    text, currency = await run_in_threadpool(_rendered, service, chosen, kept)
+    may_act = getattr(request.state, "may_act", None)  # `None` where there is no guard, and no way to act
+    text, currency = await run_in_threadpool(_rendered, service, may_act, chosen, kept)
     answer = HTMLResponse(text)
     if chosen == currency:
         answer.set_cookie(COOKIE, chosen, max_age=YEAR, samesite="strict", httponly=True)
     return answer
 
 
-def _rendered(service: WebState, chosen: str, kept: str) -> tuple[str, str]:
+def _rendered(service: WebState, may_act: bool | None, chosen: str, kept: str) -> tuple[str, str]:
     """The document, and the currency in which it shows totals."""
     status = service.engine.status()
     usual = currency_of(next((each.cash_assets for each in status.accounts), ()))
     currency = next((each for each in (chosen, kept, usual) if each in CURRENCIES), CURRENCIES[0])
-    return page(status, service.feed.view, Viewer(currency, service.may_act)), currency
+    viewer = Viewer(currency, may_act is True, may_log_in=service.may_act and may_act is False)
+    return page(status, service.feed.view, viewer), currency

@@ -36,6 +36,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 _CHALLENGE = {"www-authenticate": 'Basic realm="kraken-engine"'}
 
 _READS = frozenset({"GET", "HEAD"})
+_OF_FORMS = _READS | {"POST"}
 _PROBES = frozenset({"/healthz", "/readyz"})
 _GATEWAY = "/0/"
 ACT = "/act"
@@ -46,7 +47,7 @@ class Guard:
     """Lets a request through, or rejects it. The gateway's clients sign their calls and need no token.
 
     Anybody may call the probes, since a container's probe has neither token nor host name; `is_trusted` then tells the
-    endpoint not to name accounts.
+    endpoint not to name accounts, and `may_act` whether the page is to offer actions.
     """
 
     def __init__(self, app: ASGIApp, options: WebOptions) -> None:
@@ -61,7 +62,8 @@ class Guard:
         if scope["type"] != "http":
             return
         refusal = self._refusal(scope)
-        scope["state"] = {**scope.get("state", {}), "is_trusted": refusal is None}
+        may_act = self._allows_actions and self._may_act(Headers(scope=scope))
+        scope["state"] = {**scope.get("state", {}), "is_trusted": refusal is None, "may_act": may_act}
         app: ASGIApp = self._app if refusal is None or scope["path"] in _PROBES else refusal
         await app(scope, receive, _with_headers(send))
 
@@ -74,21 +76,24 @@ class Guard:
             return _refused(421, "This name is not one of the service's: add it with --allow-host.")
         if not self._is_same_site(headers):
             return _refused(403, "Requests from other sites are refused.")
-        if scope["method"] == "POST" and path == ACT and self._allows_actions:
-            return self._act_refusal(headers)
+        if path == ACT and self._allows_actions and scope["method"] in _OF_FORMS:
+            return self._act_refusal(scope["method"], headers)
         if scope["method"] not in _READS and not (scope["method"] == "POST" and path.startswith(_GATEWAY)):
             return _refused(405, "Nothing here is changed through the web.")
         if self._token is None or path.startswith(_GATEWAY) or self._may_look(headers):
             return None
         return _refused(401, "The token is missing or wrong.", _CHALLENGE)
 
-    def _act_refusal(self, headers: Headers) -> Response | None:
-        """An action comes from a page of ours, which a browser says, and with a token that may act."""
-        if headers.get("origin") is None:
+    def _act_refusal(self, method: str, headers: Headers) -> Response | None:
+        """An action comes from a page of ours, which a browser says; its form, too, is for a token that may act."""
+        if method == "POST" and headers.get("origin") is None:
             return _refused(403, "An action needs the Origin of a page of this service.")
-        if self._acting is None or not shows(headers, self._acting):
+        if not self._may_act(headers):
             return _refused(401, "This needs a token that may act.", _CHALLENGE)
         return None
+
+    def _may_act(self, headers: Headers) -> bool:
+        return self._acting is not None and shows(headers, self._acting)
 
     def _may_look(self, headers: Headers) -> bool:
         return any(shows(headers, each) for each in (self._token, self._acting) if each is not None)

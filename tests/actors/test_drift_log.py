@@ -60,3 +60,11 @@ def test_every_kind_has_a_sentence_and_is_json_ready(what: str) -> None:
     assert drift.to_dict() == {
         "endpoint": "Ticker", "field": "a", "what": what, "count": 1, "since": drift.since.isoformat(),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["fees", "status"])
+def test_what_kraken_does_today_is_no_fault_and_nothing_to_be_done(field: str) -> None:
+    events: list[Any] = []
+    DriftLog(SYSTEM_CLOCK, events.append).note("AssetPairs", field, MISSING)
+    assert "there is nothing to do. The engine" in events[0].message
+    assert "no longer" not in events[0].message

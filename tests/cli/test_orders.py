@@ -117,6 +117,7 @@ def test_a_name_that_is_none_is_wrong_usage(arguments: tuple[str, ...], sim: Sim
     ran = at_home(*arguments)
     assert ran.code == 2
     assert "no placement 'never'" in ran.err
+    assert "kraken-engine orders MASTER lists" in ran.err
     assert not [each for each in sim.calls if each.private]
 
 

@@ -18,6 +18,7 @@ from engine.cluster.database import Database
 from engine.cluster.leases import Leases
 from engine.cluster.node import STOP_PATIENCE
 from engine.errors import LockedOut, OrderUnknown, UnknownName
+from engine.kraken.refusal_words import code_of
 from engine.simulator import Call, Fault, Simulator
 from tests.cluster.nodes import LANES, Bot, eventually, node_of
 from tests.cluster.postgresql import Server, frozen
@@ -231,6 +232,7 @@ def test_a_lockout_goes_along(sim: Simulator, dsn: str, tmp_path: Path, nodes: E
     with pytest.raises(LockedOut):
         blue.engines["one"].call("MASTER", "Balance", timeout=PATIENCE)
     eventually(lambda: "the last try said: Kraken has locked" in str(elsewhere(blue, "MASTER")))
+    assert code_of(elsewhere(blue, "MASTER")) == "EGeneral:Temporary lockout", "as the gateway says it"
     assert len(of_account(sim, "MASTER")) == calls
 
 

@@ -262,3 +262,23 @@ def test_the_command_serves_a_node(dsn: str, tmp_path: Path, sim: Simulator) -> 
         code, log = node.stop()
     assert code == 0
     assert TOKEN not in log
+
+
+def test_the_terminal_names_the_accounts_of_which_nothing_is_known(
+    leases: Leases, dsn: str, tmp_path: Path, sim: Simulator
+) -> None:
+    """In the words of the page, never as if there were no account."""
+    for lane, accounts in LANES.items():
+        leases.claim(lane, "blue", "http://127.0.0.1:9", list(accounts))
+    told = "Node blue, which serves MASTER, ALICE, BOB, has not told how they are."
+    with ExitStack() as undo:
+        node = start_node(sim, dsn, tmp_path, "solo", undo)
+        words = ("--config", str(tmp_path / "solo" / "node.toml"))
+        until(lambda: told in node.ask("/").text)
+        for name in ("status", "watch"):
+            shown = " ".join(node.command(name, *words).stdout.replace("│", " ").split())
+            assert told in shown
+            assert "There is no account" not in shown
+        ended = node.command("status", "--json", *words)
+        assert json.loads(ended.stdout)["accounts"] == []
+        assert f"{told} kraken-engine cluster status says" in ended.stderr

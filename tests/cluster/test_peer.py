@@ -102,10 +102,11 @@ def test_a_lost_placement_names_the_order() -> None:
 
 
 def test_what_the_other_node_raises_is_raised() -> None:
-    error = LaneElsewhere("It moved.", "two", "green", "http://127.0.0.1:1")
+    error = LaneElsewhere("It moved.", "two", "green", "http://127.0.0.1:1", "EAPI:Invalid key")
     with Node(lambda *_: _whole(write({"error": error}))) as node, pytest.raises(LaneElsewhere) as raised:
         node.engine.call("ALICE", "Balance")
     assert (raised.value.lane, raised.value.owner, raised.value.url) == ("two", "green", "http://127.0.0.1:1")
+    assert raised.value.kraken_word == "EAPI:Invalid key"
     assert len(node.service.asked) == 1
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from engine.errors import CallNotSent, ConfigError
 from engine.kraken.endpoints import private_endpoint
-from engine.kraken.signing import FORM, JSON, Signer, encode, encode_form, encode_json, sign
+from engine.kraken.signing import FORM, JSON, Signer, encode, encode_form, encode_json, rfc3339, sign
 from engine.values import Secret
 
 OFFICIAL = Secret("kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==")
@@ -284,3 +284,34 @@ def test_any_json_reads_back(params: dict[str, object], nonce: int) -> None:
     assert next(iter(read)) == "nonce"
     assert read.pop("nonce") == str(nonce)
     assert read == plain({k: v for k, v in params.items() if not (k == "validate" and v is False)})
+
+
+# --- a deadline that is known only later --------------------------------------
+
+DEADLINED = st.tuples(
+    st.dictionaries(NAMES, SCALARS, max_size=4), st.none() | st.text("2026-11T:.Z&=\"\\"),
+    st.dictionaries(NAMES, SCALARS, max_size=4),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", ["AddOrder", "AddOrderBatch"])
+@given(given=DEADLINED, moment=st.floats(0, 4e9), otp=st.none() | st.builds(Secret, st.text("a&=1", min_size=1)))
+def test_a_deadline_put_in_later_gives_the_bytes_of_encoding_all_at_once(
+    endpoint: str, given: tuple[dict[str, object], str | None, dict[str, object]], moment: float, otp: Secret | None
+) -> None:
+    """G9: an order goes out with the deadline by Kraken's clock, in place of one that its sender gave."""
+    before, old, after = given
+    params = {**before, **({} if old is None else {"deadline": old}), **after}
+    at_once = encode(private_endpoint(endpoint), {**params, "deadline": rfc3339(moment)}, otp=otp)
+    assert encode(private_endpoint(endpoint), params, otp=otp).with_deadline(moment) == at_once
+
+
+@given(params=st.dictionaries(NAMES, NESTED, max_size=4), moment=st.floats(0, 4e9))
+def test_a_batch_keeps_all_that_is_nested_in_it(params: dict[str, object], moment: float) -> None:
+    batch = private_endpoint("AddOrderBatch")
+    try:
+        body = encode(batch, params)
+    except CallNotSent as error:
+        assert "too deeply" in str(error)  # noqa: PT017 - the only reason there can be
+        return
+    assert body.with_deadline(moment) == encode(batch, {**params, "deadline": rfc3339(moment)})

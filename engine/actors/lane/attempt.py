@@ -35,7 +35,7 @@ from engine.kraken.endpoints import CallClass, Endpoint, is_dry_run, private_end
 from engine.kraken.pair_names import with_names
 from engine.kraken.replies import KrakenReply, read_reply
 from engine.kraken.shapes import SHAPES, compare
-from engine.kraken.signing import Body, Signer, encode, rfc3339
+from engine.kraken.signing import Body, Signer, encode
 from engine.rules.lane.nonce import AHEAD
 from engine.rules.lane.nonce_diagnosis import diagnose_nonce
 from engine.rules.lane.otp import KEY_INFO
@@ -267,7 +267,7 @@ class Lane:
             if self._clock.wants_time:
                 self._time_check.run(queued_call)
             if endpoint.places and queued_call.call.deadline_in is not None:
-                encoded = encode(endpoint, {**params, **self._deadline(queued_call)}, otp=account.otp)
+                encoded = self._with_deadline(encoded, queued_call)
             reply = self._exchange(account, endpoint, encoded, queued_call)
         except InvalidNonce as error:
             cause = self._diagnosis(account)
@@ -291,11 +291,11 @@ class Lane:
             compare(endpoint.name, reply.result, partial(self._drift.note, endpoint.name))
         return reply
 
-    def _deadline(self, queued_call: QueuedCall) -> dict[str, str]:
-        """The order's deadline by Kraken's clock, as a parameter; its sender is asked first. Raises `CallNotSent`."""
+    def _with_deadline(self, encoded: Body, queued_call: QueuedCall) -> Body:
+        """With the order's deadline by Kraken's clock; its sender is asked first. Raises `CallNotSent`."""
         now, seconds = self._clock.kraken, queued_call.call.deadline_in or 0.0
         deadline = queued_call.sending(None if now is None else now + seconds)
-        return {} if deadline is None else {"deadline": rfc3339(deadline)}
+        return encoded if deadline is None else encoded.with_deadline(deadline)
 
     def _exchange(self, account: Account, endpoint: Endpoint, encoded: Body, queued_call: QueuedCall) -> KrakenReply:
         self._owner.check()

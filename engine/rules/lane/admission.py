@@ -73,6 +73,10 @@ SHORTEST = 1.0
 _NO_WAIT = 1e-6  # seconds: a shorter wait is a rounding error
 _PAUSED = "Kraken asked for a pause, so calls of this key are kept back."
 _CALLS_FULL = "The call counter of this key is nearly full, so Kraken might refuse the call."
+_REST_IS_KEPT = (
+    "The points of this key's call counter that such calls share are used for now: {kept:g} of its {most:g} are kept "
+    "free for orders and cancels."
+)
 _TRADES_FULL = "The trading counter of {pair} is full, so Kraken would refuse the order."
 _IDLE: Mapping[str, float] = MappingProxyType({})
 
@@ -138,8 +142,14 @@ class Admission(NamedTuple):
         if longest == pause:
             return Wait(_PAUSED, pause)
         if longest == calls:
-            return Wait(_CALLS_FULL, calls, code=CALLS_CODE)
+            return Wait(self._calls_reason(call_class, cost, now), calls, code=CALLS_CODE)
         return Wait(_TRADES_FULL.format(pair=pair), trades, code=TRADES_CODE)
+
+    def _calls_reason(self, call_class: int, cost: float, now: float) -> str:
+        """Why a call waits for the REST counter: it is full, or what is left is kept for what is more urgent."""
+        if self.calls_wait(cost, now):
+            return _CALLS_FULL
+        return _REST_IS_KEPT.format(kept=self.kept[call_class], most=self.tier.calls)
 
     def after(
         self, error: CallError | None, cost: float, now: float, *, pair: str | None = None, points: float = 0.0

@@ -1,4 +1,7 @@
-"""The handlers of actions. The `Guard` lets a POST come here only from a page of ours and with a token that may act."""
+"""The handlers of actions. The `Guard` lets nobody come here without a token that may act.
+
+A POST comes from a page of ours.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from engine.actors.events import OperatorActed
 from engine.errors import EngineError
@@ -48,7 +51,9 @@ class ActionPages:
         self._tokens = FormTokens()
 
     async def show(self, request: Request) -> Response:
-        """The form to confirm an action."""
+        """The form to confirm an action; without one, back to the page, which offers them to whoever came this far."""
+        if not request.query_params:
+            return RedirectResponse("/", 303)
         service: WebState = request.app.state.service
         asked = _asked(service, request.query_params)
         return _unknown() if asked is None else await self._form(service, asked)

@@ -1,4 +1,7 @@
-"""The accounts of a cluster of which this page knows nothing: nobody serves them, or their node has not told."""
+"""The accounts of a cluster of which nothing is known here: nobody serves them, or their node has not told.
+
+The page and the terminal say it in the same words.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Absent(NamedTuple):
 
 
 def absent_accounts(status: EngineStatus, node: NodeStatus | None, *, asks_others: bool) -> Absent | None:
-    """What to say of the accounts that are in no row of the page, the worst first; `None` where there are none.
+    """What to say of the accounts that the status does not have, the worst first; `None` where there are none.
 
     `asks_others`: whether this node can ask the others. One that cannot is not meant to know of their accounts.
     """

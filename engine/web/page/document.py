@@ -31,10 +31,11 @@ _NOBODY = (
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks: in which currency totals are shown, and whether actions are offered."""
+    """Who looks: in which currency totals are shown, and whether actions are offered, or a way to log in for them."""
 
     currency: str = "USD"
     may_act: bool = False
+    may_log_in: bool = False
 
 
 def page(status: EngineStatus, view: View, viewer: Viewer = Viewer()) -> str:
@@ -145,6 +146,7 @@ def _header(status: EngineStatus, viewer: Viewer) -> Markup:
         element("p", mode.sentence, class_="badge"),
         element("p", f"{status.url} · process {status.pid}", class_="where"),
         currency,
+        element("a", "Log in to act", href="/act") if viewer.may_log_in else None,
         alarms,
         element("p", "renewed every 5 seconds", id="link", class_="link", data_link="static"),
     )

@@ -275,6 +275,19 @@ def test_a_refusal_by_kraken_fills_the_counter_for_reads() -> None:
     assert "counter" in held.reason
 
 
+def test_a_read_is_told_that_the_rest_of_the_counter_is_kept_for_orders_and_cancels() -> None:
+    """It waits at 4 of 15 points, where the counter is not nearly full; at 15 of them it is."""
+    gate = Admission(STARTER).after(None, 4, 0.0)
+    held = gate.check(CallClass.READ, 1, 0.0)
+    assert held is not None
+    assert "11 of its 15 are kept free for orders and cancels" in held.reason
+    assert "full" not in held.reason
+    assert gate.check(CallClass.ORDER, 1, 0.0) is None
+    full = gate.calls_full(0.0).check(CallClass.READ, 1, 0.0)
+    assert full is not None
+    assert "nearly full" in full.reason
+
+
 def test_a_refused_order_holds_orders_of_its_pair_only() -> None:
     gate = Admission(STARTER)
     gate = gate.after(ORDER_RATE, 0, 0.0, **ADD)

@@ -189,6 +189,23 @@ def test_it_needs_the_token_that_may_act(engine: Engine) -> None:
     assert engine.status().paused
 
 
+def test_the_forms_are_for_the_token_that_may_act(engine: Engine) -> None:
+    """Who only looks is offered no action, and a way to log in for them."""
+    offered = "/act?action=pause-trading&amp;account=MASTER"
+    with page(engine) as url:
+        looks, acts = Browser(url, LOOKS), Browser(url, ACTS)
+        assert offered in acts.ask("GET", "/").text
+        assert "Log in to act" not in acts.ask("GET", "/").text
+        assert "/act?" not in looks.ask("GET", "/").text
+        assert 'href="/act"' in looks.ask("GET", "/").text
+        assert looks.form("pause-trading").status == looks.ask("GET", "/act").status == 401
+        assert acts.ask("GET", "/act").status == 303
+    with page(engine, token=None) as url:
+        assert "/act?" not in Browser(url, None).ask("GET", "/").text
+    with page(engine, acting_token=None) as url:
+        assert offered in Browser(url, LOOKS).ask("GET", "/").text
+
+
 def test_it_is_off_by_default(engine: Engine) -> None:
     with page(engine, allow_actions=False, acting_token=None) as url:
         browser = Browser(url, LOOKS)
