@@ -90,7 +90,9 @@ class Table(NamedTuple):
         lines = _printable(text).split("\n")
         if number not in self.fold:
             return lines
-        return [part for line in lines for part in textwrap.wrap(line, max(1, width)) or [""]]
+        # Not at a hyphen: an order's id or a command would have to be put together before it can be pasted.
+        fold = textwrap.TextWrapper(max(1, width), break_on_hyphens=False).wrap
+        return [part for line in lines for part in fold(line) or [""]]
 
 
 def _total(widths: Sequence[int]) -> int:
