@@ -211,7 +211,10 @@ class OrderMethods(AccountMethods):
         name = receipt.cl_ord_id if isinstance(receipt, OrderReceipt) else receipt
         row: Placement | None = self._ask(FindOrder(account, name), deadline)
         if row is None:
-            raise UnknownName(f"Account {account} has no placement {str(name)[:140]!r} here.", account=account)
+            raise UnknownName(
+                f"Account {account} has no placement {str(name)[:140]!r} here: name one by its id, cl_ord_id or txid.",
+                account=account,
+            )
         return row
 
     def _ask(self, message: Any, deadline: float) -> Any:

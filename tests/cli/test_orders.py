@@ -116,7 +116,7 @@ def test_an_order_is_told_by_its_id_and_by_its_txid(placed: list[str], sim: Simu
 def test_a_name_that_is_none_is_wrong_usage(arguments: tuple[str, ...], sim: Simulator, at_home: Cli) -> None:
     ran = at_home(*arguments)
     assert ran.code == 2
-    assert "no placement 'never'" in ran.err
+    assert "no placement 'never' here: name one by its id, cl_ord_id or txid" in ran.err
     assert not [each for each in sim.calls if each.private]
 
 
@@ -252,6 +252,14 @@ def test_status_shows_an_engine_of_its_own(at_home: Cli) -> None:
     for words in ("MASTER", "ALICE", "BOB", "dry run"):
         assert words in shown.out
     assert at_home("status", "--json").document["live"] is False
+
+
+def test_status_cuts_no_amount_in_a_terminal_that_is_too_narrow(
+    sim: Simulator, tmp_path: Path, cli: Cli  # noqa: F811
+) -> None:
+    sim.set_balance("MASTER", {"ZUSD": "1234567890.12345678"})
+    shown = cli("status", env={**_of(sim, tmp_path), "FORCE_COLOR": "1", "COLUMNS": "30"})
+    assert shown.out.count("1,234,567,890.12345678") == 2, "the cash, and what of it is available"
 
 
 def test_another_engine_that_is_no_service_is_named(sim: Simulator, tmp_path: Path, at_home: Cli) -> None:
