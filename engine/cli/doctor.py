@@ -103,8 +103,7 @@ def _shown(out: Console, findings: Iterator[Finding]) -> Iterator[Finding]:
 def _summary(seen: list[Finding]) -> Text:
     number = {level: sum(finding.level is level for finding in seen) for level in Level}
     if number[Level.BAD]:
-        more = f", {number[Level.WARN]} to look at" if number[Level.WARN] else ""
-        return Text(f"{number[Level.BAD]} bad{more}.", style=BAD)
+        return Text(f"{number[Level.BAD]} bad, {number[Level.WARN]} to look at.", style=BAD)
     if number[Level.WARN]:
         return Text(f"Nothing is bad; {number[Level.WARN]} to look at.", style="yellow")
     notes = number[Level.NOTE]

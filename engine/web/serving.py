@@ -227,8 +227,8 @@ def _bound(options: WebOptions) -> socket.socket:
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0]  # create_server adds the address to it
         raise ConfigError(
-            f"{options.host} port {options.port} cannot be listened on: {reason}. Give another port or host, or end what "
-            "listens there."
+            f"{options.host} port {options.port} cannot be listened on: {reason}. Give another port or host, or end "
+            "what listens there."
         ) from error
 
 
