@@ -322,7 +322,7 @@ class ActorSystem:
         return None if known is None else known.key_id
 
     def _spare(self, account: str, seconds: float) -> float:
-        """The points of an account's counter that may be spent now, so that `seconds` later a thorough look has room."""
+        """The points of an account's counter that may be spent, so that `seconds` later a thorough look has room."""
         report = self.report(account)
         key = report.keys.get(account) if report is not None and self._settings.local_limits else None
         if key is None:
