@@ -66,13 +66,14 @@ PART_FOR_DISARMING = 0.3  # of a stop's timeout
 
 _AUTO_EARN = {"unknown": AutoEarn.UNSETTLED, "apart": AutoEarn.SUM, "in-base": AutoEarn.LARGER}
 
+After = Callable[[float, Callable[[], None]], None]
+"""`Scheduler.after`."""
+
+
 def _shared_threads(settings: Settings, accounts: int) -> SharedThreads | None:
     """The threads that balance actors share; `None`: each has its own."""
     each = settings.accounts_per_thread or (1 if accounts <= OWN_THREADS_AT_MOST else SHARE_A_THREAD)
     return None if each == 1 else SharedThreads(each)
-
-
-After = Callable[[float, Callable[[], None]], None]
 
 
 def balance_of(account: str) -> str:
@@ -182,7 +183,7 @@ class ActorSystem:
             if name.startswith((TRADING, BALANCE)):
                 stop_actor(self._actors.ref(name))
         others = [name for name in reversed(names) if name not in trading]
-        for name in (*others, *trading):  # trading last: a pass under way may wait for the others
+        for name in (*others, *trading):
             if name == ORDERS:
                 self._disarm(deadline)
             if name in (ORDERS, PRIVATE_LANE) and (lane := self.lane_mailbox()) is not None:
@@ -321,8 +322,7 @@ class ActorSystem:
         return None if known is None else known.key_id
 
     def _spare(self, account: str, seconds: float) -> float:
-        """The points of an account's call counter that may be spent now, so that so many seconds later a thorough look
-        has room."""
+        """The points of an account's counter that may be spent, so that `seconds` later a thorough look has room."""
         report = self.report(account)
         key = report.keys.get(account) if report is not None and self._settings.local_limits else None
         if key is None:

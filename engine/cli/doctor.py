@@ -7,18 +7,17 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from engine.app.remote.remote_engine import RemoteEngine
 from engine.cli.cluster_findings import BY_NODES, cluster_findings
-from engine.cli.drawing import drawing
 from engine.cli.engines import served_engine
 from engine.cli.exits import Exit
 from engine.cli.finding_lines import shown
 from engine.cli.options import Options, common, pass_options
-from engine.cli.output import BAD, GOOD, document
+from engine.cli.output import BAD, GOOD, console, document
 from engine.cli.settle import settle as settle_facts
+from engine.cli.table import Styled
+from engine.cli.terminal import Terminal
 from engine.doctor import Finding, Level, examine
 from engine.doctor.finding import bad
 from engine.errors import ConfigError
@@ -72,12 +71,12 @@ def doctor(options: Options, settle: str | None, place: bool, yes: bool) -> int:
                 owner=_owner(service), keys_used_by=BY_NODES if is_alone else None,
             ),
         )  # fmt: skip
-        seen = list(findings) if options.json else list(_shown(drawing(), findings))
+        seen = list(findings) if options.json else list(_shown(console(), findings))
     is_ok = not any(finding.level is Level.BAD for finding in seen)
     if options.json:
         document({"findings": [finding.to_dict() for finding in seen], "ok": is_ok})
     else:
-        drawing().print(_summary(seen))
+        console().print(_summary(seen))
     return Exit.DONE if is_ok else Exit.REFUSED
 
 
@@ -93,19 +92,19 @@ def _owner(service: RemoteEngine | None) -> Callable[[str], Iterator[Finding]] |
     return owner
 
 
-def _shown(out: Console, findings: Iterator[Finding]) -> Iterator[Finding]:
+def _shown(out: Terminal, findings: Iterator[Finding]) -> Iterator[Finding]:
     """The findings, each printed as soon as it is there."""
     for finding in findings:
         shown(out, finding)
         yield finding
 
 
-def _summary(seen: list[Finding]) -> Text:
+def _summary(seen: list[Finding]) -> Styled:
     number = {level: sum(finding.level is level for finding in seen) for level in Level}
     if number[Level.BAD]:
-        return Text(f"{number[Level.BAD]} bad, {number[Level.WARN]} to look at.", style=BAD)
+        return Styled(f"{number[Level.BAD]} bad, {number[Level.WARN]} to look at.", style=BAD)
     if number[Level.WARN]:
-        return Text(f"Nothing is bad; {number[Level.WARN]} to look at.", style="yellow")
+        return Styled(f"Nothing is bad; {number[Level.WARN]} to look at.", style="yellow")
     notes = number[Level.NOTE]
     noted = f" {notes} {'note' if notes == 1 else 'notes'}: Kraken has changed, and the engine copes." if notes else ""
-    return Text(f"All is well.{noted}", style=GOOD)
+    return Styled(f"All is well.{noted}", style=GOOD)

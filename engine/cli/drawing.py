@@ -1,4 +1,4 @@
-"""What rich draws: the screen of `watch` and `status`, the doctor's findings and the demonstration."""
+"""What rich draws: the screen of `watch` and `status`, and the progress of the demonstration."""
 
 from __future__ import annotations
 

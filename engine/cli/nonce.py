@@ -185,7 +185,7 @@ def _sentences(told: dict[str, Any], source: str | None) -> Iterator[str]:
     )
 
 
-_COLUMNS = ("Account", "Key (a hash of it)", "Mark", "To the clock")
+_COLUMNS = ("Account", "Key (a hash of it)", "Mark", "Relative to\nthe clock")
 
 
 def _rows(found: Config, marks: Mapping[str, int]) -> Iterator[dict[str, Any]]:

@@ -172,11 +172,12 @@ def _price(order: Order) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]], right: Sequence[int] = ()) -> Table:
     """A table in which nothing is cut; the columns in `right` are numbers."""
-    made = Table(box=None, header_style=QUIET, pad_edge=False, padding=(0, 1, 0, 0))
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    needed = sum(widths) + len(widths) - 1  # rich would leave out whole columns where the terminal has less
+    made = Table(box=None, header_style=QUIET, pad_edge=False, padding=(0, 1, 0, 0), width=needed)
     for number, column in enumerate(columns):
         justify: JustifyMethod = "right" if number in right else "left"
-        widest = max(len(column), *(len(row[number]) for row in rows), 0)
-        made.add_column(column, justify=justify, no_wrap=True, min_width=widest)
+        made.add_column(column, justify=justify, no_wrap=True, min_width=widths[number])
     for row in rows:
         made.add_row(*row)
     return made

@@ -7,11 +7,10 @@ import sys
 import click
 
 from engine.actors.fact_file import keep_facts
-from engine.cli.drawing import drawing
 from engine.cli.exits import Exit
 from engine.cli.finding_lines import shown
 from engine.cli.options import Options, account_named
-from engine.cli.output import document, say
+from engine.cli.output import console, document, say
 from engine.doctor.fact_finder import PAUSE, FactFinder, finding_of
 from engine.doctor.finding import Finding, Level
 from engine.errors import ConfigError
@@ -44,7 +43,7 @@ def settle(options: Options, name: str, *, place: bool, yes: bool, pause: float 
                 learnt += [told] if isinstance(told, Learnt) else []
                 findings.append(finding_of(told))
                 if not options.json:
-                    shown(drawing(), findings[-1])
+                    shown(console(), findings[-1])
         finally:  # also what was learnt before an interruption
             keep_facts(found.state_dir, learnt)
     is_ok = bool(learnt) and not any(each.level is Level.BAD for each in findings)
@@ -52,7 +51,7 @@ def settle(options: Options, name: str, *, place: bool, yes: bool, pause: float 
         document({"findings": [each.to_dict() for each in findings], "ok": is_ok,
                   "facts": {each.key: each.to_dict() for each in learnt}})  # fmt: skip
     else:
-        drawing().print(f"{len(learnt)} of {len(findings)} are settled; the answers are kept in {found.state_dir}.")
+        console().print(f"{len(learnt)} of {len(findings)} are settled; the answers are kept in {found.state_dir}.")
     return Exit.DONE if is_ok else Exit.REFUSED
 
 

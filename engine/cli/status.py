@@ -32,5 +32,5 @@ def status(options: Options) -> int:
     if options.json:
         document(seen.status.to_dict())
     else:
-        drawing().print(screen(seen))
+        drawing().print(screen(seen), crop=False)  # what is cut off at the edge of an amount looks like a smaller one
     return Exit.DONE

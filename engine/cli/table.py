@@ -87,10 +87,12 @@ class Table(NamedTuple):
 
     def _folded(self, number: int, text: str, width: int) -> list[str]:
         """The lines of a cell."""
-        lines = _printable(text).split("\n")
+        lines = printable(text).split("\n")
         if number not in self.fold:
             return lines
-        return [part for line in lines for part in textwrap.wrap(line, max(1, width)) or [""]]
+        # Not at a hyphen: an order's id or a command would have to be put together before it can be pasted.
+        fold = textwrap.TextWrapper(max(1, width), break_on_hyphens=False).wrap
+        return [part for line in lines for part in fold(line) or [""]]
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -98,14 +100,14 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
-    return (line for text in texts for line in _printable(text).split("\n"))
+    return (line for text in texts for line in printable(text).split("\n"))
 
 
 def _words(texts: Iterable[str]) -> Iterator[str]:
-    return (word for text in texts for word in _printable(text).split())
+    return (word for text in texts for word in printable(text).split())
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text, with what would move a terminal's cursor or change its colours written out."""
     if text.isprintable():
         return text

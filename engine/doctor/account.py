@@ -103,7 +103,7 @@ def _tier(engine: Engine, name: str) -> Finding:
     tier = "starter" if limit <= STARTER_LIMIT else "intermediate or pro"
     told = (
         f"Calls are counted up to {limit:g}, as in Kraken's tier {tier}. Kraken does not tell it by API: its website "
-        "shows the account's verification level. Another one is set as tier, of the account or under [settings]."
+        "shows the account's verification level. To set another one: tier = ... under the account or [settings]."
     )
     return ok("tier", told, name)
 

@@ -40,7 +40,8 @@ _NO_ACCOUNT = (
     "Set KRAKEN_API_KEY and KRAKEN_API_SECRET (MASTER), or KRAKEN_USER_<NAME>_API_KEY and _API_SECRET, or name a file "
     "with --config."
 )
-_OWNED = "That is normal while it runs. To test the keys as well, stop it and run this again."
+_OWNED = "That is normal while it runs."
+_UNTESTED = "To test the keys as well, stop it and run this again."
 _KEY_TAKEN = "Two engines must not share a key: give each its own key, or run one engine for both."
 _DIRECTORY = "Fix that, or name another directory with --state-dir or KRAKEN_ENGINE_STATE."
 _REPORT = "Please report it."
@@ -193,7 +194,8 @@ class _Examination:
         pid = owner_pid(self._directory)
         if pid is not None:
             owner = f"An engine (process {pid})" if pid else "Another engine"
-            return ok("state-directory", f"{owner} is using the state directory {self._directory}. {_OWNED}")
+            told = f"{owner} is using the state directory {self._directory}. {_OWNED}"
+            return ok("state-directory", told if self._owner else f"{told} {_UNTESTED}")
         try:
             take()
         except StoreInUse as error:

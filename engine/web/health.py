@@ -11,6 +11,7 @@ from engine.app.status import EngineStatus
 from engine.web.subject import Cluster
 from engine.web.web_state import WebState
 
+LOST = "Nothing is sent: the state directory or a key is not this engine's any more. Restart the engine."
 GRACE = 1.0  # seconds after its deadline by which a call has ended (promise G5)
 
 
@@ -19,6 +20,8 @@ def troubles(status: EngineStatus) -> list[str]:
     found = []
     if not status.running:
         found.append("The engine is not running.")
+    if _is_lost(status):
+        found.append(LOST)
     found += [f"The thread {name} is dead." for name in status.dead]
     if status.under_way_left is not None and status.under_way_left < -GRACE:
         found.append(f"The call under way is {-status.under_way_left:.1f} s past its deadline.")
@@ -50,6 +53,8 @@ def no_work(status: EngineStatus, cluster: Cluster | None) -> str | None:
     """
     if not status.running:
         return "The engine is not running."
+    if _is_lost(status):
+        return LOST
     if cluster is None:
         return None if status.accounts else "There is no account."
     trouble = cluster.status().trouble
@@ -79,6 +84,11 @@ async def readyz(request: Request) -> Response:
         told |= {"available": [each.account for each in status.accounts if each.account not in out],
                  "not_available": out} | ({} if why is None else {"reason": why})  # fmt: skip
     return JSONResponse(told, 200 if is_ready else 503)
+
+
+def _is_lost(status: EngineStatus) -> bool:
+    """Not of a node: it stops the engine of a lane that is another's by now, and goes on with its other lanes."""
+    return status.lane is not None and status.lane.is_lost
 
 
 def _status(request: Request) -> EngineStatus:

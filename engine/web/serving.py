@@ -225,8 +225,10 @@ def _bound(options: WebOptions) -> socket.socket:
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return server
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # create_server adds the address to it
         raise ConfigError(
-            f"{options.host} port {options.port} cannot be listened on: {error.strerror or error}."
+            f"{options.host} port {options.port} cannot be listened on: {reason}. Give another port or host, or end "
+            "what listens there."
         ) from error
 
 

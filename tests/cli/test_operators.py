@@ -35,7 +35,7 @@ def test_a_port_that_is_taken_is_told_before_any_call(sim: Simulator, tmp_path: 
         port = str(taken.getsockname()[1])
         ran = _run("serve", "--port", port, env=_of(sim, tmp_path))
     assert ran.code == 2
-    assert f"port {port} cannot be listened on" in ran.err
+    assert f"port {port} cannot be listened on: Address already in use. Give another port or host" in ran.err
     assert sim.calls == []
 
 

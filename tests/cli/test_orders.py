@@ -255,6 +255,20 @@ def test_status_shows_an_engine_of_its_own(at_home: Cli) -> None:
     assert at_home("status", "--json").document["live"] is False
 
 
+def test_status_cuts_no_amount_in_a_terminal_that_is_too_narrow(
+    sim: Simulator, tmp_path: Path, cli: Cli  # noqa: F811
+) -> None:
+    sim.set_balance("MASTER", {"ZUSD": "1234567890.12345678"})
+    environment = _of(sim, tmp_path)
+    for part in ("KEY", "SECRET"):
+        environment[f"KRAKEN_USER_{'LONG' * 15}_API_{part}"] = environment.pop(f"KRAKEN_USER_BOB_API_{part}")
+    shown = cli("status", env={**environment, "FORCE_COLOR": "1", "COLUMNS": "30"})
+    assert shown.out.count("1,234,567,890.12345678") == 2, "the cash, and what of it is available"
+    for heading in ("Available", "Held", "Age", "Counter", "Nonce lead"):
+        assert heading in shown.out
+    assert shown.out.count("✓") == 7, "the headline, and for each account its own and that of its key"
+
+
 def test_another_engine_that_is_no_service_is_named(sim: Simulator, tmp_path: Path, at_home: Cli) -> None:
     with Engine(sim.accounts, url=sim.url, state_dir=tmp_path / "state"):
         for words in (("orders",), ("order", "MASTER", "o0"), ("cancel", "MASTER", "--all"), ("resume", "MASTER")):

@@ -481,6 +481,7 @@ def test_an_owned_directory(one: Simulator, state: Path) -> None:
         owner.release()
     assert found("state-directory").level is Level.OK
     assert f"process {os.getpid()}" in found("state-directory").found
+    assert "To test the keys as well, stop it" in found("state-directory").found
     assert [found(check).level for check in NETWORK if check != "tls"] == [Level.OK] * (len(NETWORK) - 1)
     assert found.checks("MASTER") == list(WITHOUT_KEY)
     assert found("key", "MASTER").level is Level.SKIPPED

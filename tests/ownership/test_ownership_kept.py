@@ -19,6 +19,8 @@ from engine.errors import CallNotSent, OwnershipLost, StoreError, StoreInUse
 from engine.ownership import LOCK_NAME, Ownership
 from engine.simulator import Simulator
 from engine.store.nonces import file_nonces
+from engine.web.health import LOST, no_work, troubles
+from engine.web.page.headline import headline
 from tests import ROOT
 from tests.conftest import QUICK, Events, private_calls
 from tests.crash.torture import TurnedClock, Warnings
@@ -257,6 +259,10 @@ def test_nothing_is_sent_without_the_lock(sim: Simulator, tmp_path: Path) -> Non
         assert len(private_calls(sim)) == before
         warned = [each.code for each in engine.status().warnings]
         assert [code for code in warned if code != "kraken-changed"] == ["ownership-lost"]
+        seen = engine.status()
+        assert troubles(seen) == [LOST], "a supervisor restarts it"
+        assert no_work(seen, None) == LOST
+        assert headline(seen, ()).title == "restart the engine"
     assert sum(getattr(event, "code", "") == "ownership-lost" for event in events.seen) == 1
 
 

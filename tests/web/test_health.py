@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from engine.actors.lane.report import LaneReport
 from engine.cluster.node_status import NodeStatus
 from engine.values import Secret
-from engine.web.health import no_work
+from engine.web.health import LOST, no_work
 from engine.web.subject import Cluster
 from tests.web.page.status import status_of
 
@@ -28,6 +29,7 @@ def cluster(token: Secret | None = TOKEN, trouble: str | None = None) -> Cluster
     [
         (status_of(), None, None),
         (NOBODY, None, "There is no account."),
+        (status_of(lane=LaneReport({}, None, 0, 0.0, is_lost=True)), None, LOST),
         (replace(status_of(), running=False), None, "The engine is not running."),
         (status_of(), cluster(None), None),
         (NOBODY, cluster(), None),

@@ -66,6 +66,7 @@ def test_commands_go_through_the_running_service(sim: Simulator, tmp_path: Path)
         checks = {(each["account"], each["check"]): each["level"] for each in findings}
         assert checks["BOB", "balance"] == "ok", findings
         assert checks["MASTER", "nonce"] == "ok"
+        assert "To test the keys" not in doctor.stdout, "they were tested, by the service"
         assert service.stop()[0] == 0
     assert sim.refused_nonces == 0
     assert service.command("balances", "--json").returncode == 0, "and without it as ever"

@@ -75,7 +75,7 @@ class JournalFile(PlacementRows):
 
     def keep_switch(self, account: str, seconds: int) -> None:
         """Write how long a dead man's switch is armed for."""
-        if self.switches.get(account) == seconds:
+        if self.switches.get(account) == seconds:  # only to see that it can be written: nothing new could be lost
             super().keep_switch(account, seconds)
             return
         self._commit({layout.SWITCH + account: seconds})

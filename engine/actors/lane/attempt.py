@@ -222,7 +222,8 @@ class Lane:
             return self._limits.report(moment, now, nonces=issued.get(name, 0), lead=lead, mark=mark)
 
         keys = KeyReports(moments, made)
-        return LaneReport(keys, self._clock.skew, self._nonces.reservations, self._nonces.write_seconds)
+        nonces_told = self._nonces.reservations, self._nonces.write_seconds
+        return LaneReport(keys, self._clock.skew, *nonces_told, is_lost=self._owner.is_lost)
 
     def close(self) -> None:
         """Close the connection and the store, then release the directory and the keys."""

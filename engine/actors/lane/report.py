@@ -96,6 +96,8 @@ class LaneReport:
     """How often a nonce mark was made durable since the start."""
     write_seconds: float
     """Seconds that those writes took in total."""
+    is_lost: bool = False
+    """Whether the state directory, or a key, was not this engine's any more at the last look. Nothing is sent then."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -104,4 +106,5 @@ class LaneReport:
             "skew": None if self.skew is None else round(self.skew, 3),
             "reservations": self.reservations,
             "write_seconds": round(self.write_seconds, 6),
+            "is_lost": self.is_lost,
         }

@@ -92,13 +92,11 @@ class Lookups:
             self._advance(look, lambda: look.steps.throw(error))
 
     def _advance(self, look: Lookup, step: Callable[[], Call]) -> None:
-        error: CallError
         try:
             look.call = step()
         except StopIteration as end:
             look.done(end.value)
-        except CallError as failure:
-            error = failure
+        except CallError as error:
             look.failed(error)
         except Exception:  # noqa: BLE001 - a malformed reply ends this look alone
             look.failed(CallUnknown("Kraken's list of orders cannot be read."))

@@ -15,7 +15,6 @@ from engine.values.dataclass import dataclass
 
 logger = logging.getLogger(__name__)
 
-
 LONGEST_WAIT = 3600.0  # seconds; the timeout of a lock is bounded
 
 

@@ -120,7 +120,7 @@ def _funds_for(view: TradeView, order: Order) -> Verdict:
     if trouble:
         return Deny(trouble)
     fee = f" (fee: {fee_of(market)})" if order.side == "buy" else ""
-    return Allow(f"{plain(amount)} {asset} needed, and there{fee}")
+    return Allow(f"{plain(amount)} {asset} needed and available{fee}")
 
 
 def _funds(view: TradeView, name: str) -> tuple[str, str]:

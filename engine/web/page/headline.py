@@ -77,6 +77,9 @@ def _sentence(
     number = len(status.accounts)
     if not status.running:
         return "bad", "engine stopped", ["The engine has stopped."]
+    if status.lane is not None and status.lane.is_lost:
+        lost = "Nothing is sent: the state directory or a key is not this engine's any more."
+        return "bad", "restart the engine", [lost]
     if absent is not None and (absent.state == "bad" or not number):
         return absent.state, absent.title, [absent.sentence]
     if not number:

@@ -289,7 +289,7 @@ def test_a_plan_may_have_its_order_in_place_of_a_strategy() -> None:
     assert wanted.pairs == ("XBTUSD",)
     assert wanted.strategy(Candidate("XBTUSD"), view()) is LIMIT
     assert capital_validation(view(plan=wanted)) == Allow(
-        "291.16 USD needed, and there (fee: the account's own 0.40 % by TradeVolume)"
+        "291.16 USD needed and available (fee: the account's own 0.40 % by TradeVolume)"
     )
 
 
@@ -558,7 +558,7 @@ def test_capital_validation_says_which_fee_it_counts_with(fee: Fee, said: str) -
 
 def test_a_sale_is_not_counted_with_a_fee_and_says_none() -> None:
     mine = balance(assets={"XBT": amount("0.5")})
-    assert capital_validation(view(balance=mine, plan=TradePlan(order=SELL))) == Allow("0.5 XBT needed, and there")
+    assert capital_validation(view(balance=mine, plan=TradePlan(order=SELL))) == Allow("0.5 XBT needed and available")
 
 
 def test_a_report_has_the_fee_of_each_pair_in_its_json() -> None:
