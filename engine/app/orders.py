@@ -41,8 +41,8 @@ from engine.rules.order.validation import fit, params_of, reserves
 KEY_IS_KNOWN_FOR = 600.0  # seconds until Kraken is asked again what a key may do
 JOURNAL_GRACE = 2.0  # seconds that the actor gets beyond a caller's timeout, for its disk
 _NO_PLACEMENT = (
-    "Account {account} has no placement {name!r} here: kraken-engine orders {account} lists its open orders, with ids "
-    "and txids."
+    "Account {account} has no placement {name!r} here: name one by its id, cl_ord_id or txid; kraken-engine orders "
+    "{account} lists the open ones."
 )
 
 
