@@ -108,7 +108,8 @@ class Lifecycle:
     def answered(self, name: str, error: CallError | None) -> None:
         """The lane has answered a submission; the journal knows how."""
         row = self._journal.row(name)
-        if row is None:
+        if row is None:  # it was not sent, and another try has taken its id since
+            self.waiters.dropped(name, error or CallNotSent("The placement was given up; it was not sent."))
             return
         self.save()
         self._take_up(row)

@@ -102,6 +102,11 @@ class PlacementWaiters:
         for waiter in (each for each in waiters if each.until is Until.FINAL):
             waiter.future.set_exception(error)
 
+    def dropped(self, name: str, error: CallError) -> None:
+        """Nothing is known of a placement any more, since it was not sent: `error` says why."""
+        for waiter in self._waiters.pop(name, []):
+            waiter.future.set_exception(error)
+
     def forget(self, name: str) -> None:
         """Nobody waits for that placement any more: its caller was answered otherwise."""
         self._waiters.pop(name, None)

@@ -102,15 +102,19 @@ class LoneActor:
 
     def place(self, name: str, *, pair: str = "XBT/USD", number: int | None = None) -> Any:
         """A placement is given; it is written down and with the lane when this returns. The answer is a future."""
+        answer = self.give(name, pair=pair, number=number)
+        self.wait()
+        return answer
+
+    def give(self, name: str, *, pair: str = "XBT/USD", number: int | None = None) -> Any:
+        """A placement is in the actor's mailbox."""
         self._number = number or self._number + 1
         plan = Placement(
             account="MASTER", id=name, cl_ord_id=f"{self._number:032x}", key_id="k", order=ORDER, fitted=ORDER,
             pair=pair, params={"pair": pair, "volume": "1"}, reserved=("ZUSD", Decimal(30_000)),
             times={"planned": self.time.now},
         )  # fmt: skip
-        answer = self.ref.ask(PlaceOrder(plan, 1000.0), block=False)
-        self.wait()
-        return answer
+        return self.ref.ask(PlaceOrder(plan, 1000.0), block=False)
 
     def wait(self) -> None:
         """Until the actor has handled everything."""

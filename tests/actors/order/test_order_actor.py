@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from engine.actors.order.messages import CancelAllComes, LookNow
+from engine.actors.lane.messages import CallFailed
+from engine.actors.order.messages import AccountsWithOrders, CancelAllComes, LookNow
 from engine.errors import (
     CallError,
     CallNotSent,
@@ -122,6 +124,23 @@ def test_only_a_placement_that_no_cancel_covered_may_be_tried_again_with_its_id(
     assert [call.endpoint for call in lone.calls] == (["AddOrder"] if may_go_again else [])
     if not may_go_again:
         assert again.get(timeout=PATIENCE).state is OrderState.NOT_PLACED
+
+
+def test_whoever_waits_for_a_placement_is_told_its_end_also_when_another_try_has_taken_its_id(lone: LoneActor) -> None:
+    """The other try comes between the lane's answer and its news: two threads place one id (promise G5)."""
+    first, go_on = lone.place("x"), threading.Event()
+    lone.ref.tell(AccountsWithOrders(lambda _: cast(None, go_on.wait(PATIENCE))))
+    second = lone.give("x")
+    call = lone.take()
+    call.reply_to.tell(CallFailed(call, CounterFull("Full.")))
+    go_on.set()
+    with pytest.raises(CounterFull):
+        first.get(timeout=PATIENCE)
+    lone.wait()
+    call = lone.take()
+    lone.send(call)
+    lone.answer(call, {"txid": ["OABC"]})
+    assert second.get(timeout=PATIENCE).txids == ("OABC",)
 
 
 @pytest.mark.parametrize("error", [CounterFull("Full."), ConnectFailed("There is no connection."), None])
