@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import io
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
+from engine.cli.commands import CommandGroup, Commands
 from engine.cli.exits import HELP, Exit, advice, exit_code, failure
 from engine.cli.options import Options, common
 from engine.cli.output import document, say
@@ -22,46 +22,11 @@ from engine.errors import EngineError, without_secrets
 from engine.version import __version__
 
 PROGRAM = "kraken-engine"
-_PLACES = {
-    **{name: name for name in ("alert", "balances", "call", "cluster", "demo", "doctor", "init", "nonce", "orders")},
-    **{name: name for name in ("resume", "serve", "simulate", "status", "trade", "watch")},
-    "pause-trading": "pause_trading:pause_trading", "resume-trading": "pause_trading:resume_trading",
-    "order": "orders:order", "cancel": "orders:cancel", "gateway-key": "gateway_key", "help": "manual:help_",
-}  # fmt: skip
-"""Where each command is: a module of `engine.cli`, and what it is called there where that is not the module's name."""
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
-
-
-class _Commands(MutableMapping[str, click.Command]):
-    """The commands by name. Each is imported when it is first looked at: all of them take longer than most need."""
-
-    def __init__(self) -> None:
-        self._places = dict(_PLACES)
-        self._loaded: dict[str, click.Command] = {}
-
-    def __getitem__(self, name: str) -> click.Command:
-        if name not in self._loaded:
-            module, _, attribute = self._places[name].partition(":")
-            self._loaded[name] = getattr(importlib.import_module(f"engine.cli.{module}"), attribute or module)
-        return self._loaded[name]
-
-    def __setitem__(self, name: str, command: click.Command) -> None:
-        self._places[name], self._loaded[name] = "", command
-
-    def __delitem__(self, name: str) -> None:
-        del self._places[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-
 _SHOWN = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(commands=_Commands(), epilog=HELP, context_settings=_SHOWN)
+@click.group(cls=CommandGroup, commands=Commands(), epilog=HELP, context_settings=_SHOWN)
 @click.version_option(__version__, prog_name=PROGRAM)
 @common
 def program() -> None:

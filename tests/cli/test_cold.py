@@ -8,9 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import click
 import pytest
 
 from engine import Account, Engine
+from engine.cli.commands import CommandGroup, Commands
+from engine.cli.program import PROGRAM, program
 from engine.simulator import Simulator
 from tests.cli.test_cli import _environment, _of
 
@@ -61,3 +64,19 @@ def test_a_running_service_is_asked_without_an_engine(arguments: list[str], sim:
         engine.balance("MASTER", max_age=60)
         found = loaded(arguments, _of(sim, tmp_path))
     assert not found & {"requests", *SERVING, *OWN_ENGINE}
+
+
+def test_the_list_of_commands_loads_none_of_them(tmp_path: Path) -> None:
+    found = loaded(["--help"], _environment(tmp_path))
+    assert not found & {*OTHER_LIBRARIES, *DRAWING, *SERVING, *CLIENT, *OWN_ENGINE}
+    assert not found & {f"engine.cli.{name}" for name in ("balances", "demo", "doctor", "serve", "trade")}
+
+
+def test_the_list_of_commands_is_as_click_writes_it() -> None:
+    commands = dict(program.commands)
+    context = click.Context(program, info_name=PROGRAM, max_content_width=100)
+    ours, of_click = context.make_formatter(), context.make_formatter()
+    CommandGroup(commands=Commands()).format_commands(context, ours)
+    click.Group(commands=commands).format_commands(context, of_click)
+    assert ours.getvalue() == of_click.getvalue()
+    assert all(name in ours.getvalue() for name in commands)
