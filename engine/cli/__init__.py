@@ -1,4 +1,4 @@
-"""The command line: click for the arguments, rich for what is drawn: the screen, the doctor's findings, the demo."""
+"""The command line: click for the arguments, rich for what is redrawn: the screen, and progress."""
 
 from engine.cli.program import main
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -76,3 +77,13 @@ def test_styles_are_for_terminals(
     assert told.startswith(f"{shown}!\n")
     assert told.endswith(f"\n{shown}  1\n")
     assert re.sub(r"\x1b\[[0-9;]*m", "", told).splitlines()[-1] == "yes  1"
+
+
+def test_the_rule_stays_the_same_while_rich_shows_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It puts a stream of its own in the place of stdout, which names no encoding."""
+    utf8, between = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    monkeypatch.setattr("sys.stdout", utf8)
+    out = Terminal()
+    monkeypatch.setattr("sys.stdout", between)
+    out.show(table("T", ("A",), [("1",)]))
+    assert between.getvalue().splitlines() == ["T", "A", "─", "1"]
