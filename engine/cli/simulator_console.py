@@ -44,6 +44,8 @@ class SimulatorConsole:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
+        self.is_over = False
+        """Whether a person has asked for the end, which comes once the answer is written."""
         self._verbs: dict[str, tuple[int, Callable[..., str]]] = {
             "outage": (0, self._outage), "clear": (0, self._clear), "price": (3, self._price),
             "fill": (3, self._fill), "orders": (1, self._orders), "mode": (1, self._mode), "nonce": (2, self._nonce),
@@ -141,8 +143,12 @@ class SimulatorConsole:
         return f"{len(seen.calls)} calls are remembered; {seen.refused_nonces} nonces were refused."
 
     def _quit(self) -> str:
-        threading.Thread(target=self._simulator.close, name="simulator close").start()
+        self.is_over = True
         return "The simulator ends."
+
+    def end(self) -> None:
+        """End the simulator, and with it the program."""
+        self._simulator.close()
 
 
 def read_lines(console: SimulatorConsole) -> None:
@@ -156,6 +162,8 @@ def read_lines(console: SimulatorConsole) -> None:
 
 def _read(console: SimulatorConsole) -> None:
     with contextlib.suppress(OSError, ValueError):  # the terminal went away
-        while line := sys.stdin.readline():
+        while not console.is_over and (line := sys.stdin.readline()):
             if line.strip():
                 say(console.do(line))
+    if console.is_over:
+        console.end()
