@@ -15,6 +15,8 @@ SHORT = (
 LONG = (
     "import sys, threading; from engine.cli.output import waiting\n"
     "with waiting('Asking'): sys.stdin.readline()\n"
+    "drawing = [each for each in threading.enumerate() if each is not threading.current_thread()]\n"
+    "[each.join(60) for each in drawing]\n"  # rich tells its thread to end, and does not wait for it
     "print(threading.active_count())"
 )
 
