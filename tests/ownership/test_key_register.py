@@ -17,7 +17,7 @@ import pytest
 from engine.errors import OwnershipLost, StoreError, StoreInUse
 from engine.ownership.key_places import OWNERS
 from engine.ownership.key_register import KeyRegister
-from tests.ownership.processes import CONTEXT, lock_files_of, running
+from tests.ownership.processes import CONTEXT, assert_one_wins, lock_files_of, running
 from tests.stopwatch import Stopwatch
 
 
@@ -98,21 +98,8 @@ def _race(place: Path, start: Any, result: Connection) -> None:
 
 def test_of_two_at_the_same_moment_one_gets_the_key_and_the_other_knows_who(place: Path) -> None:
     for turn in range(8):
-        start, pipes = CONTEXT.Event(), [CONTEXT.Pipe() for _ in range(2)]
-        racers = [CONTEXT.Process(target=_race, args=(place / str(turn), start, theirs)) for _, theirs in pipes]
         place.mkdir(0o700, exist_ok=True)
-        for racer in racers:
-            racer.start()
-        start.set()
-        results = {racer.pid: ours.recv() for racer, (ours, _) in zip(racers, pipes, strict=True)}
-        winner = next(pid for pid, result in results.items() if result == "owner")
-        assert sorted(map(str, results.values())) == sorted(["owner", str(winner)])
-        for racer, (ours, theirs) in zip(racers, pipes, strict=True):
-            racer.kill()
-            racer.join()
-            racer.close()
-            ours.close()
-            theirs.close()
+        assert_one_wins(_race, place / str(turn))
 
 
 def test_one_that_stands_still_while_it_looks_keeps_nobody_out_and_lets_nobody_in(place: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from engine.errors import StoreError, StoreInUse
 from engine.ownership import LOCK_NAME, Ownership
-from tests.ownership.processes import CONTEXT, running
+from tests.ownership.processes import assert_one_wins, running
 from tests.stopwatch import Stopwatch
 
 
@@ -136,23 +136,7 @@ def _race(directory: Path, start: Any, result: Connection) -> None:
 def test_race_has_exactly_one_winner_and_the_loser_knows_who(tmp_path: Path) -> None:
     """G2: a few races; `tests/crash/test_owners.py` runs a hundred."""
     for turn in range(4):
-        start = CONTEXT.Event()
-        pipes = [CONTEXT.Pipe() for _ in range(2)]
-        racers = [
-            CONTEXT.Process(target=_race, args=(tmp_path / str(turn), start, theirs)) for _, theirs in pipes
-        ]
-        for racer in racers:
-            racer.start()
-        start.set()
-        results = {racer.pid: ours.recv() for racer, (ours, _) in zip(racers, pipes, strict=True)}
-        winner = next(pid for pid, result in results.items() if result == "owner")
-        assert sorted(map(str, results.values())) == sorted(["owner", str(winner)])
-        for racer, (ours, theirs) in zip(racers, pipes, strict=True):
-            racer.kill()
-            racer.join()
-            racer.close()
-            ours.close()
-            theirs.close()
+        assert_one_wins(_race, tmp_path / str(turn))
 
 
 def test_lock_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
